@@ -1,0 +1,48 @@
+# make help says what there is. The first line of each target checks what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint type bench docs
+BIN := .venv/bin
+export PYTHON
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## lay .venv with everything (demo and test do it by themselves)
+	@.ci/check python memory=500
+	@.ci/setup live,demo,bench,test
+
+demo: ## stream a real catalog, bind a word, kill a worker; needs Python 3.11 alone
+	@.ci/check python memory=1500
+	@.ci/setup live,demo
+	@$(BIN)/kae demo run
+
+test: ## check format, lint, types and imports, then run every test on Apache Kafka
+	@.ci/check python memory=3000 java maven
+	@.ci/setup live,demo,bench,test
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/python -m pytest
+
+lint: ## format, then lint files and imports
+	@.ci/check python memory=500
+	@.ci/setup live,demo,bench,test
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+type: ## check types
+	@.ci/check python memory=1000
+	@.ci/setup live,demo,bench,test
+	@$(BIN)/mypy
+
+bench: ## measure the live path against a bare Faust agent, on Apache Kafka
+	@.ci/check python memory=3000 java maven
+	@.ci/setup live,demo,bench,test
+	@$(BIN)/kae bench live --json
+
+docs: ## check that every path which the documents name exists
+	@.ci/check python memory=500
+	@.ci/setup live,demo,bench,test
+	@$(BIN)/python -m pytest tests/house/test_documents.py

@@ -1,0 +1,55 @@
+"""`kae demo run`: the whole line on this machine, as a story."""
+
+import signal
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import JsonOption
+
+app = typer.Typer(no_args_is_help=True)
+
+
+class BrokerChoice(StrEnum):
+    embedded = "embedded"
+    kafka = "kafka"
+
+
+@app.callback()
+def demo() -> None:
+    """The whole line on this machine, as a story."""
+
+
+@app.command()
+def run(
+    term: Annotated[
+        str, typer.Option(metavar="WORD", help="The word that nobody knows yet.")
+    ] = "quietcore",
+    where: Annotated[
+        str, typer.Option(metavar="EXPR", help='The items to bind it to: category = "word", ...')
+    ] = 'brand = "hp"',
+    broker: Annotated[
+        BrokerChoice,
+        typer.Option(
+            help="embedded: in memory, at once; kafka: Apache Kafka, needs Java and Maven."
+        ),
+    ] = BrokerChoice.embedded,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Products to stream; else all.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave it running for other shells, until Ctrl-C.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Stream a real catalog, bind a word, kill a worker, and prove that nothing was lost."""
+    from kae.deploy.demo_run import plan_demo, run_demo
+    from kae.deploy.narrator import Narrator
+
+    # SIGTERM ends a demo as Ctrl-C does: everything is stopped in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    plan = plan_demo(term=term, where=where, broker=broker.value, limit=limit, keep=keep)
+    narrator = Narrator(console.err if as_json else console.out)
+    run_demo(plan, narrator, lambda facts: console.print_json(facts) if as_json else None)

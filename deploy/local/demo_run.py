@@ -1,0 +1,117 @@
+"""Around the story of `kae demo run`: a folder, a cluster, an end that leaves nothing behind."""
+
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kae.deploy.brokers import BrokerKind
+from kae.deploy.cluster import Cluster
+from kae.deploy.demo import CATALOG, name_next_commands, start, tell
+from kae.deploy.demo_facts import DemoFacts
+from kae.deploy.demo_scene import DemoFailed, Script
+from kae.deploy.narrator import Narrator
+from kae.encoders.selector import Selector, compile_selector
+from kae.encoders.text import normalise
+from kae.streams.catalog import open_catalog
+from kae.streams.local_run import LocalRun, remove_local_run, write_local_run
+from kae.streams.topology import Topology
+
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """What is asked of a demo."""
+
+    script: Script
+    broker: BrokerKind
+    keep: bool
+
+
+def plan_demo(
+    *, term: str, where: str, broker: BrokerKind, limit: int | None, keep: bool
+) -> DemoPlan:
+    """Refuse what cannot work before anything is started.
+
+    Raises: Rejected if `where` does not parse; DemoFailed.
+    """
+    compile_selector(Selector(where=where))
+    if not normalise(term):
+        raise DemoFailed(f"--term {term!r} has no letter or digit; give a word")
+    feeds = open_catalog(CATALOG, Topology.load().catalog)
+    items = sum(feed.rows for feed in feeds)
+    return DemoPlan(Script(CATALOG, min(items, limit or items), term, where), broker, keep)
+
+
+def run_demo(plan: DemoPlan, narrator: Narrator, told: Callable[[DemoFacts], None]) -> None:
+    """Tell the story; `told` gets the facts as soon as they are known, before a kept run is kept.
+
+    Raises: DemoFailed if a claim does not hold; BrokerUnavailable; ProcessFailed.
+    """
+    with _working_folder(narrator) as folder:
+        cluster = Cluster(folder, plan.broker, workers=WORKERS)
+        try:
+            start(cluster, narrator)
+            facts = tell(cluster, plan.script, narrator)
+            told(facts)
+            if broken := facts.broken_claims():
+                raise DemoFailed(f"this did not hold: {'; '.join(broken)}")
+            if plan.keep:
+                _keep(cluster, narrator)
+            else:
+                name_next_commands(narrator, None)
+        finally:
+            cluster.stop()
+
+
+def _keep(cluster: Cluster, narrator: Narrator) -> None:
+    """Leave it running, with its addresses written down, until Ctrl-C or SIGTERM."""
+    for name, worker in list(cluster.workers.items()):
+        if not worker.running:
+            cluster.start_worker(name)
+    url = cluster.replica.url
+    write_local_run(
+        LocalRun(
+            topology=str(cluster.topology.path), bootstrap=cluster.broker.bootstrap, replica=url
+        )
+    )
+    try:
+        name_next_commands(narrator, url)
+        narrator.say("Ctrl-C ends it")
+        _until_told_to_end(cluster)
+    finally:
+        remove_local_run()
+
+
+def _until_told_to_end(cluster: Cluster) -> None:
+    told = threading.Event()
+    former = {
+        number: signal.signal(number, lambda *_: told.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        while not told.wait(timeout=1.0):
+            cluster.check()
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _working_folder(narrator: Narrator) -> Iterator[Path]:
+    """A new folder; it stays when something went wrong, for its logs."""
+    folder = Path(tempfile.mkdtemp(prefix="kae-demo-"))
+    try:
+        yield folder
+    except Exception:
+        narrator.say(f"what went wrong is in the logs: {folder}/*.log")
+        raise
+    except BaseException:  # Ctrl-C
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)

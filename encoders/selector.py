@@ -1,0 +1,229 @@
+"""Which items a term is bound to: by phrase, by id, or by an expression over their attributes.
+
+where: brand = "HP" and not (color = "black" or entity != "toner cartridge")
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+import lark
+import msgspec
+
+from kae.encoders.attributes import Attribute
+from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX
+from kae.encoders.measures import canonical
+from kae.encoders.text import contains_phrase, normalise
+
+EXPRESSION_CHARACTERS = 4096
+NESTING = 32
+
+_GRAMMAR = r"""
+    ?start: either
+    ?either: both (_OR both)*
+    ?both: operand (_AND operand)*
+    ?operand: CATEGORY "=" WORD     -> equals
+            | CATEGORY "!=" WORD    -> differs
+            | _NOT operand          -> negated
+            | "(" either ")"
+    _AND.2: /and\b/i
+    _OR.2: /or\b/i
+    _NOT.2: /not\b/i
+    CATEGORY: /\w+/
+    WORD: /"(?:[^"\\]|\\.)*"/
+    %ignore /\s+/
+"""
+_READABLE = {
+    "CATEGORY": "a category",
+    "WORD": 'a word in double quotes, like "black"',
+    "EQUAL": "'='",
+    "__ANON_0": "'!='",
+    "LPAR": "'('",
+    "RPAR": "')'",
+    "_AND": "'and'",
+    "_OR": "'or'",
+    "_NOT": "'not'",
+    "$END": "the end",
+}
+
+
+class Rejected(ValueError):
+    """A selector that cannot be understood; the message says where and what to write instead."""
+
+
+class Selector(msgspec.Struct, frozen=True, array_like=True):
+    """Every part that is set must hold; with none set, no item matches."""
+
+    match: str = ""
+    items: tuple[str, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    category: int
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    operand: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    operands: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    operands: tuple["Expression", ...]
+
+
+Expression = Equals | Not | All | Any
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A parsed selector; its parts are what a postings index needs."""
+
+    phrase: str  # normalised; "" is not set
+    items: frozenset[str]
+    where: Expression | None
+
+    def matches(self, item_id: str, text: str, attributes: Sequence[Attribute]) -> bool:
+        """Whether the item is selected: a function of these values alone."""
+        if not (self.phrase or self.items or self.where):
+            return False
+        if self.items and item_id not in self.items:
+            return False
+        if self.phrase and not contains_phrase(text, self.phrase):
+            return False
+        return self.where is None or holds(
+            self.where, frozenset((found.category, found.word) for found in attributes)
+        )
+
+
+def compile_selector(selector: Selector) -> Compiled:
+    """Parse a selector once.
+
+    Raises: Rejected.
+    """
+    phrase = normalise(selector.match)
+    if selector.match and not phrase:
+        raise Rejected(
+            f"match {selector.match!r}: no letter or digit; give words that a title contains"
+        )
+    where = parse_where(selector.where) if selector.where.strip() else None
+    return Compiled(phrase, frozenset(selector.items), where)
+
+
+def parse_where(expression: str) -> Expression:
+    """Parse a `where` expression.
+
+    Raises: Rejected.
+    """
+    if len(expression) > EXPRESSION_CHARACTERS:
+        raise Rejected(
+            f"where: {len(expression)} characters; write at most {EXPRESSION_CHARACTERS}, "
+            "or name the items"
+        )
+    try:
+        parsed: Expression = _parser().parse(expression)  # type: ignore[assignment]
+    except lark.exceptions.UnexpectedInput as error:
+        raise Rejected(_explain(expression, error)) from None
+    return parsed
+
+
+def holds(expression: Expression, words: frozenset[tuple[int, str]]) -> bool:
+    """Evaluate an expression over an item's (category, word) pairs."""
+    match expression:
+        case Equals(category, word):
+            return (category, word) in words
+        case Not(operand):
+            return not holds(operand, words)
+        case All(operands):
+            return all(holds(operand, words) for operand in operands)
+        case Any(operands):
+            return any(holds(operand, words) for operand in operands)
+
+
+class _Builder(lark.Transformer[lark.Token, Expression]):
+    """Builds the expression while lark parses, bottom up and without recursion."""
+
+    def equals(self, parts: list[lark.Token]) -> Expression:
+        category, quoted = parts
+        index = CATEGORY_INDEX.get(category.lower())
+        if index is None:
+            raise Rejected(
+                f"where: {str(category)!r} at character {_place(category)} is no category; "
+                f"write one of {', '.join(CATEGORIES)}"
+            )
+        word = canonical(normalise(re.sub(r"\\(.)", r"\1", quoted[1:-1])))
+        if not word:
+            raise Rejected(
+                f"where: {quoted!s} at character {_place(quoted)} has no letter or digit; "
+                f'write a word, like {category} = "black"'
+            )
+        return Equals(index, word)
+
+    def differs(self, parts: list[lark.Token]) -> Expression:
+        return Not(self.equals(parts))
+
+    def negated(self, parts: list[Expression]) -> Expression:
+        return _bounded(Not(parts[0]))
+
+    def both(self, parts: list[Expression]) -> Expression:
+        return _bounded(All(tuple(parts)))
+
+    def either(self, parts: list[Expression]) -> Expression:
+        return _bounded(Any(tuple(parts)))
+
+
+@cache
+def _parser() -> lark.Lark:
+    return lark.Lark(_GRAMMAR, parser="lalr", transformer=_Builder())
+
+
+def _bounded(expression: Expression) -> Expression:
+    """Refuse what evaluation would have to recurse into too deeply."""
+    level: tuple[Expression, ...] = (expression,)
+    for _ in range(NESTING):
+        level = tuple(below for above in level for below in _operands(above))
+        if not level:
+            return expression
+    raise Rejected(f"where: nested more than {NESTING} deep; write fewer parentheses and nots")
+
+
+def _operands(expression: Expression) -> tuple[Expression, ...]:
+    match expression:
+        case Equals():
+            return ()
+        case Not(operand):
+            return (operand,)
+        case All(operands) | Any(operands):
+            return operands
+
+
+def _place(token: lark.Token) -> int:
+    return 1 if token.start_pos is None else token.start_pos + 1
+
+
+def _explain(expression: str, error: lark.exceptions.UnexpectedInput) -> str:
+    found, wanted = "the end", set()
+    place = len(expression) + 1
+    if isinstance(error, lark.exceptions.UnexpectedCharacters):
+        place = cast("int", error.pos_in_stream) + 1
+        found, wanted = repr(error.char), set(error.allowed or ())
+    elif isinstance(error, lark.exceptions.UnexpectedToken):
+        wanted = set(error.accepts or error.expected)
+        if error.token.type != "$END":
+            place, found = _place(error.token), repr(str(error.token))
+    expected = ", ".join(_READABLE[name] for name in _READABLE if name in wanted)
+    return (
+        f"where: {found} at character {place}; expected one of {expected}. "
+        f'Write category = "word", !=, and, or, not, parentheses; '
+        f"the categories are {', '.join(CATEGORIES)}"
+    )

@@ -1,0 +1,1 @@
+"""What kae remembers: edits, the log they are appended to, the stores folded from it."""

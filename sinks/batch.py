@@ -1,0 +1,134 @@
+"""The rows that one delta changes in a store."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+from pyroaring import BitMap
+
+from kae.sinks import keys
+from kae.sinks.edits import Attach, Detach, DropItem, Head, ItemHead, PutItem, ShardEdit
+
+
+class Rows(Protocol):
+    """RocksDB's WriteBatch, as far as it is needed here."""
+
+    def put(self, key: bytes, value: bytes, column_family: Any) -> None: ...
+
+    def delete(self, key: bytes, column_family: Any) -> None: ...
+
+
+class Folding(Protocol):
+    """What a batch reads and moves on in the store that it belongs to."""
+
+    attached: dict[int, BitMap]
+    bindings: dict[int, Attach]
+
+    @property
+    def next_ordinal(self) -> int: ...
+
+    @property
+    def live(self) -> int: ...
+
+
+class Batch:
+    """The rows that one delta changes."""
+
+    def __init__(
+        self, store: Folding, before: Mapping[str, Head], rows: Rows, handles: Mapping[str, Any]
+    ) -> None:
+        self.rows = rows
+        self.next_ordinal = store.next_ordinal
+        self.live = store.live
+        self._attached = store.attached
+        self._bindings = store.bindings
+        self._handles = handles
+        self._heads: dict[str, Head] = dict(before)
+        self._touched: set[tuple[int, int]] = set()
+
+    def add(self, edit: ShardEdit, raw: bytes) -> None:
+        if isinstance(edit, PutItem):
+            self._put(edit, raw)
+        elif isinstance(edit, DropItem):
+            self._drop(edit, raw)
+        elif isinstance(edit, Attach):
+            self._attach(edit)
+        else:
+            self._detach(edit)
+
+    def _put(self, item: PutItem, raw: bytes) -> None:
+        self._forget(item.id)
+        handles = self._handles
+        self.rows.put(keys.item_key(item.id), raw, handles[keys.ITEMS])
+        self.rows.put(keys.ordinal_key(item.ordinal), item.id.encode(), handles[keys.ORDINALS])
+        self.rows.put(keys.trie_key(item.identifier, item.ordinal), b"", handles[keys.TRIE])
+        for binding in item.bindings:
+            self._attached[binding].add(item.ordinal)
+            self._touch(binding, item.ordinal)
+        self._heads[item.id] = ItemHead(
+            item.id, item.ordinal, item.revision, item.content, item.identifier
+        )
+        self.next_ordinal = max(self.next_ordinal, item.ordinal + 1)
+        self.live += 1
+
+    def _drop(self, item: DropItem, raw: bytes) -> None:
+        self._forget(item.id)
+        self._heads.pop(item.id, None)
+        self.rows.put(keys.item_key(item.id), raw, self._handles[keys.ITEMS])
+
+    def _forget(self, item_id: str) -> None:
+        """Take back what an item's former state wrote outside its own row."""
+        head = self._heads.get(item_id)
+        if not isinstance(head, ItemHead):
+            return
+        self.rows.delete(keys.trie_key(head.identifier, head.ordinal), self._handles[keys.TRIE])
+        self.rows.delete(keys.ordinal_key(head.ordinal), self._handles[keys.ORDINALS])
+        for binding, members in self._attached.items():
+            if head.ordinal in members:
+                members.discard(head.ordinal)
+                self._touch(binding, head.ordinal)
+        self.live -= 1
+
+    def _attach(self, edit: Attach) -> None:
+        members = BitMap.deserialize(edit.ordinals)
+        if edit.continued:
+            members |= self._attached[edit.binding]
+        for chunk in _chunks(members) | _chunks(self._attached.get(edit.binding, BitMap())):
+            self._touched.add((edit.binding, chunk))
+        self._attached[edit.binding] = members
+        row = msgspec.structs.replace(edit, ordinals=b"", continued=False)
+        self._bindings[edit.binding] = row
+        self.rows.put(
+            keys.binding_key(edit.binding),
+            msgspec.msgpack.encode(row),
+            self._handles[keys.BINDINGS],
+        )
+
+    def _detach(self, edit: Detach) -> None:
+        members = self._attached.pop(edit.binding, BitMap())
+        self._bindings.pop(edit.binding, None)
+        self.rows.delete(keys.binding_key(edit.binding), self._handles[keys.BINDINGS])
+        for chunk in _chunks(members):
+            self._touched.add((edit.binding, chunk))
+
+    def _touch(self, binding: int, ordinal: int) -> None:
+        self._touched.add((binding, ordinal >> keys.CHUNK_BITS))
+
+    def finish(self) -> None:
+        """Write each touched chunk of an attachment once, as it is now."""
+        for binding, chunk in sorted(self._touched):
+            first = chunk << keys.CHUNK_BITS
+            span = BitMap(range(first, first + (1 << keys.CHUNK_BITS)))
+            members = self._attached.get(binding, BitMap()) & span
+            key = keys.attached_key(binding, chunk)
+            if members:
+                self.rows.put(key, members.serialize(), self._handles[keys.ATTACHED])
+            else:
+                self.rows.delete(key, self._handles[keys.ATTACHED])
+
+
+def _chunks(members: BitMap) -> set[int]:
+    if not members:
+        return set()
+    last = members.max() >> keys.CHUNK_BITS
+    return set(range(members.min() >> keys.CHUNK_BITS, last + 1))

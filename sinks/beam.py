@@ -1,0 +1,72 @@
+"""Decoding a query over the trie: position by position, keeping the best prefixes.
+
+What a path is worth is how much of the query it covers: the sum of the weights of the query's slots
+that it holds; all other slots are free and worth nothing. A prefix is kept for the best path below
+it, which is known exactly, so a beam of n finds n paths that no other path covers more than.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kae.encoders.categories import POSITIONS, Slot
+from kae.sinks.trie import Indices, Level, TrieView
+
+Coverage = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Paths that cover something of the query, the best first.
+
+    `nodes` are nodes of the trie's last level, `coverage` is theirs.
+    """
+
+    nodes: Indices
+    coverage: Coverage
+
+
+def decode(trie: TrieView, weights: Mapping[Slot, float], beam: int) -> Decoded:
+    """The `beam` paths that cover most; of equal coverage the more popular, then trie order."""
+    best = _best_below(trie, weights)
+    level, nodes = trie.levels[0], np.arange(len(trie.levels[0]))
+    nodes = _keep(level, nodes, best[0], beam)
+    for depth in range(1, POSITIONS):
+        nodes = _children(level, nodes)
+        level = trie.levels[depth]
+        nodes = _keep(level, nodes, best[depth], beam)
+    return Decoded(nodes, best[-1][nodes])
+
+
+def _best_below(trie: TrieView, weights: Mapping[Slot, float]) -> list[Coverage]:
+    """For each node of each level, the highest coverage of a path through it."""
+    coverage = np.zeros(trie.paths, np.float32)
+    first_entry = trie.levels[-1].first_child[:-1]
+    for position in sorted({slot.position for slot in weights}):
+        worth = np.zeros(1 << 16, np.float32)
+        for slot, weight in weights.items():
+            if slot.position == position:
+                worth[slot.index] = weight
+        coverage += worth[trie.entries.slots[position][first_entry]]
+    best = [coverage]
+    for level in trie.levels[-2::-1]:
+        below = best[-1]
+        best.append(np.maximum.reduceat(below, level.first_child[:-1]) if len(below) else below)
+    return best[::-1]
+
+
+def _keep(level: Level, nodes: Indices, best: Coverage, beam: int) -> Indices:
+    """The `beam` best of some nodes that cover anything at all, the best first."""
+    nodes = nodes[best[nodes] > 0]
+    order = np.lexsort((nodes, -level.popularity[nodes], -best[nodes]))
+    return nodes[order[:beam]]
+
+
+def _children(level: Level, nodes: Indices) -> Indices:
+    first, end = level.first_child[nodes], level.first_child[nodes + 1]
+    counts = end - first
+    # Ranges first..end laid end to end: a running count, moved to each range's beginning.
+    offsets = np.repeat(first - (np.cumsum(counts) - counts), counts)
+    return offsets + np.arange(counts.sum())

@@ -1,0 +1,228 @@
+"""The edits: everything that can change in an index, as types and as bytes.
+
+A record of a log is one `Owned` or one part of one `Delta`; docs/formats.md specifies the bytes.
+Edits are absolute, so applying one twice equals applying it once, and each carries all that a
+rebuild from the log needs. An edit is encoded once: the log and the store hold the same bytes.
+"""
+
+from hashlib import blake2b
+
+import msgspec
+
+from kae.encoders.attributes import Attribute
+from kae.encoders.categories import Identifier
+from kae.encoders.selector import Selector
+
+HASH_BYTES = 16
+GENESIS = bytes(HASH_BYTES)
+
+
+class PutItem(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """An item as it is now; the leading fields are what `ItemHead` reads."""
+
+    id: str
+    ordinal: int
+    revision: int
+    content: bytes
+    identifier: Identifier
+    popularity: float
+    bindings: tuple[int, ...]
+    title: str
+    text: str
+    attributes: tuple[Attribute, ...]
+
+
+class DropItem(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A tombstone; `ordinal` is -1 when the item was never live here."""
+
+    id: str
+    ordinal: int
+    revision: int
+    content: bytes
+
+
+class Attach(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """A binding's items in one shard: a serialised roaring bitmap of ordinals.
+
+    `continued` adds to the bitmap of the edit before it, for bitmaps that outgrow a message.
+    """
+
+    binding: int
+    term: str
+    position: int
+    index: int
+    ordinals: bytes
+    continued: bool = False
+
+
+class Detach(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """A binding leaves a shard."""
+
+    binding: int
+
+
+class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """A term takes a reserved slot and is active from here on."""
+
+    binding: int
+    term: str
+    aliases: tuple[str, ...]
+    category: int
+    position: int
+    index: int
+    selector: Selector
+    revision: int
+    owner: str
+    reason: str
+    accepted_ms: int
+
+
+class Activate(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """A binding that waited for its shards becomes visible."""
+
+    binding: int
+
+
+class Deactivate(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """A term is released; its slot is quarantined until every shard has detached.
+
+    `binding` is 0 when the term was not bound: the tombstone alone is remembered.
+    """
+
+    binding: int
+    term: str
+    revision: int
+
+
+class FreeSlot(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """A quarantined slot may be bound again."""
+
+    binding: int
+    position: int
+    index: int
+
+
+class Refuse(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """A term event that could not be carried out, and why."""
+
+    term: str
+    revision: int
+    cause: str
+
+
+ShardEdit = PutItem | DropItem | Attach | Detach
+BindingEdit = BindSlot | Activate | Deactivate | FreeSlot | Refuse
+Edit = ShardEdit | BindingEdit
+
+
+class ItemHead(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """The leading fields of a PutItem: what planning needs, without its texts."""
+
+    id: str
+    ordinal: int
+    revision: int
+    content: bytes
+    identifier: Identifier
+
+
+class DropHead(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A DropItem under the name that goes with `ItemHead`."""
+
+    id: str
+    ordinal: int
+    revision: int
+    content: bytes
+
+
+Head = ItemHead | DropHead
+
+
+class Counts(msgspec.Struct, frozen=True, array_like=True):
+    """What became of the source records: read = put + dropped + stale + dead."""
+
+    read: int = 0
+    put: int = 0
+    dropped: int = 0
+    stale: int = 0
+    dead: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.read + other.read,
+            self.put + other.put,
+            self.dropped + other.dropped,
+            self.stale + other.stale,
+            self.dead + other.dead,
+        )
+
+    @property
+    def balanced(self) -> bool:
+        return self.read == self.put + self.dropped + self.stale + self.dead
+
+
+class Source(msgspec.Struct, frozen=True, array_like=True):
+    """Where a log stands in what it was derived from, after a delta."""
+
+    next_offset: int = 0
+    bindings_version: int = 0
+
+
+class Delta(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """The edits from version n-1 to n of one log, or one of its contiguous parts."""
+
+    epoch: int
+    version: int
+    previous: bytes
+    part: int
+    parts: int
+    at_ms: int
+    source: Source
+    counts: Counts
+    edits: tuple[msgspec.Raw, ...]
+
+
+class Owned(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A claim of the log: valid only with a strictly higher epoch than the last."""
+
+    epoch: int
+    nonce: bytes
+    owner: str
+    fingerprint: str
+
+
+Record = Delta | Owned
+
+_encoder = msgspec.msgpack.Encoder()
+_records: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
+_edits: msgspec.msgpack.Decoder[Edit] = msgspec.msgpack.Decoder(Edit)
+_heads: msgspec.msgpack.Decoder[Head] = msgspec.msgpack.Decoder(Head)
+
+
+def encode_edit(edit: Edit) -> msgspec.Raw:
+    return msgspec.Raw(_encoder.encode(edit))
+
+
+def decode_edit(raw: bytes | msgspec.Raw) -> Edit:
+    return _edits.decode(raw)
+
+
+def decode_head(raw: bytes | msgspec.Raw) -> Head:
+    return _heads.decode(raw)
+
+
+def encode_record(record: Record) -> bytes:
+    return _encoder.encode(record)
+
+
+def decode_record(payload: bytes) -> Record:
+    """Raises msgspec.DecodeError when the bytes are no record."""
+    return _records.decode(payload)
+
+
+def digest(payload: bytes) -> bytes:
+    return blake2b(payload, digest_size=HASH_BYTES).digest()
+
+
+def chain(previous: bytes, record: bytes) -> bytes:
+    """The hash of a log after one more record, given by its digest, of an accepted delta."""
+    return digest(previous + record)

@@ -1,0 +1,67 @@
+"""Every key and file name of a store, spelled here and nowhere else (docs/formats.md)."""
+
+import struct
+from pathlib import Path
+
+from kae.encoders.categories import Identifier
+
+FORMAT = 1
+
+META, ITEMS, ORDINALS, TRIE, BINDINGS, ATTACHED = (
+    "meta",
+    "items",
+    "ordinals",
+    "trie",
+    "bindings",
+    "attached",
+)
+COLUMN_FAMILIES = (META, ITEMS, ORDINALS, TRIE, BINDINGS, ATTACHED)
+
+STATE = b"state"
+CHUNK_BITS = 16
+
+# Big-endian, so that byte order is slot order, then ordinal order, in a prefix scan.
+_TRIE = struct.Struct(">6HI")
+_ORDINAL = struct.Struct(">I")
+_BINDING = struct.Struct(">Q")
+_ATTACHED = struct.Struct(">QI")
+
+
+def item_key(item_id: str) -> bytes:
+    return item_id.encode()
+
+
+def ordinal_key(ordinal: int) -> bytes:
+    return _ORDINAL.pack(ordinal)
+
+
+def trie_key(identifier: Identifier, ordinal: int) -> bytes:
+    return _TRIE.pack(*identifier, ordinal)
+
+
+def binding_key(binding: int) -> bytes:
+    return _BINDING.pack(binding)
+
+
+def attached_key(binding: int, chunk: int) -> bytes:
+    """One row a binding and 65,536 ordinals."""
+    return _ATTACHED.pack(binding, chunk)
+
+
+def parse_binding(key: bytes) -> int:
+    binding: int = _BINDING.unpack(key)[0]
+    return binding
+
+
+def parse_attached(key: bytes) -> tuple[int, int]:
+    binding, chunk = _ATTACHED.unpack(key)
+    return binding, chunk
+
+
+def parse_trie(key: bytes) -> tuple[Identifier, int]:
+    a, b, c, d, e, f, ordinal = _TRIE.unpack(key)
+    return (a, b, c, d, e, f), ordinal
+
+
+def shard_folder(root: Path, generation: int, shard: int) -> Path:
+    return root / f"g{generation}" / f"shard-{shard:04d}"

@@ -1,0 +1,168 @@
+"""Owning a log: claim an epoch, append, and believe only what the fold accepts."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from kae.sinks.edits import Counts, Delta, Owned, Source, digest, encode_record
+from kae.sinks.fold import ForeignCodebook, LogState, fold
+from kae.sinks.log import Appending, AppendUnknown, Log
+
+Apply = Callable[[Delta, LogState], None]
+
+
+class BesideLog(Exception):
+    """A store that no prefix of the log leads to; it is to be rebuilt."""
+
+
+class Fenced(Exception):
+    """Another owner has claimed the log; what was planned here does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A delta that was sent and is not folded yet."""
+
+    delta: Delta
+    payloads: tuple[bytes, ...]
+    appending: Appending
+
+
+class OwnedLog:
+    """One log in its owner's hands.
+
+    Append first, apply second: an acknowledgement proves storage, not validity, so a delta is
+    applied only once every record up to it is folded and the epoch is still this owner's.
+    """
+
+    def __init__(
+        self, log: Log, state: LogState, owner: str, fingerprint: str, apply: Apply
+    ) -> None:
+        self.log = log
+        self.state = state
+        self.ignored = 0
+        self._owner = owner
+        self._fingerprint = fingerprint
+        self._apply = apply
+        self._nonce = b""
+
+    def claim(self, on_append: Callable[[], None] = lambda: None) -> None:
+        """Become the owner: append `Owned` and read until it counts.
+
+        `on_append` runs between the append and the reading.
+        Raises: BesideLog when the state this began with is not a prefix of the log;
+        ForeignCodebook when the log was begun with another codebook; AppendUnknown.
+        """
+        self._nonce = os.urandom(16)
+        epoch = self.state.epoch + 1
+        while True:
+            claim = Owned(epoch, self._nonce, self._owner, self._fingerprint)
+            (offset,) = self.log.append([encode_record(claim)]).offsets()
+            on_append()
+            self._check_base(offset)
+            self._read_through(offset)
+            if self.state.fingerprint != self._fingerprint:
+                raise ForeignCodebook(
+                    f"{self.log.name}: begun with codebook {self.state.fingerprint}, this worker "
+                    f"has {self._fingerprint}. Point codebook.path in topology.yaml at the first, "
+                    "or raise generation for the second"
+                )
+            if self.state.nonce == self._nonce:
+                return
+            epoch = self.state.epoch + 1
+
+    def send(
+        self,
+        edits: Sequence[msgspec.Raw],
+        source: Source,
+        counts: Counts,
+        at_ms: int,
+        max_bytes: int,
+    ) -> InFlight:
+        """Append version n+1, split where it outgrows a message; `settle` tells what became of it.
+
+        Raises: ValueError when the counts do not add up.
+        """
+        if not counts.balanced:
+            raise ValueError(f"{self.log.name}: {counts} does not add up")
+        whole = Delta(
+            epoch=self.state.epoch,
+            version=self.state.version + 1,
+            previous=self.state.hash,
+            part=0,
+            parts=1,
+            at_ms=at_ms,
+            source=source,
+            counts=counts,
+            edits=tuple(edits),
+        )
+        payloads = tuple(encode_record(part) for part in split(whole, max_bytes))
+        return InFlight(whole, payloads, self.log.append(payloads))
+
+    def settle(self, sent: InFlight, apply: Apply | None = None) -> None:
+        """Wait for the append and apply the delta if it counts.
+
+        Raises: Fenced when another owner came between; AppendUnknown.
+        """
+        offsets = sent.appending.offsets()
+        apply = apply or self._apply
+        expected = range(self.state.next_offset, self.state.next_offset + len(sent.payloads))
+        if list(offsets) == list(expected):
+            for offset, payload in zip(offsets, sent.payloads, strict=True):
+                self._fold(offset, payload, apply)
+        else:
+            self._read_through(offsets[-1])
+        if self.state.nonce != self._nonce:
+            raise Fenced(f"{self.log.name}: epoch {self.state.epoch} belongs to another owner")
+        if self.state.version != sent.delta.version:
+            raise AppendUnknown(f"{self.log.name}: version {sent.delta.version} did not count")
+
+    def _check_base(self, end: int) -> None:
+        base = self.state
+        if base.offset < 0:
+            return
+        if base.offset >= end:
+            raise BesideLog(f"{self.log.name}: the log ends at {end}, the store at {base.offset}")
+        offset, payload = next(found for found in self.log.read(base.offset) if found[0] >= 0)
+        if offset != base.offset or digest(payload) != base.tail:
+            raise BesideLog(f"{self.log.name}: offset {base.offset} holds another record")
+
+    def _read_through(self, last: int) -> None:
+        for offset, payload in self.log.read(self.state.next_offset):
+            if offset >= 0:
+                self._fold(offset, payload, self._apply)
+            if self.state.next_offset > last:
+                return
+
+    def _fold(self, offset: int, payload: bytes, apply: Apply) -> None:
+        folded = fold(self.state, offset, payload)
+        if folded.delta is not None:
+            apply(folded.delta, folded.state)
+        self.ignored += bool(folded.ignored)
+        self.state = folded.state
+
+
+def split(delta: Delta, max_bytes: int) -> list[Delta]:
+    """Cut a delta into contiguous parts whose edits stay below `max_bytes` each.
+
+    Raises: ValueError when one edit alone is larger.
+    """
+    parts: list[list[msgspec.Raw]] = [[]]
+    size = 0
+    for edit in delta.edits:
+        length = len(bytes(edit))
+        if length > max_bytes:
+            raise ValueError(
+                f"an edit of {length} bytes outgrows limits.delta_bytes ({max_bytes}); raise it"
+            )
+        if parts[-1] and size + length > max_bytes:
+            parts.append([])
+            size = 0
+        parts[-1].append(edit)
+        size += length
+    return [
+        msgspec.structs.replace(delta, part=number, parts=len(parts), edits=tuple(edits))
+        for number, edits in enumerate(parts)
+    ]

@@ -1,0 +1,65 @@
+"""The registrar: the single writer of the bindings log."""
+
+from collections.abc import Mapping, Sequence
+
+from kae.sinks.bindings import Bindings, TermChange, plan_frees, plan_terms
+from kae.sinks.edits import BindingEdit, Counts, Refuse, Source, encode_edit
+from kae.sinks.fold import LogState
+from kae.sinks.log import Log
+from kae.sinks.owned import OwnedLog
+
+
+class Registrar:
+    """Owns the bindings log; its state is small, so it is folded from offset 0."""
+
+    def __init__(
+        self,
+        log: Log,
+        *,
+        owner: str,
+        fingerprint: str,
+        reserved: Mapping[int, range],
+        max_bytes: int,
+    ) -> None:
+        """Claim the log and read it.
+
+        Raises: ForeignCodebook, AppendUnknown, LogTruncated.
+        """
+        self.bindings = Bindings()
+        self._reserved = reserved
+        self._max_bytes = max_bytes
+        self.log = OwnedLog(log, LogState(), owner, fingerprint, self.bindings.apply)
+        self.log.claim()
+
+    @property
+    def next_offset(self) -> int:
+        """The first term event that is not in the log yet."""
+        return self.bindings.source.next_offset
+
+    def foresee(self, changes: Sequence[TermChange]) -> list[Refuse]:
+        """The events that `register` would refuse now, for the dead letters before it."""
+        return plan_terms(self.bindings, changes, self._reserved).refused
+
+    def register(
+        self, changes: Sequence[TermChange], dead: int, next_offset: int, at_ms: int
+    ) -> None:
+        """Carry out a batch of term events; `dead` more did not decode.
+
+        Raises: Fenced, AppendUnknown.
+        """
+        plan = plan_terms(self.bindings, changes, self._reserved)
+        counts = plan.counts + Counts(read=dead, dead=dead)
+        self._append(plan.edits, Source(next_offset), counts, at_ms)
+
+    def free(self, reached: Sequence[int], shards: int, at_ms: int, quarantine_ms: int) -> int:
+        """Free the slots that are due; returns how many."""
+        edits = plan_frees(self.bindings, reached, shards, at_ms, quarantine_ms)
+        if edits:
+            self._append(edits, self.bindings.source, Counts(), at_ms)
+        return len(edits)
+
+    def _append(
+        self, edits: Sequence[BindingEdit], source: Source, counts: Counts, at_ms: int
+    ) -> None:
+        raw = [encode_edit(edit) for edit in edits]
+        self.log.settle(self.log.send(raw, source, counts, at_ms, self._max_bytes))

@@ -1,0 +1,136 @@
+"""One owned shard: its store and its log, planned, appended and applied as one."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from kae.encoders.selector import Compiled
+from kae.sinks.bindings import Bindings
+from kae.sinks.edits import Counts, Delta, Source
+from kae.sinks.fold import LogState
+from kae.sinks.log import Log
+from kae.sinks.owned import BesideLog, InFlight, OwnedLog
+from kae.sinks.plan import Change, Encodes, Plan, plan_bindings, plan_items
+from kae.sinks.postings import Postings
+from kae.sinks.store import ShardStore
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A plan whose delta is in flight."""
+
+    plan: Plan
+    flight: InFlight
+
+
+class Shard:
+    """The single writer of one shard."""
+
+    def __init__(
+        self,
+        folder: Path,
+        log: Log,
+        *,
+        owner: str,
+        fingerprint: str,
+        max_bytes: int,
+        write_buffer_bytes: int = 64 << 20,
+        sync_writes: bool = False,
+        on_claim: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Open the store, claim the log and catch up with it.
+
+        A store that is beside its log is deleted and rebuilt.
+        Raises: StoreUnusable, ForeignCodebook, AppendUnknown, LogTruncated.
+        """
+        self.folder = folder
+        self.rebuilt = ""
+        self._max_bytes = max_bytes
+        for last_try in (False, True):
+            self.store = ShardStore(folder, write_buffer_bytes, sync_writes)
+            self.log = OwnedLog(
+                log, self.store.state.log_state(), owner, fingerprint, self.store.apply
+            )
+            try:
+                self.log.claim(on_claim)
+                break
+            except BesideLog as error:
+                self.store.close()
+                if last_try:
+                    raise
+                self.rebuilt = str(error)
+                shutil.rmtree(folder)
+            except BaseException:
+                self.store.close()
+                raise
+        self.postings = Postings(self.store)
+
+    def close(self) -> None:
+        self.store.close()
+
+    @property
+    def next_offset(self) -> int:
+        """The first source record that is not in the store yet."""
+        return self.store.state.source.next_offset
+
+    def plan_items(
+        self, changes: Sequence[Change], selectors: Mapping[int, Compiled], encoder: Encodes
+    ) -> Plan:
+        """Plan one batch of items; nothing is changed by it.
+
+        Raises: EditTooLarge; whatever the encoder raises for an item that it cannot take.
+        """
+        plan = plan_items(
+            changes,
+            self.store.heads(sorted({change.id for change in changes})),
+            self.store.next_ordinal,
+            {binding: selectors[binding] for binding in self.store.bindings},
+            encoder,
+        )
+        plan.encode(self._max_bytes)
+        return plan
+
+    def send_items(self, plan: Plan, dead: int, next_offset: int, at_ms: int) -> Sent:
+        """Append a plan of items together with `dead` records that are in the dead letters."""
+        plan.counts = plan.counts + Counts(read=dead, dead=dead)
+        return self._send(plan, next_offset, self.store.state.source.bindings_version, at_ms)
+
+    def send_bindings(
+        self, bindings: Bindings, selectors: Mapping[int, Compiled], at_ms: int
+    ) -> Sent | None:
+        """Plan and append what the bindings' newest version changes here, if it is news."""
+        source = self.store.state.source
+        if bindings.version <= source.bindings_version:
+            return None
+        plan = Plan(edits=plan_bindings(bindings.active, selectors, self.store.bindings, self))
+        plan.encode(self._max_bytes)
+        return self._send(plan, source.next_offset, bindings.version, at_ms)
+
+    def settle(self, sent: Sent) -> None:
+        """Wait for the append and apply it.
+
+        Raises: Fenced, AppendUnknown.
+        """
+
+        def apply(delta: Delta, state: LogState) -> None:
+            self.store.apply(delta, state, sent.plan.edits, sent.plan.before)
+
+        self.log.settle(sent.flight, apply)
+        self.postings.note(sent.plan.edits)
+
+    def resolve(self, selector: Compiled) -> BitMap:
+        """The ordinals of this shard's items that a selector matches."""
+        return self.postings.resolve(selector)
+
+    def _send(self, plan: Plan, next_offset: int, bindings_version: int, at_ms: int) -> Sent:
+        flight = self.log.send(
+            plan.raw,
+            Source(next_offset, bindings_version),
+            plan.counts,
+            at_ms,
+            self._max_bytes,
+        )
+        return Sent(plan, flight)

@@ -1,0 +1,274 @@
+"""The RocksDB store of one shard: a fold of its delta log, on disk.
+
+One store, one writer. Everything a delta changes, its version, chain hash and source positions
+included, is one WriteBatch, so the store is always exactly some version of its log.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+from pyroaring import BitMap
+from rocksdict import ColumnFamily, Options, Rdict, Snapshot, WriteBatch, WriteOptions
+
+from kae.sinks import keys
+from kae.sinks.batch import Batch
+from kae.sinks.edits import (
+    Attach,
+    Counts,
+    Delta,
+    Detach,
+    DropItem,
+    Head,
+    PutItem,
+    ShardEdit,
+    Source,
+    decode_edit,
+    decode_head,
+)
+from kae.sinks.fold import LogState
+
+
+class StoreUnusable(Exception):
+    """A folder that cannot serve as this shard's store."""
+
+
+class StoreState(msgspec.Struct, frozen=True, array_like=True):
+    """The one row of `meta`: which version of its log the store is."""
+
+    format: int = keys.FORMAT
+    epoch: int = 0
+    nonce: bytes = b""
+    fingerprint: str = ""
+    version: int = 0
+    hash: bytes = bytes(16)
+    offset: int = -1
+    tail: bytes = b""
+    source: Source = Source()
+    counts: Counts = Counts()
+    next_ordinal: int = 0
+    live: int = 0
+
+    def log_state(self) -> LogState:
+        """Where to go on reading the log."""
+        return LogState(
+            epoch=self.epoch,
+            nonce=self.nonce,
+            fingerprint=self.fingerprint,
+            version=self.version,
+            hash=self.hash,
+            offset=self.offset,
+            tail=self.tail,
+            next_offset=self.offset + 1,
+        )
+
+
+class ShardStore:
+    """Items, trie rows and attachments of one shard."""
+
+    def __init__(
+        self, folder: Path, write_buffer_bytes: int = 64 << 20, sync_writes: bool = False
+    ) -> None:
+        """Open or create the store.
+
+        `sync_writes` waits for the disk at each delta; without it a power cut costs some reading
+        of the log, never data.
+
+        Raises: StoreUnusable when the folder is locked, unreadable or of another format.
+        """
+        self.folder = folder
+        self._db = _open(folder, write_buffer_bytes)
+        self._families = {name: self._db.get_column_family(name) for name in keys.COLUMN_FAMILIES}
+        self._handles: dict[str, ColumnFamily] = {
+            name: self._db.get_column_family_handle(name) for name in keys.COLUMN_FAMILIES
+        }
+        self._write_options = WriteOptions()
+        self._write_options.sync = sync_writes
+        self.state = self._read_state()
+        self.bindings: dict[int, Attach] = dict(self._read_bindings())
+        self.attached: dict[int, BitMap] = self._read_attached()
+
+    def close(self) -> None:
+        """Give the folder back; safe to call twice."""
+        self._handles.clear()
+        for family in self._families.values():
+            family.close()
+        self._families.clear()
+        self._db.close()
+
+    @property
+    def next_ordinal(self) -> int:
+        return self.state.next_ordinal
+
+    @property
+    def live(self) -> int:
+        return self.state.live
+
+    # What planning reads.
+
+    def heads(self, ids: Sequence[str]) -> dict[str, Head]:
+        """The heads of those items that this shard has ever seen."""
+        rows = self._many(keys.ITEMS, [keys.item_key(i) for i in ids])
+        return {i: decode_head(row) for i, row in zip(ids, rows, strict=True) if row is not None}
+
+    def item(self, item_id: str) -> PutItem | DropItem | None:
+        row = self._families[keys.ITEMS].get(keys.item_key(item_id))
+        if row is None:
+            return None
+        edit = decode_edit(row)
+        if not isinstance(edit, PutItem | DropItem):
+            raise StoreUnusable(f"{self.folder}: item {item_id!r} is a {type(edit).__name__}")
+        return edit
+
+    def ids_at(self, ordinals: Iterable[int]) -> list[str]:
+        """The item ids of live ordinals, in their order."""
+        rows = self._many(keys.ORDINALS, [keys.ordinal_key(o) for o in ordinals])
+        return [row.decode() for row in rows if row is not None]
+
+    def items(self) -> Iterator[PutItem]:
+        """Every live item, in the order of its id's bytes."""
+        for _, row in self._rows(keys.ITEMS):
+            edit = decode_edit(row)
+            if isinstance(edit, PutItem):
+                yield edit
+
+    def attached_to(self, ordinal: int) -> tuple[int, ...]:
+        """The bindings of one item, rising."""
+        return tuple(sorted(b for b, members in self.attached.items() if ordinal in members))
+
+    # What folding writes.
+
+    def apply(
+        self,
+        delta: Delta,
+        log: LogState,
+        edits: Sequence[ShardEdit] | None = None,
+        before: Mapping[str, Head] | None = None,
+    ) -> None:
+        """Write one accepted delta; `log` is the log's state after it.
+
+        A delta that the store has already is passed over. `edits` and `before` spare the owner,
+        who has just planned the delta, from decoding and reading them again.
+        """
+        if delta.version <= self.state.version:
+            return
+        if edits is None:
+            edits = [_shard_edit(raw) for raw in delta.edits]
+        if before is None:
+            before = self.heads(sorted({e.id for e in edits if isinstance(e, PutItem | DropItem)}))
+        rows = WriteBatch(raw_mode=True)
+        batch = Batch(self, before, rows, self._handles)
+        for edit, raw in zip(edits, delta.edits, strict=True):
+            batch.add(edit, bytes(raw))
+        batch.finish()
+        self.state = StoreState(
+            epoch=log.epoch,
+            nonce=log.nonce,
+            fingerprint=log.fingerprint,
+            version=log.version,
+            hash=log.hash,
+            offset=log.offset,
+            tail=log.tail,
+            source=delta.source,
+            counts=self.state.counts + delta.counts,
+            next_ordinal=batch.next_ordinal,
+            live=batch.live,
+        )
+        rows.put(keys.STATE, msgspec.msgpack.encode(self.state), self._handles[keys.META])
+        self._db.write(rows, self._write_options)
+
+    # What proves.
+
+    def content_hash(self) -> str:
+        """The digest of (item id, revision, identifier, terms) over the live items, by id."""
+        return content_hash(
+            (
+                item.id,
+                item.revision,
+                item.identifier,
+                sorted(self.bindings[b].term for b in self.attached_to(item.ordinal)),
+            )
+            for item in self.items()
+        )
+
+    def snapshots(self) -> dict[str, Snapshot]:
+        """Every column family as it is now, for point reads that later deltas do not move."""
+        return {name: family.snapshot() for name, family in self._families.items()}
+
+    def trie_rows(self) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Every (identifier, ordinal) of the trie, in order."""
+        for key, _ in self._rows(keys.TRIE):
+            yield keys.parse_trie(key)
+
+    def dump(self) -> dict[str, list[tuple[bytes, bytes]]]:
+        """Every row of every column family."""
+        return {name: list(self._rows(name)) for name in keys.COLUMN_FAMILIES}
+
+    def _many(self, family: str, wanted: Iterable[bytes]) -> list[bytes | None]:
+        rows: list[bytes | None] = self._families[family].get(list(wanted)) or []
+        return rows
+
+    def _rows(self, family: str) -> Iterator[tuple[bytes, bytes]]:
+        rows: Iterator[tuple[bytes, bytes]] = self._families[family].items()  # type: ignore[assignment]
+        return rows
+
+    def _read_state(self) -> StoreState:
+        row = self._families[keys.META].get(keys.STATE)
+        if row is None:
+            return StoreState()
+        state = msgspec.msgpack.decode(row, type=StoreState)
+        if state.format != keys.FORMAT:
+            self.close()
+            raise StoreUnusable(
+                f"{self.folder}: store format {state.format}, this kae reads {keys.FORMAT}. "
+                "Delete the folder; it is rebuilt from the log"
+            )
+        return state
+
+    def _read_bindings(self) -> Iterator[tuple[int, Attach]]:
+        for key, row in self._rows(keys.BINDINGS):
+            yield keys.parse_binding(key), msgspec.msgpack.decode(row, type=Attach)
+
+    def _read_attached(self) -> dict[int, BitMap]:
+        attached = {binding: BitMap() for binding in self.bindings}
+        for key, row in self._rows(keys.ATTACHED):
+            binding, _ = keys.parse_attached(key)
+            attached[binding] |= BitMap.deserialize(row)
+        return attached
+
+
+def content_hash(rows: Iterable[tuple[str, int, tuple[int, ...], list[str]]]) -> str:
+    """The digest of (item id, revision, identifier, sorted terms) rows in the order given."""
+    encoder = msgspec.msgpack.Encoder()
+    total = blake2b(digest_size=16)
+    for row in rows:
+        total.update(encoder.encode(row))
+    return total.hexdigest()
+
+
+def _shard_edit(raw: msgspec.Raw) -> ShardEdit:
+    edit = decode_edit(raw)
+    if not isinstance(edit, PutItem | DropItem | Attach | Detach):
+        raise StoreUnusable(f"a {type(edit).__name__} has no place in a shard's log")
+    return edit
+
+
+def _open(folder: Path, write_buffer_bytes: int) -> Rdict:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    families = {}
+    for name in keys.COLUMN_FAMILIES:
+        families[name] = Options(raw_mode=True)
+        families[name].set_write_buffer_size(write_buffer_bytes)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Rdict(str(folder), options=options, column_families=families)
+    except Exception as error:  # rocksdict raises bare Exception for every cause
+        remedy = (
+            "Another worker or replica has it open: stop that one or use another --data folder"
+            if "lock" in str(error).lower()
+            else "Check the folder's permissions and disk, or delete it: it is rebuilt from the log"
+        )
+        raise StoreUnusable(f"{folder}: cannot open the store: {error}. {remedy}") from error

@@ -1,0 +1,165 @@
+"""The trie of one view: every path by which a live item can be decoded, and nothing else.
+
+An item has its own identifier as a path, and one more path for each binding that is attached to it
+and active: the identifier with the binding's position replaced by its reserved slot. Two bindings
+on one item give two more paths, never their product. A binding that the bindings log does not hold
+as active is hidden.
+
+A trie is built at once from arrays and never changed, so a reader needs no lock.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from kae.encoders.categories import POSITIONS, Identifier, Slot
+from kae.sinks.shard_table import ShardTable
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """One (path, item) pair a column, in the order of the paths.
+
+    Shapes: slots (6, n) uint16, else (n,). `bindings` is 0 where the path is the item's own.
+    """
+
+    slots: NDArray[np.uint16]
+    shards: NDArray[np.uint16]
+    ordinals: NDArray[np.uint32]
+    bindings: NDArray[np.int64]
+    popularity: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The nodes of one depth, in order: the distinct prefixes of that length.
+
+    `slot` is the last slot of the prefix, `first_child` the first node of the next depth (for the
+    deepest level: the first entry) with the end as its last element, `popularity` the highest of
+    the items below.
+    """
+
+    slot: NDArray[np.uint16]
+    first_child: Indices
+    popularity: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class TrieView:
+    """All paths of one view: six levels over sorted entries; a path is a node of the last level."""
+
+    entries: Entries
+    levels: tuple[Level, ...]
+    bindings: frozenset[int]  # those that have a path
+
+    @staticmethod
+    def build(
+        tables: Sequence[ShardTable],
+        attached: Sequence[Mapping[int, BitMap]],
+        active: Mapping[int, Slot],
+    ) -> "TrieView":
+        """Build from the tables and attachments of every shard and the active bindings."""
+        pieces: list[Entries] = []
+        for shard, (table, members) in enumerate(zip(tables, attached, strict=True)):
+            pieces.append(_own_paths(shard, table))
+            pieces += (
+                _term_paths(shard, table, binding, active[binding], members[binding])
+                for binding in sorted(members.keys() & active.keys())
+            )
+        bound = frozenset(int(p.bindings[0]) for p in pieces if len(p) and p.bindings[0])
+        entries = _sorted(pieces)
+        return TrieView(entries, _levels(entries), bound)
+
+    @property
+    def paths(self) -> int:
+        return len(self.levels[-1])
+
+    def children(self, prefix: Sequence[int] = ()) -> NDArray[np.uint16]:
+        """The mask: exactly the slots under which, after `prefix`, at least one live item hangs."""
+        start, end = 0, len(self.levels[0])
+        for level, index in zip(self.levels, prefix, strict=False):
+            below = level.slot[start:end]
+            node = start + int(np.searchsorted(below, index))
+            if node >= end or level.slot[node] != index:
+                return np.zeros(0, np.uint16)
+            start, end = int(level.first_child[node]), int(level.first_child[node + 1])
+        if len(prefix) >= POSITIONS:
+            return np.zeros(0, np.uint16)
+        return self.levels[len(prefix)].slot[start:end]
+
+    def entries_of(self, shard: int, ordinal: int) -> Indices:
+        """The entries of one item, in the order of their paths."""
+        entries = self.entries
+        return np.flatnonzero((entries.ordinals == ordinal) & (entries.shards == shard))
+
+    def path_at(self, entry: int) -> Identifier:
+        a, b, c, d, e, f = (int(index) for index in self.entries.slots[:, entry])
+        return (a, b, c, d, e, f)
+
+
+def _own_paths(shard: int, table: ShardTable) -> Entries:
+    return _piece(shard, table, np.flatnonzero(table.live), 0)
+
+
+def _term_paths(
+    shard: int, table: ShardTable, binding: int, slot: Slot, members: BitMap
+) -> Entries:
+    ordinals = np.asarray(members.to_array()).astype(np.int64)
+    ordinals = ordinals[ordinals < len(table.live)]
+    piece = _piece(shard, table, ordinals[table.live[ordinals]], binding)
+    piece.slots[slot.position] = slot.index
+    return piece
+
+
+def _piece(shard: int, table: ShardTable, ordinals: Indices, binding: int) -> Entries:
+    count = len(ordinals)
+    return Entries(
+        slots=table.identifiers[:, ordinals],
+        shards=np.full(count, shard, np.uint16),
+        ordinals=ordinals.astype(np.uint32),
+        bindings=np.full(count, binding, np.int64),
+        popularity=table.popularity[ordinals],
+    )
+
+
+def _sorted(pieces: Sequence[Entries]) -> Entries:
+    slots = np.concatenate([piece.slots for piece in pieces], 1)
+    # Stable, and the pieces come by shard and binding: the order is the same on every replica.
+    order = np.lexsort(slots[::-1])
+    return Entries(
+        slots=np.ascontiguousarray(slots[:, order]),
+        shards=np.concatenate([piece.shards for piece in pieces])[order],
+        ordinals=np.concatenate([piece.ordinals for piece in pieces])[order],
+        bindings=np.concatenate([piece.bindings for piece in pieces])[order],
+        popularity=np.concatenate([piece.popularity for piece in pieces])[order],
+    )
+
+
+def _levels(entries: Entries) -> tuple[Level, ...]:
+    """Find where each prefix begins, then link the depths from the deepest up."""
+    count = len(entries)
+    begins = np.zeros(count, np.bool_)
+    begins[:1] = True
+    starts: list[Indices] = []
+    for column in entries.slots:
+        begins[1:] |= column[1:] != column[:-1]
+        starts.append(np.flatnonzero(begins))
+    levels: list[Level] = []
+    below, popularity = np.arange(count), entries.popularity
+    for column, start in zip(entries.slots[::-1], starts[::-1], strict=True):
+        first_child = np.searchsorted(below, start)
+        popularity = np.maximum.reduceat(popularity, first_child) if count else popularity
+        levels.append(Level(column[start], np.append(first_child, len(below)), popularity))
+        below = start
+    return tuple(levels[::-1])

@@ -1,0 +1,1 @@
+"""What connects kae to the world: events, topology, Kafka, workers, replicas, commands."""

@@ -1,0 +1,44 @@
+"""`kae log verify`: is a replica what its logs say?"""
+
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.errors import LogsDiffer
+from kae.streams.local_run import open_topology, replica_address
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def log() -> None:
+    """Verify a replica against the logs."""
+
+
+@app.command()
+def verify(
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fold every shard's log from offset 0 and compare it with the replica; ends with 1 if not."""
+    from kae.streams.log_verify import verify as verify_logs
+    from kae.streams.replica.client import ReplicaClient
+
+    opened = open_topology(topology, bootstrap)
+    verified = verify_logs(opened, ReplicaClient(replica_address(opened, replica)))
+    if as_json:
+        console.print_json(verified)
+    else:
+        console.print_table(
+            "Logs, folded from offset 0, and the replica",
+            ("shard", "version", "behind", "live items", "content", "equal"),
+            ((s.shard, s.version, s.behind, s.live, s.hash[:16], s.equal) for s in verified.shards),
+        )
+    if not verified.equal:
+        differing = ", ".join(str(s.shard) for s in verified.shards if not s.equal)
+        raise LogsDiffer(
+            f"the replica differs from the logs in shard {differing}; restart it: it follows the "
+            "logs from empty"
+        )

@@ -1,0 +1,57 @@
+"""`kae replica run`: follow the logs and answer over HTTP."""
+
+import asyncio
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kae.streams.cli.options import BootstrapOption, TopologyOption
+from kae.streams.local_run import open_topology
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def replica() -> None:
+    """Follow the logs and answer over HTTP."""
+
+
+@app.command()
+def run(
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for scratch stores, emptied at the start; else a temporary one.",
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where to answer; else replica.listen.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How this replica signs its lease; else HOST-PORT."),
+    ] = None,
+) -> None:
+    """Serve until SIGTERM; ends with 1 when it cannot follow the logs any more."""
+    from kae.streams.encoding import open_codebook
+    from kae.streams.logs import set_up_logs
+    from kae.streams.replica.serve import serve
+    from kae.streams.topics import check_topics
+
+    set_up_logs()
+    opened = open_topology(topology, bootstrap)
+    if listen:
+        opened = opened.edited({"replica.listen": listen})
+    codebook = open_codebook(opened)
+    check_topics(opened)
+    address = opened.replica.listen
+    signed = name or f"{socket.gethostname()}-{address.rpartition(':')[2]}"
+    with tempfile.TemporaryDirectory(prefix="kae-replica-") as scratch:
+        sys.exit(asyncio.run(serve(opened, codebook, data or Path(scratch), address, signed)))

@@ -1,0 +1,63 @@
+"""`kae status`: lag, versions and the accounting."""
+
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.local_run import open_topology, replica_address
+
+app = typer.Typer()
+
+
+@app.command()
+def status(
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far each shard is, whether its events add up, and which replicas live."""
+    from kae.streams.line_status import read_status
+    from kae.streams.replica.client import ReplicaClient
+
+    opened = open_topology(topology, bootstrap)
+    found = read_status(opened, ReplicaClient(replica_address(opened, replica)))
+    if as_json:
+        console.print_json(found)
+        return
+    counts = found.counts
+    console.print_table(
+        f"Shards of generation {found.generation}: {found.items:,} items, "
+        f"{found.lag_events:,} events behind ({found.lag_seconds:.1f} s)",
+        ("shard", "lag", "lag s", "version", "epoch", "live", "read", "dead", "adds up"),
+        (
+            (
+                s.shard,
+                s.lag_events,
+                s.lag_seconds,
+                s.version,
+                s.epoch,
+                s.live,
+                s.counts.read,
+                s.counts.dead,
+                s.balanced,
+            )
+            for s in found.shards
+        ),
+    )
+    console.out.print(
+        f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
+        f"stale {counts.stale:,} + dead letters {counts.dead:,}: "
+        f"{'adds up' if found.balanced else '[red]does not add up[/]'}\n",
+        highlight=False,
+    )
+    console.print_table(
+        f"Bindings: version {found.bindings.version}, {found.bindings.active} terms, "
+        f"{found.bindings.quarantined} slots in quarantine, "
+        f"{found.terms_lag_events} term events behind",
+        ("replica", "live", "bindings version", "shard versions"),
+        (
+            (r.replica, r.live, r.bindings_version, " ".join(map(str, r.shards)))
+            for r in found.replicas
+        ),
+    )

@@ -1,0 +1,34 @@
+"""`kae topics apply`: create the topics that the topology names."""
+
+from typing import Annotated
+
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
+from kae.streams.local_run import open_topology
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def apply(
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be created; create nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Create the topics that are missing; a topic with other partitions is refused."""
+    from kae.streams.topics import apply_topics
+
+    outcomes = apply_topics(open_topology(topology, bootstrap), dry_run)
+    if as_json:
+        console.print_json(outcomes)
+        return
+    console.print_table(
+        "Topics",
+        ("topic", "partitions", "outcome"),
+        ((topic.name, topic.partitions, topic.outcome) for topic in outcomes),
+    )

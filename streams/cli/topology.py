@@ -1,0 +1,139 @@
+"""`kae topology check | show`: what topology.yaml says, and what is wrong with it."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import JsonOption, TopologyOption
+from kae.streams.local_run import find_topology, open_topology
+from kae.streams.topic_plan import TopicPlan, plan_topics
+from kae.streams.topology import Topology
+from kae.streams.topology_problems import TopologyInvalid
+
+app = typer.Typer(no_args_is_help=True)
+
+
+class GroupShown(msgspec.Struct, frozen=True):
+    """A group and its position, with what is left for head words."""
+
+    position: int
+    name: str
+    categories: tuple[str, ...]
+    capacity: int
+    reserved: int
+
+
+class TopologyShown(msgspec.Struct, frozen=True):
+    """What `kae topology show --json` prints."""
+
+    file: str
+    generation: int
+    shards: int
+    bootstrap: str
+    codebook: str
+    stores: str
+    topics: tuple[TopicPlan, ...]
+    groups: tuple[GroupShown, ...]
+    fields: dict[str, str]
+
+
+class TopologyChecked(msgspec.Struct, frozen=True):
+    """What `kae topology check --json` prints."""
+
+    file: str
+    problems: list[str]
+
+
+@app.command()
+def check(topology: TopologyOption = None, as_json: JsonOption = False) -> None:
+    """Read topology.yaml and name every problem by line; exit 0 when there is none."""
+    path = find_topology(topology)
+    problems: list[str] = []
+    try:
+        Topology.load(path)
+    except TopologyInvalid as error:
+        if not as_json:
+            raise
+        problems = [str(problem) for problem in error.problems]
+    if as_json:
+        console.print_json(TopologyChecked(str(path), problems))
+    else:
+        console.out.print(f"{path} is valid", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def show(
+    topology: TopologyOption = None,
+    as_json: JsonOption = False,
+    fields: Annotated[bool, typer.Option("--fields", help="The field mapping, in full.")] = False,
+) -> None:
+    """Show what follows from topology.yaml: topics, groups, field mapping."""
+    loaded = open_topology(topology)
+    if as_json:
+        console.print_json(_shown(loaded))
+        return
+    _print_layout(loaded)
+    if fields:
+        console.print_table("Fields", ("feed field", "category"), loaded.catalog.fields.items())
+
+
+def _shown(topology: Topology) -> TopologyShown:
+    return TopologyShown(
+        file=str(topology.path),
+        generation=topology.generation,
+        shards=topology.shards,
+        bootstrap=topology.kafka.bootstrap,
+        codebook=str(topology.codebook_folder),
+        stores=str(topology.stores_folder),
+        topics=plan_topics(topology),
+        groups=tuple(
+            GroupShown(position, group.name, group.categories, group.capacity, group.reserved)
+            for position, group in enumerate(topology.groups)
+        ),
+        fields=topology.catalog.fields,
+    )
+
+
+def _print_layout(topology: Topology) -> None:
+    shown = _shown(topology)
+    console.print_table(
+        f"Generation {shown.generation}",
+        ("what", "where"),
+        (
+            ("topology", shown.file),
+            ("brokers", shown.bootstrap),
+            ("codebook", shown.codebook),
+            ("stores", shown.stores),
+            ("replica", topology.replica.listen),
+        ),
+    )
+    console.print_table(
+        "Topics",
+        ("topic", "partitions", "copies", "kept"),
+        ((topic.name, topic.partitions, topic.replication, _kept(topic)) for topic in shown.topics),
+    )
+    console.print_table(
+        "Groups",
+        ("position", "group", "categories", "capacity", "reserved", "mapped fields"),
+        (
+            (
+                group.position,
+                group.name,
+                ", ".join(group.categories),
+                group.capacity,
+                group.reserved,
+                sum(category in group.categories for category in shown.fields.values()),
+            )
+            for group in shown.groups
+        ),
+    )
+
+
+def _kept(topic: TopicPlan) -> str:
+    if topic.settings["cleanup.policy"] == "compact":
+        return "newest of each key"
+    retention = int(topic.settings["retention.ms"])
+    return "for ever" if retention < 0 else f"{retention // 3_600_000} hours"

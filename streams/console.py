@@ -1,0 +1,48 @@
+"""What a command prints: tables for people, one JSON line for programs, errors in one line each."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+# With --json, standard output carries the JSON line alone; all else goes to standard error.
+out = Console()
+err = Console(stderr=True)
+
+
+def print_json(value: object) -> None:
+    """Print a documented type (a msgspec.Struct, a dataclass) as one line of JSON."""
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
+    sys.stdout.flush()
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under a title; numbers align right."""
+    listed = [tuple(row) for row in rows]
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = bool(listed) and all(isinstance(row[index], int | float) for row in listed)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in listed:
+        table.add_row(*(_cell(value) for value in row))
+    out.print(table)
+
+
+def print_error(error: BaseException) -> None:
+    """Print an expected error on standard error, one line for each thing that is wrong."""
+    for line in str(error).splitlines() or [type(error).__name__]:
+        err.print(f"error: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return str(value)

@@ -1,0 +1,80 @@
+"""Dead letters: what could not be indexed, with its cause, bytes and headers.
+
+The record's value is the source's bytes unchanged; what is known about it are headers, so that a
+replay is the value, the original key and the original headers sent again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from kae.sinks.log import AppendUnknown
+
+MAX_CAUSE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A record as Kafka delivered it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A source record and why it could not be carried out."""
+
+    record: SourceRecord
+    cause: str
+
+
+def publish(
+    producer: KafkaProducer, topic: str, letters: Sequence[DeadLetter], timeout_seconds: float
+) -> None:
+    """Send dead letters and wait until all are stored.
+
+    A crash before the delta that counts them sends them again, under the same key.
+    Raises: AppendUnknown.
+    """
+    try:
+        futures = [
+            producer.send(
+                topic,
+                key=source_key(letter.record),
+                value=letter.record.value,
+                headers=_headers(letter),
+            )
+            for letter in letters
+        ]
+        producer.flush(timeout=timeout_seconds)
+        for future in futures:
+            future.get(timeout=timeout_seconds)
+    except KafkaError as error:
+        raise AppendUnknown(f"{topic}: dead letters were not stored: {error!r}") from error
+
+
+def source_key(record: SourceRecord) -> bytes:
+    """Where a dead letter came from; the same record has the same key each time."""
+    return f"{record.topic}/{record.partition}/{record.offset}".encode()
+
+
+def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    record = letter.record
+    known = [
+        ("kae-cause", letter.cause[:MAX_CAUSE].encode()),
+        ("kae-source", source_key(record)),
+        ("kae-timestamp-ms", str(record.timestamp_ms).encode()),
+    ]
+    if record.key is not None:
+        known.append(("kae-key", record.key))
+    if record.value is None:
+        known.append(("kae-tombstone", b"1"))
+    return [*known, *record.headers]

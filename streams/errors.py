@@ -1,0 +1,73 @@
+"""What can go wrong for a caller, as a tree.
+
+KaeError
+  TopologyInvalid     the topology file cannot be run: lines and remedies (topology_problems.py)
+  LocalRunInvalid     .kae/local.json is not what `kae demo run --keep` writes (local_run.py)
+  CatalogInvalid      a feed file cannot be read, or lacks a column that topology.yaml names
+  RowsRejected        some rows of a feed are not items; they are written down, with reasons
+  ProgressInvalid     the progress of an ingest cannot be read or written (ingest_progress.py)
+  KafkaUnreachable    no broker answers, or none in time
+  TopicDiffers        a topic exists and is not what the topology says
+  TopicRefused        the brokers do not create a topic: their reason
+  CodebookDiffers     the codebook was built with other groups or fields than topology.yaml has
+  ReplicaUnreachable  no replica answers where one was looked for
+  ReplicaRefused      a replica answers that it cannot
+  TermRefused         a term event was refused; the message is the cause
+  TermTimedOut        a term has not come as far as was waited for
+  LogsDiffer          a replica is not what its logs say
+  NotInstalled        a command needs an extra that is not installed
+
+What an error says: what, where, the value, and what to do next.
+"""
+
+
+class KaeError(Exception):
+    """An expected error: the command line prints it in one line and exits with 1."""
+
+
+class CatalogInvalid(KaeError, ValueError):
+    """A feed file cannot be read, or lacks a column that topology.yaml names."""
+
+
+class RowsRejected(KaeError):
+    """Some rows of a feed are not items."""
+
+
+class KafkaUnreachable(KaeError, ConnectionError):
+    """No broker answers, or none in time."""
+
+
+class TopicDiffers(KaeError):
+    """A topic exists and is not what the topology says."""
+
+
+class TopicRefused(KaeError):
+    """The brokers do not create a topic."""
+
+
+class CodebookDiffers(KaeError):
+    """The codebook was built with other groups or fields than topology.yaml has."""
+
+
+class ReplicaUnreachable(KaeError, ConnectionError):
+    """No replica answers where one was looked for."""
+
+
+class ReplicaRefused(KaeError):
+    """A replica answers that it cannot."""
+
+
+class TermRefused(KaeError):
+    """A term event was refused."""
+
+
+class TermTimedOut(KaeError):
+    """A term has not come as far as was waited for."""
+
+
+class LogsDiffer(KaeError):
+    """A replica is not what its logs say."""
+
+
+class NotInstalled(KaeError):
+    """A command needs an extra that is not installed."""

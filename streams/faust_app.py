@@ -1,0 +1,115 @@
+"""Faust as kae uses it: group membership, rebalances, agents and flow; never positions.
+
+After every assignment Faust seeks to the offsets it has committed. Here it asks the stores instead,
+which alone know what has been indexed (ADR 1).
+"""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+import faust
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.types import TP
+
+from kae.streams.topology import Topology
+
+Positions = Callable[[], Awaitable[Mapping[TP, int]]]
+
+
+class _Unfiltered(dict[TP, int | None]):
+    """Faust's notes of what it has read, which let nothing be dropped.
+
+    A batch in hand while the consumer seeks back would raise them again, and then the records that
+    were sought would be taken for old ones. What is old is the stores' to say.
+    """
+
+    def __missing__(self, tp: TP) -> None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        pass
+
+    def update(self, *_: Any, **__: Any) -> None:
+        pass
+
+
+class StoreConsumer(Consumer):
+    """A consumer whose committed offsets are the stores' own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read_offset = _Unfiltered()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        positions = await cast("App", self.app).kae_positions()
+        held = {tp: positions[tp] for tp in self.assignment() if tp in positions}
+        await self.seek_wait(held)
+        return held
+
+    async def publish_positions(self, positions: Mapping[TP, int]) -> None:
+        """Commit, for the eyes of lag tools alone; what fails is told by the next one."""
+        await self._thread.call_thread(self._commit_held, positions)
+
+    async def _commit_held(self, positions: Mapping[TP, int]) -> None:
+        # On the consumer's own thread, where the assignment cannot change in between: a commit of
+        # nothing would crash it.
+        consumer = self._thread._ensure_consumer()
+        held = consumer.assignment()
+        offsets = {
+            TopicPartition(tp.topic, tp.partition): offset
+            for tp, offset in positions.items()
+            if tp in held
+        }
+        if offsets:
+            with contextlib.suppress(KafkaError):
+                await consumer.commit(offsets)
+
+
+class StoreTransport(Transport):
+    """Faust's Kafka transport with that consumer."""
+
+    Consumer = StoreConsumer
+
+
+class App(faust.App):
+    """A Faust app that is told its positions."""
+
+    kae_positions: Positions
+
+
+def build_app(topology: Topology, positions: Positions) -> App:
+    """An app with one consumer group a generation, and nothing of Faust's own state."""
+    worker = topology.worker
+    broker = "aiokafka://" + topology.kafka.bootstrap.replace(",", ";")
+    app = App(
+        f"{topology.topics.prefix}-g{topology.generation}",
+        broker=broker,
+        store="memory://",
+        autodiscover=False,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=worker.batch_events * 4,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=worker.session_timeout_seconds,
+        broker_heartbeat_interval=worker.heartbeat_seconds,
+        broker_request_timeout=max(
+            topology.kafka.request_timeout_seconds, worker.session_timeout_seconds
+        ),
+        broker_max_poll_records=worker.batch_events,
+        value_serializer="raw",
+        key_serializer="raw",
+    )
+    app.kae_positions = positions
+    app.transport = StoreTransport(app.conf.broker_consumer, app)
+    return app
+
+
+def raw_topic(app: App, name: str) -> Any:
+    """A topic of bytes whose events Faust neither tracks nor acknowledges."""
+    return app.topic(name, key_type=bytes, value_type=bytes, acks=False)

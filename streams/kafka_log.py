@@ -1,0 +1,171 @@
+"""A partition of a Kafka topic as a log that kae owns."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from kae.sinks.log import AppendUnknown, LogTruncated
+
+POLL_MS = 500
+# How long a broker may hold a fetch back; the embedded one answers late by a part of it.
+FETCH_WAIT_MS = 50
+
+
+class KafkaAppending:
+    """Records handed to the producer, whose acknowledgements are awaited together."""
+
+    def __init__(self, name: str, futures: Sequence[Any], timeout_seconds: float) -> None:
+        self._name = name
+        self._futures = futures
+        self._timeout = timeout_seconds
+
+    def offsets(self) -> Sequence[int]:
+        try:
+            return [future.get(timeout=self._timeout).offset for future in self._futures]
+        except KafkaError as error:
+            raise AppendUnknown(f"{self._name}: no word from the broker: {error!r}") from error
+
+    def on_stored(self, call: Callable[[], None]) -> None:
+        self._futures[-1].add_callback(lambda _metadata: call())
+
+
+class KafkaLog:
+    """One partition; the producer may be shared, the consumer is this log's own, opened to read.
+
+    The topic is never compacted and its records are never part of a transaction, so the offsets of
+    one owner's uncontested appends are contiguous.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        producer: KafkaProducer,
+        borrow_consumer: Callable[[], AbstractContextManager[KafkaConsumer]],
+        timeout_seconds: float,
+    ) -> None:
+        self.name = f"{topic}/{partition}"
+        self._tp = TopicPartition(topic, partition)
+        self._producer = producer
+        self._borrow_consumer = borrow_consumer
+        self._timeout = timeout_seconds
+
+    def append(self, payloads: Sequence[bytes]) -> KafkaAppending:
+        try:
+            futures = [
+                self._producer.send(self._tp.topic, value=payload, partition=self._tp.partition)
+                for payload in payloads
+            ]
+        except KafkaError as error:
+            raise AppendUnknown(f"{self.name}: the producer refused a record: {error!r}") from error
+        return KafkaAppending(self.name, futures, self._timeout)
+
+    def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
+        with self._borrow_consumer() as consumer:
+            consumer.assign([self._tp])
+            consumer.seek(self._tp, offset)
+            while True:
+                records = poll(consumer, self.name)
+                for record in records:
+                    yield record.offset, record.value
+                if not records:
+                    yield -1, b""
+
+
+def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
+    """The next records of every assigned partition, in the order of their offsets.
+
+    Raises: LogTruncated when a partition no longer holds the position.
+    """
+    try:
+        batches = consumer.poll(timeout_ms=timeout_ms)
+    except KafkaError as error:
+        if "OffsetOutOfRange" in type(error).__name__:
+            raise LogTruncated(
+                f"{name}: {error}. Start from a snapshot, or backfill a new generation"
+            ) from error
+        raise
+    return [record for batch in batches.values() for record in batch]
+
+
+class KafkaClients:
+    """The Kafka clients of one process: one idempotent producer, consumers as they are needed."""
+
+    def __init__(
+        self, bootstrap: str, client_id: str, *, timeout_seconds: float, max_bytes: int
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._client_id = client_id
+        self._timeout = timeout_seconds
+        self._max_bytes = max_bytes
+        self._producer: KafkaProducer | None = None
+        self._idle: list[KafkaConsumer] = []
+        self._lock = threading.Lock()
+
+    @property
+    def producer(self) -> KafkaProducer:
+        with self._lock:
+            if self._producer is None:
+                self._producer = KafkaProducer(
+                    bootstrap_servers=self._bootstrap,
+                    client_id=self._client_id,
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=0,
+                    batch_size=1 << 20,
+                    max_request_size=self._max_bytes * 2,
+                    delivery_timeout_ms=int(self._timeout * 1000),
+                    request_timeout_ms=int(self._timeout * 1000) // 2,
+                )
+            return self._producer
+
+    def consumer(self) -> KafkaConsumer:
+        """A consumer without a group: positions are kae's own."""
+        return KafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            client_id=self._client_id,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_poll_records=2000,
+        )
+
+    @contextmanager
+    def borrowed_consumer(self) -> Iterator[KafkaConsumer]:
+        """A consumer for one reading; connecting costs more than most readings, so it is kept."""
+        with self._lock:
+            consumer = self._idle.pop() if self._idle else None
+        consumer = consumer or self.consumer()
+        try:
+            yield consumer
+        except GeneratorExit:
+            self._keep(consumer)
+            raise
+        except BaseException:
+            consumer.close(autocommit=False)
+            raise
+        else:
+            self._keep(consumer)
+
+    def _keep(self, consumer: KafkaConsumer) -> None:
+        consumer.unsubscribe()
+        with self._lock:
+            self._idle.append(consumer)
+
+    def log(self, topic: str, partition: int) -> KafkaLog:
+        return KafkaLog(topic, partition, self.producer, self.borrowed_consumer, self._timeout + 5)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._producer is not None:
+                self._producer.close(timeout=5)
+                self._producer = None
+            for consumer in self._idle:
+                consumer.close(autocommit=False)
+            self._idle.clear()

@@ -1,0 +1,1 @@
+"""The serving replica: follow the logs, keep one view, answer over HTTP."""

@@ -1,0 +1,222 @@
+"""What the replica answers, as types; docs/formats.md and the page name the same fields.
+
+Words of an identifier come by position; null where the position is empty.
+"""
+
+import msgspec
+
+from kae.streams.replica.freshness import Freshness
+
+Words = tuple[str | None, ...]
+
+
+class Version(msgspec.Struct, frozen=True):
+    """The one view that an answer was made from."""
+
+    generation: int
+    view: int
+    bindings: int
+    shards: tuple[int, ...]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Any answer with a status of 400 or more."""
+
+    error: str
+
+
+# /search
+
+
+class SlotShown(msgspec.Struct, frozen=True):
+    position: int
+    index: int
+    word: str
+    weight: float
+
+
+class QueryShown(msgspec.Struct, frozen=True):
+    """What a query was understood as."""
+
+    text: str
+    words: list[str]
+    terms: list[str]
+    slots: list[SlotShown]
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """An item with the path that it was decoded by.
+
+    `identifier` are the item's own words; `path` those of the path, which differs where `via` names
+    a term; `covers` the positions at which the path holds a slot of the query. `score` is the
+    coverage, `own_words` the share of the query's tokens that the item's own text has.
+    """
+
+    id: str
+    title: str
+    identifier: Words
+    path: Words
+    covers: list[int]
+    via: str | None
+    score: float
+    own_words: float
+    popularity: float
+
+
+class Found(msgspec.Struct, frozen=True):
+    version: Version
+    query: QueryShown
+    items: list[Hit]
+    took_ms: float
+
+
+# /items/{id}
+
+
+class AttributeShown(msgspec.Struct, frozen=True):
+    category: str
+    word: str
+    text: str
+    source: str
+    score: float
+    slot: tuple[int, int] | None
+
+
+class PathShown(msgspec.Struct, frozen=True):
+    """One way to the item; `term` and `attached` are null for its own path."""
+
+    slots: tuple[int, ...]
+    words: Words
+    term: str | None
+    binding: int | None
+    attached: "LogPosition | None"
+
+
+class LogPosition(msgspec.Struct, frozen=True):
+    """A delta: its version in the shard's log, and its offset in Kafka."""
+
+    version: int
+    offset: int
+
+
+class ItemShown(msgspec.Struct, frozen=True):
+    version: Version
+    id: str
+    title: str
+    text: str
+    shard: int
+    ordinal: int
+    revision: int
+    popularity: float
+    put: LogPosition
+    slots: tuple[int, ...]
+    identifier: Words
+    groups: list[str]
+    attributes: list[AttributeShown]
+    paths: list[PathShown]
+
+
+# /bindings
+
+
+class BindingShown(msgspec.Struct, frozen=True):
+    binding: int
+    term: str
+    aliases: tuple[str, ...]
+    category: str
+    position: int
+    index: int
+    match: str
+    items: int  # ids that the selector names
+    where: str
+    revision: int
+    owner: str
+    reason: str
+    accepted_ms: int
+    bound_ms: int
+    attached_items: int
+    decodable: bool
+
+
+class QuarantineShown(msgspec.Struct, frozen=True):
+    binding: int
+    position: int
+    index: int
+    since_ms: int
+
+
+class CapacityShown(msgspec.Struct, frozen=True):
+    position: int
+    group: str
+    reserved: int
+    bound: int
+    quarantined: int
+    free: int
+
+
+class BindingsShown(msgspec.Struct, frozen=True):
+    version: Version
+    active: list[BindingShown]
+    quarantined: list[QuarantineShown]
+    capacity: list[CapacityShown]
+
+
+# /status
+
+
+class CountsShown(msgspec.Struct, frozen=True):
+    """What became of the source records: read = put + dropped + stale + dead."""
+
+    read: int
+    put: int
+    dropped: int
+    stale: int
+    dead: int
+
+
+class ShardShown(msgspec.Struct, frozen=True):
+    """`offset` is the last accepted delta's; `source_next_offset` is in the items topic."""
+
+    shard: int
+    version: int
+    offset: int
+    epoch: int
+    bindings_version: int
+    source_next_offset: int
+    counts: CountsShown
+    live: int
+    hash: str | None
+
+
+class BindingsLogShown(msgspec.Struct, frozen=True):
+    """`source_next_offset` is in the terms topic."""
+
+    version: int
+    offset: int
+    source_next_offset: int
+    counts: CountsShown
+    active: int
+    quarantined: int
+
+
+class ReplicaShown(msgspec.Struct, frozen=True):
+    replica: str
+    live: bool
+    bindings_version: int
+    shards: tuple[int, ...]
+    at_ms: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    version: Version
+    replica: str
+    codebook: str
+    items: int
+    paths: int
+    view_swapped_ms: int
+    view_built_ms: float
+    ignored_records: int
+    freshness: Freshness
+    shards: list[ShardShown]
+    bindings: BindingsLogShown
+    replicas: list[ReplicaShown]

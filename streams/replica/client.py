@@ -1,0 +1,63 @@
+"""A replica's answers for the commands: typed, with errors that say what to do."""
+
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from kae.streams.errors import ReplicaRefused, ReplicaUnreachable
+from kae.streams.replica.answers import BindingsShown, ItemShown, Problem, Status
+from kae.streams.replica.receipts import Receipt
+
+T = TypeVar("T")
+
+
+class ReplicaClient:
+    """Asks one replica."""
+
+    def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
+        self.url = url
+        # No proxy stands between an operator and a replica.
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False)
+
+    def item(self, item_id: str) -> ItemShown:
+        """Raises: ReplicaUnreachable; ReplicaRefused when no such item is live."""
+        return self._get(f"/items/{quote(item_id, safe='')}", ItemShown)
+
+    def bindings(self) -> BindingsShown:
+        """Raises: ReplicaUnreachable."""
+        return self._get("/bindings", BindingsShown)
+
+    def status(self, with_hashes: bool = False) -> Status:
+        """Raises: ReplicaUnreachable."""
+        return self._get("/status?hash=1" if with_hashes else "/status", Status)
+
+    def receipt(self, term: str) -> Receipt | None:
+        """None when the replica has not heard of the term.
+
+        Raises: ReplicaUnreachable.
+        """
+        answer = self._ask(f"/receipts/{quote(term, safe='')}")
+        return None if answer.status_code == httpx.codes.NOT_FOUND else self._read(answer, Receipt)
+
+    def _get(self, path: str, kind: type[T]) -> T:
+        return self._read(self._ask(path), kind)
+
+    def _ask(self, path: str) -> httpx.Response:
+        try:
+            return self._http.get(path)
+        except httpx.TransportError as error:
+            raise ReplicaUnreachable(
+                f"no replica answers at {self.url} ({error}); start one with `kae replica run`, "
+                "or name another: --replica http://HOST:PORT"
+            ) from error
+
+    def _read(self, answer: httpx.Response, kind: type[T]) -> T:
+        if answer.is_success:
+            return msgspec.json.decode(answer.content, type=kind)
+        try:
+            cause = msgspec.json.decode(answer.content, type=Problem).error
+        except msgspec.DecodeError:
+            cause = answer.text[:200]
+        raise ReplicaRefused(f"{answer.url}: {answer.status_code}: {cause}")

@@ -1,0 +1,140 @@
+"""Explaining: an item, and the bindings, as a view has them."""
+
+from collections import Counter
+
+from kae.encoders.categories import CATEGORIES
+from kae.encoders.codebook import Codebook
+from kae.sinks.edits import BindSlot, PutItem
+from kae.streams.partitioner import partition_of
+from kae.streams.replica import words
+from kae.streams.replica.answers import (
+    AttributeShown,
+    BindingShown,
+    BindingsShown,
+    CapacityShown,
+    ItemShown,
+    LogPosition,
+    PathShown,
+    QuarantineShown,
+    Words,
+)
+from kae.streams.replica.index import ReplicaIndex
+from kae.streams.replica.receipts import attached_items
+from kae.streams.replica.search import version_of
+from kae.streams.replica.view import View
+
+
+def explain_item(
+    codebook: Codebook, index: ReplicaIndex, view: View, item_id: str
+) -> ItemShown | None:
+    """How an item is indexed; None when no live item has the id."""
+    shard = partition_of(item_id, len(view.shards))
+    item = view.shards[shard].item(item_id)
+    if not isinstance(item, PutItem):
+        return None
+    own = words.own_words(codebook, item)
+    return ItemShown(
+        version=version_of(view),
+        id=item.id,
+        title=item.title,
+        text=item.text,
+        shard=shard,
+        ordinal=item.ordinal,
+        revision=item.revision,
+        popularity=item.popularity,
+        put=index.put_at(shard, item.ordinal),
+        slots=item.identifier,
+        identifier=own,
+        groups=[group.name for group in codebook.groups],
+        attributes=_attributes(codebook, item),
+        paths=_paths(index, view, shard, item.ordinal, own),
+    )
+
+
+def _attributes(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
+    shown = []
+    for found in item.attributes:
+        slot = codebook.slot_of(found.category, found.word)
+        shown.append(
+            AttributeShown(
+                category=CATEGORIES[found.category],
+                word=found.word,
+                text=found.text,
+                source=found.source.name.lower(),
+                score=found.score,
+                slot=(slot.position, slot.index) if slot else None,
+            )
+        )
+    return shown
+
+
+def _paths(
+    index: ReplicaIndex, view: View, shard: int, ordinal: int, own: Words
+) -> list[PathShown]:
+    """The item's own path first, then those of terms, by binding."""
+    paths = []
+    for entry in view.trie.entries_of(shard, ordinal).tolist():
+        binding = int(view.trie.entries.bindings[entry])
+        bound = view.bindings.active[binding] if binding else None
+        placed = index.journal.attached.get(binding, {}).get(shard)
+        paths.append(
+            PathShown(
+                slots=view.trie.path_at(entry),
+                words=words.path_words(own, bound),
+                term=bound.term if bound else None,
+                binding=binding or None,
+                attached=LogPosition(placed.version, placed.offset) if placed else None,
+            )
+        )
+    return sorted(paths, key=lambda path: path.binding or 0)
+
+
+def show_bindings(codebook: Codebook, view: View) -> BindingsShown:
+    """What is bound, what is in quarantine, and what is left at each position."""
+    bindings = view.bindings
+    return BindingsShown(
+        version=version_of(view),
+        active=[_binding(view, bound) for _, bound in sorted(bindings.active.items())],
+        quarantined=[
+            QuarantineShown(binding, left.slot.position, left.slot.index, left.at_ms)
+            for binding, left in sorted(bindings.quarantined.items())
+        ],
+        capacity=_capacity(codebook, view),
+    )
+
+
+def _binding(view: View, bound: BindSlot) -> BindingShown:
+    return BindingShown(
+        binding=bound.binding,
+        term=bound.term,
+        aliases=bound.aliases,
+        category=CATEGORIES[bound.category],
+        position=bound.position,
+        index=bound.index,
+        match=bound.selector.match,
+        items=len(bound.selector.items),
+        where=bound.selector.where,
+        revision=bound.revision,
+        owner=bound.owner,
+        reason=bound.reason,
+        accepted_ms=bound.accepted_ms,
+        bound_ms=view.bindings.bound_at[bound.binding][1],
+        attached_items=attached_items(view, bound.binding),
+        decodable=bound.binding in view.trie.bindings,
+    )
+
+
+def _capacity(codebook: Codebook, view: View) -> list[CapacityShown]:
+    bound = Counter(b.position for b in view.bindings.active.values())
+    resting = Counter(q.slot.position for q in view.bindings.quarantined.values())
+    return [
+        CapacityShown(
+            position=position,
+            group=group.name,
+            reserved=group.reserved,
+            bound=bound[position],
+            quarantined=resting[position],
+            free=group.reserved - bound[position] - resting[position],
+        )
+        for position, group in enumerate(codebook.groups)
+    ]

@@ -1,0 +1,213 @@
+"""The follower: one thread and one consumer that read every log and put views in use."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from kae.sinks.log import LogTruncated
+from kae.streams.kafka_log import KafkaClients, poll
+from kae.streams.replica.freshness import FreshnessGauge
+from kae.streams.replica.index import ReplicaIndex, changes_terms
+from kae.streams.replica.leases import Lease, Leases, LeaseWriter
+from kae.streams.replica.metrics import Metrics
+from kae.streams.topology import Topology
+
+log = structlog.get_logger()
+
+POLL_MS = 100
+# Between two views that differ in items alone; a view that takes long is built less often.
+PAUSE_SECONDS = 0.05
+PAUSE_PER_BUILD = 4
+
+
+class Follower:
+    """Folds all records into the index, and tells the other replicas what its view holds."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        name: str,
+        clients: KafkaClients,
+        index: ReplicaIndex,
+        leases: Leases,
+        gauge: FreshnessGauge,
+        metrics: Metrics,
+        on_end: Callable[[BaseException | None], None],
+    ) -> None:
+        """`on_end` is called once, from the thread: with the error, or None after `stop`."""
+        self._topology = topology
+        self._name = name
+        self._clients = clients
+        self._index = index
+        self._leases = leases
+        self._gauge = gauge
+        self._metrics = metrics
+        self._on_end = on_end
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._bindings = TopicPartition(topology.bindings_topic, 0)
+        self._replicas = TopicPartition(topology.replicas_topic, 0)
+        self._deltas = [
+            TopicPartition(topology.deltas_topic, shard) for shard in range(topology.shards)
+        ]
+        self._lease = LeaseWriter(
+            clients.producer, topology.replicas_topic, name, topology.replica.lease_seconds
+        )
+        self._items_changed = False
+        self._terms_changed = False
+        self._viewed = self._positions()
+        self._swapped_at = 0.0
+        self._asked_at = 0.0
+        self._ask_pause = min(1.0, topology.replica.fresh_within_seconds / 3)
+        self._ready = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, within_seconds: float) -> bool:
+        """Whether the thread has ended; it may wait for a broker that is silent."""
+        self._stopping.set()
+        self._thread.join(within_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            consumer = self._clients.consumer()
+            try:
+                self._follow(consumer)
+                self._lease.sign_off()
+            finally:
+                consumer.close(autocommit=False)
+        except BaseException as error:
+            self._on_end(error)
+        else:
+            self._on_end(None)
+
+    def _follow(self, consumer: KafkaConsumer) -> None:
+        consumer.assign([*self._deltas, self._bindings, self._replicas])
+        for partition in (*self._deltas, self._bindings):
+            consumer.seek(partition, 0)
+        # Its older records may be compacted away: the newest of each replica is enough.
+        consumer.seek_to_beginning(self._replicas)
+        while not self._stopping.is_set():
+            records = poll(consumer, "the logs", self._patience_ms())
+            for record in records:
+                self._fold(record)
+            self._ask_ends(consumer)
+            if self._is_due(idle=not records):
+                self._swap()
+            self._tell()
+            self._index.journal.note_leases(self._leases.live(now_ms()), len(self._deltas))
+
+    # Records.
+
+    def _fold(self, record: Any) -> None:
+        if record.topic == self._topology.replicas_topic:
+            self._leases.note(record.key, record.value)
+            return
+        payload = record.value or b""
+        if record.topic == self._topology.bindings_topic:
+            self._check_gap(record, self._index.bindings_log.next_offset)
+            self._terms_changed |= changes_terms(self._index.fold_bindings(record.offset, payload))
+        else:
+            self._check_gap(record, self._index.logs[record.partition].next_offset)
+            edits = self._index.fold_shard(record.partition, record.offset, payload)
+            self._terms_changed |= changes_terms(edits)
+        self._items_changed = True
+
+    def _check_gap(self, record: Any, expected: int) -> None:
+        if record.offset != expected:
+            raise LogTruncated(
+                f"{record.topic}/{record.partition}: offset {expected} is gone, the next record is "
+                f"{record.offset}. Start from a snapshot, or backfill a new generation"
+            )
+
+    # Views.
+
+    @property
+    def _changed(self) -> bool:
+        return self._items_changed or self._terms_changed
+
+    def _is_due(self, *, idle: bool) -> bool:
+        if not self._changed:
+            return False
+        if idle or (self._terms_changed and self._gauge.caught_up):
+            return True
+        return time.monotonic() >= self._next_swap_at()
+
+    def _next_swap_at(self) -> float:
+        pause = max(PAUSE_SECONDS, PAUSE_PER_BUILD * self._index.view.built_seconds)
+        return self._swapped_at + pause
+
+    def _patience_ms(self) -> int:
+        if not self._changed:
+            return POLL_MS
+        left_ms = (self._next_swap_at() - time.monotonic()) * 1000
+        return max(0, min(POLL_MS, int(left_ms)))
+
+    def _swap(self) -> None:
+        view = self._index.swap(now_ms())
+        self._swapped_at = time.monotonic()
+        if self._terms_changed:
+            self._lease.write(self._own_lease())
+        self._items_changed = self._terms_changed = False
+        self._metrics.note_view(view)
+
+    def _own_lease(self) -> Lease:
+        view = self._index.view
+        return Lease(
+            view.generation, self._name, view.bindings.version, view.versions, view.swapped_ms
+        )
+
+    def _tell(self) -> None:
+        """Say what the view holds: to the gauge, to the other replicas, once to the log."""
+        if not self._changed:
+            self._viewed = self._positions()
+        self._gauge.note_view(self._viewed)
+        if self._lease.is_due:
+            self._lease.write(msgspec.structs.replace(self._own_lease(), at_ms=now_ms()))
+        if self._gauge.caught_up and not self._ready:
+            self._ready = True
+            view = self._index.view
+            log.info(
+                "replica_ready",
+                replica=self._name,
+                items=view.items,
+                versions=view.versions,
+                bindings_version=view.bindings.version,
+            )
+
+    def _positions(self) -> dict[str, int]:
+        """The next offset of each log."""
+        states = zip(self._deltas, self._index.logs, strict=True)
+        positions = {_name(tp): state.next_offset for tp, state in states}
+        positions[_name(self._bindings)] = self._index.bindings_log.next_offset
+        return positions
+
+    def _ask_ends(self, consumer: KafkaConsumer) -> None:
+        now = time.monotonic()
+        if now - self._asked_at < self._ask_pause:
+            return
+        self._asked_at = now
+        try:
+            ends = consumer.end_offsets([*self._deltas, self._bindings])
+        except KafkaError as error:
+            # The view gets older; the consumer goes on trying.
+            log.warning("ends_unknown", error=repr(error))
+            return
+        self._gauge.ask(now, {_name(tp): end for tp, end in ends.items()})
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"{partition.topic}/{partition.partition}"
+
+
+def now_ms() -> int:
+    """Wall clock, milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000

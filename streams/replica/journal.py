@@ -1,0 +1,87 @@
+"""The journal: when and where each binding was attached, applied, decodable and released.
+
+It remembers what the logs say about terms beyond the newest state, so that a receipt can tell each
+stage with its time. It is a fold as well: a replica that begins again has the same journal, but for
+the moments at which views came into use.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kae.sinks.edits import Attach, BindSlot, Deactivate, Delta, Detach, Edit, ShardEdit
+from kae.streams.replica.leases import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A delta: its version, its log offset, its time."""
+
+    version: int
+    offset: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A term that is no longer bound; `binding` is 0 when it never was."""
+
+    binding: int
+    revision: int
+    version: int
+    at_ms: int
+
+
+@dataclass(slots=True)
+class Journal:
+    """Written by the follower's thread alone; values are replaced, so a reader needs no lock."""
+
+    attached: dict[int, Mapping[int, Placed]] = field(default_factory=dict)  # binding -> by shard
+    detached: dict[int, Mapping[int, Placed]] = field(default_factory=dict)
+    released: dict[str, Released] = field(default_factory=dict)
+    decodable_ms: dict[int, int] = field(default_factory=dict)  # binding -> first seen
+    applied_ms: dict[int, int] = field(default_factory=dict)  # binding -> by all live replicas
+    release_applied_ms: dict[str, int] = field(default_factory=dict)
+    _waiting: dict[int, int] = field(default_factory=dict)  # binding -> version that bound it
+
+    def note_shard(self, shard: int, delta: Delta, offset: int, edits: Iterable[ShardEdit]) -> None:
+        """Take notice of a shard's delta."""
+        placed = Placed(delta.version, offset, delta.at_ms)
+        for edit in edits:
+            if isinstance(edit, Attach):
+                places = self.attached.get(edit.binding, {})
+                self.attached[edit.binding] = {**places, shard: placed}
+            elif isinstance(edit, Detach):
+                places = self.detached.get(edit.binding, {})
+                self.detached[edit.binding] = {**places, shard: placed}
+
+    def note_bindings(self, delta: Delta, edits: Iterable[Edit]) -> None:
+        """Take notice of a delta of the bindings log."""
+        for edit in edits:
+            if isinstance(edit, BindSlot):
+                self._waiting[edit.binding] = delta.version
+            elif isinstance(edit, Deactivate):
+                self._waiting.pop(edit.binding, None)
+                self.release_applied_ms.pop(edit.term, None)
+                self.released[edit.term] = Released(
+                    edit.binding, edit.revision, delta.version, delta.at_ms
+                )
+
+    def note_view(self, decodable: Iterable[int], at_ms: int) -> None:
+        """Take notice of the bindings that a new view has a path for."""
+        for binding in decodable:
+            self.decodable_ms.setdefault(binding, at_ms)
+
+    def note_leases(self, live: Sequence[Lease], shards: int) -> None:
+        """Take notice of what the live replicas hold."""
+        if not live:
+            return
+        at_ms = max(lease.at_ms for lease in live)
+        for binding, version in list(self._waiting.items()):
+            places = self.attached.get(binding, {})
+            wanted = {shard: placed.version for shard, placed in places.items()}
+            if len(wanted) == shards and all(lease.covers(version, wanted) for lease in live):
+                self.applied_ms[binding] = at_ms
+                del self._waiting[binding]
+        for term in self.released.keys() - self.release_applied_ms.keys():
+            if all(lease.covers(self.released[term].version, {}) for lease in live):
+                self.release_applied_ms[term] = at_ms

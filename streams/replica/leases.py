@@ -1,0 +1,124 @@
+"""Leases: what each replica says it has applied, and which replicas live.
+
+A replica writes its lease to the replicas topic under its name, again before a third of
+`replica.lease_seconds` is over, and at once when a view with other bindings is in use. A lease
+older than `lease_seconds`, or taken back by a tombstone, counts no more.
+"""
+
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+import structlog
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+log = structlog.get_logger()
+
+
+class LeaseInvalid(Exception):
+    """A record of the replicas topic that no replica wrote."""
+
+
+class Lease(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """What one replica's view holds; `shards` are the versions of the shards' logs."""
+
+    generation: int
+    replica: str
+    bindings_version: int
+    shards: tuple[int, ...]
+    at_ms: int
+
+    def covers(self, bindings_version: int, shards: Mapping[int, int]) -> bool:
+        """Whether the view holds at least these versions."""
+        return self.bindings_version >= bindings_version and all(
+            shard < len(self.shards) and self.shards[shard] >= version
+            for shard, version in shards.items()
+        )
+
+
+_decoder = msgspec.msgpack.Decoder(Lease)
+
+
+def encode_lease(lease: Lease) -> bytes:
+    return msgspec.msgpack.encode(lease)
+
+
+class Leases:
+    """The newest lease of each replica of one generation; replaced as a whole, never changed."""
+
+    def __init__(self, generation: int, lease_seconds: float) -> None:
+        self._generation = generation
+        self._lease_ms = int(lease_seconds * 1000)
+        self._newest: Mapping[str, Lease] = MappingProxyType({})
+
+    def note(self, key: bytes | None, value: bytes | None) -> None:
+        """Take notice of one record.
+
+        Raises: LeaseInvalid.
+        """
+        newest = dict(self._newest)
+        try:
+            if not value:
+                newest.pop((key or b"").decode(), None)
+            else:
+                lease = _decoder.decode(value)
+                if lease.generation == self._generation:
+                    newest[lease.replica] = lease
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise LeaseInvalid(
+                f"the replicas topic holds a record that is no lease: {error}. "
+                "Give kae a topics.prefix of its own"
+            ) from error
+        self._newest = MappingProxyType(newest)
+
+    def all(self) -> list[Lease]:
+        """The newest lease of every replica that has not signed off, by name."""
+        return [lease for _, lease in sorted(self._newest.items())]
+
+    def live(self, now_ms: int) -> list[Lease]:
+        return [lease for lease in self.all() if self.is_live(lease, now_ms)]
+
+    def is_live(self, lease: Lease, now_ms: int) -> bool:
+        return now_ms - lease.at_ms <= self._lease_ms
+
+
+class LeaseWriter:
+    """Writes one replica's lease; an error is logged, since a lease proves nothing by its absence.
+
+    Used by the follower's thread alone.
+    """
+
+    def __init__(
+        self, producer: KafkaProducer, topic: str, name: str, lease_seconds: float
+    ) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._key = name.encode()
+        self._pause = lease_seconds / 3
+        self._written_at = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self._written_at >= self._pause
+
+    def write(self, lease: Lease) -> None:
+        self._written_at = time.monotonic()
+        self._send(encode_lease(lease))
+
+    def sign_off(self) -> None:
+        """Take the lease back, so that nobody waits for this replica."""
+        self._send(None)
+
+    def _send(self, value: bytes | None) -> None:
+        try:
+            self._producer.send(self._topic, key=self._key, value=value, partition=0).add_errback(
+                _log_failure
+            )
+        except KafkaError as error:
+            _log_failure(error)
+
+
+def _log_failure(error: BaseException) -> None:
+    log.warning("lease_not_written", error=repr(error))

@@ -1,0 +1,148 @@
+"""Receipts: how far a term has come, stage by stage, each with its time.
+
+    accepted    the broker took the term event
+    bound       the registrar gave the term a slot
+    attached    every shard has resolved the selector against its items
+    active      the term is in force (a single term: with its binding)
+    applied     every live replica has a view that holds all of this
+    decodable   the view of the replica that answers has a path to an item by the term's slot
+
+A released term has instead: released, detached by every shard, applied by every live replica.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from kae.sinks.edits import BindSlot
+from kae.streams.replica.answers import Version
+from kae.streams.replica.journal import Journal, Placed, Released
+from kae.streams.replica.leases import Lease
+from kae.streams.replica.search import version_of
+from kae.streams.replica.view import View
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One stage: `count` of `of` have reached it; once all have, `at_ms` says when."""
+
+    stage: str
+    done: bool
+    count: int
+    of: int
+    at_ms: int | None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    revision: int
+    cause: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """`state` is bound, released or refused; `refused` may also tell of a later attempt."""
+
+    version: Version
+    term: str
+    state: str
+    revision: int
+    binding: int | None
+    position: int | None
+    index: int | None
+    attached_items: int
+    stages: list[Stage]
+    refused: Refusal | None
+
+
+def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -> Receipt | None:
+    """The receipt of a normalised term; None if no event of it has come."""
+    bindings = view.bindings
+    refused = bindings.refused.get(term)
+    if term not in bindings.terms and refused is None:
+        return None
+    revision, binding = bindings.terms.get(term, (-1, 0))
+    bound = bindings.active.get(binding)
+    released = journal.released.get(term)
+    if bound is not None:
+        state, stages = "bound", _bound_stages(bound, view, journal, live)
+    elif released is not None:
+        state, stages = "released", _released_stages(term, released, view, journal, live)
+    else:
+        state, stages = "refused", []
+    return Receipt(
+        version=version_of(view),
+        term=term,
+        state=state,
+        revision=revision,
+        binding=bound.binding if bound else None,
+        position=bound.position if bound else None,
+        index=bound.index if bound else None,
+        attached_items=attached_items(view, binding) if bound else 0,
+        stages=stages,
+        refused=Refusal(refused.revision, refused.cause) if refused else None,
+    )
+
+
+def attached_items(view: View, binding: int) -> int:
+    """The items of all shards that a binding is attached to."""
+    return sum(len(reader.attached.get(binding, ())) for reader in view.shards)
+
+
+def _bound_stages(
+    bound: BindSlot, view: View, journal: Journal, live: Sequence[Lease]
+) -> list[Stage]:
+    binding = bound.binding
+    version, bound_ms = view.bindings.bound_at[binding]
+    # Only what this view holds counts, so that a receipt and a search never contradict each other.
+    places = {
+        shard: placed
+        for shard, placed in journal.attached.get(binding, {}).items()
+        if binding in view.shards[shard].attached
+    }
+    decodable = binding in view.trie.bindings
+    return [
+        Stage("accepted", True, 1, 1, bound.accepted_ms),
+        Stage("bound", True, 1, 1, bound_ms),
+        _by_shards("attached", places, len(view.shards)),
+        Stage("active", True, 1, 1, bound_ms),
+        _applied(version, places, len(view.shards), live, journal.applied_ms.get(binding)),
+        Stage(
+            "decodable",
+            decodable,
+            int(decodable),
+            1,
+            journal.decodable_ms.get(binding) if decodable else None,
+        ),
+    ]
+
+
+def _released_stages(
+    term: str, released: Released, view: View, journal: Journal, live: Sequence[Lease]
+) -> list[Stage]:
+    shards = len(view.shards)
+    # A term that was never bound has nothing to detach.
+    places = journal.detached.get(released.binding, {})
+    stages = [Stage("released", True, 1, 1, released.at_ms)]
+    if released.binding:
+        stages.append(_by_shards("detached", places, shards))
+    applied = [lease for lease in live if lease.covers(released.version, {})]
+    done = bool(live) and len(applied) == len(live)
+    at_ms = journal.release_applied_ms.get(term) if done else None
+    return [*stages, Stage("applied", done, len(applied), len(live), at_ms)]
+
+
+def _by_shards(stage: str, places: Mapping[int, Placed], shards: int) -> Stage:
+    done = len(places) == shards
+    at_ms = max(placed.at_ms for placed in places.values()) if done else None
+    return Stage(stage, done, len(places), shards, at_ms)
+
+
+def _applied(
+    version: int,
+    places: Mapping[int, Placed],
+    shards: int,
+    live: Sequence[Lease],
+    at_ms: int | None,
+) -> Stage:
+    wanted = {shard: placed.version for shard, placed in places.items()}
+    count = sum(lease.covers(version, wanted) for lease in live) if len(places) == shards else 0
+    done = bool(live) and count == len(live)
+    return Stage("applied", done, count, len(live), at_ms if done else None)

@@ -1,0 +1,95 @@
+"""The replica's process: the follower in its thread, the HTTP server in the main thread."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from kae.encoders.codebook import Codebook
+from kae.streams.kafka_log import KafkaClients
+from kae.streams.replica.follower import Follower
+from kae.streams.replica.freshness import FreshnessGauge
+from kae.streams.replica.http import Answers, build_app
+from kae.streams.replica.index import ReplicaIndex
+from kae.streams.replica.leases import Leases
+from kae.streams.replica.metrics import Metrics
+from kae.streams.topology import Topology
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 2
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the replica: uvicorn would raise them again once it has ended."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(topology: Topology, codebook: Codebook, data: Path, listen: str, name: str) -> int:
+    """Serve until SIGTERM or SIGINT (returns 0) or until the follower fails (returns 1).
+
+    `data` is scratch: stores in it are removed and made anew from the logs.
+    Raises: StoreUnusable.
+    """
+    clients = KafkaClients(
+        topology.kafka.bootstrap,
+        f"{topology.kafka.client_id}-{name}",
+        timeout_seconds=topology.kafka.delivery_timeout_seconds,
+        max_bytes=topology.limits.delta_bytes,
+    )
+    metrics = Metrics()
+    leases = Leases(topology.generation, topology.replica.lease_seconds)
+    gauge = FreshnessGauge(topology.replica.fresh_within_seconds)
+    index = ReplicaIndex(topology, codebook.fingerprint, data / "replica")
+    failure: list[BaseException] = []
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    def follower_ended(error: BaseException | None) -> None:
+        if error is not None:
+            failure.append(error)
+            log.error("replica_failed", error=f"{type(error).__name__}: {error}")
+            loop.call_soon_threadsafe(stop)
+
+    follower = Follower(topology, name, clients, index, leases, gauge, metrics, follower_ended)
+    beam = topology.replica.beam
+    answers = Answers(name, codebook, beam, index, leases, gauge, metrics)
+    server = _server(build_app(answers, metrics), listen)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    follower.start()
+    try:
+        await server.serve()
+    finally:
+        # Stores are closed only under nobody's hands; they are scratch and need no goodbye.
+        if await asyncio.to_thread(follower.stop, DRAIN_SECONDS):
+            clients.close()
+            index.close()
+    if failure:
+        return 1
+    log.info("replica_stopped", replica=name)
+    return 0
+
+
+def _server(app: object, listen: str) -> _Server:
+    host, _, port = listen.rpartition(":")
+    return _Server(
+        uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            host=host.strip("[]"),
+            port=int(port),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    )

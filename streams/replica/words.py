@@ -1,0 +1,51 @@
+"""Slots as words: an identifier as people read it."""
+
+from collections.abc import Sequence
+
+from kae.encoders.attributes import Attribute
+from kae.encoders.codebook import Codebook
+from kae.sinks.bindings import Bindings
+from kae.sinks.edits import BindSlot, PutItem
+from kae.streams.replica.answers import Words
+
+
+def own_words(codebook: Codebook, item: PutItem) -> Words:
+    """The six words of an item's identifier, as the item itself says them; null where empty."""
+    return tuple(
+        _own_word(codebook, item.attributes, position, index) if index else None
+        for position, index in enumerate(item.identifier)
+    )
+
+
+def _own_word(
+    codebook: Codebook, attributes: Sequence[Attribute], position: int, index: int
+) -> str | None:
+    """The most trusted of the item's words that share the slot."""
+    alike = []
+    for attribute in attributes:
+        slot = codebook.slot_of(attribute.category, attribute.word)
+        if slot is not None and (slot.position, slot.index) == (position, index):
+            alike.append(attribute)
+    if alike:
+        return min(alike, key=lambda found: (found.source, -found.score)).word
+    return slot_word(codebook, None, position, index)
+
+
+def path_words(own: Words, bound: BindSlot | None) -> Words:
+    """The words of a path: the item's own, with a term at its position."""
+    if bound is None:
+        return own
+    return (*own[: bound.position], bound.term, *own[bound.position + 1 :])
+
+
+def slot_word(
+    codebook: Codebook, bindings: Bindings | None, position: int, index: int
+) -> str | None:
+    """The word that stands for a slot: its head word, or the term that is bound to it."""
+    head = codebook.word_at(position, index)
+    if head is not None:
+        return head[1]
+    for bound in bindings.active.values() if bindings else ():
+        if (bound.position, bound.index) == (position, index):
+            return bound.term
+    return None

@@ -1,0 +1,147 @@
+"""The terms desk: where the worker that holds the terms partition registers term events."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from kae.encoders.categories import POSITIONS
+from kae.encoders.codebook import Codebook
+from kae.sinks.bindings import TermChange
+from kae.sinks.log import AppendUnknown
+from kae.sinks.owned import Fenced
+from kae.sinks.registrar import Registrar
+from kae.streams import dead_letters
+from kae.streams.control import ReachedFollower
+from kae.streams.dead_letters import DeadLetter, SourceRecord
+from kae.streams.events import TermRules, Undecodable, decode_term
+from kae.streams.indexer import Identity, now_ms
+from kae.streams.kafka_log import KafkaClients
+from kae.streams.topology import Topology
+
+log = structlog.get_logger()
+
+
+class TermsDesk:
+    """Decodes term events and hands them to the registrar; opened with the terms partition."""
+
+    def __init__(
+        self, topology: Topology, identity: Identity, codebook: Codebook, clients: KafkaClients
+    ) -> None:
+        self._topology = topology
+        self._identity = identity
+        self._clients = clients
+        self._reserved = {p: codebook.reserved(p) for p in range(POSITIONS)}
+        self._rules = TermRules(
+            topology.terms.default_category,
+            codebook.position_of,
+            topology.terms.items_per_selector,
+        )
+        self._registrar: Registrar | None = None
+        self._reached: ReachedFollower | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._registrar is not None
+
+    @property
+    def next_offset(self) -> int:
+        return self._registrar.next_offset if self._registrar else 0
+
+    def open(self) -> None:
+        """Claim the bindings log, unless it is held already."""
+        if self._registrar is not None:
+            return
+        topology = self._topology
+        self._registrar = Registrar(
+            self._clients.log(topology.bindings_topic, 0),
+            owner=self._identity.name,
+            fingerprint=self._identity.fingerprint,
+            reserved=self._reserved,
+            max_bytes=topology.limits.delta_bytes,
+        )
+        self._reached = ReachedFollower(
+            self._clients.log(topology.control_topic, 0), topology.generation
+        )
+        log.info("registrar_opened", version=self._registrar.bindings.version)
+
+    def close(self) -> None:
+        if self._reached is not None:
+            self._reached.stop()
+            self._reached = None
+        self._registrar = None
+
+    def register(self, records: Sequence[SourceRecord]) -> int | None:
+        """Register a batch of term events.
+
+        Returns: the offset to seek back to when records before these are missing, or None.
+        Raises: AppendUnknown when dead letters cannot be stored.
+        """
+        registrar = self._registrar
+        if registrar is None:
+            return None
+        changes: list[TermChange] = []
+        sources: dict[tuple[str, int], SourceRecord] = {}
+        dead: list[DeadLetter] = []
+        expected = registrar.next_offset
+        for record in records:
+            if record.offset < expected:
+                continue
+            if record.offset > expected:
+                # The terms topic is one partition that is neither compacted nor transactional.
+                return expected
+            expected += 1
+            try:
+                change = self._decode(record)
+            except Undecodable as error:
+                dead.append(DeadLetter(record, str(error)))
+                continue
+            changes.append(change)
+            sources[change.term, change.revision] = record
+        if expected > registrar.next_offset:
+            return self._register(registrar, changes, sources, dead, expected)
+        return None
+
+    def _decode(self, record: SourceRecord) -> TermChange:
+        limit = self._topology.limits.event_bytes
+        return decode_term(record.key, record.value, limit, record.timestamp_ms, self._rules)
+
+    def _register(
+        self,
+        registrar: Registrar,
+        changes: Sequence[TermChange],
+        sources: dict[tuple[str, int], SourceRecord],
+        dead: list[DeadLetter],
+        next_offset: int,
+    ) -> int | None:
+        refused = registrar.foresee(changes)
+        dead += [DeadLetter(sources[r.term, r.revision], r.cause) for r in refused]
+        if dead:
+            topic = self._topology.dead_letters_topic
+            timeout = self._topology.kafka.delivery_timeout_seconds
+            dead_letters.publish(self._clients.producer, topic, dead, timeout)
+        try:
+            registrar.register(changes, len(dead) - len(refused), next_offset, now_ms())
+        except (Fenced, AppendUnknown) as error:
+            # Claim again from the log: what was appended, if anything, is found there.
+            log.warning("registrar_lost", cause=str(error))
+            self.close()
+            self.open()
+            return self.next_offset
+        return None
+
+    def free(self) -> None:
+        """Free the slots that every shard has detached, once their quarantine is over."""
+        if self._registrar is None or self._reached is None:
+            return
+        quarantine_ms = self._topology.terms.quarantine_seconds * 1000
+        try:
+            freed = self._registrar.free(
+                self._reached.versions(), self._topology.shards, now_ms(), int(quarantine_ms)
+            )
+        except (Fenced, AppendUnknown) as error:
+            log.warning("registrar_lost", cause=str(error))
+            self.close()
+            self.open()
+            return
+        if freed:
+            log.info("slots_freed", count=freed)

@@ -1,0 +1,152 @@
+"""The topics on the brokers: create what is missing, correct settings, refuse other partitions."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+
+import msgspec
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError
+
+from kae.streams.bootstrap import reached_brokers
+from kae.streams.errors import TopicDiffers, TopicRefused
+from kae.streams.topic_plan import TopicPlan, plan_topics
+from kae.streams.topology import Topology
+
+
+class Outcome(StrEnum):
+    """What became of a topic; a dry run says what would."""
+
+    CREATED = "created"
+    CORRECTED = "corrected"  # it was there, with other settings
+    UNCHANGED = "unchanged"
+
+
+class TopicOutcome(msgspec.Struct, frozen=True):
+    """What `kae topics apply --json` prints for each topic."""
+
+    name: str
+    partitions: int
+    outcome: Outcome
+    settings: dict[str, str]  # those that were set
+
+
+def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome]:
+    """Bring the brokers to what the topology asks for; doing it again changes nothing.
+
+    Raises: TopicDiffers if a topic has other partitions, before anything is changed; TopicRefused;
+    KafkaUnreachable.
+    """
+    plans = plan_topics(topology)
+    with _admin(topology) as admin:
+        partitions = _partitions(admin)
+        _refuse_differences(plans, partitions, topology)
+        missing = [plan for plan in plans if plan.name not in partitions]
+        corrections = _corrections(admin, [plan for plan in plans if plan not in missing])
+        if not dry_run:
+            _create(admin, missing, topology)
+            _correct(admin, corrections)
+    return [_outcome(plan, plan in missing, corrections.get(plan.name, {})) for plan in plans]
+
+
+def check_topics(topology: Topology) -> None:
+    """Refuse to run on topics that are missing or have other partitions.
+
+    Raises: TopicDiffers; KafkaUnreachable.
+    """
+    plans = plan_topics(topology)
+    with _admin(topology) as admin:
+        partitions = _partitions(admin)
+    for plan in plans:
+        if plan.name not in partitions:
+            raise TopicDiffers(f"topic {plan.name} is missing; create it with: kae topics apply")
+    _refuse_differences(plans, partitions, topology)
+
+
+def _outcome(plan: TopicPlan, created: bool, correction: dict[str, str]) -> TopicOutcome:
+    if created:
+        return TopicOutcome(plan.name, plan.partitions, Outcome.CREATED, plan.settings)
+    outcome = Outcome.CORRECTED if correction else Outcome.UNCHANGED
+    return TopicOutcome(plan.name, plan.partitions, outcome, correction)
+
+
+@contextmanager
+def _admin(topology: Topology) -> Iterator[KafkaAdminClient]:
+    kafka = topology.kafka
+    with reached_brokers(topology) as addresses:
+        admin = KafkaAdminClient(
+            bootstrap_servers=addresses,
+            client_id=f"{kafka.client_id}-topics",
+            request_timeout_ms=int(kafka.request_timeout_seconds * 1000),
+        )
+        try:
+            yield admin
+        finally:
+            admin.close()
+
+
+def _partitions(admin: KafkaAdminClient) -> dict[str, int]:
+    return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+
+
+def _refuse_differences(
+    plans: Sequence[TopicPlan], partitions: dict[str, int], topology: Topology
+) -> None:
+    for plan in plans:
+        found = partitions.get(plan.name, plan.partitions)
+        if found != plan.partitions:
+            raise TopicDiffers(
+                f"topic {plan.name} has {found} partitions and {topology.path} asks for "
+                f"{plan.partitions}; shards belong to a generation: set shards to what the topic "
+                "has, or use another topics.prefix"
+            )
+
+
+def _corrections(admin: KafkaAdminClient, plans: Sequence[TopicPlan]) -> dict[str, dict[str, str]]:
+    """Return topic -> settings that differ; a setting that a broker does not tell is left alone."""
+    if not plans:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, plan.name) for plan in plans]
+    told = admin.describe_configs(resources, config_filter="all").get("topic", {})
+    corrections = {}
+    for plan in plans:
+        found = {name: entry["value"] for name, entry in told.get(plan.name, {}).items()}
+        differing = {
+            name: value for name, value in plan.settings.items() if found.get(name, value) != value
+        }
+        if differing:
+            corrections[plan.name] = differing
+    return corrections
+
+
+def _correct(admin: KafkaAdminClient, corrections: dict[str, dict[str, str]]) -> None:
+    if corrections:
+        admin.alter_configs(
+            [
+                ConfigResource(ConfigResourceType.TOPIC, name, settings)
+                for name, settings in corrections.items()
+            ]
+        )
+
+
+def _create(admin: KafkaAdminClient, plans: Sequence[TopicPlan], topology: Topology) -> None:
+    wanted = {
+        plan.name: {
+            "num_partitions": plan.partitions,
+            "replication_factor": plan.replication,
+            "configs": plan.settings,
+        }
+        for plan in plans
+    }
+    if not wanted:
+        return
+    answer = admin.create_topics(wanted, raise_errors=False)
+    for topic in answer["topics"]:
+        # Another process may create them at the same moment: what counts is what is there then.
+        if topic["error_code"] not in (0, TopicAlreadyExistsError.errno):
+            raise TopicRefused(
+                f"topic {topic['name']} was refused by {topology.kafka.bootstrap}: "
+                f"{topic['error_message']}; correct kafka.replication or topics in {topology.path}"
+            )
+    admin.wait_for_topics(list(wanted))
+    _refuse_differences(plans, _partitions(admin), topology)

@@ -1,0 +1,299 @@
+"""The live worker: Faust agents that feed the indexer and the registrar, and stop when in doubt."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import structlog
+from faust.types import TP
+
+from kae.encoders.assign import Encoder
+from kae.encoders.codebook import Codebook
+from kae.streams.bindings_follower import BindingsFollower, BindingsView
+from kae.streams.dead_letters import SourceRecord
+from kae.streams.faust_app import StoreConsumer, build_app, raw_topic
+from kae.streams.indexer import Identity, Indexer, Outcome
+from kae.streams.kafka_log import KafkaClients
+from kae.streams.terms_desk import TermsDesk
+from kae.streams.topology import Topology
+from kae.streams.watchdog import Progress, Stalled, Watchdog
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+TERMS_BATCH = 256
+TICK_SECONDS = 1.0
+
+
+class FaustStopped(Exception):
+    """Faust ended while the worker did not want it to."""
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, topology: Topology, codebook: Codebook, identity: Identity) -> None:
+        self._topology = topology
+        self._identity = identity
+        self._clients = KafkaClients(
+            topology.kafka.bootstrap,
+            f"{topology.kafka.client_id}-{identity.name}",
+            timeout_seconds=topology.kafka.delivery_timeout_seconds,
+            max_bytes=topology.limits.delta_bytes,
+        )
+        self._bindings = BindingsFollower(
+            self._clients.log(topology.bindings_topic, 0), self._bindings_changed, self._fail
+        )
+        encoder = Encoder(codebook)
+        self._indexer = Indexer(topology, identity, encoder, self._clients, self._bindings)
+        self._desk = TermsDesk(topology, identity, codebook, self._clients)
+        self._shard_thread = ThreadPoolExecutor(1, thread_name_prefix="shards")
+        self._desk_thread = ThreadPoolExecutor(1, thread_name_prefix="registrar")
+        self._watchdog = Watchdog(topology.worker.stall_seconds)
+        self._progress = Progress(min(10.0, topology.worker.stall_seconds))
+        self._sought: tuple[TP, int] | None = None
+        self._assigned: set[TP] = set()
+        self._published: dict[TP, int] = {}
+        self._positions: dict[TP, int] = {}
+        self._failure: BaseException | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Work until SIGTERM or SIGINT (returns 0) or until anything is in doubt (returns 1)."""
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        self._app = build_app(self._topology, self._current_positions)
+        self._app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]
+        self._app.agent(raw_topic(self._app, self._topology.items_topic))(self._index_items)
+        self._app.agent(raw_topic(self._app, self._topology.terms_topic))(self._register_terms)
+        self._watchdog.start()
+        self._bindings.start()
+        await self._app.start()
+        ticking = asyncio.create_task(self._tick())
+        await self._stop.wait()
+        await self._shut_down(ticking)
+        if self._failure is not None:
+            log.error("worker_failed", error=repr(self._failure))
+            return 1
+        log.info("worker_stopped")
+        return 0
+
+    async def _shut_down(self, ticking: asyncio.Task[None]) -> None:
+        ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
+        for task in list(self._tasks):
+            task.cancel()
+        # What is in flight is finished: both threads take one call after the other.
+        await self._on_shards(lambda: None)
+        await self._on_desk(lambda: None)
+        if self._failure is None:
+            await self._publish_positions()
+        await self._app.stop()
+        await self._on_shards(self._indexer.close)
+        await self._on_desk(self._desk.close)
+        self._bindings.stop()
+        self._watchdog.stop()
+        self._clients.close()
+
+    # Assignment.
+
+    async def _on_assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
+        try:
+            self._assigned = set(assigned)
+            await self._take_over()
+            # What came before a shard was open was passed over; Faust may have sought already.
+            await self._consumer.seek_to_committed()
+            log.info(
+                "worker_ready",
+                worker=self._identity.name,
+                shards=sorted(self._items_partitions()),
+                registrar=self._has_terms,
+            )
+        except Exception as error:
+            self._fail(error)
+
+    async def _take_over(self) -> None:
+        """Hold what is assigned, and nothing else."""
+        wanted = self._items_partitions()
+        await self._on_shards(lambda: self._indexer.own(wanted))
+        if self._has_terms:
+            await self._on_desk(self._desk.open)
+        else:
+            await self._on_desk(self._desk.close)
+        self._positions = self._stored_positions()
+
+    def _items_partitions(self) -> set[int]:
+        topic = self._topology.items_topic
+        return {tp.partition for tp in self._assigned if tp.topic == topic}
+
+    @property
+    def _has_terms(self) -> bool:
+        return TP(self._topology.terms_topic, 0) in self._assigned
+
+    async def _current_positions(self) -> Mapping[TP, int]:
+        return self._stored_positions()
+
+    def _stored_positions(self) -> dict[TP, int]:
+        positions = {
+            TP(self._topology.items_topic, partition): offset
+            for partition, offset in self._indexer.positions().items()
+        }
+        if self._desk.is_open:
+            positions[TP(self._topology.terms_topic, 0)] = self._desk.next_offset
+        return positions
+
+    # Items.
+
+    async def _index_items(self, stream: Any) -> None:
+        await self._drain(stream, self._topology.worker.batch_events, self._index_batch)
+
+    async def _index_batch(self, records: list[SourceRecord]) -> None:
+        await self._mend(await self._on_shards(lambda: self._indexer.index(records)))
+
+    async def _mend(self, outcome: Outcome) -> None:
+        """Go back where records were missing; open lost shards again if they stay assigned."""
+        topic = self._topology.items_topic
+        if outcome.seek:
+            log.warning("sought_back", positions=outcome.seek)
+            await self._app.consumer.seek_wait(
+                {TP(topic, partition): offset for partition, offset in outcome.seek.items()}
+            )
+        if outcome.lost:
+            self._spawn(self._reopen_later())
+
+    async def _reopen_later(self) -> None:
+        # Whoever claimed the log is its owner until the group says otherwise; a worker that was
+        # stopped learns of its eviction within a session timeout.
+        await asyncio.sleep(self._topology.worker.session_timeout_seconds)
+        try:
+            await self._take_over()
+            await self._consumer.seek_to_committed()
+        except Exception as error:
+            self._fail(error)
+
+    # Terms.
+
+    async def _register_terms(self, stream: Any) -> None:
+        await self._drain(stream, TERMS_BATCH, self._register_batch)
+
+    async def _register_batch(self, records: list[SourceRecord]) -> None:
+        seek = await self._on_desk(lambda: self._desk.register(records))
+        if seek is not None:
+            await self._app.consumer.seek_wait({TP(self._topology.terms_topic, 0): seek})
+
+    def _bindings_changed(self, _view: BindingsView) -> None:
+        """Called by the follower's thread."""
+        future = self._shard_thread.submit(self._indexer.spread)
+        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._spread, done))
+
+    def _spread(self, done: Any) -> None:
+        error = done.exception()
+        if error is not None:
+            self._fail(error)
+        else:
+            self._spawn(self._mend(done.result()))
+
+    # Flow.
+
+    async def _drain(self, stream: Any, limit: int, work: Callable[..., Any]) -> None:
+        """Take what has come, without a timer: small batches when idle, full ones under load."""
+        queue = stream.channel.queue
+        try:
+            while True:
+                events = [await queue.get()]
+                while len(events) < limit and not queue.empty():
+                    events.append(queue.get_nowait())
+                records = [_record(event.message) for event in events]
+                with self._watchdog.busy():
+                    await work(records)
+                self._positions = self._stored_positions()
+        except Exception as error:
+            if not self._stop.is_set():
+                self._fail(error)
+            # Nothing more is taken from the queue; the process ends.
+            await asyncio.Event().wait()
+
+    async def _tick(self) -> None:
+        pause = self._topology.worker.offsets_commit_seconds
+        try:
+            while True:
+                await asyncio.sleep(min(TICK_SECONDS, pause))
+                self._watchdog.alive()
+                await self._publish_positions()
+                if self._desk.is_open:
+                    await self._on_desk(self._desk.free)
+                self._check_faust()
+                await self._check_progress()
+        except Exception as error:
+            self._fail(error)
+
+    def _check_faust(self) -> None:
+        """A crashed child service leaves the process alive and idle; that is found here."""
+        if self._app.should_stop or self._app.consumer.should_stop:
+            raise FaustStopped(f"Faust stopped by itself: {self._app.crash_reason!r}")
+
+    async def _check_progress(self) -> None:
+        """Faust may stay alive and no longer fetch."""
+        if self._app.rebalancing:
+            return
+        assigned = self._consumer.assignment()
+        positions = {tp: at for tp, at in self._positions.items() if tp in assigned}
+        ends = {tp: self._consumer.highwater(tp) for tp in positions}
+        suspect = self._progress.suspect(positions, ends)
+        if suspect is not None:
+            log_of = self._clients.log(suspect.topic, suspect.partition)
+            offset, _ = await asyncio.to_thread(next, log_of.read(positions[suspect]))
+            if offset >= 0 and self._sought != (suspect, positions[suspect]):
+                self._sought = (suspect, positions[suspect])
+                log.warning("sought_back", positions={str(suspect): positions[suspect]})
+                await self._consumer.seek_wait({suspect: positions[suspect]})
+            elif offset >= 0:
+                raise Stalled(
+                    f"{suspect.topic}/{suspect.partition} holds offset {offset}, and nothing "
+                    f"beyond {positions[suspect]} came, also after seeking there again"
+                )
+
+    async def _publish_positions(self) -> None:
+        news = {tp: o for tp, o in self._positions.items() if self._published.get(tp) != o}
+        if news and not self._app.rebalancing:
+            await self._consumer.publish_positions(news)
+            self._published.update(news)
+
+    @property
+    def _consumer(self) -> StoreConsumer:
+        return cast("StoreConsumer", self._app.consumer)
+
+    async def _on_shards(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._shard_thread, call)
+
+    async def _on_desk(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._desk_thread, call)
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _fail(self, error: BaseException) -> None:
+        """Stop before anything more is taken; may be called from any thread."""
+        if self._failure is None:
+            self._failure = error
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+
+def _record(message: Any) -> SourceRecord:
+    return SourceRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        int(message.timestamp * 1000),
+        message.key,
+        message.value,
+        tuple((name, value) for name, value in (message.headers or {}).items()),
+    )

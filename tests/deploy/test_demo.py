@@ -1,0 +1,114 @@
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kae.deploy.demo_facts import DemoFacts, TermFacts
+from kae.deploy.processes import Process, kae_command
+
+TERM, WHERE = "zzyq glow", 'brand = "hp" and not color = "black"'
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A demo that was told to stay, once it has told its story."""
+    folder = tmp_path_factory.mktemp("demo")
+    options = ("--limit", "400", "--term", TERM, "--where", WHERE, "--keep", "--json")
+    argv = kae_command("demo", "run", *options)
+    with Process("demo", argv, folder / "demo.log", cwd=folder) as demo:
+        local_run = folder / ".kae" / "local.json"
+        yield demo.wait_ready(lambda _: local_run.exists(), within_seconds=100)
+
+
+def kae(kept: Process, *arguments: str) -> Any:
+    """The JSON of a command that is given no address, in the folder of the kept demo."""
+    done = subprocess.run(
+        kae_command(*arguments, "--json"),
+        cwd=kept.log.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_demo_proves_every_claim_with_a_word_of_mine(kept: Process) -> None:
+    facts = kept.report()
+    term = facts.pop("term")
+    assert facts.pop("events_per_second") > 0
+    assert facts == {
+        "items_published": 400,
+        "items_indexed": 400,
+        "dead_letters": 0,
+        "killed_worker_recovered": True,
+        "replica_equals_log": True,
+    }
+    assert term.pop("attached_items") > 0
+    assert 0 < term.pop("time_to_effect_ms") < 5000
+    assert term == {
+        "unreachable_before": True,
+        "reachable": True,
+        "unreachable_after_release": True,
+    }
+
+
+def test_commands_in_its_folder_find_the_kept_demo_without_flags(kept: Process) -> None:
+    receipt = kae(kept, "term", "bind", "gamerlounge", "--match", "cartridge")
+    assert receipt["attached_items"] > 0
+    assert [stage["done"] for stage in receipt["stages"]] == [True] * 6
+    assert [bound["term"] for bound in kae(kept, "term", "list")["active"]] == ["gamerlounge"]
+
+
+def test_a_kept_demo_ends_cleanly_and_takes_its_addresses_along(kept: Process) -> None:
+    assert kept.terminate(within_seconds=30) == "terminated"
+    assert kept.returncode == 0
+    assert not (kept.log.parent / ".kae" / "local.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--where", "brand ~ x"], "'~' at character 7"),
+        (["--term", "!!"], "has no letter or digit"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_starts(
+    options: list[str], reason: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        kae_command("demo", "run", *options),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert not done.stdout
+
+
+def test_a_claim_that_does_not_hold_is_named() -> None:
+    facts = DemoFacts(
+        items_published=10,
+        items_indexed=9,
+        dead_letters=0,
+        events_per_second=1.0,
+        term=TermFacts(
+            unreachable_before=True,
+            attached_items=1,
+            time_to_effect_ms=1,
+            reachable=True,
+            unreachable_after_release=True,
+        ),
+        killed_worker_recovered=False,
+        replica_equals_log=True,
+    )
+    assert facts.broken_claims() == [
+        "every published item is indexed",
+        "a killed worker loses nothing",
+    ]

@@ -1,0 +1,145 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.encoders.sample import catalog, category
+
+from kae.encoders.assign import Encoder, assign
+from kae.encoders.attributes import Attribute, Item, Source
+from kae.encoders.categories import EMPTY
+from kae.encoders.codebook import Codebook
+from kae.encoders.extract import ATTRIBUTES_OF_AN_ITEM, Extractor
+from kae.encoders.text import normalise
+
+
+def words(codebook: Codebook, identifier: tuple[int, ...]) -> list[str]:
+    heads = [codebook.word_at(position, index) for position, index in enumerate(identifier)]
+    return [head[1] if head else "-" for head in heads]
+
+
+def found(attributes: tuple[Attribute, ...]) -> list[tuple[int, str, Source, float]]:
+    return [(each.category, each.word, each.source, each.score) for each in attributes]
+
+
+@pytest.mark.parametrize(
+    ("number", "identifier"),
+    [
+        (0, ["toner cartridge", "acme", "black", "-", "2pcs", "-"]),
+        (2, ["toner cartridge", "acme", "gray", "-", "-", "-"]),
+        (3, ["cable", "bolt", "gray", "-", "copper", "-"]),
+        (5, ["usb hub", "bolt", "-", "-", "plastic", "-"]),
+        (6, ["shoes", "casa", "-", "-", "-", "-"]),
+        (7, ["无 线 鼠 标", "-", "黑 色", "-", "-", "-"]),
+    ],
+)
+def test_an_item_becomes_six_words(sample: Codebook, number: int, identifier: list[str]) -> None:
+    assert words(sample, Encoder(sample).encode(catalog()[number]).identifier) == identifier
+
+
+def test_each_attribute_says_where_it_was_found(sample: Codebook) -> None:
+    item = Item(
+        "1",
+        "Acme USB cable, 1.50 m, AB12C",
+        description="with a black USB hub... 3 pcs",
+        fields={"brand": "Acme", "made_of": ["Copper"], "note": "not mapped"},
+    )
+    assert found(Extractor(sample).extract(item)) == [
+        (category("brand"), "acme", Source.FIELD, 1.0),
+        (category("material"), "copper", Source.FIELD, 0.95),
+        (category("modifier"), "usb", Source.DICTIONARY, 0.9),
+        (category("entity"), "cable", Source.DICTIONARY, 0.9),
+        (category("specification"), "1.5m", Source.DICTIONARY, 0.9),
+        (category("model"), "ab12c", Source.DICTIONARY, 0.9),
+        (category("color"), "black", Source.DICTIONARY, 0.5),
+        (category("entity"), "usb hub", Source.DICTIONARY, 0.5),
+        (category("specification"), "3pcs", Source.DICTIONARY, 0.5),
+    ]
+
+
+def test_the_surface_is_kept_beside_the_word(sample: Codebook) -> None:
+    by_word = {each.word: each.text for each in Extractor(sample).scan("Cable 1.50 M")}
+    assert by_word == {"cable": "cable", "1.5m": "1.50 m"}
+
+
+def test_words_are_found_at_token_boundaries_longest_first(sample: Codebook) -> None:
+    scanned = Extractor(sample).scan("cablex toner cartridge uncable cable")
+    assert [each.word for each in scanned] == ["toner cartridge", "cable"]
+
+
+def test_the_order_of_fields_does_not_matter(sample: Codebook) -> None:
+    encoder = Encoder(sample)
+    fields = {"brand": "Acme", "colour": "Black", "made_of": "PVC"}
+    one = encoder.encode(Item("1", "cable", fields=dict(fields)))
+    other = encoder.encode(Item("1", "cable", fields=dict(reversed(fields.items()))))
+    assert one == other
+
+
+def test_the_representative_is_the_subject_then_the_most_trusted(sample: Codebook) -> None:
+    def attribute(name: str, word: str, source: Source, score: float) -> Attribute:
+        return Attribute(category(name), word, word, source, score)
+
+    field, scan = Source.FIELD, Source.DICTIONARY
+    modifier = attribute("modifier", "usb", field, 1.0)
+    entity = attribute("entity", "cable", scan, 0.9)
+    assert words(sample, assign(sample, [modifier, entity]))[0] == "cable"
+    mentioned = attribute("entity", "cable", scan, 0.5)
+    assert words(sample, assign(sample, [mentioned, modifier]))[0] == "usb"
+    confirmed, stated = (
+        attribute("color", "cyan", field, 1.0),
+        attribute("color", "gray", field, 0.95),
+    )
+    assert words(sample, assign(sample, [stated, confirmed]))[2] == "cyan"
+    longer = attribute("entity", "toner cartridge", scan, 0.9)
+    assert words(sample, assign(sample, [entity, longer]))[0] == "toner cartridge"
+
+
+def test_an_unknown_word_leaves_its_position_empty(sample: Codebook) -> None:
+    encoded = Encoder(sample).encode(Item("1", "zorblax"))
+    assert encoded.identifier == EMPTY
+    assert encoded.text == "zorblax"
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "",
+        " ",
+        "\x00\x1f",
+        "👍🏽❤️",
+        "מכונת קפה",
+        "Acme \u202ekcalb",
+        "罗技" * 200,
+        "\ud800",
+        "." * 999,
+    ],
+)
+def test_any_title_is_encoded(sample: Codebook, title: str) -> None:
+    encoded = Encoder(sample).encode(Item("1", title))
+    assert encoded.title == title
+    assert encoded.text == normalise(title)
+
+
+def test_a_huge_item_has_a_bounded_number_of_attributes(sample: Codebook) -> None:
+    title = " ".join(f"ab{number}c toner cartridge" for number in range(5000))
+    values = [f"kind {'abcdefghij'[number % 10]}{number}" for number in range(5000)]
+    item = Item("1", title, description=title, fields={"kind": values, "made_of": "x " * 50_000})
+    encoded = Encoder(sample).encode(item)
+    assert len(title) > 100_000
+    assert len(encoded.attributes) == ATTRIBUTES_OF_AN_ITEM
+    assert encoded.text == normalise(f"{title} {title}")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(), st.text(), st.dictionaries(st.sampled_from(["brand", "kind", "x"]), st.text()))
+def test_encoding_is_a_pure_function(
+    sample: Codebook, title: str, description: str, fields: dict[str, str]
+) -> None:
+    item = Item("1", title, description, dict[str, str | list[str]](fields))
+    encoded = Encoder(sample).encode(item)
+    assert encoded == Encoder(sample).encode(item)
+    assert encoded.text == normalise(f"{title} {description}")
+    assert encoded.attributes == Extractor(sample).extract(item)
+    keys = [(each.category, each.word) for each in encoded.attributes]
+    assert len(keys) == len(set(keys))
+    assert all(normalise(each.word) == each.word for each in encoded.attributes)
+    for position, index in enumerate(encoded.identifier):
+        assert index == 0 or sample.word_at(position, index) is not None

@@ -1,0 +1,41 @@
+"""A line on Apache Kafka, without workers yet."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.live.ledger import Ledger
+from tests.live.storm import Killer
+
+from kae.deploy.brokers import ApacheKafka
+from kae.deploy.cluster import Cluster
+from kae.encoders.codebook import Codebook
+
+SHARDS = 8
+# Short, so that a kill costs seconds; the batches small, so that there are many deltas.
+QUICK = {
+    "worker.session_timeout_seconds": 2.0,
+    "worker.heartbeat_seconds": 0.5,
+    "worker.batch_events": 200,
+    "terms.quarantine_seconds": 1.0,
+}
+
+
+@pytest.fixture
+def cluster(kafka: ApacheKafka, codebook_folder: Path, tmp_path: Path) -> Iterator[Cluster]:
+    changes = {**QUICK, "topics.prefix": tmp_path.name, "codebook.path": str(codebook_folder)}
+    folder = tmp_path / "cluster"
+    with Cluster(folder, kafka, shards=SHARDS, workers=0, replicas=0, changes=changes) as running:
+        yield running
+
+
+@pytest.fixture
+def ledger(cluster: Cluster, codebook: Codebook) -> Iterator[Ledger]:
+    kept = Ledger(cluster.topology, codebook)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def killer(cluster: Cluster, tmp_path: Path) -> Killer:
+    return Killer(cluster, tmp_path / "failpoints")

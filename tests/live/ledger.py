@@ -1,0 +1,189 @@
+"""What was published, as the broker acknowledged it: the oracle's input, shard by shard."""
+
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kafka import KafkaProducer
+from tests.live.refold import Reading
+from tests.sinks.oracle import active_terms, expected_counts, expected_hash
+
+from kae.encoders.assign import Encoder
+from kae.encoders.attributes import Item
+from kae.encoders.codebook import Codebook
+from kae.sinks.bindings import Bindings, TermChange
+from kae.sinks.edits import Counts
+from kae.sinks.plan import Change
+from kae.streams.events import (
+    BindData,
+    SelectorData,
+    TermRules,
+    Undecodable,
+    decode_item,
+    decode_term,
+    encode_item_delete,
+    encode_item_upsert,
+    encode_term_bind,
+    encode_term_release,
+)
+from kae.streams.kafka_log import KafkaClients
+from kae.streams.partitioner import partition_of
+from kae.streams.topology import Topology
+
+SOURCE = "/tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One record for a topic of the line; a partition only where the key does not decide."""
+
+    key: bytes
+    value: bytes
+    is_term: bool = False
+    partition: int | None = None
+
+
+class Ledger:
+    """Publishes events and keeps what each partition holds, in its order."""
+
+    def __init__(self, topology: Topology, codebook: Codebook) -> None:
+        self._topology = topology
+        self._encoder = Encoder(codebook)
+        self._rules = TermRules(
+            topology.terms.default_category, codebook.position_of, topology.terms.items_per_selector
+        )
+        self._producer = KafkaProducer(
+            bootstrap_servers=topology.kafka.bootstrap, acks="all", linger_ms=2
+        )
+        self._lock = threading.Lock()
+        self._records: dict[int, list[tuple[int, Change | None]]] = defaultdict(list)
+        self._terms: list[tuple[int, TermChange]] = []
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Send and wait until all are stored."""
+        sent = []
+        for event in events:
+            topic = self._topology.terms_topic if event.is_term else self._topology.items_topic
+            future = self._producer.send(
+                topic, key=event.key, value=event.value, partition=event.partition
+            )
+            sent.append((event, future))
+        for event, future in sent:
+            stored = future.get(timeout=60)
+            with self._lock:
+                if event.is_term:
+                    term = decode_term(event.key, event.value, 1 << 20, 0, self._rules)
+                    self._terms.append((stored.offset, term))
+                else:
+                    change = self._decoded(event, stored.partition)
+                    self._records[stored.partition].append((stored.offset, change))
+
+    def publish_dead(self, event: Event) -> None:
+        """Publish an event that decodes and yet has to become a dead letter."""
+        stored = self._producer.send(
+            self._topology.items_topic, key=event.key, value=event.value
+        ).get(timeout=60)
+        with self._lock:
+            self._records[stored.partition].append((stored.offset, None))
+
+    def home(self, key: bytes) -> int:
+        """The partition that this key belongs to."""
+        return partition_of(key.decode(), self._topology.shards)
+
+    def published(self) -> int:
+        with self._lock:
+            return sum(len(records) for records in self._records.values())
+
+    def ends(self) -> dict[int, int]:
+        """The next offset of each partition of the items topic."""
+        return {p: len(self._records[p]) for p in range(self._topology.shards)}
+
+    def counts(self, shard: int) -> Counts:
+        return expected_counts(self._changes(shard))
+
+    def hash(self, shard: int) -> str:
+        known = [change for change in self._changes(shard) if change is not None]
+        terms = active_terms(change for _, change in sorted(self._terms, key=lambda t: t[0]))
+        return expected_hash(known, terms.values(), self._encoder)
+
+    def bindings_version(self) -> int:
+        """The version of the bindings log that holds every term event published here."""
+        clients = KafkaClients(
+            self._topology.kafka.bootstrap, "ledger", timeout_seconds=30, max_bytes=1 << 20
+        )
+        bindings = Bindings()
+        Reading(clients, self._topology.bindings_topic, 0, bindings.apply).read_on()
+        clients.close()
+        return bindings.version if bindings.source.next_offset == len(self._terms) else -1
+
+    def close(self) -> None:
+        self._producer.close()
+
+    def _decoded(self, event: Event, partition: int) -> Change | None:
+        try:
+            change = decode_item(event.key, event.value, 1 << 20)
+        except Undecodable:
+            return None
+        return change if self.home(event.key) == partition else None
+
+    def _changes(self, shard: int) -> list[Change | None]:
+        records = sorted(self._records[shard], key=lambda record: record[0])
+        assert [offset for offset, _ in records] == list(range(len(records)))
+        return [change for _, change in records]
+
+
+def upserts(items: Iterable[Item], revision: int = 1) -> list[Event]:
+    return [Event(item.id.encode(), encode_item_upsert(item, revision, SOURCE)) for item in items]
+
+
+def deletes(items: Iterable[Item], revision: int) -> list[Event]:
+    return [
+        Event(item.id.encode(), encode_item_delete(item.id, revision, SOURCE)) for item in items
+    ]
+
+
+def undecodables(count: int) -> list[Event]:
+    return [Event(b"bad", b'{"specversion": "1.0"', partition=n % 2) for n in range(count)]
+
+
+def bind(term: str, revision: int = 1, **selector: object) -> Event:
+    data = BindData(revision=revision, selector=SelectorData(**selector))  # type: ignore[arg-type]
+    return Event(term.encode(), encode_term_bind(term, data, SOURCE), is_term=True)
+
+
+def release(term: str, revision: int) -> Event:
+    return Event(term.encode(), encode_term_release(term, revision, SOURCE), is_term=True)
+
+
+def storm(items: Sequence[Item], seed: int) -> list[Event]:
+    """Every item once, some again with other content, some deleted, some stale, a few broken."""
+    chance = random.Random(seed)
+    first = upserts(items)
+    changed = [
+        Item(item.id, other.title, other.description, other.fields)
+        for item, other in zip(chance.sample(items, 250), chance.sample(items, 250), strict=True)
+    ]
+    later = [
+        *upserts(changed, revision=2),
+        *deletes(chance.sample(items, 150), revision=3),
+        *chance.sample(first, 300),
+        *undecodables(24),
+    ]
+    events = list(first)
+    for event in later:
+        events.insert(chance.randrange(len(events)), event)
+    return events
+
+
+def twenty_terms(items: Sequence[Item]) -> list[Event]:
+    """Binds and releases of twenty terms over real words, brands and items."""
+    phrases = ["black", "toner cartridge", "notebook", "usb", "cable", "ink", "laser", "memory"]
+    brands = ["hp", "epson", "canon", "lenovo", "asus", "dell"]
+    terms = [bind(f"phrase{n}", match=phrase) for n, phrase in enumerate(phrases)]
+    terms += [bind(f"brand{n}", where=f'brand = "{b}"') for n, b in enumerate(brands)]
+    terms += [bind(f"list{n}", items=[i.id for i in items[n::700]]) for n in range(4)]
+    terms += [bind("both", match="black", where='brand = "hp"'), bind("none", match="zzz qqq")]
+    terms += [release("phrase3", 2), bind("brand1", 2, match="photo"), bind("list0", 0, match="x")]
+    return terms

@@ -1,0 +1,45 @@
+"""The real parts that tests share: a broker, a catalog, a codebook fitted on a slice of it."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from kae.deploy.brokers import ApacheKafka
+from kae.encoders.attributes import Item
+from kae.encoders.build import build_codebook
+from kae.encoders.codebook import Codebook
+from kae.streams.catalog import read_items
+from kae.streams.topology import Topology
+
+CATALOG = sorted((Path(__file__).parents[1] / "deploy" / "local" / "catalog").glob("*.parquet"))
+
+
+def catalog_items(limit: int | None = None) -> list[Item]:
+    """The first items of the Icecat catalog."""
+    return list(islice(read_items(CATALOG, Topology.load().catalog), limit))
+
+
+@pytest.fixture(scope="session")
+def catalog() -> list[Item]:
+    return catalog_items(2000)
+
+
+@pytest.fixture(scope="session")
+def codebook_folder(catalog: list[Item], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    topology = Topology.load()
+    folder = tmp_path_factory.mktemp("codebook")
+    build_codebook(lambda: catalog, topology.codebook_groups, topology.catalog.fields, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def codebook(codebook_folder: Path) -> Codebook:
+    return Codebook.load(codebook_folder)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    with ApacheKafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker

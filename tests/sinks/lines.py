@@ -1,0 +1,117 @@
+"""A small whole line for property tests: sources in lists, one shard, one registrar."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from kae.encoders.assign import Encoder
+from kae.encoders.categories import POSITIONS
+from kae.encoders.codebook import Codebook
+from kae.encoders.selector import Compiled, compile_selector
+from kae.sinks.bindings import TermChange
+from kae.sinks.fold import LogState, fold
+from kae.sinks.log import Log
+from kae.sinks.plan import Change
+from kae.sinks.registrar import Registrar
+from kae.sinks.shard import Sent, Shard
+from kae.sinks.store import ShardStore
+
+MAX_BYTES = 4096  # small, so that many deltas travel in parts
+
+
+class Line:
+    """Two source lists, two logs, and whoever owns them at the moment."""
+
+    def __init__(self, codebook: Codebook, deltas: Log, bindings: Log) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="kae-line-"))
+        self.encoder = Encoder(codebook)
+        self.items: list[Change | None] = []
+        self.terms: list[TermChange] = []
+        self._codebook = codebook
+        self._deltas = deltas
+        self._bindings = bindings
+        self._clock = 0
+        self._selectors: dict[int, Compiled] = {}
+        self.folder = 0
+        self.shard = self.open_shard()
+        self.registrar = self.open_registrar()
+
+    def now(self) -> int:
+        self._clock += 1
+        return self._clock
+
+    def open_shard(self) -> Shard:
+        return Shard(
+            self.root / f"worker-{self.folder}",
+            self._deltas,
+            owner=f"worker-{self.folder}",
+            fingerprint=self.encoder.fingerprint,
+            max_bytes=MAX_BYTES,
+            write_buffer_bytes=1 << 20,
+        )
+
+    def open_registrar(self) -> Registrar:
+        return Registrar(
+            self._bindings,
+            owner="registrar",
+            fingerprint=self.encoder.fingerprint,
+            reserved={p: self._codebook.reserved(p) for p in range(POSITIONS)},
+            max_bytes=MAX_BYTES,
+        )
+
+    def send_items(self, shard: Shard, limit: int) -> Sent | None:
+        """What a worker does with the next records: plan and append, not applied yet."""
+        first = shard.next_offset
+        records = self.items[first : first + limit]
+        if not records:
+            return None
+        plan = shard.plan_items(split_known(records), self.selectors(), self.encoder)
+        dead = sum(change is None for change in records)
+        return shard.send_items(plan, dead, first + len(records), self.now())
+
+    def send_bindings(self, shard: Shard) -> Sent | None:
+        return shard.send_bindings(self.registrar.bindings, self.selectors(), self.now())
+
+    def register(self, registrar: Registrar, limit: int) -> None:
+        first = registrar.next_offset
+        changes = self.terms[first : first + limit]
+        if changes:
+            registrar.register(changes, 0, first + len(changes), self.now())
+            self.selectors()
+
+    def selectors(self) -> dict[int, Compiled]:
+        """Every selector that was ever bound, as a follower of the bindings log keeps them."""
+        for binding, bound in self.registrar.bindings.active.items():
+            self._selectors.setdefault(binding, compile_selector(bound.selector))
+        return self._selectors
+
+    def drain(self) -> None:
+        """Work until nothing is left to do."""
+        while self.registrar.next_offset < len(self.terms):
+            self.register(self.registrar, 3)
+        while (sent := self.send_items(self.shard, 5)) is not None:
+            self.shard.settle(sent)
+        if (news := self.send_bindings(self.shard)) is not None:
+            self.shard.settle(news)
+
+    def refold(self) -> ShardStore:
+        """A fresh store folded from offset 0, as `kae log verify` does it."""
+        store = ShardStore(self.root / "refold", 1 << 20)
+        state = LogState()
+        for offset, payload in self._deltas.read(0):
+            if offset < 0:
+                return store
+            folded = fold(state, offset, payload)
+            if folded.delta is not None:
+                store.apply(folded.delta, folded.state)
+            state = folded.state
+        return store
+
+    def close(self) -> None:
+        self.shard.close()
+        shutil.rmtree(self.root)
+
+
+def split_known(changes: Sequence[Change | None]) -> list[Change]:
+    return [change for change in changes if change is not None]

@@ -1,0 +1,170 @@
+"""The trie view against plain sets of tuples: what it allows, what it hides, what a beam finds."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import product
+
+import numpy as np
+import pytest
+from pyroaring import BitMap
+
+from kae.encoders.categories import EMPTY, POSITIONS, Identifier, Slot
+from kae.sinks.beam import decode
+from kae.sinks.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.shard_table import ShardTable
+from kae.sinks.trie import TrieView
+
+Bound = Mapping[int, Slot]
+
+
+def put(ordinal: int, identifier: Identifier, popularity: float = 0.0) -> PutItem:
+    return PutItem(f"i{ordinal}", ordinal, 1, b"", identifier, popularity, (), "", "", ())
+
+
+def drop(ordinal: int) -> DropItem:
+    return DropItem(f"i{ordinal}", ordinal, 2, b"")
+
+
+def table(*deltas: list[ShardEdit]) -> ShardTable:
+    made = ShardTable()
+    for version, edits in enumerate(deltas, 1):
+        made.apply(edits, version)
+    return made
+
+
+def paths_of(trie: TrieView) -> dict[tuple[int, int], set[tuple[Identifier, int]]]:
+    """(shard, ordinal) -> (path, binding)."""
+    found = defaultdict(set)
+    for entry in range(len(trie.entries)):
+        item = (int(trie.entries.shards[entry]), int(trie.entries.ordinals[entry]))
+        found[item].add((trie.path_at(entry), int(trie.entries.bindings[entry])))
+    return dict(found)
+
+
+def random_line(seed: int) -> tuple[list[ShardTable], list[dict[int, BitMap]], Bound]:
+    """Two shards of 300 items over few slots, a fifth dropped again; four bindings, one unknown."""
+    rng = np.random.default_rng(seed)
+    tables, attached = [], []
+    for _ in range(2):
+        identifiers = rng.integers(0, 4, (300, POSITIONS))
+        edits: list[ShardEdit] = [
+            put(ordinal, tuple(slots), float(rng.integers(0, 5)))
+            for ordinal, slots in enumerate(identifiers.tolist())
+        ]
+        gone: list[ShardEdit] = [drop(int(o)) for o in rng.choice(300, 60, replace=False)]
+        tables.append(table(edits, gone))
+        live = np.flatnonzero(tables[-1].live)
+        attached.append(
+            {binding: BitMap(rng.choice(live, 20, replace=False)) for binding in (1, 2, 3, 4)}
+        )
+    return tables, attached, {1: Slot(0, 90), 2: Slot(0, 91), 3: Slot(5, 90)}
+
+
+@pytest.fixture(params=range(3))
+def line(request: pytest.FixtureRequest) -> tuple[list[ShardTable], list[dict[int, BitMap]], Bound]:
+    return random_line(request.param)
+
+
+def test_an_item_has_its_own_path_and_one_for_each_active_binding(
+    line: tuple[list[ShardTable], list[dict[int, BitMap]], Bound],
+) -> None:
+    tables, attached, active = line
+    expected: dict[tuple[int, int], set[tuple[Identifier, int]]] = {}
+    for shard, (items, members) in enumerate(zip(tables, attached, strict=True)):
+        for ordinal in np.flatnonzero(items.live).tolist():
+            own = tuple(items.identifiers[:, ordinal].tolist())
+            expected[shard, ordinal] = {(own, 0)}
+            for binding, slot in active.items():
+                if ordinal in members[binding]:
+                    path = (*own[: slot.position], slot.index, *own[slot.position + 1 :])
+                    expected[shard, ordinal].add((path, binding))
+    assert paths_of(TrieView.build(tables, attached, active)) == expected
+
+
+def test_the_mask_allows_exactly_the_slots_above_a_live_item(
+    line: tuple[list[ShardTable], list[dict[int, BitMap]], Bound],
+) -> None:
+    trie = TrieView.build(*line)
+    children = defaultdict(set)
+    for paths in paths_of(trie).values():
+        for path, _ in paths:
+            for depth in range(POSITIONS):
+                children[path[:depth]].add(path[depth])
+    alphabet = (0, 1, 2, 3, 90, 91, 92)
+    for depth in range(4):
+        for prefix in product(alphabet, repeat=depth):
+            assert trie.children(prefix).tolist() == sorted(children[prefix])
+    for prefix in list(children):
+        assert trie.children(prefix).tolist() == sorted(children[prefix])
+
+
+def test_a_whole_path_has_nothing_after_it() -> None:
+    trie = TrieView.build([table([put(0, (1, 2, 3, 4, 5, 6))])], [{}], {})
+    assert trie.children((1, 2, 3, 4, 5)).tolist() == [6]
+    assert trie.children((1, 2, 3, 4, 5, 6)).tolist() == []
+
+
+def test_without_live_items_nothing_can_be_decoded() -> None:
+    trie = TrieView.build([table([put(0, EMPTY)], [drop(0)])], [{1: BitMap([0])}], {1: Slot(0, 9)})
+    assert trie.paths == 0
+    assert trie.bindings == frozenset()
+    assert trie.children().tolist() == []
+    assert decode(trie, {Slot(0, 9): 1.0}, 5).nodes.tolist() == []
+
+
+def test_an_unknown_binding_is_hidden() -> None:
+    items = table([put(0, (1, 0, 0, 0, 0, 0))])
+    hidden = TrieView.build([items], [{7: BitMap([0])}], {})
+    assert hidden.children().tolist() == [1]
+    shown = TrieView.build([items], [{7: BitMap([0])}], {7: Slot(0, 99)})
+    assert shown.children().tolist() == [1, 99]
+    assert shown.bindings == {7}
+
+
+def test_a_change_after_a_view_was_built_leaves_the_view_alone() -> None:
+    items = table([put(0, (1, 0, 0, 0, 0, 0))])
+    view = TrieView.build([items], [{}], {})
+    items.apply([put(0, (2, 0, 0, 0, 0, 0)), put(1, (3, 0, 0, 0, 0, 0))], 2)
+    assert view.children().tolist() == [1]
+    assert TrieView.build([items], [{}], {}).children().tolist() == [2, 3]
+
+
+def test_entries_of_an_item_are_found_by_shard_and_ordinal() -> None:
+    tables = [table([put(0, (1, 0, 0, 0, 0, 0))]), table([put(0, (2, 0, 0, 0, 0, 0))])]
+    trie = TrieView.build(tables, [{}, {5: BitMap([0])}], {5: Slot(3, 8)})
+    assert [trie.path_at(e) for e in trie.entries_of(1, 0)] == [
+        (2, 0, 0, 0, 0, 0),
+        (2, 0, 0, 8, 0, 0),
+    ]
+
+
+@pytest.mark.parametrize("beam", [1, 7, 50, 10_000])
+def test_a_beam_finds_the_paths_that_cover_most(
+    line: tuple[list[ShardTable], list[dict[int, BitMap]], Bound], beam: int
+) -> None:
+    trie = TrieView.build(*line)
+    weights = {Slot(0, 90): 1.0, Slot(1, 2): 1.0, Slot(4, 3): 0.5, Slot(5, 1): 0.25, Slot(5, 90): 1}
+    every = {path for paths in paths_of(trie).values() for path, _ in paths}
+    coverage = sorted(
+        (sum(weights.get(Slot(p, index), 0.0) for p, index in enumerate(path)) for path in every),
+        reverse=True,
+    )
+    expected = [covered for covered in coverage if covered > 0][:beam]
+    decoded = decode(trie, weights, beam)
+    assert decoded.coverage.tolist() == expected
+    first_entries = trie.levels[-1].first_child[decoded.nodes]
+    found = [trie.path_at(entry) for entry in first_entries]
+    assert len(set(found)) == len(found)
+    assert [
+        sum(weights.get(Slot(p, index), 0.0) for p, index in enumerate(path)) for path in found
+    ] == expected
+
+
+def test_of_equal_coverage_the_more_popular_path_is_kept() -> None:
+    items = table(
+        [put(o, (1, o + 1, 0, 0, 0, 0), popularity) for o, popularity in enumerate((1.0, 9.0, 5.0))]
+    )
+    trie = TrieView.build([items], [{}], {})
+    decoded = decode(trie, {Slot(0, 1): 1.0}, 2)
+    entries = trie.levels[-1].first_child[decoded.nodes]
+    assert [trie.path_at(entry)[1] for entry in entries] == [2, 3]

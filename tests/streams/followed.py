@@ -1,0 +1,173 @@
+"""A replica's index that follows real shards and a real registrar over logs in memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kae.encoders.assign import Encoder
+from kae.encoders.attributes import Item
+from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
+from kae.encoders.codebook import Codebook
+from kae.encoders.selector import Compiled, Selector, compile_selector
+from kae.sinks.bindings import Bind, Release, TermChange
+from kae.sinks.log import MemoryLog
+from kae.sinks.plan import Change, Delete, Upsert
+from kae.sinks.registrar import Registrar
+from kae.sinks.shard import Shard
+from kae.streams.partitioner import partition_of
+from kae.streams.replica.answers import Hit
+from kae.streams.replica.freshness import FreshnessGauge
+from kae.streams.replica.index import ReplicaIndex
+from kae.streams.replica.leases import Lease, Leases, encode_lease
+from kae.streams.replica.receipts import Receipt, receipt_of
+from kae.streams.replica.search import Search
+from kae.streams.topology import Topology
+
+SHARDS = 2
+MAX_BYTES = 900_000
+NAME = "replica-1"
+
+
+class Followed:
+    """Two shards, a registrar, and one replica that folds what they append when told to."""
+
+    def __init__(self, codebook: Codebook, folder: Path) -> None:
+        self.topology = Topology.load().edited({"shards": SHARDS})
+        self.codebook = codebook
+        self.encoder = Encoder(codebook)
+        self.deltas = [MemoryLog(f"deltas/{shard}") for shard in range(SHARDS)]
+        self.bindings_log = MemoryLog("bindings")
+        self.now = 1_000
+        self._revision = 0
+        self._kept: dict[int, Compiled] = {}
+        self.shards = [
+            Shard(
+                folder / f"worker-{shard}",
+                log,
+                owner="worker",
+                fingerprint=codebook.fingerprint,
+                max_bytes=MAX_BYTES,
+                write_buffer_bytes=1 << 20,
+            )
+            for shard, log in enumerate(self.deltas)
+        ]
+        self.registrar = Registrar(
+            self.bindings_log,
+            owner="worker",
+            fingerprint=codebook.fingerprint,
+            reserved={p: codebook.reserved(p) for p in range(POSITIONS)},
+            max_bytes=MAX_BYTES,
+        )
+        self.index = ReplicaIndex(self.topology, codebook.fingerprint, folder / "replica")
+        self.leases = Leases(self.topology.generation, self.topology.replica.lease_seconds)
+        self.gauge = FreshnessGauge(self.topology.replica.fresh_within_seconds)
+        self._search = Search(codebook, self.topology.replica.beam)
+
+    def close(self) -> None:
+        self.index.close()
+        for shard in self.shards:
+            shard.close()
+
+    def tick(self) -> int:
+        """A clock in milliseconds that never says the same twice."""
+        self.now += 10
+        return self.now
+
+    # What workers do.
+
+    def put(self, items: Sequence[Item]) -> None:
+        self._change([Upsert(self._next(), b"", item) for item in items])
+
+    def drop(self, ids: Sequence[str]) -> None:
+        self._change([Delete(self._next(), b"", item_id) for item_id in ids])
+
+    def bind(self, term: str, match: str = "", where: str = "", category: str = "entity") -> int:
+        """Register a term, without telling the shards; returns its revision."""
+        number = CATEGORY_INDEX[category]
+        accepted = self.tick()
+        return self._register(
+            Bind(
+                term=term,
+                revision=self._next(),
+                aliases=(),
+                category=number,
+                position=self.codebook.position_of(number),
+                selector=Selector(match=match, where=where),
+                owner="",
+                reason="",
+                accepted_ms=accepted,
+            )
+        )
+
+    def release(self, term: str) -> int:
+        return self._register(Release(term, self._next()))
+
+    def spread(self, shard: int) -> None:
+        """Let one shard attach and detach what the bindings say now."""
+        sent = self.shards[shard].send_bindings(
+            self.registrar.bindings, self._selectors(), self.tick()
+        )
+        if sent is not None:
+            self.shards[shard].settle(sent)
+
+    def spread_all(self) -> None:
+        for shard in range(SHARDS):
+            self.spread(shard)
+
+    def _next(self) -> int:
+        self._revision += 1
+        return self._revision
+
+    def _register(self, change: TermChange) -> int:
+        self.registrar.register([change], 0, self.registrar.next_offset + 1, self.tick())
+        return change.revision
+
+    def _selectors(self) -> dict[int, Compiled]:
+        """Every selector that was ever bound, as a follower of the bindings log keeps them."""
+        for binding, bound in self.registrar.bindings.active.items():
+            self._kept.setdefault(binding, compile_selector(bound.selector))
+        return self._kept
+
+    def _change(self, changes: Sequence[Change]) -> None:
+        for number, shard in enumerate(self.shards):
+            mine = [change for change in changes if partition_of(change.id, SHARDS) == number]
+            plan = shard.plan_items(mine, self._selectors(), self.encoder)
+            sent = shard.send_items(plan, 0, shard.next_offset + len(mine), self.tick())
+            shard.settle(sent)
+
+    # What the replica does.
+
+    def follow_shard(self, shard: int) -> None:
+        for offset in range(self.index.logs[shard].next_offset, len(self.deltas[shard].records)):
+            self.index.fold_shard(shard, offset, self.deltas[shard].records[offset])
+
+    def follow_bindings(self) -> None:
+        first = self.index.bindings_log.next_offset
+        for offset in range(first, len(self.bindings_log.records)):
+            self.index.fold_bindings(offset, self.bindings_log.records[offset])
+
+    def follow(self) -> None:
+        """Read every log to its end, put a view in use, and write the lease."""
+        self.follow_bindings()
+        for shard in range(SHARDS):
+            self.follow_shard(shard)
+        self.swap()
+
+    def swap(self) -> None:
+        view = self.index.swap(self.tick())
+        self.lease(
+            Lease(view.generation, NAME, view.bindings.version, view.versions, view.swapped_ms)
+        )
+
+    def lease(self, lease: Lease) -> None:
+        self.leases.note(lease.replica.encode(), encode_lease(lease))
+        self.index.journal.note_leases(self.leases.live(self.now), SHARDS)
+
+    def search(self, query: str, limit: int = 1000) -> list[Hit]:
+        return self._search.answer(self.index.view, query, limit).items
+
+    def receipt(self, term: str) -> Receipt:
+        live = self.leases.live(self.now)
+        receipt = receipt_of(term, self.index.view, self.index.journal, live)
+        if receipt is None:
+            raise LookupError(term)
+        return receipt

@@ -1,0 +1,158 @@
+"""The replica's HTTP face, over a view of real deltas."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from tests.streams.followed import NAME, Followed
+
+from kae.encoders.attributes import Item
+from kae.streams.replica import metrics as documented_metrics
+from kae.streams.replica.http import Answers, build_app
+from kae.streams.replica.metrics import Metrics
+
+
+class Face:
+    """Asks the application itself, without a socket."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = app
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://kae") as client:
+                return await client.get(path, params=params)
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def http(line: Followed, catalog: list[Item]) -> Face:
+    line.now = time.time_ns() // 1_000_000
+    line.put(catalog[:300])
+    line.bind("quietcore", where='brand = "hp"')
+    line.spread_all()
+    line.follow()
+    metrics = Metrics()
+    metrics.note_view(line.index.view)
+    beam = line.topology.replica.beam
+    answers = Answers(NAME, line.codebook, beam, line.index, line.leases, line.gauge, metrics)
+    return Face(build_app(answers, metrics))
+
+
+def test_every_answer_names_the_one_view_it_was_made_from(http: Face, line: Followed) -> None:
+    view = line.index.view
+    expected = {"generation": 1, "view": 1, "bindings": 1, "shards": list(view.versions)}
+    some_id = http.get("/search", params={"q": "quietcore"}).json()["items"][0]["id"]
+    for path in (
+        "/search?q=quietcore",
+        f"/items/{some_id}",
+        "/bindings",
+        "/receipts/quietcore",
+        "/status",
+    ):
+        assert http.get(path).json()["version"] == expected, path
+
+
+def test_a_search_says_how_it_was_understood(http: Face) -> None:
+    found = http.get("/search", params={"q": "QuietCore hp", "limit": "3"}).json()
+    assert found["query"]["terms"] == ["quietcore"]
+    assert [slot["word"] for slot in found["query"]["slots"][:2]] == ["quietcore", "hp"]
+    assert len(found["items"]) == 3
+    assert found["items"][0]["via"] == "quietcore"
+    assert len(found["items"][0]["identifier"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "cause"),
+    [
+        ("/search", 400, "q: missing"),
+        ("/search?q=%20", 400, "q: missing"),
+        ("/search?q=" + "x" * 1001, 400, "q: 1001 characters, at most 1000"),
+        ("/search?q=a&limit=0", 400, "limit: '0' is no whole number from 1 to 1000"),
+        ("/search?q=a&limit=1001", 400, "limit: '1001'"),
+        ("/search?q=a&limit=ten", 400, "limit: 'ten'"),
+        ("/search?q=a&limit=%C2%B2", 400, "limit: '²'"),
+        ("/status?hash=2", 400, "hash: '2' is no whole number from 0 to 1"),
+        ("/items/" + "x" * 257, 400, "id: 257 characters"),
+        ("/items/nobody", 404, "item 'nobody': no live item has this id"),
+        ("/receipts/Nobody", 404, "term 'nobody'"),
+        ("/nothing", 404, "no such address"),
+    ],
+)
+def test_a_bad_request_is_told_why(http: Face, path: str, status: int, cause: str) -> None:
+    answer = http.get(path)
+    assert answer.status_code == status
+    assert cause in answer.json()["error"]
+
+
+def test_an_item_shows_every_path_with_its_term(http: Face, line: Followed) -> None:
+    hit = http.get("/search", params={"q": "quietcore"}).json()["items"][0]
+    item = http.get(f"/items/{hit['id']}").json()
+    assert [path["term"] for path in item["paths"]] == [None, "quietcore"]
+    assert item["paths"][0]["words"] == item["identifier"] == hit["identifier"]
+    assert item["paths"][1]["words"] == hit["path"]
+    assert {attribute["source"] for attribute in item["attributes"]} <= {"field", "dictionary"}
+    assert item["put"] == {"version": 1, "offset": 1}
+    assert item["paths"][1]["attached"] == {"version": 2, "offset": 2}
+
+
+def test_bindings_show_what_is_left_at_each_position(http: Face, line: Followed) -> None:
+    shown = http.get("/bindings").json()
+    assert [b["term"] for b in shown["active"]] == ["quietcore"]
+    first, *others = shown["capacity"]
+    assert (first["bound"], first["free"]) == (1, first["reserved"] - 1)
+    assert all(other["free"] == other["reserved"] for other in others)
+    line.release("quietcore")
+    line.follow()
+    later = http.get("/bindings").json()
+    assert (later["active"], len(later["quarantined"])) == ([], 1)
+    assert later["capacity"][0]["quarantined"] == 1
+
+
+def test_the_status_hashes_the_view_when_asked_to(http: Face, line: Followed) -> None:
+    assert {shard["hash"] for shard in http.get("/status").json()["shards"]} == {None}
+    shards = http.get("/status?hash=1").json()["shards"]
+    assert [s["hash"] for s in shards] == [s.store.content_hash() for s in line.shards]
+    assert sum(shard["counts"]["put"] for shard in shards) == 300
+
+
+def test_a_replica_is_ready_while_its_view_is_fresh(http: Face, line: Followed) -> None:
+    assert http.get("/livez").status_code == 200
+    never = http.get("/readyz")
+    assert never.status_code == 503
+    assert "not been read to their ends" in never.json()["reasons"][0]
+    line.gauge.ask(time.monotonic(), {"deltas/0": 2})
+    line.gauge.note_view({"deltas/0": 2})
+    assert http.get("/readyz").status_code == 200
+    line.gauge.ask(time.monotonic() - 60, {"deltas/0": 2})
+    line.gauge.note_view({"deltas/0": 2})
+    stale = http.get("/readyz")
+    assert stale.status_code == 503
+    assert "fresh_within_seconds is 5" in stale.json()["reasons"][0]
+
+
+def test_the_page_needs_nothing_from_elsewhere(http: Face) -> None:
+    page = http.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["content-security-policy"] == "default-src 'self'"
+    texts = [http.get(f"/{name}").text for name in ("", "page.css", "page.js")]
+    assert all("http://" not in text and "https://" not in text for text in texts)
+
+
+def test_metrics_are_those_that_are_documented(http: Face) -> None:
+    http.get("/search?q=quietcore")
+    text = http.get("/metrics").text
+    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    told = {name for name in told if not name.endswith("_created")}
+    documented = {
+        line.split()[0].partition("{")[0]
+        for line in (documented_metrics.__doc__ or "").splitlines()
+        if line.startswith("kae_")
+    }
+    assert told == documented
+    assert 'kae_replica_requests_total{route="/search",status="200"} 1.0' in text

@@ -1,0 +1,110 @@
+"""What a replica folds, and what its views promise."""
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from tests.streams.followed import SHARDS, Followed
+
+from kae.encoders.attributes import Item
+from kae.sinks.edits import (
+    GENESIS,
+    Activate,
+    Counts,
+    Delta,
+    Owned,
+    Source,
+    encode_edit,
+    encode_record,
+)
+from kae.sinks.fold import ForeignCodebook, LogCorrupt
+
+
+def test_a_replica_holds_what_the_shards_hold(line: Followed, catalog: list[Item]) -> None:
+    line.put(catalog[:400])
+    line.bind("quietcore", where='brand = "hp"')
+    line.spread_all()
+    line.put(catalog[300:600])
+    line.drop([item.id for item in catalog[100:150]])
+    line.bind("coolpack", match="black")
+    line.release("quietcore")
+    line.spread_all()
+    line.follow()
+    hashes = [reader.content_hash() for reader in line.index.view.shards]
+    assert hashes == [shard.store.content_hash() for shard in line.shards]
+    assert line.index.view.versions == tuple(shard.store.state.version for shard in line.shards)
+    assert line.index.view.items == 550
+
+
+def test_a_view_is_not_moved_by_what_is_folded_later(line: Followed, catalog: list[Item]) -> None:
+    line.put(catalog[:100])
+    line.follow()
+    before = line.index.view
+    hashes = [reader.content_hash() for reader in before.shards]
+    line.drop([item.id for item in catalog[:100]])
+    line.follow()
+    assert [reader.content_hash() for reader in before.shards] == hashes
+    assert len(before.trie.entries) == 100
+    assert len(line.index.view.trie.entries) == 0
+    assert {line.index.view.shards[s].state.live for s in range(SHARDS)} == {0}
+
+
+def test_what_a_former_owner_appends_changes_nothing(line: Followed, catalog: list[Item]) -> None:
+    line.put(catalog[:50])
+    line.follow()
+    views = line.index.view.versions
+    stale = Delta(0, 2, GENESIS, 0, 1, 0, Source(), Counts(), ())
+    line.deltas[0].append([encode_record(stale)])
+    line.follow()
+    assert line.index.view.versions == views
+    assert line.index.ignored == 1
+
+
+def test_a_log_of_another_codebook_is_refused(line: Followed) -> None:
+    line.deltas[0].append([encode_record(Owned(2, b"n", "another", "another codebook"))])
+    # The claim itself does not count, since this log has begun already.
+    line.follow()
+    foreign = encode_record(Owned(1, b"n", "another", "another codebook"))
+    fresh = Followed(line.codebook, line.shards[0].folder.parent / "fresh")
+    try:
+        with pytest.raises(ForeignCodebook, match="another codebook"):
+            fresh.index.fold_shard(0, 0, foreign)
+    finally:
+        fresh.close()
+
+
+@pytest.mark.parametrize("payload", [b"", b"not kae's", b"\x90"])
+def test_bytes_that_are_no_record_stop_the_replica(line: Followed, payload: bytes) -> None:
+    with pytest.raises(LogCorrupt, match="did not write"):
+        line.index.fold_shard(0, 0, payload)
+
+
+def test_a_bindings_edit_has_no_place_in_a_shards_log(line: Followed) -> None:
+    line.follow()
+    state = line.index.logs[0]
+    edits: tuple[msgspec.Raw, ...] = (encode_edit(Activate(1)),)
+    wrong = Delta(state.epoch, 1, state.hash, 0, 1, 0, Source(), Counts(), edits)
+    with pytest.raises(LogCorrupt, match="no place in a shard's log"):
+        line.index.fold_shard(0, 1, encode_record(wrong))
+
+
+def test_an_item_names_the_delta_that_put_it(line: Followed, catalog: list[Item]) -> None:
+    line.put(catalog[:20])
+    line.put(catalog[:20])
+    line.follow()
+    for shard, reader in enumerate(line.index.view.shards):
+        for item in reader.items():
+            put = line.index.put_at(shard, item.ordinal)
+            assert (put.version, put.offset) == (2, 2)  # offset 0 is the claim
+
+
+def test_a_replica_loads_nothing_that_only_workers_need() -> None:
+    code = (
+        "import sys, kae.streams.cli.replica, kae.streams.replica.serve, kae.streams.encoding\n"
+        "import kae.streams.topics\n"
+        "heavy = {'torch', 'faust', 'mode', 'aiokafka', 'apache_beam', 'pyarrow'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

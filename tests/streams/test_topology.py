@@ -1,0 +1,74 @@
+"""topology.yaml: read once, checked as a whole, every problem by its line."""
+
+from pathlib import Path
+
+import pytest
+
+from kae.encoders.categories import CATEGORIES
+from kae.streams.topology import REFERENCE, Topology
+from kae.streams.topology_problems import TopologyInvalid
+
+
+def problems(tmp_path: Path, old: str, new: str) -> str:
+    """What is said of the reference with one text replaced."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(TopologyInvalid) as refused:
+        Topology.load(path)
+    return str(refused.value)
+
+
+def line_of(text: str) -> int:
+    lines = REFERENCE.read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def test_the_reference_is_valid_and_names_every_topic() -> None:
+    topology = Topology.load()
+    assert topology.deltas_topic == "kae.g1.deltas"
+    assert sorted(c for group in topology.groups for c in group.categories) == sorted(CATEGORIES)
+    assert set(topology.catalog.fields.values()) <= set(CATEGORIES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("shards: 8\n", "shards: eight\n", "shards"),
+        ("shards: 8\n", "shards: 0\n", "shards"),
+        ("  batch_events: 1024", "  batch_event: 1024", "worker.batch_event"),
+        ("heartbeat_seconds: 2 ", "heartbeat_seconds: 5 ", "worker.session_timeout_seconds"),
+        ("brand: brand", "brand: brnd", "catalog.fields.brand"),
+        ("default_category: entity ", "default_category: things ", "terms.default_category"),
+        ("categories: [style, color, pattern]", "categories: [style, color, brand]", "pattern"),
+        (", capacity: 1024, reserved: 256", ", capacity: 256, reserved: 256", "groups"),
+        ('listen: "127.0.0.1:8765"', 'listen: "8765"', "replica.listen"),
+    ],
+)
+def test_a_problem_names_file_line_key_and_value(
+    old: str, new: str, named: str, tmp_path: Path
+) -> None:
+    said = problems(tmp_path, old, new)
+    assert named in said
+    assert "mine.yaml:" in said
+
+
+def test_a_problem_is_found_at_its_line(tmp_path: Path) -> None:
+    said = problems(tmp_path, "session_timeout_seconds: 6 ", "session_timeout_seconds: soon ")
+    assert f"mine.yaml:{line_of('session_timeout_seconds')}" in said
+    assert "worker.session_timeout_seconds" in said
+    assert "soon" in said
+
+
+def test_several_problems_are_all_told(tmp_path: Path) -> None:
+    said = problems(tmp_path, "generation: 1\n", "generation: 0\nunknown: 1\n")
+    assert len(said.splitlines()) == 2
+
+
+def test_broken_yaml_and_missing_files_are_errors_too(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("shards: [8\n")
+    for path in (broken, tmp_path / "nowhere.yaml"):
+        with pytest.raises(TopologyInvalid, match=path.name):
+            Topology.load(path)

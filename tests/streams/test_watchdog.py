@@ -1,0 +1,39 @@
+import subprocess
+import sys
+import time
+
+from kae.streams.watchdog import EXIT_STALLED, Progress
+
+STUCK = """
+import time
+from kae.streams.watchdog import Watchdog
+dog = Watchdog(stall_seconds=0.4)
+dog.start()
+with dog.busy():
+    for _ in range(100):
+        time.sleep(0.1)
+        dog.alive()
+"""
+
+
+def test_a_batch_that_does_not_end_ends_the_process() -> None:
+    stuck = subprocess.run(
+        [sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=9, check=False
+    )
+    assert stuck.returncode == EXIT_STALLED
+    assert "worker.stall_seconds: 0.4" in stuck.stderr
+
+
+def test_standing_still_before_the_end_is_suspected_once_a_while() -> None:
+    progress = Progress(stall_seconds=0.05)
+    assert progress.suspect({"p": 5}, {"p": 9}) is None
+    time.sleep(0.1)
+    assert progress.suspect({"p": 5}, {"p": 9}) == "p"
+    assert progress.suspect({"p": 5}, {"p": 9}) is None
+
+
+def test_standing_still_at_the_end_or_moving_is_not_suspected() -> None:
+    progress = Progress(stall_seconds=0.05)
+    for position in (5, 6, 9, 9):
+        assert progress.suspect({"p": position, "q": 3}, {"p": 9, "q": None}) is None
+        time.sleep(0.06)
