@@ -1,7 +1,6 @@
 """The delta logs of a run, read beside the workers: what came, when, and what it folds to."""
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from kafka import TopicPartition
@@ -15,25 +14,22 @@ from kae.streams.kafka_log import KafkaClients, poll
 POLL_SECONDS = 0.1
 
 
-@dataclass(slots=True)
 class DeltaLogs:
     """Looks at how long the logs are while the workers run, and reads them once they stand still.
 
     Reading them meanwhile would take the time of the workers that are being measured.
     """
 
-    clients: KafkaClients
-    cluster: Cluster
-    records: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
-    _deltas: list[tuple[int, int]] = field(default_factory=list)  # (at_ms, items put)
-    _lengths: dict[TopicPartition, int] = field(default_factory=dict)
-    _grown_at: float = 0.0
-
-    def __post_init__(self) -> None:
-        topology = self.cluster.topology
+    def __init__(self, clients: KafkaClients, cluster: Cluster) -> None:
+        topology = cluster.topology
+        self.records: dict[int, list[tuple[int, bytes]]] = {}
+        self._cluster = cluster
         self._places = [TopicPartition(topology.deltas_topic, n) for n in range(topology.shards)]
-        self._consumer = self.clients.consumer()
+        self._consumer = clients.consumer()
         self._consumer.assign(self._places)
+        self._deltas: list[tuple[int, int]] = []  # (at_ms, items put)
+        self._lengths: dict[TopicPartition, int] = {}
+        self._grown_at = 0.0
 
     def wait_quiet(self, quiet_seconds: float, deadline: float) -> None:
         """Return when the logs have not grown for a while, or at the deadline.
@@ -45,7 +41,7 @@ class DeltaLogs:
             lengths = self._consumer.end_offsets(self._places)
             if lengths != self._lengths:
                 self._lengths, self._grown_at = lengths, time.time()
-            self.cluster.check()
+            self._cluster.check()
             time.sleep(POLL_SECONDS)
 
     def read(self) -> None:
