@@ -15,7 +15,7 @@ class Source(IntEnum):
     TAGGER = 2
 
 
-class Attribute(msgspec.Struct, frozen=True, array_like=True):
+class Attribute(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One word of one category, with its provenance.
 
     `word` is what is compared and what has a slot (see measures.canonical); `text` is the surface
@@ -29,7 +29,7 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
     score: float
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """What is indexed; `fields` are the feed's own names and values."""
 
     id: str
@@ -39,7 +39,7 @@ class Item(msgspec.Struct, frozen=True):
     popularity: float = 0.0
 
 
-class Encoded(msgspec.Struct, frozen=True):
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     """An item's searchable text, attributes and identifier.
 
     `text` is normalise(title + " " + description).

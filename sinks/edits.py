@@ -198,8 +198,8 @@ _edits: msgspec.msgpack.Decoder[Edit] = msgspec.msgpack.Decoder(Edit)
 _heads: msgspec.msgpack.Decoder[Head] = msgspec.msgpack.Decoder(Head)
 
 
-def encode_edit(edit: Edit) -> msgspec.Raw:
-    return msgspec.Raw(_encoder.encode(edit))
+def encode_edit(edit: Edit) -> bytes:
+    return _encoder.encode(edit)
 
 
 def decode_edit(raw: bytes | msgspec.Raw) -> Edit:

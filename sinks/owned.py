@@ -25,7 +25,7 @@ class Fenced(Exception):
 class InFlight:
     """A delta that was sent and is not folded yet."""
 
-    delta: Delta
+    parts: tuple[Delta, ...]
     payloads: tuple[bytes, ...]
     appending: Appending
 
@@ -75,7 +75,7 @@ class OwnedLog:
 
     def send(
         self,
-        edits: Sequence[msgspec.Raw],
+        edits: Sequence[bytes],
         source: Source,
         counts: Counts,
         at_ms: int,
@@ -96,10 +96,11 @@ class OwnedLog:
             at_ms=at_ms,
             source=source,
             counts=counts,
-            edits=tuple(edits),
+            edits=(),
         )
-        payloads = tuple(encode_record(part) for part in split(whole, max_bytes))
-        return InFlight(whole, payloads, self.log.append(payloads))
+        parts = tuple(split(whole, edits, max_bytes))
+        payloads = tuple(map(encode_record, parts))
+        return InFlight(parts, payloads, self.log.append(payloads))
 
     def settle(self, sent: InFlight, apply: Apply | None = None) -> None:
         """Wait for the append and apply the delta if it counts.
@@ -110,14 +111,14 @@ class OwnedLog:
         apply = apply or self._apply
         expected = range(self.state.next_offset, self.state.next_offset + len(sent.payloads))
         if list(offsets) == list(expected):
-            for offset, payload in zip(offsets, sent.payloads, strict=True):
-                self._fold(offset, payload, apply)
+            for offset, payload, part in zip(offsets, sent.payloads, sent.parts, strict=True):
+                self._fold(offset, payload, apply, part)
         else:
             self._read_through(offsets[-1])
         if self.state.nonce != self._nonce:
             raise Fenced(f"{self.log.name}: epoch {self.state.epoch} belongs to another owner")
-        if self.state.version != sent.delta.version:
-            raise AppendUnknown(f"{self.log.name}: version {sent.delta.version} did not count")
+        if self.state.version != sent.parts[0].version:
+            raise AppendUnknown(f"{self.log.name}: version {sent.parts[0].version} did not count")
 
     def _check_base(self, end: int) -> None:
         base = self.state
@@ -136,33 +137,32 @@ class OwnedLog:
             if self.state.next_offset > last:
                 return
 
-    def _fold(self, offset: int, payload: bytes, apply: Apply) -> None:
-        folded = fold(self.state, offset, payload)
+    def _fold(self, offset: int, payload: bytes, apply: Apply, record: Delta | None = None) -> None:
+        folded = fold(self.state, offset, payload, record)
         if folded.delta is not None:
             apply(folded.delta, folded.state)
         self.ignored += bool(folded.ignored)
         self.state = folded.state
 
 
-def split(delta: Delta, max_bytes: int) -> list[Delta]:
-    """Cut a delta into contiguous parts whose edits stay below `max_bytes` each.
+def split(delta: Delta, edits: Sequence[bytes], max_bytes: int) -> list[Delta]:
+    """A delta of these edits, in contiguous parts whose edits stay below `max_bytes` each.
 
     Raises: ValueError when one edit alone is larger.
     """
     parts: list[list[msgspec.Raw]] = [[]]
     size = 0
-    for edit in delta.edits:
-        length = len(bytes(edit))
-        if length > max_bytes:
+    for edit in edits:
+        if len(edit) > max_bytes:
             raise ValueError(
-                f"an edit of {length} bytes outgrows limits.delta_bytes ({max_bytes}); raise it"
+                f"an edit of {len(edit)} bytes outgrows limits.delta_bytes ({max_bytes}); raise it"
             )
-        if parts[-1] and size + length > max_bytes:
+        if parts[-1] and size + len(edit) > max_bytes:
             parts.append([])
             size = 0
-        parts[-1].append(edit)
-        size += length
+        parts[-1].append(msgspec.Raw(edit))
+        size += len(edit)
     return [
-        msgspec.structs.replace(delta, part=number, parts=len(parts), edits=tuple(edits))
-        for number, edits in enumerate(parts)
+        msgspec.structs.replace(delta, part=number, parts=len(parts), edits=tuple(part))
+        for number, part in enumerate(parts)
     ]

@@ -34,30 +34,25 @@ CONTENT_BYTES = 8
 ATTACH_SPAN = 1 << 22
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(msgspec.Struct, frozen=True, gc=False):
     """An item as the stream says it should be."""
 
+    id: str
     revision: int
     content: bytes
     item: Item
-
-    @property
-    def id(self) -> str:
-        return self.item.id
 
     @property
     def order(self) -> tuple[int, int, bytes]:
         return (self.revision, 1, self.content)
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """An item that the stream says is gone."""
 
+    id: str
     revision: int
     content: bytes
-    id: str
 
     @property
     def order(self) -> tuple[int, int, bytes]:
@@ -65,12 +60,19 @@ class Delete:
 
 
 Change = Upsert | Delete
+# A change with what its item encodes to; a delete has nothing to encode.
+Prepared = tuple[Change, Encoded | None]
 
 
 class Encodes(Protocol):
     """The keyword-aligned encoder."""
 
     def encode(self, item: Item) -> Encoded: ...
+
+
+def prepare(change: Change, encoder: Encodes) -> Prepared:
+    """The part of planning that needs no state: it may run ahead, or anywhere else."""
+    return change, encoder.encode(change.item) if isinstance(change, Upsert) else None
 
 
 class EditTooLarge(ValueError):
@@ -87,17 +89,17 @@ class Plan:
     edits: list[ShardEdit] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     before: Mapping[str, Head] = field(default_factory=dict)
-    raw: list[msgspec.Raw] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
 
     def encode(self, max_bytes: int) -> None:
         """Raises: EditTooLarge."""
         self.raw = [encode_edit(edit) for edit in self.edits]
-        for raw in self.raw:
-            if (length := len(bytes(raw))) > max_bytes:
-                raise EditTooLarge(
-                    f"normalised and encoded it has {length} bytes, limits.delta_bytes allows "
-                    f"{max_bytes}; shorten title or description"
-                )
+        longest = max(map(len, self.raw), default=0)
+        if longest > max_bytes:
+            raise EditTooLarge(
+                f"normalised and encoded it has {longest} bytes, limits.delta_bytes allows "
+                f"{max_bytes}; shorten title or description"
+            )
 
 
 def content_hash(payload: bytes) -> bytes:
@@ -106,63 +108,64 @@ def content_hash(payload: bytes) -> bytes:
 
 
 def plan_items(
-    changes: Sequence[Change],
+    prepared: Sequence[Prepared],
     before: Mapping[str, Head],
     next_ordinal: int,
     bindings: Mapping[int, Compiled],
-    encoder: Encodes,
 ) -> Plan:
     """Plan a batch against the heads of the items that it names."""
-    newest: dict[str, Change] = {}
-    order = {item_id: head_order(head) for item_id, head in before.items()}
+    newest: dict[str, Prepared] = {}
     put = dropped = stale = 0
-    for change in changes:
-        known = order.get(change.id)
-        if known is not None and change.order <= known:
+    for one in prepared:
+        change = one[0]
+        known = newest[change.id][0] if change.id in newest else before.get(change.id)
+        if known is not None and change.order <= _order(known):
             stale += 1
             continue
-        order[change.id] = change.order
-        newest[change.id] = change
+        newest[change.id] = one
         if isinstance(change, Upsert):
             put += 1
         else:
             dropped += 1
     edits: list[ShardEdit] = []
-    for change in newest.values():
+    for change, encoded in newest.values():
         head = before.get(change.id)
         ordinal = head.ordinal if isinstance(head, ItemHead) else -1
-        if isinstance(change, Delete):
+        if encoded is None or not isinstance(change, Upsert):
             edits.append(DropItem(change.id, ordinal, change.revision, change.content))
             continue
         if ordinal < 0:
             ordinal, next_ordinal = next_ordinal, next_ordinal + 1
-        edits.append(_put(change, ordinal, encoder.encode(change.item), bindings))
-    return Plan(edits, Counts(len(changes), put, dropped, stale, 0), before)
+        edits.append(_put(change, ordinal, encoded, bindings))
+    return Plan(edits, Counts(len(prepared), put, dropped, stale, 0), before)
 
 
-def head_order(head: Head) -> tuple[int, int, bytes]:
+def _order(known: Change | Head) -> tuple[int, int, bytes]:
     """Where an item stands in the total order of its events."""
-    return (head.revision, 0 if isinstance(head, DropHead) else 1, head.content)
+    if isinstance(known, Upsert | Delete):
+        return known.order
+    return (known.revision, 0 if isinstance(known, DropHead) else 1, known.content)
 
 
 def _put(
     change: Upsert, ordinal: int, encoded: Encoded, bindings: Mapping[int, Compiled]
 ) -> PutItem:
+    attached = [
+        binding
+        for binding, selector in bindings.items()
+        if selector.matches(change.id, encoded.text, encoded.attributes)
+    ]
     return PutItem(
-        id=change.id,
-        ordinal=ordinal,
-        revision=change.revision,
-        content=change.content,
-        identifier=encoded.identifier,
-        popularity=change.item.popularity,
-        bindings=tuple(
-            binding
-            for binding, selector in bindings.items()
-            if selector.matches(change.id, encoded.text, encoded.attributes)
-        ),
-        title=encoded.title,
-        text=encoded.text,
-        attributes=encoded.attributes,
+        change.id,
+        ordinal,
+        change.revision,
+        change.content,
+        encoded.identifier,
+        change.item.popularity,
+        tuple(attached),
+        encoded.title,
+        encoded.text,
+        encoded.attributes,
     )
 
 

@@ -13,7 +13,7 @@ from kae.sinks.edits import Counts, Delta, Source
 from kae.sinks.fold import LogState
 from kae.sinks.log import Log
 from kae.sinks.owned import BesideLog, InFlight, OwnedLog
-from kae.sinks.plan import Change, Encodes, Plan, plan_bindings, plan_items
+from kae.sinks.plan import Plan, Prepared, plan_bindings, plan_items
 from kae.sinks.postings import Postings
 from kae.sinks.store import ShardStore
 
@@ -24,6 +24,11 @@ class Sent:
 
     plan: Plan
     flight: InFlight
+
+    @property
+    def next_offset(self) -> int:
+        """The first source record after those of the plan."""
+        return self.flight.parts[0].source.next_offset
 
 
 class Shard:
@@ -76,19 +81,16 @@ class Shard:
         """The first source record that is not in the store yet."""
         return self.store.state.source.next_offset
 
-    def plan_items(
-        self, changes: Sequence[Change], selectors: Mapping[int, Compiled], encoder: Encodes
-    ) -> Plan:
+    def plan_items(self, prepared: Sequence[Prepared], selectors: Mapping[int, Compiled]) -> Plan:
         """Plan one batch of items; nothing is changed by it.
 
-        Raises: EditTooLarge; whatever the encoder raises for an item that it cannot take.
+        Raises: EditTooLarge.
         """
         plan = plan_items(
-            changes,
-            self.store.heads(sorted({change.id for change in changes})),
+            prepared,
+            self.store.heads(sorted({change.id for change, _ in prepared})),
             self.store.next_ordinal,
             {binding: selectors[binding] for binding in self.store.bindings},
-            encoder,
         )
         plan.encode(self._max_bytes)
         return plan
@@ -116,7 +118,7 @@ class Shard:
         """
 
         def apply(delta: Delta, state: LogState) -> None:
-            self.store.apply(delta, state, sent.plan.edits, sent.plan.before)
+            self.store.apply(delta, state, sent.plan)
 
         self.log.settle(sent.flight, apply)
         self.postings.note(sent.plan.edits)

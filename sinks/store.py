@@ -4,7 +4,7 @@ One store, one writer. Everything a delta changes, its version, chain hash and s
 included, is one WriteBatch, so the store is always exactly some version of its log.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from kae.sinks.edits import (
     decode_edit,
     decode_head,
 )
-from kae.sinks.fold import LogState
+from kae.sinks.fold import LogCorrupt, LogState
+from kae.sinks.plan import Plan
 
 
 class StoreUnusable(Exception):
@@ -139,28 +140,19 @@ class ShardStore:
 
     # What folding writes.
 
-    def apply(
-        self,
-        delta: Delta,
-        log: LogState,
-        edits: Sequence[ShardEdit] | None = None,
-        before: Mapping[str, Head] | None = None,
-    ) -> None:
+    def apply(self, delta: Delta, log: LogState, plan: Plan | None = None) -> None:
         """Write one accepted delta; `log` is the log's state after it.
 
-        A delta that the store has already is passed over. `edits` and `before` spare the owner,
-        who has just planned the delta, from decoding and reading them again.
+        A delta that the store has already is passed over. The plan spares the owner, who has just
+        made it, from decoding and reading again.
         """
         if delta.version <= self.state.version:
             return
-        if edits is None:
-            edits = [_shard_edit(raw) for raw in delta.edits]
-        if before is None:
-            before = self.heads(sorted({e.id for e in edits if isinstance(e, PutItem | DropItem)}))
+        plan = plan or self.planned(delta)
         rows = WriteBatch(raw_mode=True)
-        batch = Batch(self, before, rows, self._handles)
-        for edit, raw in zip(edits, delta.edits, strict=True):
-            batch.add(edit, bytes(raw))
+        batch = Batch(self, plan.before, rows, self._handles)
+        for edit, raw in zip(plan.edits, plan.raw, strict=True):
+            batch.add(edit, raw)
         batch.finish()
         self.state = StoreState(
             epoch=log.epoch,
@@ -177,6 +169,15 @@ class ShardStore:
         )
         rows.put(keys.STATE, msgspec.msgpack.encode(self.state), self._handles[keys.META])
         self._db.write(rows, self._write_options)
+
+    def planned(self, delta: Delta) -> Plan:
+        """A delta as its owner planned it.
+
+        Raises: LogCorrupt when it holds an edit that is none of a shard's.
+        """
+        edits = [_shard_edit(raw) for raw in delta.edits]
+        items = sorted({edit.id for edit in edits if isinstance(edit, PutItem | DropItem)})
+        return Plan(edits, delta.counts, self.heads(items), list(map(bytes, delta.edits)))
 
     # What proves.
 
@@ -250,7 +251,10 @@ def content_hash(rows: Iterable[tuple[str, int, tuple[int, ...], list[str]]]) ->
 def _shard_edit(raw: msgspec.Raw) -> ShardEdit:
     edit = decode_edit(raw)
     if not isinstance(edit, PutItem | DropItem | Attach | Detach):
-        raise StoreUnusable(f"a {type(edit).__name__} has no place in a shard's log")
+        raise LogCorrupt(
+            f"a {type(edit).__name__} has no place in a shard's log. "
+            "Give kae a topics.prefix of its own"
+        )
     return edit
 
 

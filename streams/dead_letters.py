@@ -6,6 +6,7 @@ replay is the value, the original key and the original headers sent again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -15,17 +16,29 @@ from kae.sinks.log import AppendUnknown
 MAX_CAUSE = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """A record as Kafka delivered it."""
+class SourceRecord(Protocol):
+    """A record as a Kafka consumer delivers it; `timestamp` is in milliseconds."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int: ...
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None: ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     known = [
         ("kae-cause", letter.cause[:MAX_CAUSE].encode()),
         ("kae-source", source_key(record)),
-        ("kae-timestamp-ms", str(record.timestamp_ms).encode()),
+        ("kae-timestamp-ms", str(record.timestamp).encode()),
     ]
     if record.key is not None:
         known.append(("kae-key", record.key))

@@ -113,9 +113,9 @@ def decode_item(key: bytes | None, value: bytes | None, max_bytes: int) -> Chang
     if event.type == ITEM_UPSERT:
         data = _data(_item.decode, event)
         item = Item(event.subject, data.title, data.description, data.fields, data.popularity)
-        return Upsert(data.revision, content, item)
+        return Upsert(event.subject, data.revision, content, item)
     if event.type == ITEM_DELETE:
-        return Delete(_data(_delete.decode, event).revision, content, event.subject)
+        return Delete(event.subject, _data(_delete.decode, event).revision, content)
     raise Undecodable(f"type: {event.type!r} is no item event; send {ITEM_UPSERT} or {ITEM_DELETE}")
 
 

@@ -13,7 +13,7 @@ import structlog
 from kae.sinks import keys
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
-from kae.sinks.plan import Change, Encodes, Plan
+from kae.sinks.plan import Encodes, Plan, Prepared, prepare
 from kae.sinks.shard import Sent, Shard
 from kae.streams import dead_letters, failpoints
 from kae.streams.bindings_follower import BindingsFollower
@@ -45,15 +45,22 @@ class Outcome:
     seek: dict[int, int] = field(default_factory=dict)
     lost: dict[int, str] = field(default_factory=dict)
 
+    def and_then(self, other: "Outcome") -> "Outcome":
+        return Outcome(self.seek | other.seek, self.lost | other.lost)
+
+
+# Records of one partition, their offsets rising.
+Run = Sequence[SourceRecord]
+
 
 @dataclass(slots=True)
 class _Batch:
-    """The records of one partition that are news to its shard."""
+    """The records of one partition that are news to its shard, decoded and encoded."""
 
-    changes: list[Change] = field(default_factory=list)
-    records: list[SourceRecord] = field(default_factory=list)  # those of the changes
+    next_offset: int
+    prepared: list[Prepared] = field(default_factory=list)
+    records: list[SourceRecord] = field(default_factory=list)  # those of `prepared`
     dead: list[DeadLetter] = field(default_factory=list)
-    next_offset: int = 0
 
 
 class Indexer:
@@ -73,6 +80,7 @@ class Indexer:
         self._clients = clients
         self._bindings = bindings
         self._shards: dict[int, Shard] = {}
+        self._in_flight: dict[int, Sent] = {}
 
     @property
     def shards(self) -> Mapping[int, Shard]:
@@ -82,6 +90,7 @@ class Indexer:
 
     def own(self, partitions: Iterable[int]) -> None:
         """Hold exactly these shards: close those that went, open and claim those that came."""
+        self.land()
         wanted = set(partitions)
         for partition in self._shards.keys() - wanted:
             self._shards.pop(partition).close()
@@ -124,13 +133,18 @@ class Indexer:
 
     # Items.
 
-    def index(self, records: Sequence[SourceRecord]) -> Outcome:
-        """Index a batch: plan and append for every shard, then apply.
+    def index(self, runs: Iterable[Run]) -> Outcome:
+        """Plan a batch and append it for every shard; `land`, or the next batch, applies it.
 
+        Decoding and encoding, most of the work, need no state: they are done while the batch before
+        is being stored.
         Raises: AppendUnknown when dead letters cannot be stored; LogTruncated.
         """
         outcome = Outcome()
-        batches = self._admit(records, outcome)
+        batches = self._admit(runs, outcome)
+        landed = self.land()
+        for partition in landed.lost:
+            batches.pop(partition, None)
         plans = {partition: self._plan(partition, batch) for partition, batch in batches.items()}
         letters = [letter for batch in batches.values() for letter in batch.dead]
         if letters:
@@ -138,13 +152,17 @@ class Indexer:
             dead_letters.publish(self._clients.producer, topic, letters, timeout)
         failpoints.reach(failpoints.BEFORE_APPEND)
         at_ms = now_ms()
-        sent = {
-            partition: self._shards[partition].send_items(
+        for partition, batch in batches.items():
+            self._in_flight[partition] = self._shards[partition].send_items(
                 plans[partition], len(batch.dead), batch.next_offset, at_ms
             )
-            for partition, batch in batches.items()
-        }
-        failpoints.when_stored(one.flight.appending for one in sent.values())
+        failpoints.when_stored(sent.flight.appending for sent in self._in_flight.values())
+        return outcome.and_then(landed)
+
+    def land(self) -> Outcome:
+        """Wait for what is in flight and apply it."""
+        outcome = Outcome()
+        sent, self._in_flight = self._in_flight, {}
         self._settle(sent, outcome)
         return outcome
 
@@ -152,26 +170,33 @@ class Indexer:
     def _append_timeout(self) -> float:
         return self._topology.kafka.delivery_timeout_seconds
 
-    def _admit(self, records: Sequence[SourceRecord], outcome: Outcome) -> dict[int, _Batch]:
-        """Sort records by shard, passing over those that a shard has, and decode the rest."""
+    def _admit(self, runs: Iterable[Run], outcome: Outcome) -> dict[int, _Batch]:
+        """Sort runs by shard, pass over what a shard has, decode and encode the rest."""
         batches: dict[int, _Batch] = {}
-        for record in records:
-            partition = record.partition
-            shard = self._shards.get(partition)
-            if shard is None or partition in outcome.seek:
-                continue
-            batch = batches.get(partition)
-            expected = batch.next_offset if batch else shard.next_offset
-            if record.offset < expected:
-                continue
-            if record.offset > expected and not self._is_next(record, expected):
-                outcome.seek[partition] = expected
-                continue
-            if batch is None:
-                batch = batches[partition] = _Batch()
-            self._decode(record, batch)
-            batch.next_offset = record.offset + 1
+        for run in runs:
+            partition = run[0].partition
+            if partition in self._shards and partition not in outcome.seek:
+                batch = batches.get(partition) or _Batch(self._next_offset(partition))
+                self._admit_run(run, batch, outcome)
+                if batch.prepared or batch.dead:
+                    batches[partition] = batch
         return batches
+
+    def _next_offset(self, partition: int) -> int:
+        """The source record after those that are applied or in flight."""
+        sent = self._in_flight.get(partition)
+        return sent.next_offset if sent else self._shards[partition].next_offset
+
+    def _admit_run(self, run: Run, batch: _Batch, outcome: Outcome) -> None:
+        for record in run:
+            if record.offset != batch.next_offset:
+                if record.offset < batch.next_offset:
+                    continue
+                if not self._is_next(record, batch.next_offset):
+                    outcome.seek[record.partition] = batch.next_offset
+                    return
+            self._prepare(record, batch)
+            batch.next_offset = record.offset + 1
 
     def _is_next(self, record: SourceRecord, expected: int) -> bool:
         """Whether the topic itself has nothing between `expected` and this record."""
@@ -179,14 +204,18 @@ class Indexer:
         following = next(offset for offset, _ in items.read(expected) if offset >= 0)
         return following == record.offset
 
-    def _decode(self, record: SourceRecord, batch: _Batch) -> None:
+    def _prepare(self, record: SourceRecord, batch: _Batch) -> None:
         try:
             change = decode_item(record.key, record.value, self._topology.limits.event_bytes)
             check_home(change.id, record.partition, self._topology.shards)
-            batch.changes.append(change)
-            batch.records.append(record)
         except Undecodable as error:
             batch.dead.append(DeadLetter(record, str(error)))
+            return
+        try:
+            batch.prepared.append(prepare(change, self._encoder))
+            batch.records.append(record)
+        except Exception as error:
+            batch.dead.append(_unplannable(record, error))
 
     def _plan(self, partition: int, batch: _Batch) -> Plan:
         """Plan a batch; what cannot be planned is found by halving and goes to the dead letters."""
@@ -194,25 +223,22 @@ class Indexer:
         version = shard.store.state.source.bindings_version
         selectors = self._bindings.at_least(version, BINDINGS_WAIT_SECONDS).selectors
 
-        def attempt(changes: Sequence[Change]) -> Plan:
-            return shard.plan_items(changes, selectors, self._encoder)
+        def attempt(prepared: Sequence[Prepared]) -> Plan:
+            return shard.plan_items(prepared, selectors)
 
         try:
-            return attempt(batch.changes)
+            return attempt(batch.prepared)
         except Exception as error:
             log.warning("batch_halved", shard=partition, error=repr(error))
-        poison = dict(find_poison(batch.changes, attempt))
-        batch.dead += [
-            DeadLetter(batch.records[place], f"item: {type(error).__name__}: {error}")
-            for place, error in poison.items()
-        ]
-        return attempt([c for place, c in enumerate(batch.changes) if place not in poison])
+        poison = dict(find_poison(batch.prepared, attempt))
+        batch.dead += [_unplannable(batch.records[place], error) for place, error in poison.items()]
+        return attempt([one for place, one in enumerate(batch.prepared) if place not in poison])
 
     # Bindings.
 
     def spread(self) -> Outcome:
         """Carry the newest bindings to every shard, those included that no item matches."""
-        outcome = Outcome()
+        outcome = self.land()
         view = self._bindings.view
         sent: dict[int, Sent] = {}
         for partition, shard in self._shards.items():
@@ -244,21 +270,25 @@ class Indexer:
             failpoints.reach(failpoints.APPLIED)
 
 
+def _unplannable(record: SourceRecord, error: Exception) -> DeadLetter:
+    return DeadLetter(record, f"item: {type(error).__name__}: {error}")
+
+
 def find_poison(
-    changes: Sequence[Change], attempt: Callable[[Sequence[Change]], object], first: int = 0
+    prepared: Sequence[Prepared], attempt: Callable[[Sequence[Prepared]], object], first: int = 0
 ) -> Iterator[tuple[int, Exception]]:
     """Find the changes that `attempt` fails for, each with its place and error, by halving."""
-    if not changes:
+    if not prepared:
         return
     try:
-        attempt(changes)
+        attempt(prepared)
     except Exception as error:
-        if len(changes) == 1:
+        if len(prepared) == 1:
             yield first, error
             return
-        middle = len(changes) // 2
-        yield from find_poison(changes[:middle], attempt, first)
-        yield from find_poison(changes[middle:], attempt, first + middle)
+        middle = len(prepared) // 2
+        yield from find_poison(prepared[:middle], attempt, first)
+        yield from find_poison(prepared[middle:], attempt, first + middle)
 
 
 def now_ms() -> int:

@@ -103,7 +103,7 @@ class TermsDesk:
 
     def _decode(self, record: SourceRecord) -> TermChange:
         limit = self._topology.limits.event_bytes
-        return decode_term(record.key, record.value, limit, record.timestamp_ms, self._rules)
+        return decode_term(record.key, record.value, limit, record.timestamp, self._rules)
 
     def _register(
         self,

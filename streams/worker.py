@@ -13,9 +13,8 @@ from faust.types import TP
 from kae.encoders.assign import Encoder
 from kae.encoders.codebook import Codebook
 from kae.streams.bindings_follower import BindingsFollower, BindingsView
-from kae.streams.dead_letters import SourceRecord
-from kae.streams.faust_app import StoreConsumer, build_app, raw_topic
-from kae.streams.indexer import Identity, Indexer, Outcome
+from kae.streams.faust_app import RUN_RECORDS, StoreConsumer, build_app, run_topic
+from kae.streams.indexer import Identity, Indexer, Outcome, Run
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.terms_desk import TermsDesk
 from kae.streams.topology import Topology
@@ -69,8 +68,8 @@ class Worker:
             self._loop.add_signal_handler(number, self._stop.set)
         self._app = build_app(self._topology, self._current_positions)
         self._app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]
-        self._app.agent(raw_topic(self._app, self._topology.items_topic))(self._index_items)
-        self._app.agent(raw_topic(self._app, self._topology.terms_topic))(self._register_terms)
+        self._app.agent(run_topic(self._app, self._topology.items_topic))(self._index_items)
+        self._app.agent(run_topic(self._app, self._topology.terms_topic))(self._register_terms)
         self._watchdog.start()
         self._bindings.start()
         await self._app.start()
@@ -153,8 +152,14 @@ class Worker:
     async def _index_items(self, stream: Any) -> None:
         await self._drain(stream, self._topology.worker.batch_events, self._index_batch)
 
-    async def _index_batch(self, records: list[SourceRecord]) -> None:
-        await self._mend(await self._on_shards(lambda: self._indexer.index(records)))
+    async def _index_batch(self, runs: list[Run], more: bool) -> None:
+        """Index a batch; with more to come, its append is waited for while the next is encoded."""
+
+        def index() -> Outcome:
+            outcome = self._indexer.index(runs)
+            return outcome if more else outcome.and_then(self._indexer.land())
+
+        await self._mend(await self._on_shards(index))
 
     async def _mend(self, outcome: Outcome) -> None:
         """Go back where records were missing; open lost shards again if they stay assigned."""
@@ -182,7 +187,8 @@ class Worker:
     async def _register_terms(self, stream: Any) -> None:
         await self._drain(stream, TERMS_BATCH, self._register_batch)
 
-    async def _register_batch(self, records: list[SourceRecord]) -> None:
+    async def _register_batch(self, runs: list[Run], _more: bool) -> None:
+        records = [record for run in runs for record in run]
         seek = await self._on_desk(lambda: self._desk.register(records))
         if seek is not None:
             await self._app.consumer.seek_wait({TP(self._topology.terms_topic, 0): seek})
@@ -206,12 +212,11 @@ class Worker:
         queue = stream.channel.queue
         try:
             while True:
-                events = [await queue.get()]
-                while len(events) < limit and not queue.empty():
-                    events.append(queue.get_nowait())
-                records = [_record(event.message) for event in events]
+                runs = [(await queue.get()).value]
+                while sum(map(len, runs)) + RUN_RECORDS <= limit and not queue.empty():
+                    runs.append(queue.get_nowait().value)
                 with self._watchdog.busy():
-                    await work(records)
+                    await work(runs, not queue.empty())
                 self._positions = self._stored_positions()
         except Exception as error:
             if not self._stop.is_set():
@@ -285,15 +290,3 @@ class Worker:
         if self._failure is None:
             self._failure = error
         self._loop.call_soon_threadsafe(self._stop.set)
-
-
-def _record(message: Any) -> SourceRecord:
-    return SourceRecord(
-        message.topic,
-        message.partition,
-        message.offset,
-        int(message.timestamp * 1000),
-        message.key,
-        message.value,
-        tuple((name, value) for name, value in (message.headers or {}).items()),
-    )

@@ -15,13 +15,11 @@ from kae.sinks.edits import (
     BindSlot,
     Deactivate,
     Detach,
-    DropItem,
     Edit,
-    PutItem,
     ShardEdit,
     decode_edit,
 )
-from kae.sinks.fold import Folded, ForeignCodebook, LogCorrupt, LogState, fold
+from kae.sinks.fold import Folded, ForeignCodebook, LogState, fold
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.store import ShardStore
 from kae.sinks.store_reader import StoreReader
@@ -75,12 +73,12 @@ class ReplicaIndex:
         self.logs[shard] = folded.state
         if folded.delta is None:
             return []
-        edits = [_shard_edit(decode_edit(raw)) for raw in folded.delta.edits]
-        self._stores[shard].apply(folded.delta, folded.state, edits)
-        self._tables[shard].apply(edits, folded.delta.version)
+        plan = self._stores[shard].planned(folded.delta)
+        self._stores[shard].apply(folded.delta, folded.state, plan)
+        self._tables[shard].apply(plan.edits, folded.delta.version)
         self._offsets[shard].append(offset)
-        self.journal.note_shard(shard, folded.delta, offset, edits)
-        return edits
+        self.journal.note_shard(shard, folded.delta, offset, plan.edits)
+        return plan.edits
 
     def fold_bindings(self, offset: int, payload: bytes) -> list[Edit]:
         """Fold one record of the bindings log; returns the edits that it made count.
@@ -149,12 +147,3 @@ class ReplicaIndex:
 def changes_terms(edits: list[Edit] | list[ShardEdit]) -> bool:
     """Whether edits change which terms lead where: a view of them should not wait."""
     return any(isinstance(edit, Attach | Detach | BindSlot | Deactivate) for edit in edits)
-
-
-def _shard_edit(edit: Edit) -> ShardEdit:
-    if not isinstance(edit, PutItem | DropItem | Attach | Detach):
-        raise LogCorrupt(
-            f"a {type(edit).__name__} has no place in a shard's log. "
-            "Give kae a topics.prefix of its own"
-        )
-    return edit

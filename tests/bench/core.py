@@ -13,6 +13,7 @@ from kae.bench.report import Core
 from kae.encoders.assign import Encoder
 from kae.encoders.codebook import Codebook
 from kae.sinks.log import MemoryLog
+from kae.sinks.plan import prepare
 from kae.sinks.shard import Shard
 from kae.streams import console
 from kae.streams.events import Envelope, ItemData, decode_item
@@ -55,7 +56,7 @@ def _core(events: Events, codebook: Codebook, folder: Path) -> float:
     for first in range(0, len(events), BATCH):
         batch = events[first : first + BATCH]
         changes = [decode_item(key, value, MAX_EVENT) for key, value in batch]
-        plan = shard.plan_items(changes, {}, encoder)
+        plan = shard.plan_items([prepare(change, encoder) for change in changes], {})
         shard.settle(shard.send_items(plan, 0, first + len(batch), at_ms=0))
     seconds = time.perf_counter() - began
     shard.close()

@@ -12,7 +12,7 @@ from kae.encoders.selector import Compiled, compile_selector
 from kae.sinks.bindings import TermChange
 from kae.sinks.fold import LogState, fold
 from kae.sinks.log import Log
-from kae.sinks.plan import Change
+from kae.sinks.plan import Change, prepare
 from kae.sinks.registrar import Registrar
 from kae.sinks.shard import Sent, Shard
 from kae.sinks.store import ShardStore
@@ -66,7 +66,8 @@ class Line:
         records = self.items[first : first + limit]
         if not records:
             return None
-        plan = shard.plan_items(split_known(records), self.selectors(), self.encoder)
+        prepared = [prepare(change, self.encoder) for change in split_known(records)]
+        plan = shard.plan_items(prepared, self.selectors())
         dead = sum(change is None for change in records)
         return shard.send_items(plan, dead, first + len(records), self.now())
 

@@ -57,6 +57,7 @@ class History(RuleBasedStateMachine):
         item = self.contents[content]
         self.line.items.append(
             Upsert(
+                item_id,
                 revision,
                 content_hash(f"{content}".encode()),
                 Item(item_id, item.title, item.description, item.fields),
@@ -65,7 +66,7 @@ class History(RuleBasedStateMachine):
 
     @rule(item_id=IDS, revision=REVISIONS)
     def delete(self, item_id: str, revision: int) -> None:
-        self.line.items.append(Delete(revision, content_hash(b"delete"), item_id))
+        self.line.items.append(Delete(item_id, revision, content_hash(b"delete")))
 
     @rule()
     def undecodable(self) -> None:

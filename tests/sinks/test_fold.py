@@ -1,5 +1,6 @@
 """Which records of a log count."""
 
+import msgspec
 import pytest
 
 from kae.sinks.edits import (
@@ -20,7 +21,7 @@ def claim(epoch: int, fingerprint: str = "f") -> bytes:
 
 
 def delta(epoch: int, version: int, previous: bytes, part: int = 0, parts: int = 1) -> bytes:
-    drop = encode_edit(DropItem(f"item-{part}", -1, 1, bytes(8)))
+    drop = msgspec.Raw(encode_edit(DropItem(f"item-{part}", -1, 1, bytes(8))))
     return encode_record(
         Delta(epoch, version, previous, part, parts, 0, Source(1, 0), Counts(1, 0, 1), (drop,))
     )

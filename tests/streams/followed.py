@@ -10,7 +10,7 @@ from kae.encoders.codebook import Codebook
 from kae.encoders.selector import Compiled, Selector, compile_selector
 from kae.sinks.bindings import Bind, Release, TermChange
 from kae.sinks.log import MemoryLog
-from kae.sinks.plan import Change, Delete, Upsert
+from kae.sinks.plan import Change, Delete, Upsert, prepare
 from kae.sinks.registrar import Registrar
 from kae.sinks.shard import Shard
 from kae.streams.partitioner import partition_of
@@ -75,10 +75,10 @@ class Followed:
     # What workers do.
 
     def put(self, items: Sequence[Item]) -> None:
-        self._change([Upsert(self._next(), b"", item) for item in items])
+        self._change([Upsert(item.id, self._next(), b"", item) for item in items])
 
     def drop(self, ids: Sequence[str]) -> None:
-        self._change([Delete(self._next(), b"", item_id) for item_id in ids])
+        self._change([Delete(item_id, self._next(), b"") for item_id in ids])
 
     def bind(self, term: str, match: str = "", where: str = "", category: str = "entity") -> int:
         """Register a term, without telling the shards; returns its revision."""
@@ -130,7 +130,8 @@ class Followed:
     def _change(self, changes: Sequence[Change]) -> None:
         for number, shard in enumerate(self.shards):
             mine = [change for change in changes if partition_of(change.id, SHARDS) == number]
-            plan = shard.plan_items(mine, self._selectors(), self.encoder)
+            prepared = [prepare(change, self.encoder) for change in mine]
+            plan = shard.plan_items(prepared, self._selectors())
             sent = shard.send_items(plan, 0, shard.next_offset + len(mine), self.tick())
             shard.settle(sent)
 

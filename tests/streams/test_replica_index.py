@@ -83,7 +83,7 @@ def test_bytes_that_are_no_record_stop_the_replica(line: Followed, payload: byte
 def test_a_bindings_edit_has_no_place_in_a_shards_log(line: Followed) -> None:
     line.follow()
     state = line.index.logs[0]
-    edits: tuple[msgspec.Raw, ...] = (encode_edit(Activate(1)),)
+    edits = (msgspec.Raw(encode_edit(Activate(1))),)
     wrong = Delta(state.epoch, 1, state.hash, 0, 1, 0, Source(), Counts(), edits)
     with pytest.raises(LogCorrupt, match="no place in a shard's log"):
         line.index.fold_shard(0, 1, encode_record(wrong))
