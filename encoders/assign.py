@@ -12,12 +12,12 @@ Of several words with a slot in a group, the representative is the first by
 Subject first: OneRetrieval (arXiv 2606.13533), importance of words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from kae.encoders.attributes import Attribute, Encoded, Item, Source
+from kae.encoders.attributes import Attribute, Encoded, Item
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, EMPTY, Identifier
 from kae.encoders.codebook import Codebook
-from kae.encoders.extract import TITLE_SCORE, Extractor
+from kae.encoders.extract import TITLE_SCORE, Extractor, Rank
 from kae.encoders.text import normalise
 
 _ENTITY = CATEGORY_INDEX["entity"]
@@ -40,25 +40,33 @@ class Assigner:
             position = codebook.position_of(word.category)
             self._words[position].setdefault(word.word, (preference, word.index))
 
-    def assign(self, attributes: Iterable[Attribute]) -> Identifier:
-        best: dict[int, tuple[bool, Source, float, int, int, int]] = {}
-        for found in attributes:
-            position, rank = self._place[found.category]
-            entry = self._words[position].get(found.word)
-            if entry is not None:
-                is_subject = found.category == _ENTITY and found.score >= TITLE_SCORE
-                key = (not is_subject, found.source, -found.score, rank, *entry)
-                if position not in best or key < best[position]:
-                    best[position] = key
+    def rank(self, found: Attribute) -> Rank | None:
+        """Where an attribute stands among those of its group; None when its word has no slot."""
+        position, category = self._place[found.category]
+        entry = self._words[position].get(found.word)
+        if entry is None:
+            return None
+        is_subject = found.category == _ENTITY and found.score >= TITLE_SCORE
+        return position, (not is_subject, found.source, -found.score, category, *entry)
+
+    def best(self, ranks: Iterable[Rank | None]) -> Identifier:
+        """The representatives among what was found."""
+        best: dict[int, tuple[float, ...]] = {}
+        for rank in ranks:
+            if rank is not None:
+                position, order = rank
+                if position not in best or order < best[position]:
+                    best[position] = order
         identifier = list(EMPTY)
-        for position, key in best.items():
-            identifier[position] = key[-1]
+        for position, order in best.items():
+            identifier[position] = int(order[-1])
         return tuple(identifier)  # type: ignore[return-value]
 
 
 def assign(codebook: Codebook, attributes: Iterable[Attribute]) -> Identifier:
-    """The identifier of one item; for many, keep an Assigner."""
-    return Assigner(codebook).assign(attributes)
+    """The identifier of one item; for many, keep an Encoder."""
+    assigner = Assigner(codebook)
+    return assigner.best(map(assigner.rank, attributes))
 
 
 class Encoder:
@@ -66,11 +74,29 @@ class Encoder:
 
     def __init__(self, codebook: Codebook) -> None:
         self.fingerprint = codebook.fingerprint
-        self._extractor = Extractor(codebook)
         self._assigner = Assigner(codebook)
+        self._extractor = Extractor(codebook, self._assigner.rank)
 
     def encode(self, item: Item) -> Encoded:
-        title, description = normalise(item.title), normalise(item.description)
-        attributes = self._extractor.extract_normalised(item, title, description)
-        text = f"{title} {description}".strip()
-        return Encoded(item.title, text, attributes, self._assigner.assign(attributes))
+        return self.encode_all([item])[0]
+
+    def encode_all(self, items: Sequence[Item]) -> list[Encoded]:
+        """Encode many: each is encoded as if it were alone, at a third of the cost."""
+        titles = [normalise(item.title) for item in items]
+        descriptions = [normalise(item.description) for item in items]
+        best = self._assigner.best
+        return [
+            Encoded(
+                item.title,
+                f"{title} {description}".strip(),
+                tuple([one.attribute for one in found]),
+                best([one.rank for one in found]),
+            )
+            for item, title, description, found in zip(
+                items,
+                titles,
+                descriptions,
+                self._extractor.find(items, titles, descriptions),
+                strict=True,
+            )
+        ]

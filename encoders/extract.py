@@ -2,12 +2,13 @@
 
 Title and description are searched for the codebook's words by one Aho-Corasick automaton: the
 leftmost, longest words, at token boundaries, none inside another. What has the shape of a measure
-or of a model number needs no dictionary.
+or of a model number needs no dictionary. Items are searched many at a time: a search lets go of the
+interpreter's lock, and getting it back costs more than the search of one title.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 
 import msgspec
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -15,7 +16,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 from kae.encoders.attributes import Attribute, Item, Source
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook import Codebook
-from kae.encoders.measures import SHAPES, canonical
+from kae.encoders.measures import canonical, split_shapes
 from kae.encoders.text import normalise
 from kae.encoders.values import words_of
 
@@ -30,29 +31,56 @@ DESCRIPTION_SCORE = 0.5
 
 _CACHED_VALUES = 65536
 _CACHED_VALUE_CHARACTERS = 200
+_CACHED_SHAPES = 65536
+_CACHED_FIELD_LISTS = 4096
 # Stands for a measure in the text that is scanned for words: no word contains it.
-_BLANK = "\N{SYMBOL FOR SUBSTITUTE}"
-_SHAPE_CATEGORY = {
-    "measure": CATEGORY_INDEX["specification"],
-    "model": CATEGORY_INDEX["model"],
-}
+_BLANK = " \N{SYMBOL FOR SUBSTITUTE}"
+_BETWEEN_TEXTS = "\n"
+_MEASURE = CATEGORY_INDEX["specification"]
+_MODEL = CATEGORY_INDEX["model"]
+
+# What an assigner knows of an attribute: its position, and its place in the order there.
+Rank = tuple[int, tuple[float, ...]]
+
+
+class Found:
+    """An attribute that was found, with all that joining and assigning ask of it worked out once.
+
+    Attributes are few and items many: every item that has the word shares one.
+    """
+
+    __slots__ = ("attribute", "confirmed", "confirms", "key", "rank")
+
+    def __init__(self, attribute: Attribute, rank: Callable[[Attribute], Rank | None]) -> None:
+        self.attribute = attribute
+        self.key = f"{attribute.category} {attribute.word}"
+        self.rank = rank(attribute)
+        self.confirms = attribute.score == TITLE_SCORE
+        self.confirmed: Found | None = None
+        if attribute.score == FIELD_SCORE:
+            confirmed = msgspec.structs.replace(attribute, score=CONFIRMED_SCORE)
+            self.confirmed = Found(confirmed, rank)
 
 
 class Extractor:
     """Finds the words of a codebook in items and texts."""
 
-    def __init__(self, codebook: Codebook) -> None:
+    def __init__(
+        self, codebook: Codebook, rank: Callable[[Attribute], Rank | None] = lambda _: None
+    ) -> None:
         self._fields = {name: CATEGORY_INDEX[kind] for name, kind in codebook.fields.items()}
-        self._values = lru_cache(_CACHED_VALUES)(_of_value)
+        self._rank = rank
+        self._mapped = lru_cache(_CACHED_FIELD_LISTS)(self._of_names)
+        self._values = lru_cache(_CACHED_VALUES)(self._of_value)
+        self._shaped = lru_cache(_CACHED_SHAPES)(self._of_shape)
         scanned = [word for word in codebook.words if word.scanned]
         self._known = frozenset(word.word for word in scanned)
         self._automaton = AhoCorasick(
-            (_padded(word.word) for word in scanned), matchkind=MatchKind.LeftmostLongest
+            (_spaced(f" {word.word}") for word in scanned), matchkind=MatchKind.LeftmostLongest
         )
-        # Attributes are immutable, so every item that has the word shares one.
         self._in_title, self._in_description = (
             [
-                Attribute(word.category, word.word, word.word, Source.DICTIONARY, score)
+                self._found(word.category, word.word, word.word, Source.DICTIONARY, score)
                 for word in scanned
             ]
             for score in (TITLE_SCORE, DESCRIPTION_SCORE)
@@ -60,51 +88,106 @@ class Extractor:
 
     def extract(self, item: Item) -> tuple[Attribute, ...]:
         """The item's attributes: each (category, word) once, from its most trusted source."""
-        return self.extract_normalised(item, normalise(item.title), normalise(item.description))
-
-    def extract_normalised(self, item: Item, title: str, description: str) -> tuple[Attribute, ...]:
-        """The same, for a caller that has the normalised texts already."""
-        found = self.of_fields(item)
-        found += self._of_text(_beginning(title, TITLE_CHARACTERS), TITLE_SCORE)
-        if description:
-            found += self._of_text(
-                _beginning(description, DESCRIPTION_CHARACTERS), DESCRIPTION_SCORE
-            )
-        return _once(found)
+        (found,) = self.find([item], [normalise(item.title)], [normalise(item.description)])
+        return tuple(one.attribute for one in found)
 
     def scan(self, text: str) -> list[Attribute]:
         """The words of any text, such as a title."""
-        return list(_once(self._of_text(normalise(text), TITLE_SCORE)))
+        (found,) = self.find([Item("", "")], [normalise(text)], [""])
+        return [one.attribute for one in found]
 
     def of_fields(self, item: Item) -> list[Attribute]:
         """The words of the mapped fields alone."""
-        found: list[Attribute] = []
-        # In order of name: a feed that shuffles its fields has not changed the item.
-        for name in sorted(self._fields.keys() & item.fields.keys()):
-            category, values = self._fields[name], item.fields[name]
+        return [one.attribute for one in self._of_fields(item)]
+
+    def find(
+        self, items: Sequence[Item], titles: Sequence[str], descriptions: Sequence[str]
+    ) -> list[list[Found]]:
+        """What `extract` finds, for many items and their normalised texts."""
+        shapes: list[list[Found]] = []
+        texts: list[str] = []
+        for title, description in zip(titles, descriptions, strict=True):
+            for text, score in (
+                (_beginning(title, TITLE_CHARACTERS), TITLE_SCORE),
+                (_beginning(description, DESCRIPTION_CHARACTERS), DESCRIPTION_SCORE),
+            ):
+                found, rest = self._of_shapes(text, score) if text else ([], "")
+                shapes.append(found)
+                texts.append(rest)
+        words = self._scan(texts)
+        return [
+            _once(
+                chain(
+                    self._of_fields(item),
+                    words[2 * n],
+                    shapes[2 * n],
+                    words[2 * n + 1],
+                    shapes[2 * n + 1],
+                )
+            )
+            for n, item in enumerate(items)
+        ]
+
+    # Fields.
+
+    def _of_fields(self, item: Item) -> list[Found]:
+        found: list[Found] = []
+        for name, category in self._mapped(tuple(item.fields)):
+            values = item.fields[name]
             for value in (values,) if isinstance(values, str) else values:
                 if len(value) <= _CACHED_VALUE_CHARACTERS:
                     found += self._values(category, value)
                 else:
-                    found += _of_value(category, value)
+                    found += self._of_value(category, value)
         return found
 
-    def _of_text(self, text: str, score: float) -> list[Attribute]:
-        found: list[Attribute] = []
+    def _of_names(self, names: Iterable[str]) -> list[tuple[str, int]]:
+        """The mapped fields among these, in order of name.
 
-        def shape(match: re.Match[str]) -> str:
-            """Note a measure or model that is no word of the dictionary, and blank a measure."""
-            kind, surface = match.lastgroup, match.group()
-            if kind is None or surface in self._known:
-                return surface
-            found.append(_shaped(kind, surface, score))
-            return surface if kind == "model" else _BLANK
+        In order: a feed that shuffles its fields has not changed the item.
+        """
+        return [(name, self._fields[name]) for name in sorted(self._fields.keys() & set(names))]
 
-        attributes = self._in_title if score == TITLE_SCORE else self._in_description
-        rest = _padded(SHAPES.sub(shape, text))
+    def _of_value(self, category: int, value: str) -> list[Found]:
         return [
-            attributes[pattern] for pattern, _, _ in self._automaton.find_matches_as_indexes(rest)
-        ] + found
+            self._found(category, word, text, Source.FIELD, FIELD_SCORE)
+            for word, text in words_of(value, category)
+        ]
+
+    # Texts.
+
+    def _of_shapes(self, text: str, score: float) -> tuple[list[Found], str]:
+        """Measures and models that are no words of the dictionary; the text without measures."""
+        pieces = split_shapes(text)
+        found: list[Found] = []
+        for place in range(1, len(pieces), 3):
+            measure, model = pieces[place], pieces[place + 1]
+            surface = measure or model or ""
+            is_new = surface not in self._known
+            if is_new:
+                found.append(self._shaped(_MEASURE if measure else _MODEL, surface, score))
+            pieces[place] = _BLANK if is_new and measure else f" {surface}"
+            pieces[place + 1] = ""
+        return found, _spaced("".join(pieces))  # type: ignore[arg-type]
+
+    def _of_shape(self, category: int, surface: str, score: float) -> Found:
+        return self._found(category, canonical(surface), surface, Source.DICTIONARY, score)
+
+    def _scan(self, texts: Sequence[str]) -> list[list[Found]]:
+        """The dictionary's words in each text; titles and descriptions take turns."""
+        found: list[list[Found]] = [[] for _ in texts]
+        known = (self._in_title, self._in_description)
+        ends = _ends(texts)
+        end, number = -1, -1
+        joined = _BETWEEN_TEXTS.join(texts)
+        for pattern, start, _ in self._automaton.find_matches_as_indexes(joined):
+            while start >= end:
+                end, number = next(ends), number + 1
+            found[number].append(known[number & 1][pattern])
+        return found
+
+    def _found(self, category: int, word: str, text: str, source: Source, score: float) -> Found:
+        return Found(Attribute(category, word, text, source, score), self._rank)
 
 
 def _beginning(text: str, characters: int) -> str:
@@ -114,27 +197,23 @@ def _beginning(text: str, characters: int) -> str:
     return text[: text.rfind(" ", 0, characters + 1) + 1].rstrip()
 
 
-def _padded(text: str) -> str:
-    """Two spaces between tokens and one around: neighbours can both match with their borders."""
-    return f" {text.replace(' ', '  ')} "
+def _spaced(text: str) -> str:
+    """Two spaces between tokens, so that neighbours can both match with their borders."""
+    return f"{text[0]}{text[1:].replace(' ', '  ')} "
 
 
-def _of_value(category: int, value: str) -> tuple[Attribute, ...]:
-    return tuple(
-        Attribute(category, word, text, Source.FIELD, FIELD_SCORE)
-        for word, text in words_of(value, category)
-    )
+def _ends(texts: Iterable[str]) -> Iterator[int]:
+    """Where each text ends, once they are joined."""
+    end = 0
+    for text in texts:
+        end += len(text) + len(_BETWEEN_TEXTS)
+        yield end
 
 
-def _shaped(kind: str, surface: str, score: float) -> Attribute:
-    return Attribute(_SHAPE_CATEGORY[kind], canonical(surface), surface, Source.DICTIONARY, score)
-
-
-def _once(found: Iterable[Attribute]) -> tuple[Attribute, ...]:
-    first: dict[tuple[int, str], Attribute] = {}
-    for attribute in found:
-        key = (attribute.category, attribute.word)
-        earlier = first.setdefault(key, attribute)
-        if earlier.score == FIELD_SCORE and attribute.score == TITLE_SCORE:
-            first[key] = msgspec.structs.replace(earlier, score=CONFIRMED_SCORE)
-    return tuple(first.values())[:ATTRIBUTES_OF_AN_ITEM]
+def _once(found: Iterable[Found]) -> list[Found]:
+    first: dict[str, Found] = {}
+    for one in found:
+        earlier = first.setdefault(one.key, one)
+        if one.confirms and earlier.confirmed:
+            first[one.key] = earlier.confirmed
+    return list(first.values())[:ATTRIBUTES_OF_AN_ITEM]

@@ -67,12 +67,14 @@ Prepared = tuple[Change, Encoded | None]
 class Encodes(Protocol):
     """The keyword-aligned encoder."""
 
-    def encode(self, item: Item) -> Encoded: ...
+    def encode_all(self, items: Sequence[Item]) -> Sequence[Encoded]: ...
 
 
-def prepare(change: Change, encoder: Encodes) -> Prepared:
+def prepare(changes: Sequence[Change], encoder: Encodes) -> list[Prepared]:
     """The part of planning that needs no state: it may run ahead, or anywhere else."""
-    return change, encoder.encode(change.item) if isinstance(change, Upsert) else None
+    upserts = [change.item for change in changes if isinstance(change, Upsert)]
+    encoded = iter(encoder.encode_all(upserts))
+    return [(change, next(encoded) if isinstance(change, Upsert) else None) for change in changes]
 
 
 class EditTooLarge(ValueError):

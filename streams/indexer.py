@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from kae.sinks import keys
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
-from kae.sinks.plan import Encodes, Plan, Prepared, prepare
+from kae.sinks.plan import Change, Encodes, Plan, Prepared, prepare
 from kae.sinks.shard import Sent, Shard
 from kae.streams import dead_letters, failpoints
 from kae.streams.bindings_follower import BindingsFollower
@@ -25,6 +26,7 @@ from kae.streams.partitioner import check_home
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 BINDINGS_WAIT_SECONDS = 30.0
 
@@ -58,9 +60,28 @@ class _Batch:
     """The records of one partition that are news to its shard, decoded and encoded."""
 
     next_offset: int
+    changes: list[Change] = field(default_factory=list)
+    records: list[SourceRecord] = field(default_factory=list)  # those of `changes`
     prepared: list[Prepared] = field(default_factory=list)
-    records: list[SourceRecord] = field(default_factory=list)  # those of `prepared`
     dead: list[DeadLetter] = field(default_factory=list)
+
+    def without_poison(self, attempt: Callable[[Sequence[int]], T]) -> T:
+        """What `attempt` makes of this batch's changes, named by their places.
+
+        The changes that it fails for are found by halving and go to the dead letters.
+        """
+        places: Sequence[int] = range(len(self.records))
+        try:
+            return attempt(places)
+        except Exception as error:
+            log.warning("batch_halved", shard=self.records[0].partition, error=repr(error))
+        poison = dict(find_poison(places, attempt))
+        for place, wrong in poison.items():
+            cause = f"item: {type(wrong).__name__}: {wrong}"
+            self.dead.append(DeadLetter(self.records[place], cause))
+        sound = [place for place in places if place not in poison]
+        self.records = [self.records[place] for place in sound]
+        return attempt(sound)
 
 
 class Indexer:
@@ -178,8 +199,10 @@ class Indexer:
             if partition in self._shards and partition not in outcome.seek:
                 batch = batches.get(partition) or _Batch(self._next_offset(partition))
                 self._admit_run(run, batch, outcome)
-                if batch.prepared or batch.dead:
+                if batch.records or batch.dead:
                     batches[partition] = batch
+        for batch in batches.values():
+            self._encode(batch)
         return batches
 
     def _next_offset(self, partition: int) -> int:
@@ -195,7 +218,7 @@ class Indexer:
                 if not self._is_next(record, batch.next_offset):
                     outcome.seek[record.partition] = batch.next_offset
                     return
-            self._prepare(record, batch)
+            self._decode(record, batch)
             batch.next_offset = record.offset + 1
 
     def _is_next(self, record: SourceRecord, expected: int) -> bool:
@@ -204,35 +227,29 @@ class Indexer:
         following = next(offset for offset, _ in items.read(expected) if offset >= 0)
         return following == record.offset
 
-    def _prepare(self, record: SourceRecord, batch: _Batch) -> None:
+    def _decode(self, record: SourceRecord, batch: _Batch) -> None:
         try:
             change = decode_item(record.key, record.value, self._topology.limits.event_bytes)
             check_home(change.id, record.partition, self._topology.shards)
         except Undecodable as error:
             batch.dead.append(DeadLetter(record, str(error)))
             return
-        try:
-            batch.prepared.append(prepare(change, self._encoder))
-            batch.records.append(record)
-        except Exception as error:
-            batch.dead.append(_unplannable(record, error))
+        batch.changes.append(change)
+        batch.records.append(record)
+
+    def _encode(self, batch: _Batch) -> None:
+        changes = batch.changes
+        batch.prepared = batch.without_poison(
+            lambda places: prepare([changes[place] for place in places], self._encoder)
+        )
 
     def _plan(self, partition: int, batch: _Batch) -> Plan:
-        """Plan a batch; what cannot be planned is found by halving and goes to the dead letters."""
-        shard = self._shards[partition]
+        shard, prepared = self._shards[partition], batch.prepared
         version = shard.store.state.source.bindings_version
         selectors = self._bindings.at_least(version, BINDINGS_WAIT_SECONDS).selectors
-
-        def attempt(prepared: Sequence[Prepared]) -> Plan:
-            return shard.plan_items(prepared, selectors)
-
-        try:
-            return attempt(batch.prepared)
-        except Exception as error:
-            log.warning("batch_halved", shard=partition, error=repr(error))
-        poison = dict(find_poison(batch.prepared, attempt))
-        batch.dead += [_unplannable(batch.records[place], error) for place, error in poison.items()]
-        return attempt([one for place, one in enumerate(batch.prepared) if place not in poison])
+        return batch.without_poison(
+            lambda places: shard.plan_items([prepared[place] for place in places], selectors)
+        )
 
     # Bindings.
 
@@ -270,25 +287,21 @@ class Indexer:
             failpoints.reach(failpoints.APPLIED)
 
 
-def _unplannable(record: SourceRecord, error: Exception) -> DeadLetter:
-    return DeadLetter(record, f"item: {type(error).__name__}: {error}")
-
-
 def find_poison(
-    prepared: Sequence[Prepared], attempt: Callable[[Sequence[Prepared]], object], first: int = 0
+    places: Sequence[int], attempt: Callable[[Sequence[int]], object]
 ) -> Iterator[tuple[int, Exception]]:
-    """Find the changes that `attempt` fails for, each with its place and error, by halving."""
-    if not prepared:
+    """Find the places that `attempt` fails for, each with its error, by halving."""
+    if not places:
         return
     try:
-        attempt(prepared)
+        attempt(places)
     except Exception as error:
-        if len(prepared) == 1:
-            yield first, error
+        if len(places) == 1:
+            yield places[0], error
             return
-        middle = len(prepared) // 2
-        yield from find_poison(prepared[:middle], attempt, first)
-        yield from find_poison(prepared[middle:], attempt, first + middle)
+        middle = len(places) // 2
+        yield from find_poison(places[:middle], attempt)
+        yield from find_poison(places[middle:], attempt)
 
 
 def now_ms() -> int:

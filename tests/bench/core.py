@@ -56,7 +56,7 @@ def _core(events: Events, codebook: Codebook, folder: Path) -> float:
     for first in range(0, len(events), BATCH):
         batch = events[first : first + BATCH]
         changes = [decode_item(key, value, MAX_EVENT) for key, value in batch]
-        plan = shard.plan_items([prepare(change, encoder) for change in changes], {})
+        plan = shard.plan_items(prepare(changes, encoder), {})
         shard.settle(shard.send_items(plan, 0, first + len(batch), at_ms=0))
     seconds = time.perf_counter() - began
     shard.close()

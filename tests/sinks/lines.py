@@ -66,7 +66,7 @@ class Line:
         records = self.items[first : first + limit]
         if not records:
             return None
-        prepared = [prepare(change, self.encoder) for change in split_known(records)]
+        prepared = prepare(split_known(records), self.encoder)
         plan = shard.plan_items(prepared, self.selectors())
         dead = sum(change is None for change in records)
         return shard.send_items(plan, dead, first + len(records), self.now())

@@ -130,7 +130,7 @@ class Followed:
     def _change(self, changes: Sequence[Change]) -> None:
         for number, shard in enumerate(self.shards):
             mine = [change for change in changes if partition_of(change.id, SHARDS) == number]
-            prepared = [prepare(change, self.encoder) for change in mine]
+            prepared = prepare(mine, self.encoder)
             plan = shard.plan_items(prepared, self._selectors())
             sent = shard.send_items(plan, 0, shard.next_offset + len(mine), self.tick())
             shard.settle(sent)
