@@ -32,7 +32,6 @@ DESCRIPTION_SCORE = 0.5
 _CACHED_VALUES = 65536
 _CACHED_VALUE_CHARACTERS = 200
 _CACHED_SHAPES = 65536
-_CACHED_FIELD_LISTS = 4096
 # Stands for a measure in the text that is scanned for words: no word contains it.
 _BLANK = " \N{SYMBOL FOR SUBSTITUTE}"
 _BETWEEN_TEXTS = "\n"
@@ -70,7 +69,6 @@ class Extractor:
     ) -> None:
         self._fields = {name: CATEGORY_INDEX[kind] for name, kind in codebook.fields.items()}
         self._rank = rank
-        self._mapped = lru_cache(_CACHED_FIELD_LISTS)(self._of_names)
         self._values = lru_cache(_CACHED_VALUES)(self._of_value)
         self._shaped = lru_cache(_CACHED_SHAPES)(self._of_shape)
         scanned = [word for word in codebook.words if word.scanned]
@@ -132,21 +130,16 @@ class Extractor:
 
     def _of_fields(self, item: Item) -> list[Found]:
         found: list[Found] = []
-        for name, category in self._mapped(tuple(item.fields)):
-            values = item.fields[name]
+        fields = item.fields
+        # In order of name: a feed that shuffles its fields has not changed the item.
+        for name in sorted([name for name in fields if name in self._fields]):
+            category, values = self._fields[name], fields[name]
             for value in (values,) if isinstance(values, str) else values:
                 if len(value) <= _CACHED_VALUE_CHARACTERS:
                     found += self._values(category, value)
                 else:
                     found += self._of_value(category, value)
         return found
-
-    def _of_names(self, names: Iterable[str]) -> list[tuple[str, int]]:
-        """The mapped fields among these, in order of name.
-
-        In order: a feed that shuffles its fields has not changed the item.
-        """
-        return [(name, self._fields[name]) for name in sorted(self._fields.keys() & set(names))]
 
     def _of_value(self, category: int, value: str) -> list[Found]:
         return [

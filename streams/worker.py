@@ -13,6 +13,7 @@ from faust.types import TP
 from kae.encoders.assign import Encoder
 from kae.encoders.codebook import Codebook
 from kae.streams.bindings_follower import BindingsFollower, BindingsView
+from kae.streams.collector import collect_seldom
 from kae.streams.faust_app import RUN_RECORDS, StoreConsumer, build_app, run_topic
 from kae.streams.indexer import Identity, Indexer, Outcome, Run
 from kae.streams.kafka_log import KafkaClients
@@ -70,6 +71,7 @@ class Worker:
         self._app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]
         self._app.agent(run_topic(self._app, self._topology.items_topic))(self._index_items)
         self._app.agent(run_topic(self._app, self._topology.terms_topic))(self._register_terms)
+        collect_seldom()
         self._watchdog.start()
         self._bindings.start()
         await self._app.start()

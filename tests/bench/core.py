@@ -16,6 +16,7 @@ from kae.sinks.log import MemoryLog
 from kae.sinks.plan import prepare
 from kae.sinks.shard import Shard
 from kae.streams import console
+from kae.streams.collector import collect_seldom
 from kae.streams.events import Envelope, ItemData, decode_item
 from kae.streams.topology import Topology
 
@@ -33,6 +34,7 @@ def measure_core() -> Core:
     events = bench_events(ITEMS)
     codebook = Codebook.load(Topology.load().codebook_folder)
     floors, cores = [], []
+    collect_seldom()  # as a worker does
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
             floors.append(ITEMS / _floor(events, codebook, Path(folder) / "floor"))
