@@ -15,7 +15,8 @@ from kae.encoders.codebook import Codebook
 from kae.sinks.log import MemoryLog
 from kae.sinks.shard import Shard
 from kae.streams import console
-from kae.streams.events import Envelope, ItemData, decode_item
+from kae.streams.cloudevents import Envelope
+from kae.streams.events import ItemData, decode_item
 from kae.streams.topology import Topology
 
 ITEMS = 19_000
