@@ -16,6 +16,8 @@ KaeError
   TermTimedOut        a term has not come as far as was waited for
   LogsDiffer          a replica is not what its logs say
   NotInstalled        a command needs an extra that is not installed
+  ContractUnknown     a contract was asked for by a name that none has
+  ContractsUnwritable the contracts cannot be written to a folder
 
 What an error says: what, where, the value, and what to do next.
 """
@@ -71,3 +73,11 @@ class LogsDiffer(KaeError):
 
 class NotInstalled(KaeError):
     """A command needs an extra that is not installed."""
+
+
+class ContractUnknown(KaeError):
+    """A contract was asked for by a name that none has."""
+
+
+class ContractsUnwritable(KaeError):
+    """The contracts cannot be written to a folder."""

@@ -1,6 +1,7 @@
-"""The wire records: CloudEvents 1.0 in structured JSON, decoded into typed changes.
+"""The wire records: CloudEvents 1.0 with data in JSON, decoded into typed changes.
 
-An event that does not decode becomes an `Undecodable` with its cause; every field is bounded.
+An event that does not decode becomes an `Undecodable` with its cause; every field is bounded. What
+is not named here is ignored, so that a newer minor version decodes.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from kae.encoders.selector import Rejected, Selector, compile_selector
 from kae.encoders.text import normalise
 from kae.sinks.bindings import Bind, Release, TermChange
 from kae.sinks.plan import Change, Delete, Upsert, content_hash
+from kae.streams.cloudevents import Envelope, Headers, Id, Short, read_event
 
+# The suffix is the major version; a higher minor version has the same type.
 ITEM_UPSERT = "kae.item.upsert.v1"
 ITEM_DELETE = "kae.item.delete.v1"
 TERM_BIND = "kae.term.bind.v1"
@@ -25,31 +28,21 @@ MAX_REVISION = (1 << 63) - 1
 
 T = TypeVar("T")
 
-Id = Annotated[str, Meta(min_length=1, max_length=256)]
-Short = Annotated[str, Meta(max_length=512)]
 Text = Annotated[str, Meta(max_length=100_000)]
 Title = Annotated[str, Meta(max_length=100_000)]
 Value = Annotated[str, Meta(max_length=20_000)]
 Field = Annotated[str, Meta(min_length=1, max_length=256)]
-Revision = Annotated[int, Meta(ge=0, le=MAX_REVISION)]
+Revision = Annotated[
+    int,
+    Meta(ge=0, le=MAX_REVISION, description="Orders the events of one subject; the highest holds."),
+]
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
+# Checked where the event is decoded, since "" asks for the topology's default.
+Category = Annotated[str, Meta(max_length=512, extra_json_schema={"enum": ["", *CATEGORIES]})]
 
 
 class Undecodable(ValueError):
     """An event that goes to the dead letters; the message is the cause."""
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """The CloudEvents context attributes that kae reads; others are allowed and ignored."""
-
-    specversion: Annotated[str, Meta(pattern=r"^1\.0$")]
-    type: Short
-    source: Annotated[str, Meta(min_length=1, max_length=2048)]
-    id: Id
-    subject: Id
-    data: msgspec.Raw
-    time: Short = ""
-    datacontenttype: Annotated[str, Meta(pattern=r"^application/json")] = "application/json"
 
 
 class ItemData(msgspec.Struct, frozen=True):
@@ -61,7 +54,7 @@ class ItemData(msgspec.Struct, frozen=True):
     fields: Annotated[
         dict[Field, Value | Annotated[list[Value], Meta(max_length=64)]], Meta(max_length=512)
     ] = {}
-    popularity: Annotated[float, Meta(ge=0.0, le=1e18)] = 0.0
+    popularity: Annotated[float, Meta(ge=0.0, le=1e18, description="Higher comes first.")] = 0.0
 
 
 class DeleteData(msgspec.Struct, frozen=True):
@@ -84,7 +77,7 @@ class BindData(msgspec.Struct, frozen=True):
     revision: Revision
     selector: SelectorData
     aliases: Annotated[list[Word], Meta(max_length=64)] = []
-    category: Short = ""
+    category: Category = ""
     owner: Short = ""
     reason: Short = ""
 
@@ -95,7 +88,6 @@ class ReleaseData(msgspec.Struct, frozen=True):
     revision: Revision
 
 
-_envelope = msgspec.json.Decoder(Envelope)
 _item = msgspec.json.Decoder(ItemData)
 _delete = msgspec.json.Decoder(DeleteData)
 _bind = msgspec.json.Decoder(BindData)
@@ -103,12 +95,14 @@ _release = msgspec.json.Decoder(ReleaseData)
 _encode = msgspec.json.Encoder().encode
 
 
-def decode_item(key: bytes | None, value: bytes | None, max_bytes: int) -> Change:
+def decode_item(
+    key: bytes | None, value: bytes | None, max_bytes: int, headers: Headers = ()
+) -> Change:
     """Decode one record of the items topic.
 
     Raises: Undecodable.
     """
-    event = _open(key, value, max_bytes)
+    event = _open(key, value, max_bytes, headers)
     content = content_hash(bytes(event.data))
     if event.type == ITEM_UPSERT:
         data = _data(_item.decode, event)
@@ -116,7 +110,7 @@ def decode_item(key: bytes | None, value: bytes | None, max_bytes: int) -> Chang
         return Upsert(event.subject, data.revision, content, item)
     if event.type == ITEM_DELETE:
         return Delete(event.subject, _data(_delete.decode, event).revision, content)
-    raise Undecodable(f"type: {event.type!r} is no item event; send {ITEM_UPSERT} or {ITEM_DELETE}")
+    raise _unknown(event.type, "item", (ITEM_UPSERT, ITEM_DELETE))
 
 
 class TermRules(msgspec.Struct, frozen=True):
@@ -128,22 +122,25 @@ class TermRules(msgspec.Struct, frozen=True):
 
 
 def decode_term(
-    key: bytes | None, value: bytes | None, max_bytes: int, accepted_ms: int, rules: TermRules
+    key: bytes | None,
+    value: bytes | None,
+    max_bytes: int,
+    accepted_ms: int,
+    rules: TermRules,
+    headers: Headers = (),
 ) -> TermChange:
     """Decode one record of the terms topic; `accepted_ms` is when the broker took it.
 
     Raises: Undecodable.
     """
-    event = _open(key, value, max_bytes)
+    event = _open(key, value, max_bytes, headers)
     term = normalise(event.subject)
     if not term:
         raise Undecodable(f"subject: {event.subject!r} has no letter or digit")
     if event.type == TERM_RELEASE:
         return Release(term, _data(_release.decode, event).revision)
     if event.type != TERM_BIND:
-        raise Undecodable(
-            f"type: {event.type!r} is no term event; send {TERM_BIND} or {TERM_RELEASE}"
-        )
+        raise _unknown(event.type, "term", (TERM_BIND, TERM_RELEASE))
     data = _data(_bind.decode, event)
     name = data.category or rules.default_category
     if name not in CATEGORY_INDEX:
@@ -176,13 +173,13 @@ def _selector(data: SelectorData, rules: TermRules) -> Selector:
     return selector
 
 
-def _open(key: bytes | None, value: bytes | None, max_bytes: int) -> Envelope:
+def _open(key: bytes | None, value: bytes | None, max_bytes: int, headers: Headers) -> Envelope:
     if value is None:
         raise Undecodable(f"value: a Kafka tombstone carries no revision; send {ITEM_DELETE}")
     if len(value) > max_bytes:
         raise Undecodable(f"value: {len(value)} bytes, limits.event_bytes allows {max_bytes}")
     try:
-        event = _envelope.decode(value)
+        event = read_event(value, headers)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(f"event: {error}") from error
     if key is not None and key != event.subject.encode():
@@ -190,6 +187,18 @@ def _open(key: bytes | None, value: bytes | None, max_bytes: int) -> Envelope:
     if key is None and event.type in (ITEM_UPSERT, ITEM_DELETE):
         raise Undecodable("key: missing; an item event's key is its subject, the item id")
     return event
+
+
+def _unknown(type_: str, noun: str, known: tuple[str, ...]) -> Undecodable:
+    """Why a type is refused: another major version of a known event, or no event at all."""
+    name, _, major = type_.rpartition(".v")
+    for one in known:
+        if major.isdecimal() and name == one.rpartition(".v")[0]:
+            return Undecodable(
+                f"type: {type_!r} has major version {major}, this kae knows {one}; "
+                "send that, or run workers that know the newer one"
+            )
+    return Undecodable(f"type: {type_!r} is no {noun} event; known are {' and '.join(known)}")
 
 
 def _data(decode: Callable[[msgspec.Raw], T], event: Envelope) -> T:
@@ -209,7 +218,7 @@ def _event(
         id=id_,
         subject=subject,
         data=msgspec.Raw(_encode(data)),
-        time=time,
+        time=time or msgspec.UNSET,
     )
     return _encode(envelope)
 

@@ -229,7 +229,8 @@ class Indexer:
 
     def _decode(self, record: SourceRecord, batch: _Batch) -> None:
         try:
-            change = decode_item(record.key, record.value, self._topology.limits.event_bytes)
+            limit = self._topology.limits.event_bytes
+            change = decode_item(record.key, record.value, limit, record.headers)
             check_home(change.id, record.partition, self._topology.shards)
         except Undecodable as error:
             batch.dead.append(DeadLetter(record, str(error)))

@@ -103,7 +103,8 @@ class TermsDesk:
 
     def _decode(self, record: SourceRecord) -> TermChange:
         limit = self._topology.limits.event_bytes
-        return decode_term(record.key, record.value, limit, record.timestamp, self._rules)
+        at_ms, headers = record.timestamp, record.headers
+        return decode_term(record.key, record.value, limit, at_ms, self._rules, headers)
 
     def _register(
         self,

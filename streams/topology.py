@@ -9,7 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_core import PydanticCustomError
 
-from kae.encoders.categories import Group
+from kae.encoders.categories import CATEGORIES, POSITIONS, Group
 from kae.streams.topology_problems import Problem, TopologyInvalid, cross_check, from_pydantic
 from kae.streams.yaml_lines import KeyPath, Yaml, YamlInvalid, parse
 
@@ -21,9 +21,11 @@ Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 RetentionHours = Annotated[int, Field(ge=-1)]
 Name = Annotated[str, Field(min_length=1)]
+# In the schema that editors read; a wrong one is told by topology_problems.py, with its remedy.
+Category = Annotated[str, Field(min_length=1, json_schema_extra={"enum": [*CATEGORIES]})]
 TopicPart = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
 # YAML knows lists only; the models are frozen.
-Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
+Categories = Annotated[tuple[Category, ...], Field(strict=False, min_length=1)]
 
 
 def _host_ports(value: str) -> str:
@@ -68,12 +70,12 @@ class CatalogPart(Part):
     description: Name | None
     popularity: Name | None
     revision: Name | None
-    fields: dict[Name, Name]
+    fields: dict[Name, Category]
 
 
 class GroupPart(Part):
     name: Name
-    categories: Names
+    categories: Categories
     capacity: Annotated[int, Field(ge=3, le=65536)]
     reserved: Count
 
@@ -93,7 +95,7 @@ class WorkerPart(Part):
 
 
 class TermsPart(Part):
-    default_category: Name
+    default_category: Category
     quarantine_seconds: Annotated[float, Field(ge=0)]
     items_per_selector: Count
 
@@ -120,7 +122,10 @@ class Topology(Part):
     topics: TopicsPart
     codebook: CodebookPart
     catalog: CatalogPart
-    groups: Annotated[tuple[GroupPart, ...], Field(strict=False)]
+    groups: Annotated[
+        tuple[GroupPart, ...],
+        Field(strict=False, json_schema_extra={"minItems": POSITIONS, "maxItems": POSITIONS}),
+    ]
     stores: StoresPart
     worker: WorkerPart
     terms: TermsPart

@@ -30,6 +30,7 @@ class Noun:
 
 NOUNS = (
     Noun("topology", "kae.streams.cli.topology:app", "Check and show topology.yaml."),
+    Noun("contracts", "kae.streams.cli.contracts:app", "Show and write the schemas."),
     Noun("topics", "kae.streams.cli.topics:app", "Create the topics that the topology names."),
     Noun("codebook", "kae.streams.cli.codebook:app", "Build the codebook: word -> slot."),
     Noun("catalog", "kae.streams.cli.catalog:app", "Publish a feed as item events."),

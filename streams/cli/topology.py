@@ -1,5 +1,6 @@
 """`kae topology check | show`: what topology.yaml says, and what is wrong with it."""
 
+import sys
 from typing import Annotated
 
 import msgspec
@@ -10,6 +11,7 @@ from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.local_run import find_topology, open_topology
 from kae.streams.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology import Topology
+from kae.streams.topology_map import mermaid
 from kae.streams.topology_problems import TopologyInvalid
 
 app = typer.Typer(no_args_is_help=True)
@@ -37,6 +39,7 @@ class TopologyShown(msgspec.Struct, frozen=True):
     topics: tuple[TopicPlan, ...]
     groups: tuple[GroupShown, ...]
     fields: dict[str, str]
+    mermaid: str  # the flowchart of --mermaid
 
 
 class TopologyChecked(msgspec.Struct, frozen=True):
@@ -69,11 +72,17 @@ def show(
     topology: TopologyOption = None,
     as_json: JsonOption = False,
     fields: Annotated[bool, typer.Option("--fields", help="The field mapping, in full.")] = False,
+    as_mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="A flowchart for Mermaid, and nothing else.")
+    ] = False,
 ) -> None:
     """Show what follows from topology.yaml: topics, groups, field mapping."""
     loaded = open_topology(topology)
     if as_json:
         console.print_json(_shown(loaded))
+        return
+    if as_mermaid:
+        sys.stdout.write(mermaid(loaded))
         return
     _print_layout(loaded)
     if fields:
@@ -94,6 +103,7 @@ def _shown(topology: Topology) -> TopologyShown:
             for position, group in enumerate(topology.groups)
         ),
         fields=topology.catalog.fields,
+        mermaid=mermaid(topology),
     )
 
 

@@ -16,8 +16,9 @@ from kae.sinks.log import MemoryLog
 from kae.sinks.plan import prepare
 from kae.sinks.shard import Shard
 from kae.streams import console
+from kae.streams.cloudevents import Envelope
 from kae.streams.collector import collect_seldom
-from kae.streams.events import Envelope, ItemData, decode_item
+from kae.streams.events import ItemData, decode_item
 from kae.streams.topology import Topology
 
 ITEMS = 19_000

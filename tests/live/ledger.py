@@ -16,6 +16,7 @@ from kae.encoders.codebook import Codebook
 from kae.sinks.bindings import Bindings, TermChange
 from kae.sinks.edits import Counts
 from kae.sinks.plan import Change
+from kae.streams.cloudevents import Headers
 from kae.streams.events import (
     BindData,
     SelectorData,
@@ -43,6 +44,7 @@ class Event:
     value: bytes
     is_term: bool = False
     partition: int | None = None
+    headers: Headers = ()
 
 
 class Ledger:
@@ -67,14 +69,20 @@ class Ledger:
         for event in events:
             topic = self._topology.terms_topic if event.is_term else self._topology.items_topic
             future = self._producer.send(
-                topic, key=event.key, value=event.value, partition=event.partition
+                topic,
+                key=event.key,
+                value=event.value,
+                partition=event.partition,
+                headers=list(event.headers),
             )
             sent.append((event, future))
         for event, future in sent:
             stored = future.get(timeout=60)
             with self._lock:
                 if event.is_term:
-                    term = decode_term(event.key, event.value, 1 << 20, 0, self._rules)
+                    term = decode_term(
+                        event.key, event.value, 1 << 20, 0, self._rules, event.headers
+                    )
                     self._terms.append((stored.offset, term))
                 else:
                     change = self._decoded(event, stored.partition)
@@ -123,7 +131,7 @@ class Ledger:
 
     def _decoded(self, event: Event, partition: int) -> Change | None:
         try:
-            change = decode_item(event.key, event.value, 1 << 20)
+            change = decode_item(event.key, event.value, 1 << 20, event.headers)
         except Undecodable:
             return None
         return change if self.home(event.key) == partition else None

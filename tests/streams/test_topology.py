@@ -1,11 +1,17 @@
 """topology.yaml: read once, checked as a whole, every problem by its line."""
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from kae.deploy.processes import kae_command
 from kae.encoders.categories import CATEGORIES
+from kae.streams.topic_plan import plan_topics
 from kae.streams.topology import REFERENCE, Topology
+from kae.streams.topology_map import mermaid
 from kae.streams.topology_problems import TopologyInvalid
 
 
@@ -72,3 +78,30 @@ def test_broken_yaml_and_missing_files_are_errors_too(tmp_path: Path) -> None:
     for path in (broken, tmp_path / "nowhere.yaml"):
         with pytest.raises(TopologyInvalid, match=path.name):
             Topology.load(path)
+
+
+def test_the_flowchart_names_every_topic_with_its_partitions() -> None:
+    topology = Topology.load().edited({"topics.prefix": "shop", "shards": 3, "generation": 7})
+    drawn = mermaid(topology)
+    for topic in plan_topics(topology):
+        unit = "partition" if topic.partitions == 1 else "partitions"
+        assert f'[/"{topic.name}<br/>{topic.partitions} {unit}"/]' in drawn
+    for part in ("worker", "registrar", "stores", "replica"):
+        assert f"{part}[" in drawn
+        assert re.search(rf"(--> |\| ){part}\b", drawn), f"nothing leads to {part}"
+
+
+def test_the_flowchart_has_no_edge_to_what_it_does_not_declare() -> None:
+    lines = [line.strip() for line in mermaid(Topology.load()).splitlines()]
+    declared = {found[1] for line in lines if (found := re.match(r"(\w+)[\[(]", line))}
+    edges = [line for line in lines if "-->" in line]
+    ends = {end for edge in edges for end in re.split(r"\s*-->(?:\|[^|]*\|)?\s*|\s*&\s*", edge)}
+    assert ends == declared
+
+
+def test_the_command_prints_the_flowchart_alone() -> None:
+    command = kae_command("topology", "show", "--mermaid", "--topology", str(REFERENCE))
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert shown == mermaid(Topology.load())
+    both = subprocess.run([*command, "--json"], check=True, capture_output=True).stdout
+    assert json.loads(both)["mermaid"] == shown
