@@ -6,9 +6,9 @@ or of a model number needs no dictionary. Items are searched many at a time: a s
 interpreter's lock, and getting it back costs more than the search of one title.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 
 import msgspec
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -16,7 +16,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 from kae.encoders.attributes import Attribute, Item, Source
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook import Codebook
-from kae.encoders.measures import canonical, split_shapes
+from kae.encoders.measures import SHAPES, canonical
 from kae.encoders.text import normalise
 from kae.encoders.values import words_of
 
@@ -34,7 +34,7 @@ _CACHED_VALUE_CHARACTERS = 200
 _CACHED_SHAPES = 65536
 # Stands for a measure in the text that is scanned for words: no word contains it.
 _BLANK = " \N{SYMBOL FOR SUBSTITUTE}"
-_BETWEEN_TEXTS = "\n"
+_BETWEEN_TEXTS = " \n "
 _MEASURE = CATEGORY_INDEX["specification"]
 _MODEL = CATEGORY_INDEX["model"]
 
@@ -74,7 +74,7 @@ class Extractor:
         scanned = [word for word in codebook.words if word.scanned]
         self._known = frozenset(word.word for word in scanned)
         self._automaton = AhoCorasick(
-            (_spaced(f" {word.word}") for word in scanned), matchkind=MatchKind.LeftmostLongest
+            (f" {_spaced(word.word)} " for word in scanned), matchkind=MatchKind.LeftmostLongest
         )
         self._in_title, self._in_description = (
             [
@@ -102,17 +102,18 @@ class Extractor:
         self, items: Sequence[Item], titles: Sequence[str], descriptions: Sequence[str]
     ) -> list[list[Found]]:
         """What `extract` finds, for many items and their normalised texts."""
-        shapes: list[list[Found]] = []
-        texts: list[str] = []
-        for title, description in zip(titles, descriptions, strict=True):
-            for text, score in (
-                (_beginning(title, TITLE_CHARACTERS), TITLE_SCORE),
-                (_beginning(description, DESCRIPTION_CHARACTERS), DESCRIPTION_SCORE),
-            ):
-                found, rest = self._of_shapes(text, score) if text else ([], "")
-                shapes.append(found)
-                texts.append(rest)
-        words = self._scan(texts)
+        beginnings = [
+            text
+            for title, description in zip(titles, descriptions, strict=True)
+            for text in (
+                _beginning(title, TITLE_CHARACTERS),
+                _beginning(description, DESCRIPTION_CHARACTERS),
+            )
+        ]
+        # A space around each, so that every word has its borders.
+        joined = f" {_BETWEEN_TEXTS.join(beginnings)} "
+        shapes, rest = self._shapes(joined, len(beginnings))
+        words = self._words(rest, len(beginnings))
         return [
             _once(
                 chain(
@@ -147,33 +148,37 @@ class Extractor:
             for word, text in words_of(value, category)
         ]
 
-    # Texts.
+    # Texts, joined: titles and descriptions take turns.
 
-    def _of_shapes(self, text: str, score: float) -> tuple[list[Found], str]:
-        """Measures and models that are no words of the dictionary; the text without measures."""
-        pieces = split_shapes(text)
-        found: list[Found] = []
+    def _shapes(self, joined: str, texts: int) -> tuple[list[list[Found]], str]:
+        """Measures and models that are no words of the dictionary; the texts without measures."""
+        found: list[list[Found]] = [[] for _ in range(texts)]
+        # text, measure or None, model or None, text, ...; the space before a shape is in none.
+        pieces: list[str] = SHAPES.split(joined)
+        number = 0
         for place in range(1, len(pieces), 3):
+            number += pieces[place - 1].count("\n")
             measure, model = pieces[place], pieces[place + 1]
-            surface = measure or model or ""
+            surface = measure or model
             is_new = surface not in self._known
             if is_new:
-                found.append(self._shaped(_MEASURE if measure else _MODEL, surface, score))
+                score = DESCRIPTION_SCORE if number & 1 else TITLE_SCORE
+                found[number].append(self._shaped(_MEASURE if measure else _MODEL, surface, score))
             pieces[place] = _BLANK if is_new and measure else f" {surface}"
             pieces[place + 1] = ""
-        return found, _spaced("".join(pieces))  # type: ignore[arg-type]
+        return found, "".join(pieces)
 
     def _of_shape(self, category: int, surface: str, score: float) -> Found:
         return self._found(category, canonical(surface), surface, Source.DICTIONARY, score)
 
-    def _scan(self, texts: Sequence[str]) -> list[list[Found]]:
-        """The dictionary's words in each text; titles and descriptions take turns."""
-        found: list[list[Found]] = [[] for _ in texts]
+    def _words(self, joined: str, texts: int) -> list[list[Found]]:
+        """The dictionary's words in each text."""
+        found: list[list[Found]] = [[] for _ in range(texts)]
+        spaced = _spaced(joined)
+        ends = accumulate(len(line) + 1 for line in spaced.split("\n"))
+        end, number = next(ends), 0
         known = (self._in_title, self._in_description)
-        ends = _ends(texts)
-        end, number = -1, -1
-        joined = _BETWEEN_TEXTS.join(texts)
-        for pattern, start, _ in self._automaton.find_matches_as_indexes(joined):
+        for pattern, start, _ in self._automaton.find_matches_as_indexes(spaced):
             while start >= end:
                 end, number = next(ends), number + 1
             found[number].append(known[number & 1][pattern])
@@ -192,21 +197,13 @@ def _beginning(text: str, characters: int) -> str:
 
 def _spaced(text: str) -> str:
     """Two spaces between tokens, so that neighbours can both match with their borders."""
-    return f"{text[0]}{text[1:].replace(' ', '  ')} "
-
-
-def _ends(texts: Iterable[str]) -> Iterator[int]:
-    """Where each text ends, once they are joined."""
-    end = 0
-    for text in texts:
-        end += len(text) + len(_BETWEEN_TEXTS)
-        yield end
+    return text.replace(" ", "  ")
 
 
 def _once(found: Iterable[Found]) -> list[Found]:
     first: dict[str, Found] = {}
     for one in found:
         earlier = first.setdefault(one.key, one)
-        if one.confirms and earlier.confirmed:
+        if earlier is not one and one.confirms and earlier.confirmed:
             first[one.key] = earlier.confirmed
     return list(first.values())[:ATTRIBUTES_OF_AN_ITEM]

@@ -30,20 +30,10 @@ _BARE_NUMBER = re.compile(_NUMBER)
 
 # One alternation finds both shapes in one pass; a measure is tried first. It begins with the space
 # before the token, which a search jumps to: looking back from every character costs twice as much.
-_SHAPES = re.compile(
-    rf" (?:({_NUMBER}(?:{_UNIT}| {_LONG_UNIT}))"
-    r"|((?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{3,24}))(?![^ ])"
+SHAPES = re.compile(
+    rf" (?:(?P<measure>{_NUMBER}(?:{_UNIT}| {_LONG_UNIT}))"
+    r"|(?P<model>(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{3,24}))(?![^ ])"
 )
-_DIGIT = re.compile(r"\d")
-
-
-def split_shapes(text: str) -> list[str | None]:
-    """A normalised text cut at its shapes: text, measure or None, model or None, text, ...
-
-    The space before a shape belongs to none of the pieces; the first text begins with one.
-    """
-    padded = f" {text}"
-    return _SHAPES.split(padded) if _DIGIT.search(text) else [padded]
 
 
 def canonical(word: str) -> str:
