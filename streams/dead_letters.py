@@ -13,6 +13,15 @@ from kafka.errors import KafkaError
 from kae.sinks.log import AppendUnknown
 
 MAX_CAUSE = 2000
+# On a record that was sent again: which letter it is, as partition/offset, and how often.
+REPLAY_OF = "kae_replay_of"
+REPLAYS = "kae_replays"
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class NotALetter(ValueError):
+    """A record of the dead letters topic that no worker wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +34,16 @@ class SourceRecord:
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A source record and why it could not be carried out."""
+    """A source record and why it could not be carried out; `kind` is the cause's stable code."""
 
     record: SourceRecord
     cause: str
+    kind: str
 
 
 def publish(
@@ -66,10 +76,37 @@ def source_key(record: SourceRecord) -> bytes:
     return f"{record.topic}/{record.partition}/{record.offset}".encode()
 
 
+def read_letter(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> DeadLetter:
+    """The letter that a record of the dead letters topic is.
+
+    Raises: NotALetter.
+    """
+    try:
+        # The source's own headers come last, and may have any name.
+        first = len(headers) - int(dict(headers[:1])["kae-headers"])
+        own = dict(headers[:first])
+        topic, partition, offset = own["kae-source"].decode().rsplit("/", 2)
+        record = SourceRecord(
+            topic=topic,
+            partition=int(partition),
+            offset=int(offset),
+            timestamp_ms=int(own["kae-timestamp-ms"]),
+            key=own.get("kae-key"),
+            value=None if "kae-tombstone" in own else value,
+            headers=tuple(headers[first:]),
+        )
+        cause, kind = own["kae-cause"].decode(), own["kae-kind"].decode()
+    except (KeyError, ValueError) as error:
+        raise NotALetter(f"its headers are not those of a dead letter: {error!r}") from error
+    return DeadLetter(record, cause, kind)
+
+
 def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     record = letter.record
     known = [
+        ("kae-headers", str(len(record.headers)).encode()),
         ("kae-cause", letter.cause[:MAX_CAUSE].encode()),
+        ("kae-kind", letter.kind.encode()),
         ("kae-source", source_key(record)),
         ("kae-timestamp-ms", str(record.timestamp_ms).encode()),
     ]

@@ -15,6 +15,7 @@ from kae.encoders.selector import Rejected, Selector, compile_selector
 from kae.encoders.text import normalise
 from kae.sinks.bindings import Bind, Release, TermChange
 from kae.sinks.plan import Change, Delete, Upsert, content_hash
+from kae.streams.letters import kinds
 
 ITEM_UPSERT = "kae.item.upsert.v1"
 ITEM_DELETE = "kae.item.delete.v1"
@@ -36,7 +37,11 @@ Word = Annotated[str, Meta(min_length=1, max_length=128)]
 
 
 class Undecodable(ValueError):
-    """An event that goes to the dead letters; the message is the cause."""
+    """An event that goes to the dead letters; the message is the cause, `kind` its stable code."""
+
+    def __init__(self, cause: str, kind: str) -> None:
+        super().__init__(cause)
+        self.kind = kind
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -116,7 +121,10 @@ def decode_item(key: bytes | None, value: bytes | None, max_bytes: int) -> Chang
         return Upsert(data.revision, content, item)
     if event.type == ITEM_DELETE:
         return Delete(_data(_delete.decode, event).revision, content, event.subject)
-    raise Undecodable(f"type: {event.type!r} is no item event; send {ITEM_UPSERT} or {ITEM_DELETE}")
+    raise Undecodable(
+        f"type: {event.type!r} is no item event; send {ITEM_UPSERT} or {ITEM_DELETE}",
+        kinds.of_type(event.type, (ITEM_UPSERT, ITEM_DELETE)),
+    )
 
 
 class TermRules(msgspec.Struct, frozen=True):
@@ -137,17 +145,20 @@ def decode_term(
     event = _open(key, value, max_bytes)
     term = normalise(event.subject)
     if not term:
-        raise Undecodable(f"subject: {event.subject!r} has no letter or digit")
+        raise Undecodable(f"subject: {event.subject!r} has no letter or digit", "subject.empty")
     if event.type == TERM_RELEASE:
         return Release(term, _data(_release.decode, event).revision)
     if event.type != TERM_BIND:
         raise Undecodable(
-            f"type: {event.type!r} is no term event; send {TERM_BIND} or {TERM_RELEASE}"
+            f"type: {event.type!r} is no term event; send {TERM_BIND} or {TERM_RELEASE}",
+            kinds.of_type(event.type, (TERM_BIND, TERM_RELEASE)),
         )
     data = _data(_bind.decode, event)
     name = data.category or rules.default_category
     if name not in CATEGORY_INDEX:
-        raise Undecodable(f"data.category: {name!r} is none of {', '.join(CATEGORIES)}")
+        raise Undecodable(
+            f"data.category: {name!r} is none of {', '.join(CATEGORIES)}", "data.category.unknown"
+        )
     category = CATEGORY_INDEX[name]
     return Bind(
         term=term,
@@ -166,29 +177,36 @@ def _selector(data: SelectorData, rules: TermRules) -> Selector:
     if len(data.items) > rules.items_per_selector:
         raise Undecodable(
             f"data.selector.items: {len(data.items)} items, terms.items_per_selector allows "
-            f"{rules.items_per_selector}"
+            f"{rules.items_per_selector}",
+            "data.selector.items.length",
         )
     selector = Selector(data.match, tuple(data.items), data.where)
     try:
         compile_selector(selector)
     except Rejected as error:
-        raise Undecodable(f"data.selector: {error}") from error
+        raise Undecodable(f"data.selector: {error}", "data.selector.invalid") from error
     return selector
 
 
 def _open(key: bytes | None, value: bytes | None, max_bytes: int) -> Envelope:
     if value is None:
-        raise Undecodable(f"value: a Kafka tombstone carries no revision; send {ITEM_DELETE}")
+        raise Undecodable(
+            f"value: a Kafka tombstone carries no revision; send {ITEM_DELETE}", "value.missing"
+        )
     if len(value) > max_bytes:
-        raise Undecodable(f"value: {len(value)} bytes, limits.event_bytes allows {max_bytes}")
+        raise Undecodable(
+            f"value: {len(value)} bytes, limits.event_bytes allows {max_bytes}", "value.size"
+        )
     try:
         event = _envelope.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable(f"event: {error}") from error
+        raise Undecodable(f"event: {error}", kinds.of_malformed(error, "event")) from error
     if key is not None and key != event.subject.encode():
-        raise Undecodable(f"key: {key!r} differs from the subject {event.subject!r}")
+        raise Undecodable(f"key: {key!r} differs from the subject {event.subject!r}", "key.differs")
     if key is None and event.type in (ITEM_UPSERT, ITEM_DELETE):
-        raise Undecodable("key: missing; an item event's key is its subject, the item id")
+        raise Undecodable(
+            "key: missing; an item event's key is its subject, the item id", "key.missing"
+        )
     return event
 
 
@@ -196,7 +214,7 @@ def _data(decode: Callable[[msgspec.Raw], T], event: Envelope) -> T:
     try:
         return decode(event.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable(f"data: {error}") from error
+        raise Undecodable(f"data: {error}", kinds.of_malformed(error, "data")) from error
 
 
 def _event(

@@ -21,6 +21,7 @@ from kae.streams.control import Reached, announce
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import Undecodable, decode_item
 from kae.streams.kafka_log import KafkaClients
+from kae.streams.letters import kinds
 from kae.streams.partitioner import check_home
 from kae.streams.topology import Topology
 
@@ -186,7 +187,7 @@ class Indexer:
             batch.changes.append(change)
             batch.records.append(record)
         except Undecodable as error:
-            batch.dead.append(DeadLetter(record, str(error)))
+            batch.dead.append(DeadLetter(record, str(error), error.kind))
 
     def _plan(self, partition: int, batch: _Batch) -> Plan:
         """Plan a batch; what cannot be planned is found by halving and goes to the dead letters."""
@@ -203,7 +204,11 @@ class Indexer:
             log.warning("batch_halved", shard=partition, error=repr(error))
         poison = dict(find_poison(batch.changes, attempt))
         batch.dead += [
-            DeadLetter(batch.records[place], f"item: {type(error).__name__}: {error}")
+            DeadLetter(
+                batch.records[place],
+                f"item: {type(error).__name__}: {error}",
+                kinds.ITEM_UNPLANNABLE,
+            )
             for place, error in poison.items()
         ]
         return attempt([c for place, c in enumerate(batch.changes) if place not in poison])

@@ -295,5 +295,5 @@ def _record(message: Any) -> SourceRecord:
         int(message.timestamp * 1000),
         message.key,
         message.value,
-        tuple((name, value) for name, value in (message.headers or {}).items()),
+        tuple(message.headers or ()),
     )
