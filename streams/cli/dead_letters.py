@@ -17,7 +17,7 @@ from kae.streams.errors import ReplayRefused
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.streams.letters.answers import LetterOpened, ReplayReport
+    from kae.streams.letters.answers import LetterOpened, LetterShown, ReplayReport
     from kae.streams.letters.choice import Choice
     from kae.streams.letters.letterbox import Letterbox
     from kae.streams.letters.plan import Planned
@@ -68,23 +68,11 @@ def list_letters(
     if as_json:
         console.print_json(found)
         return
+    columns = ["letter", "time", "source, key", "kind, cause", "bytes", "replays"]
     console.print_table(
         f"{counted.open:,} dead letters open, {counted.replayed:,} replayed",
-        ("letter", "time", "source", "key", "kind", "cause", "bytes", "replays", "replayed to"),
-        (
-            (
-                one.letter,
-                one.at,
-                f"{one.topic}/{one.partition}/{one.offset}",
-                one.key,
-                one.kind,
-                one.cause,
-                one.size_bytes,
-                one.replays,
-                one.replayed_to,
-            )
-            for one in found.letters
-        ),
+        [*columns, "replayed to"] if with_replayed else columns,
+        (_row(one)[: None if with_replayed else len(columns)] for one in found.letters),
     )
     console.print_table(
         f"{found.letters_found:,} by kind, {len(found.letters):,} shown",
@@ -192,7 +180,9 @@ def _choice(topology: "Topology", kind: str, cause: str, topic: str | None, sinc
     try:
         at_ms = since_ms(since, time.time_ns() // 1_000_000) if since else 0
     except ValueError as error:
-        raise typer.BadParameter(f"--since {since!r}: {error}") from error
+        raise typer.BadParameter(
+            f"--since {since!r}: {error}; give 2026-01-31T09:30, or 30m, 2h or 7d ago as 7d"
+        ) from error
     return Choice(kind, cause, topics[topic] if topic else "", at_ms)
 
 
@@ -243,6 +233,19 @@ def _conclude(report: "ReplayReport", as_json: bool) -> None:
             f"--force lifts the limit), {report.busy} are claimed by another run that may still be "
             "at work (run the same command again in a minute)"
         )
+
+
+def _row(one: "LetterShown") -> tuple[object, ...]:
+    """Two lines a letter, so that a table fits a terminal."""
+    return (
+        one.letter,
+        one.at.partition(".")[0].replace("T", "\n"),
+        f"{one.topic}/{one.partition}/{one.offset}\n{'-' if one.key is None else one.key}",
+        f"{one.kind}\n{one.cause}",
+        one.size_bytes,
+        one.replays,
+        one.replayed_to,
+    )
 
 
 def _print_letter(one: "LetterOpened") -> None:
