@@ -17,7 +17,7 @@ MAX_CAUSE = 2000
 REPLAY_OF = "kae_replay_of"
 REPLAYS = "kae_replays"
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 class NotALetter(ValueError):
@@ -34,7 +34,7 @@ class SourceRecord:
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,15 @@ def source_key(record: SourceRecord) -> bytes:
     return f"{record.topic}/{record.partition}/{record.offset}".encode()
 
 
-def read_letter(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> DeadLetter:
+def read_letter(value: bytes | None, headers: Headers) -> DeadLetter:
     """The letter that a record of the dead letters topic is.
 
     Raises: NotALetter.
     """
     try:
         # The source's own headers come last, and may have any name.
-        first = len(headers) - int(dict(headers[:1])["kae-headers"])
-        own = dict(headers[:first])
+        first = len(headers) - int(dict(headers[:1])["kae-headers"] or b"")
+        own = {name: content or b"" for name, content in headers[:first]}
         topic, partition, offset = own["kae-source"].decode().rsplit("/", 2)
         record = SourceRecord(
             topic=topic,
@@ -114,4 +114,5 @@ def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
         known.append(("kae-key", record.key))
     if record.value is None:
         known.append(("kae-tombstone", b"1"))
-    return [*known, *record.headers]
+    # Kafka has headers without a value; its client for Python sends none.
+    return [*known, *((name, content or b"") for name, content in record.headers)]

@@ -52,7 +52,7 @@ class Letter:
     @property
     def replays(self) -> int:
         """How often the event has been sent again so far."""
-        found = dict(self.source.headers).get(REPLAYS, b"0")
+        found = dict(self.source.headers).get(REPLAYS) or b""
         return int(found) if found.isdigit() else 0
 
 

@@ -46,7 +46,7 @@ _decoder: msgspec.msgpack.Decoder[Mark] = msgspec.msgpack.Decoder(Mark)
 encode = msgspec.msgpack.Encoder().encode
 
 
-def is_mark(headers: Sequence[tuple[str, bytes]]) -> bool:
+def is_mark(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     """A letter's first header is another, whatever its source's are."""
     return bool(headers) and headers[0][0] == HEADER[0]
 

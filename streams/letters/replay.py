@@ -133,7 +133,7 @@ class _Run:
                     record.topic,
                     key=record.key,
                     value=record.value,
-                    headers=list(_headers(one.letter)),
+                    headers=_headers(one.letter),
                     partition=record.partition,
                 )
                 for one, record in zip(planned, records, strict=True)
@@ -169,11 +169,15 @@ class _Run:
         )
 
 
-def _headers(letter: Letter) -> Headers:
+def _headers(letter: Letter) -> list[tuple[str, bytes]]:
     """The original headers, and of which letter and how often this is a replay."""
-    original = tuple(h for h in letter.source.headers if h[0] not in (REPLAY_OF, REPLAYS))
+    headers = [
+        (name, content or b"")
+        for name, content in letter.source.headers
+        if name not in (REPLAY_OF, REPLAYS)
+    ]
     count = str(letter.replays + 1).encode()
-    return (*original, (REPLAY_OF, letter.address.encode()), (REPLAYS, count))
+    return [*headers, (REPLAY_OF, letter.address.encode()), (REPLAYS, count)]
 
 
 def _replayed(letter: Letter, run: str, place: Place) -> Replayed:
