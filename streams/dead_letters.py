@@ -6,7 +6,6 @@ replay is the value, the original key and the original headers sent again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -14,39 +13,37 @@ from kafka.errors import KafkaError
 from kae.sinks.log import AppendUnknown
 
 MAX_CAUSE = 2000
+# On a record that was sent again: which letter it is, as partition/offset, and how often.
+REPLAY_OF = "kae_replay_of"
+REPLAYS = "kae_replays"
+
+Headers = Sequence[tuple[str, bytes | None]]
 
 
-class SourceRecord(Protocol):
-    """A record as a Kafka consumer delivers it; `timestamp` is in milliseconds."""
+class NotALetter(ValueError):
+    """A record of the dead letters topic that no worker wrote."""
 
-    @property
-    def topic(self) -> str: ...
 
-    @property
-    def partition(self) -> int: ...
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A record, under the names that consumers give; `timestamp` is in milliseconds."""
 
-    @property
-    def offset(self) -> int: ...
-
-    @property
-    def timestamp(self) -> int: ...
-
-    @property
-    def key(self) -> bytes | None: ...
-
-    @property
-    def value(self) -> bytes | None: ...
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A source record and why it could not be carried out."""
+    """A source record and why it could not be carried out; `kind` is the cause's stable code."""
 
     record: SourceRecord
     cause: str
+    kind: str
 
 
 def publish(
@@ -79,10 +76,37 @@ def source_key(record: SourceRecord) -> bytes:
     return f"{record.topic}/{record.partition}/{record.offset}".encode()
 
 
+def read_letter(value: bytes | None, headers: Headers) -> DeadLetter:
+    """The letter that a record of the dead letters topic is.
+
+    Raises: NotALetter.
+    """
+    try:
+        # The source's own headers come last, and may have any name.
+        first = len(headers) - int(dict(headers[:1])["kae-headers"] or b"")
+        own = {name: content or b"" for name, content in headers[:first]}
+        topic, partition, offset = own["kae-source"].decode().rsplit("/", 2)
+        record = SourceRecord(
+            topic=topic,
+            partition=int(partition),
+            offset=int(offset),
+            timestamp=int(own["kae-timestamp-ms"]),
+            key=own.get("kae-key"),
+            value=None if "kae-tombstone" in own else value,
+            headers=tuple(headers[first:]),
+        )
+        cause, kind = own["kae-cause"].decode(), own["kae-kind"].decode()
+    except (KeyError, ValueError) as error:
+        raise NotALetter(f"its headers are not those of a dead letter: {error!r}") from error
+    return DeadLetter(record, cause, kind)
+
+
 def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     record = letter.record
     known = [
+        ("kae-headers", str(len(record.headers)).encode()),
         ("kae-cause", letter.cause[:MAX_CAUSE].encode()),
+        ("kae-kind", letter.kind.encode()),
         ("kae-source", source_key(record)),
         ("kae-timestamp-ms", str(record.timestamp).encode()),
     ]
@@ -90,4 +114,5 @@ def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
         known.append(("kae-key", record.key))
     if record.value is None:
         known.append(("kae-tombstone", b"1"))
-    return [*known, *record.headers]
+    # Kafka has headers without a value; its client for Python sends none.
+    return [*known, *((name, content or b"") for name, content in record.headers)]

@@ -14,6 +14,9 @@ KaeError
   ReplicaRefused      a replica answers that it cannot
   TermRefused         a term event was refused; the message is the cause
   TermTimedOut        a term has not come as far as was waited for
+  LetterUnknown       no dead letter lies at the place that was named
+  RepairInvalid       a repaired event is none, or would die again
+  ReplayRefused       dead letters were not sent again; the message says which and why
   LogsDiffer          a replica is not what its logs say
   NotInstalled        a command needs an extra that is not installed
   ContractUnknown     a contract was asked for by a name that none has
@@ -65,6 +68,18 @@ class TermRefused(KaeError):
 
 class TermTimedOut(KaeError):
     """A term has not come as far as was waited for."""
+
+
+class LetterUnknown(KaeError):
+    """No dead letter lies at the place that was named."""
+
+
+class RepairInvalid(KaeError, ValueError):
+    """A repaired event is none, or would die again."""
+
+
+class ReplayRefused(KaeError):
+    """Dead letters were not sent again."""
 
 
 class LogsDiffer(KaeError):

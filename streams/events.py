@@ -17,6 +17,7 @@ from kae.encoders.text import normalise
 from kae.sinks.bindings import Bind, Release, TermChange
 from kae.sinks.plan import Change, Delete, Upsert, content_hash
 from kae.streams.cloudevents import Envelope, Headers, Id, Short, read_event
+from kae.streams.letters import kinds
 
 # The suffix is the major version; a higher minor version has the same type.
 ITEM_UPSERT = "kae.item.upsert.v1"
@@ -42,7 +43,11 @@ Category = Annotated[str, Meta(max_length=512, extra_json_schema={"enum": ["", *
 
 
 class Undecodable(ValueError):
-    """An event that goes to the dead letters; the message is the cause."""
+    """An event that goes to the dead letters; the message is the cause, `kind` its stable code."""
+
+    def __init__(self, cause: str, kind: str) -> None:
+        super().__init__(cause)
+        self.kind = kind
 
 
 class ItemData(msgspec.Struct, frozen=True):
@@ -136,7 +141,7 @@ def decode_term(
     event = _open(key, value, max_bytes, headers)
     term = normalise(event.subject)
     if not term:
-        raise Undecodable(f"subject: {event.subject!r} has no letter or digit")
+        raise Undecodable(f"subject: {event.subject!r} has no letter or digit", "subject.empty")
     if event.type == TERM_RELEASE:
         return Release(term, _data(_release.decode, event).revision)
     if event.type != TERM_BIND:
@@ -144,7 +149,9 @@ def decode_term(
     data = _data(_bind.decode, event)
     name = data.category or rules.default_category
     if name not in CATEGORY_INDEX:
-        raise Undecodable(f"data.category: {name!r} is none of {', '.join(CATEGORIES)}")
+        raise Undecodable(
+            f"data.category: {name!r} is none of {', '.join(CATEGORIES)}", "data.category.unknown"
+        )
     category = CATEGORY_INDEX[name]
     return Bind(
         term=term,
@@ -163,29 +170,36 @@ def _selector(data: SelectorData, rules: TermRules) -> Selector:
     if len(data.items) > rules.items_per_selector:
         raise Undecodable(
             f"data.selector.items: {len(data.items)} items, terms.items_per_selector allows "
-            f"{rules.items_per_selector}"
+            f"{rules.items_per_selector}",
+            "data.selector.items.length",
         )
     selector = Selector(data.match, tuple(data.items), data.where)
     try:
         compile_selector(selector)
     except Rejected as error:
-        raise Undecodable(f"data.selector: {error}") from error
+        raise Undecodable(f"data.selector: {error}", "data.selector.invalid") from error
     return selector
 
 
 def _open(key: bytes | None, value: bytes | None, max_bytes: int, headers: Headers) -> Envelope:
     if value is None:
-        raise Undecodable(f"value: a Kafka tombstone carries no revision; send {ITEM_DELETE}")
+        raise Undecodable(
+            f"value: a Kafka tombstone carries no revision; send {ITEM_DELETE}", "value.missing"
+        )
     if len(value) > max_bytes:
-        raise Undecodable(f"value: {len(value)} bytes, limits.event_bytes allows {max_bytes}")
+        raise Undecodable(
+            f"value: {len(value)} bytes, limits.event_bytes allows {max_bytes}", "value.size"
+        )
     try:
         event = read_event(value, headers)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable(f"event: {error}") from error
+        raise Undecodable(f"event: {error}", kinds.of_malformed(error, "event")) from error
     if key is not None and key != event.subject.encode():
-        raise Undecodable(f"key: {key!r} differs from the subject {event.subject!r}")
+        raise Undecodable(f"key: {key!r} differs from the subject {event.subject!r}", "key.differs")
     if key is None and event.type in (ITEM_UPSERT, ITEM_DELETE):
-        raise Undecodable("key: missing; an item event's key is its subject, the item id")
+        raise Undecodable(
+            "key: missing; an item event's key is its subject, the item id", "key.missing"
+        )
     return event
 
 
@@ -196,16 +210,19 @@ def _unknown(type_: str, noun: str, known: tuple[str, ...]) -> Undecodable:
         if major.isdecimal() and name == one.rpartition(".v")[0]:
             return Undecodable(
                 f"type: {type_!r} has major version {major}, this kae knows {one}; "
-                "send that, or run workers that know the newer one"
+                "send that, or run workers that know the newer one",
+                kinds.TYPE_VERSION,
             )
-    return Undecodable(f"type: {type_!r} is no {noun} event; known are {' and '.join(known)}")
+    return Undecodable(
+        f"type: {type_!r} is no {noun} event; known are {' and '.join(known)}", kinds.TYPE_UNKNOWN
+    )
 
 
 def _data(decode: Callable[[msgspec.Raw], T], event: Envelope) -> T:
     try:
         return decode(event.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable(f"data: {error}") from error
+        raise Undecodable(f"data: {error}", kinds.of_malformed(error, "data")) from error
 
 
 def _event(

@@ -22,6 +22,7 @@ from kae.streams.control import Reached, announce
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import Undecodable, decode_item
 from kae.streams.kafka_log import KafkaClients
+from kae.streams.letters import kinds
 from kae.streams.partitioner import check_home
 from kae.streams.topology import Topology
 
@@ -78,7 +79,7 @@ class _Batch:
         poison = dict(find_poison(places, attempt))
         for place, wrong in poison.items():
             cause = f"item: {type(wrong).__name__}: {wrong}"
-            self.dead.append(DeadLetter(self.records[place], cause))
+            self.dead.append(DeadLetter(self.records[place], cause, kinds.ITEM_UNPLANNABLE))
         sound = [place for place in places if place not in poison]
         self.records = [self.records[place] for place in sound]
         return attempt(sound)
@@ -233,7 +234,7 @@ class Indexer:
             change = decode_item(record.key, record.value, limit, record.headers)
             check_home(change.id, record.partition, self._topology.shards)
         except Undecodable as error:
-            batch.dead.append(DeadLetter(record, str(error)))
+            batch.dead.append(DeadLetter(record, str(error), error.kind))
             return
         batch.changes.append(change)
         batch.records.append(record)

@@ -9,6 +9,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from kae.sinks.log import AppendUnknown, LogTruncated
+from kae.streams.topic_plan import DEAD_LETTER_BYTES
 
 POLL_MS = 500
 # How long a broker may hold a fetch back; the embedded one answers late by a part of it.
@@ -117,7 +118,7 @@ class KafkaClients:
                     enable_idempotence=True,
                     linger_ms=0,
                     batch_size=1 << 20,
-                    max_request_size=self._max_bytes * 2,
+                    max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
                     delivery_timeout_ms=int(self._timeout * 1000),
                     request_timeout_ms=int(self._timeout * 1000) // 2,
                 )

@@ -6,6 +6,8 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from kae.streams.kafka_log import KafkaClients
+from kae.streams.letters.answers import LettersCounted, count
+from kae.streams.letters.letterbox import Letterbox
 from kae.streams.replica.answers import BindingsLogShown, CountsShown, ReplicaShown, ShardShown
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.follower import now_ms
@@ -38,6 +40,7 @@ class LineStatus(msgspec.Struct, frozen=True):
     balanced: bool
     items: int
     counts: CountsShown
+    dead_letters: LettersCounted
     shards: list[ShardLag]
     terms_lag_events: int
     bindings: BindingsLogShown
@@ -66,6 +69,8 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
         ends = consumer.end_offsets([*items.values(), terms])
         positions = {items[s.shard]: s.source_next_offset for s in status.shards}
         waiting = _first_waiting(consumer, positions, ends)
+        box = Letterbox(topology, clients)
+        box.read_on()
     finally:
         consumer.close(autocommit=False)
         clients.close()
@@ -81,6 +86,7 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
         balanced=all(shard.balanced for shard in shards),
         items=status.items,
         counts=_total(shard.counts for shard in shards),
+        dead_letters=count(box),
         shards=shards,
         terms_lag_events=max(0, ends[terms] - status.bindings.source_next_offset),
         bindings=status.bindings,

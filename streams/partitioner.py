@@ -7,7 +7,12 @@ from kae.streams.events import Undecodable
 
 def partition_of(item_id: str, partitions: int) -> int:
     """The partition that Kafka's own producers choose for this key."""
-    return int(murmur2(item_id.encode()) & 0x7FFFFFFF) % partitions
+    return home_of(item_id.encode(), partitions)
+
+
+def home_of(key: bytes, partitions: int) -> int:
+    """The partition of a record's key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def check_home(item_id: str, partition: int, partitions: int) -> None:
@@ -16,5 +21,6 @@ def check_home(item_id: str, partition: int, partitions: int) -> None:
     if home != partition:
         raise Undecodable(
             f"key: {item_id!r} belongs to partition {home}, not {partition}; produce with "
-            "Kafka's default partitioner (murmur2 of the key)"
+            "Kafka's default partitioner (murmur2 of the key)",
+            "partition.wrong",
         )

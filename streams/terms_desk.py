@@ -16,6 +16,7 @@ from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import TermRules, Undecodable, decode_term
 from kae.streams.indexer import Identity, now_ms
 from kae.streams.kafka_log import KafkaClients
+from kae.streams.letters import kinds
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
@@ -93,7 +94,7 @@ class TermsDesk:
             try:
                 change = self._decode(record)
             except Undecodable as error:
-                dead.append(DeadLetter(record, str(error)))
+                dead.append(DeadLetter(record, str(error), error.kind))
                 continue
             changes.append(change)
             sources[change.term, change.revision] = record
@@ -115,7 +116,9 @@ class TermsDesk:
         next_offset: int,
     ) -> int | None:
         refused = registrar.foresee(changes)
-        dead += [DeadLetter(sources[r.term, r.revision], r.cause) for r in refused]
+        dead += [
+            DeadLetter(sources[r.term, r.revision], r.cause, kinds.TERM_REFUSED) for r in refused
+        ]
         if dead:
             topic = self._topology.dead_letters_topic
             timeout = self._topology.kafka.delivery_timeout_seconds

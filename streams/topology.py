@@ -111,6 +111,7 @@ class LimitsPart(Part):
     event_bytes: Annotated[int, Field(ge=1024, le=1_000_000)]
     # Kafka's own default for the largest batch is 1,048,588 bytes, headers included.
     delta_bytes: Annotated[int, Field(ge=4096, le=1_000_000)]
+    replays: Annotated[int, Field(ge=0)]
 
 
 class Topology(Part):

@@ -38,6 +38,11 @@ NOUNS = (
     Noun("replica", "kae.streams.cli.replica:app", "Follow the logs and answer over HTTP."),
     Noun("term", "kae.streams.cli.term:app", "Bind words to items, release and list them."),
     Noun("item", "kae.streams.cli.item:app", "Explain how an item is indexed."),
+    Noun(
+        "dead-letters",
+        "kae.streams.cli.dead_letters:app",
+        "List, show and replay what could not be indexed.",
+    ),
     Noun("log", "kae.streams.cli.log:app", "Verify a replica against the logs."),
     Noun("status", "kae.streams.cli.status:app", "Show lag, versions and the accounting."),
 )

@@ -48,7 +48,9 @@ def status(
     console.out.print(
         f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
         f"stale {counts.stale:,} + dead letters {counts.dead:,}: "
-        f"{'adds up' if found.balanced else '[red]does not add up[/]'}\n",
+        f"{'adds up' if found.balanced else '[red]does not add up[/]'}\n"
+        f"dead letters: {found.dead_letters.open:,} open, {found.dead_letters.replayed:,} replayed "
+        "(`kae dead-letters list`)\n",
         highlight=False,
     )
     console.print_table(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from tests.live.refold import Reading
 from tests.sinks.oracle import active_terms, expected_counts, expected_hash
 
@@ -40,8 +40,8 @@ SOURCE = "/tests"
 class Event:
     """One record for a topic of the line; a partition only where the key does not decide."""
 
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     is_term: bool = False
     partition: int | None = None
     headers: Headers = ()
@@ -63,8 +63,8 @@ class Ledger:
         self._records: dict[int, list[tuple[int, Change | None]]] = defaultdict(list)
         self._terms: list[tuple[int, TermChange]] = []
 
-    def publish(self, events: Sequence[Event]) -> None:
-        """Send and wait until all are stored."""
+    def publish(self, events: Sequence[Event]) -> list[tuple[int, int]]:
+        """Send and wait until all are stored; returns partition and offset of each."""
         sent = []
         for event in events:
             topic = self._topology.terms_topic if event.is_term else self._topology.items_topic
@@ -76,8 +76,10 @@ class Ledger:
                 headers=list(event.headers),
             )
             sent.append((event, future))
+        places = []
         for event, future in sent:
             stored = future.get(timeout=60)
+            places.append((stored.partition, stored.offset))
             with self._lock:
                 if event.is_term:
                     term = decode_term(
@@ -87,18 +89,41 @@ class Ledger:
                 else:
                     change = self._decoded(event, stored.partition)
                     self._records[stored.partition].append((stored.offset, change))
+        return places
 
-    def publish_dead(self, event: Event) -> None:
-        """Publish an event that decodes and yet has to become a dead letter."""
+    def publish_dead(self, event: Event) -> tuple[int, int]:
+        """Publish an event that decodes and yet has to become a dead letter; where it lies."""
         stored = self._producer.send(
             self._topology.items_topic, key=event.key, value=event.value
         ).get(timeout=60)
         with self._lock:
             self._records[stored.partition].append((stored.offset, None))
+        return stored.partition, stored.offset
 
-    def home(self, key: bytes) -> int:
-        """The partition that this key belongs to."""
-        return partition_of(key.decode(), self._topology.shards)
+    def note_others(self) -> list[Event]:
+        """Take what others have published to the items topic since into the account."""
+        ends = self.ends()
+        places = {TopicPartition(self._topology.items_topic, p): at for p, at in ends.items()}
+        consumer = KafkaConsumer(bootstrap_servers=self._topology.kafka.bootstrap, group_id=None)
+        consumer.assign(list(places))
+        for place, at in places.items():
+            consumer.seek(place, at)
+        missing = sum(consumer.end_offsets(list(places)).values()) - sum(ends.values())
+        others: list[Event] = []
+        while len(others) < missing:
+            for place, records in consumer.poll(500).items():
+                for record in records:
+                    headers = tuple(record.headers)
+                    event = Event(record.key, record.value, False, place.partition, headers)
+                    change = self._decoded(event, place.partition)
+                    self._records[place.partition].append((record.offset, change))
+                    others.append(event)
+        consumer.close()
+        return others
+
+    def home(self, item_id: str) -> int:
+        """The partition that this item belongs to."""
+        return partition_of(item_id, self._topology.shards)
 
     def published(self) -> int:
         with self._lock:
@@ -112,9 +137,16 @@ class Ledger:
         return expected_counts(self._changes(shard))
 
     def hash(self, shard: int) -> str:
-        known = [change for change in self._changes(shard) if change is not None]
+        return self._hash(change for change in self._changes(shard) if change is not None)
+
+    def hash_of(self, shard: int, events: Iterable[Event]) -> str:
+        """The hash of a shard that had got these item events and nothing else."""
+        changes = [self._decoded(event, shard) for event in events]
+        return self._hash(change for change in changes if change is not None)
+
+    def _hash(self, changes: Iterable[Change]) -> str:
         terms = active_terms(change for _, change in sorted(self._terms, key=lambda t: t[0]))
-        return expected_hash(known, terms.values(), self._encoder)
+        return expected_hash(list(changes), terms.values(), self._encoder)
 
     def bindings_version(self) -> int:
         """The version of the bindings log that holds every term event published here."""
@@ -131,10 +163,12 @@ class Ledger:
 
     def _decoded(self, event: Event, partition: int) -> Change | None:
         try:
-            change = decode_item(event.key, event.value, 1 << 20, event.headers)
+            change = decode_item(
+                event.key, event.value, self._topology.limits.event_bytes, event.headers
+            )
         except Undecodable:
             return None
-        return change if self.home(event.key) == partition else None
+        return change if self.home(change.id) == partition else None
 
     def _changes(self, shard: int) -> list[Change | None]:
         records = sorted(self._records[shard], key=lambda record: record[0])

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from collections import Counter
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
@@ -97,7 +98,7 @@ def test_broken_events_are_dead_letters_with_their_cause_and_bytes(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
 ) -> None:
     stray = upserts(catalog[:1])[0]
-    home = ledger.home(stray.key)
+    home = ledger.home(catalog[0].id)
     broken = [
         *undecodables(3),
         Event(stray.key, stray.value, partition=(home + 1) % 8),
@@ -109,7 +110,7 @@ def test_broken_events_are_dead_letters_with_their_cause_and_bytes(
     ledger.publish([*broken, *upserts(catalog[:40])])
     prove(cluster, ledger, tmp_path)
     letters = dead_letters(cluster)
-    assert sorted(value for value, _ in letters) == sorted(event.value for event in broken)
+    assert Counter(value for value, _ in letters) == Counter(event.value for event in broken)
     causes = " ".join(headers["kae-cause"].decode() for _, headers in letters)
     assert f"belongs to partition {home}" in causes
     assert "type: 't' is no item event" in causes

@@ -17,12 +17,14 @@ AVRO = [("content-type", b"application/cloudevents+avro")]
 
 
 def binary(event: Event) -> Event:
-    headers, data = as_binary(event.value)
+    headers, data = as_binary(event.value or b"")
     return replace(event, value=data, headers=headers)
 
 
 def changed(event: Event, **attributes: object) -> Event:
-    return replace(event, value=json.dumps({**json.loads(event.value), **attributes}).encode())
+    return replace(
+        event, value=json.dumps({**json.loads(event.value or b""), **attributes}).encode()
+    )
 
 
 def test_both_modes_give_one_index_and_other_majors_are_dead_letters(

@@ -1,0 +1,1 @@
+"""Dead letters after they were written: read, shown, repaired and replayed."""
