@@ -35,7 +35,7 @@ def _ways(topology: Topology) -> list[tuple[str, Breaks]]:
         ("event.type", lambda e: replace(e, value=b"[1, 2]")),
         ("event.utf8", _bytes(b'"title":"', b'"title":"\xff\xfe')),
         ("event.nesting", _bytes(b'"revision":1', b'"revision":1,"x":' + deep)),
-        ("specversion.pattern", _envelope(specversion="0.3")),
+        ("specversion.invalid", _envelope(specversion="0.3")),
         ("subject.missing", _envelope(subject=None)),
         ("id.length", _envelope(id="")),
         ("datacontenttype.pattern", _envelope(datacontenttype="text/plain")),

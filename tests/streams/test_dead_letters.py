@@ -60,7 +60,7 @@ class Desk:
             value=marks.encode(mark),
             headers=[marks.HEADER],
             partition=letter.partition,
-            timestamp=at_ms,
+            timestamp_ms=at_ms,
         ).get(timeout=30)
 
     def sent(self) -> list[bytes]:
