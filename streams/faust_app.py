@@ -20,7 +20,7 @@ from kae.streams.topology import Topology
 
 # A run's records; with the buffered runs it bounds what a worker holds beside its batch.
 RUN_RECORDS = 256
-BUFFERED_RUNS = 32
+BUFFERED_RUNS = 12
 
 Positions = Callable[[], Awaitable[Mapping[TP, int]]]
 
@@ -88,6 +88,12 @@ class StoreConsumer(Consumer):
             tp=tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Go on fetching every partition: a full queue holds the fetcher back by itself.
+
+        Faust would leave the partition out, and once all are left out it sleeps for a second.
+        """
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         positions = await cast("App", self.app).kae_positions()

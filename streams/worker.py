@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import signal
+import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
@@ -26,6 +28,8 @@ T = TypeVar("T")
 
 TERMS_BATCH = 256
 TICK_SECONDS = 1.0
+# Kafka's clients and the shards share the interpreter; who waits for it gets it this soon.
+SWITCH_SECONDS = 0.0005
 
 
 class FaustStopped(Exception):
@@ -72,6 +76,7 @@ class Worker:
         self._app.agent(run_topic(self._app, self._topology.items_topic))(self._index_items)
         self._app.agent(run_topic(self._app, self._topology.terms_topic))(self._register_terms)
         collect_seldom()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._watchdog.start()
         self._bindings.start()
         await self._app.start()
@@ -158,8 +163,14 @@ class Worker:
         """Index a batch; with more to come, its append is waited for while the next is encoded."""
 
         def index() -> Outcome:
-            outcome = self._indexer.index(runs)
-            return outcome if more else outcome.and_then(self._indexer.land())
+            if self._failure is not None:
+                return Outcome()
+            try:
+                outcome = self._indexer.index(runs)
+                return outcome if more else outcome.and_then(self._indexer.land())
+            except BaseException as error:
+                self._fail(error)  # at once: the batch behind this one is in the thread's queue
+                raise
 
         await self._mend(await self._on_shards(index))
 
@@ -210,16 +221,24 @@ class Worker:
     # Flow.
 
     async def _drain(self, stream: Any, limit: int, work: Callable[..., Any]) -> None:
-        """Take what has come, without a timer: small batches when idle, full ones under load."""
+        """Take what has come, without a timer: small batches when idle, full ones under load.
+
+        Under load one batch waits behind the other, so that the thread that works never waits for
+        this loop.
+        """
         queue = stream.channel.queue
+        begun: deque[asyncio.Task[None]] = deque()
         try:
             while True:
                 runs = [(await queue.get()).value]
                 while sum(map(len, runs)) + RUN_RECORDS <= limit and not queue.empty():
                     runs.append(queue.get_nowait().value)
-                with self._watchdog.busy():
-                    await work(runs, not queue.empty())
-                self._positions = self._stored_positions()
+                more = not queue.empty()
+                begun.append(asyncio.ensure_future(work(runs, more)))
+                while len(begun) > more:
+                    with self._watchdog.busy():
+                        await begun.popleft()
+                    self._positions = self._stored_positions()
         except Exception as error:
             if not self._stop.is_set():
                 self._fail(error)
