@@ -65,6 +65,8 @@ def ingest(
         console.print_json(report)
     else:
         _print_report(report)
+    if not report.coverage.sufficient:
+        console.print_warning(report.coverage.warning)
     if report.rejected > allow_rejected:
         raise RowsRejected(
             f"{report.rejected} of {report.rows} rows are not items, the others are published; "
