@@ -32,7 +32,7 @@ NOUNS = (
     Noun("topology", "kae.streams.cli.topology:app", "Check and show topology.yaml."),
     Noun("topics", "kae.streams.cli.topics:app", "Create the topics that the topology names."),
     Noun("codebook", "kae.streams.cli.codebook:app", "Build the codebook: word -> slot."),
-    Noun("catalog", "kae.streams.cli.catalog:app", "Publish a feed as item events."),
+    Noun("catalog", "kae.streams.cli.catalog:app", "Inspect a feed; publish it as item events."),
     Noun("worker", "kae.streams.cli.worker:app", "Index items and terms."),
     Noun("replica", "kae.streams.cli.replica:app", "Follow the logs and answer over HTTP."),
     Noun("term", "kae.streams.cli.term:app", "Bind words to items, release and list them."),

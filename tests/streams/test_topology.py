@@ -83,7 +83,7 @@ def test_broken_yaml_and_missing_files_are_errors_too(tmp_path: Path) -> None:
         ("generation: 1\n", "generation: 1\ngeneration: 2\n", "generation is said twice"),
         ("generation: 1\n", "generation: 2026-13-45\n", "month must be in 1..12; quote it"),
         ("shards: 8\n", "shards: 8\nself: &self [*self]\n", "an anchor holds itself"),
-        ("mapped_percent: 25 ", "mapped_percent: 101 ", "limits.mapped_percent"),
+        ("mapped_percent: 10 ", "mapped_percent: 101 ", "limits.mapped_percent"),
         ("separator: null ", 'separator: "" ', "catalog.separator"),
     ],
 )
