@@ -19,7 +19,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
-from kae.streams.bootstrap import reached_brokers
+from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.catalog import Position, RejectedRow, Row, open_catalog, read_rows
 from kae.streams.catalog_files import FeedFile
 from kae.streams.errors import KafkaUnreachable
@@ -163,6 +163,7 @@ class _Run:
             request_timeout_ms=int(kafka.request_timeout_seconds * 1000),
             delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000) + LINGER_MS,
             allow_auto_create_topics=False,
+            bootstrap_timeout_ms=bootstrap_ms(self._topology),
         )
 
     def _send(self, producer: KafkaProducer, row: Row | RejectedRow) -> Sent:

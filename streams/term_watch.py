@@ -8,6 +8,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from kae.encoders.text import normalise
+from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
 from kae.streams.events import BindData, encode_term_bind, encode_term_release
 from kae.streams.replica.client import ReplicaClient
@@ -89,19 +90,23 @@ def _explain(term: str, receipt: Receipt | None, revision: int, seconds: float) 
 def _publish(topology: Topology, word: str, value: bytes) -> None:
     kafka = topology.kafka
     try:
-        producer = KafkaProducer(
-            bootstrap_servers=kafka.bootstrap,
-            client_id=f"{kafka.client_id}-term",
-            acks="all",
-            delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000),
-            request_timeout_ms=int(kafka.delivery_timeout_seconds * 500),
-        )
-        try:
-            producer.send(topology.terms_topic, key=word.encode(), value=value, partition=0).get(
-                timeout=kafka.delivery_timeout_seconds
+        with reached_brokers(topology) as addresses:
+            producer = KafkaProducer(
+                bootstrap_servers=addresses,
+                client_id=f"{kafka.client_id}-term",
+                acks="all",
+                delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000),
+                request_timeout_ms=int(kafka.delivery_timeout_seconds * 500),
+                max_block_ms=int(kafka.request_timeout_seconds * 1000),
+                bootstrap_timeout_ms=bootstrap_ms(topology),
+                allow_auto_create_topics=False,
             )
-        finally:
-            producer.close()
+            try:
+                producer.send(
+                    topology.terms_topic, key=word.encode(), value=value, partition=0
+                ).get(timeout=kafka.delivery_timeout_seconds)
+            finally:
+                producer.close()
     except KafkaError as error:
         raise KafkaUnreachable(
             f"{kafka.bootstrap}: the term event was not stored: {error!r}. Check kafka.bootstrap "

@@ -5,6 +5,7 @@ and a replica never loads what a worker needs. Rooms above streams/ add their no
 point group `kae.commands`.
 """
 
+import logging
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -100,6 +101,9 @@ def kae(
 
 def main() -> None:
     """Run the command line; an error of ours is one line, a defect keeps its traceback."""
+    # What a client logs of a broker that does not answer is said by our error; a process that
+    # sets up logs shows it all the same.
+    logging.getLogger("kafka").addHandler(logging.NullHandler())
     try:
         app(prog_name="kae")
     except Exception as error:
