@@ -12,6 +12,7 @@ KaeError
   CodebookDiffers     the codebook was built with other groups or fields than topology.yaml has,
                       or the logs were begun with another one
   StoreFolderUnusable the folder of the stores is held by another process, or cannot be written
+  AddressRefused      a replica cannot listen where it should answer
   ReplicaUnreachable  no replica answers where one was looked for
   ReplicaRefused      a replica answers that it cannot
   TermRefused         a term event was refused; the message is the cause
@@ -53,6 +54,10 @@ class CodebookDiffers(KaeError):
 
 class StoreFolderUnusable(KaeError):
     """The folder of the stores is held by another process, or cannot be written."""
+
+
+class AddressRefused(KaeError):
+    """A replica cannot listen where it should answer."""
 
 
 class ReplicaUnreachable(KaeError, ConnectionError):

@@ -43,6 +43,7 @@ def run(
     from kae.streams.encoding import open_codebook
     from kae.streams.log_heads import check_logs
     from kae.streams.logs import set_up_logs
+    from kae.streams.replica.address import check_address
     from kae.streams.replica.serve import serve
     from kae.streams.store_folder import hold_folder
     from kae.streams.topics import check_topics
@@ -50,6 +51,7 @@ def run(
     opened = open_topology(topology, bootstrap)
     if listen:
         opened = opened.edited({"replica.listen": listen})
+    check_address(opened.replica.listen)
     codebook = open_codebook(opened)
     check_topics(opened)
     check_logs(opened, codebook)

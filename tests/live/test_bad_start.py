@@ -1,5 +1,6 @@
 """Bad starts beside a broker that runs: one line that says what to do, and nothing half-done."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,32 @@ def test_a_selector_that_matches_no_item_is_said_clearly(
     warning = next(line for line in bound.output().splitlines() if line.startswith("warning: "))
     assert "no item matches --where 'brand = \"zzz\"'" in warning
     assert "kae term release 'x'" in warning
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("!!", "--match", "y"), "'!!': subject: '!!' has no letter or digit"),
+        (("x", "--match", "y", "--category", "shoes"), "data.category: 'shoes' is none of entity"),
+        (("x", "--where", "brand ="), "where: the end at character 8"),
+        (("x",), "'x': no selector; give --match, --items or --where"),
+        (("x", "--items", "nowhere.txt"), "nowhere.txt: cannot be read"),
+    ],
+)
+def test_a_term_that_a_worker_would_refuse_is_not_published(
+    cluster: Cluster, arguments: tuple[str, ...], told: str
+) -> None:
+    line = said(cluster.command("bad", "term", "bind", *arguments, "--no-wait"))
+    assert told in line
+    assert ends(cluster, cluster.topology.terms_topic) == 0
+
+
+def test_a_replica_whose_address_is_taken_tells_it_and_signs_no_lease(cluster: Cluster) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = said(cluster.command("late", "replica", "run", "--listen", listen))
+    assert f"{listen}: cannot listen there: Address already in use" in line
+    assert ends(cluster, cluster.topology.replicas_topic) == 0
 
 
 def test_a_term_is_not_published_when_no_replica_can_tell_of_it(cluster: Cluster) -> None:

@@ -177,6 +177,12 @@ def test_an_address_that_is_none(folder: Path) -> None:
     assert "kafka.bootstrap is 'localhost': an address is host:port" in line
 
 
+def test_a_replica_address_that_is_none(folder: Path) -> None:
+    line = said(folder, "item", "explain", "1", "--replica", "http://[::")
+    assert "'http://[::' is no address" in line
+    assert "write --replica http://HOST:PORT" in line
+
+
 # Folders of stores.
 
 
