@@ -10,6 +10,8 @@ from kae.streams.errors import KafkaUnreachable
 from kae.streams.topology import Topology
 
 CONNECT_SECONDS = 5.0
+# A broker that takes connections and never answers is told after so long.
+ANSWER_SECONDS = 10.0
 
 
 @contextmanager
@@ -31,6 +33,11 @@ def reached_brokers(topology: Topology) -> Iterator[list[str]]:
         yield addresses
     except (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError) as error:
         raise _unreachable(topology, f"{topology.kafka.bootstrap}: {error}") from error
+
+
+def bootstrap_ms(topology: Topology) -> int:
+    """How long a client may wait for the first answer of a broker."""
+    return int(min(ANSWER_SECONDS, topology.kafka.request_timeout_seconds) * 1000)
 
 
 def _connect(address: str) -> str | None:

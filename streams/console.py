@@ -37,6 +37,11 @@ def print_error(error: BaseException) -> None:
         err.print(f"error: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
+def print_warning(text: str) -> None:
+    """Print on standard error, in one line, what a command did not refuse and should be known."""
+    err.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "-"

@@ -9,7 +9,10 @@ KaeError
   KafkaUnreachable    no broker answers, or none in time
   TopicDiffers        a topic exists and is not what the topology says
   TopicRefused        the brokers do not create a topic: their reason
-  CodebookDiffers     the codebook was built with other groups or fields than topology.yaml has
+  CodebookDiffers     the codebook was built with other groups or fields than topology.yaml has,
+                      or the logs were begun with another one
+  StoreFolderUnusable the folder of the stores is held by another process, or cannot be written
+  AddressRefused      a replica cannot listen where it should answer
   ReplicaUnreachable  no replica answers where one was looked for
   ReplicaRefused      a replica answers that it cannot
   TermRefused         a term event was refused; the message is the cause
@@ -51,7 +54,15 @@ class TopicRefused(KaeError):
 
 
 class CodebookDiffers(KaeError):
-    """The codebook was built with other groups or fields than topology.yaml has."""
+    """The codebook is not the topology's, or not the logs'."""
+
+
+class StoreFolderUnusable(KaeError):
+    """The folder of the stores is held by another process, or cannot be written."""
+
+
+class AddressRefused(KaeError):
+    """A replica cannot listen where it should answer."""
 
 
 class ReplicaUnreachable(KaeError, ConnectionError):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,14 +19,18 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
-from kae.streams.bootstrap import reached_brokers
-from kae.streams.catalog import RejectedRow, Row, open_catalog, read_rows
+from kae.streams.bootstrap import bootstrap_ms, reached_brokers
+from kae.streams.catalog import Position, RejectedRow, Row, open_catalog, read_rows
+from kae.streams.catalog_files import FeedFile
 from kae.streams.errors import KafkaUnreachable
+from kae.streams.event_bounds import beyond_bounds
 from kae.streams.events import Undecodable, decode_item, encode_item_upsert
 from kae.streams.ingest_progress import Progress, ProgressFile
+from kae.streams.mapping_coverage import CoverageCount, MappingCoverage
 from kae.streams.rejected_rows import RejectedRows
+from kae.streams.repeated_ids import reject_repeated
 from kae.streams.topics import check_topics
-from kae.streams.topology import Topology
+from kae.streams.topology import CatalogPart, Topology
 
 # Rows between the last acknowledged one and the last read one; bounds the memory.
 IN_FLIGHT = 8192
@@ -60,6 +64,7 @@ class IngestReport(msgspec.Struct, frozen=True):
     rows_per_second: float
     rejected_file: str | None
     first_rejected: str | None
+    coverage: MappingCoverage  # of the rows that this ingest read
 
 
 Sent = tuple[Row, FutureRecordMetadata] | RejectedRow
@@ -78,7 +83,8 @@ def ingest(
     progress_file = ProgressFile(feeds, f"{topology.kafka.bootstrap}/{topology.items_topic}")
     progress = progress_file.open(plan.revision or time.time_ns() // 1_000_000, plan.restart)
     resumed = progress.published + progress.rejected
-    rows = read_rows(feeds, topology.catalog, progress.place)
+    count = CoverageCount(topology.catalog.fields, topology.limits.mapped_percent)
+    rows = count.each(_rows_behind(progress.place, feeds, topology.catalog))
     if plan.limit is not None:
         rows = islice(rows, max(0, plan.limit - resumed))
     with closing(RejectedRows(plan.rejected, progress.rejected_bytes)) as rejected:
@@ -98,7 +104,18 @@ def ingest(
             rows_per_second=round((done - resumed) / seconds, 1) if seconds else 0.0,
             rejected_file=str(plan.rejected) if progress.rejected else None,
             first_rejected=str(rejected.first) if rejected.first else None,
+            coverage=count.result(),
         )
+
+
+def _rows_behind(
+    place: Position, feeds: Sequence[FeedFile], catalog: CatalogPart
+) -> Iterator[Row | RejectedRow]:
+    if catalog.revision is not None:
+        return read_rows(feeds, catalog, place)
+    # From the beginning on: a row may repeat an id that an earlier ingest published.
+    rows = reject_repeated(read_rows(feeds, catalog), catalog.id)
+    return dropwhile(lambda row: row.after <= place, rows)
 
 
 class _Run:
@@ -146,6 +163,7 @@ class _Run:
             request_timeout_ms=int(kafka.request_timeout_seconds * 1000),
             delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000) + LINGER_MS,
             allow_auto_create_topics=False,
+            bootstrap_timeout_ms=bootstrap_ms(self._topology),
         )
 
     def _send(self, producer: KafkaProducer, row: Row | RejectedRow) -> Sent:
@@ -160,8 +178,9 @@ class _Run:
             # What a worker would refuse is refused here, where the row can still be corrected.
             decode_item(key, value, self._topology.limits.event_bytes)
         except Undecodable as error:
+            field, held, reason = beyond_bounds(row.item) or ("", None, str(error))
             remedy = "shorten it, or leave the column out"
-            return RejectedRow(row.file, row.after, "", None, str(error), remedy, row.record)
+            return RejectedRow(row.file, row.after, field, held, reason, remedy, row.record)
         return row, producer.send(self._topology.items_topic, key=key, value=value)
 
     def _settle(self, allowed: int) -> None:

@@ -11,6 +11,7 @@ from kae.streams.letters.letterbox import Letterbox
 from kae.streams.replica.answers import BindingsLogShown, CountsShown, ReplicaShown, ShardShown
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.follower import now_ms
+from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 
 LOOK_MS = 1000
@@ -50,8 +51,9 @@ class LineStatus(msgspec.Struct, frozen=True):
 def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
     """Ask the replica where the shards stand, and the brokers where the topics end.
 
-    Raises: KafkaUnreachable, ReplicaUnreachable.
+    Raises: KafkaUnreachable, ReplicaUnreachable, TopicDiffers.
     """
+    check_topics(topology)
     status = replica.status()
     kafka = topology.kafka
     clients = KafkaClients(

@@ -12,6 +12,7 @@ from kae.sinks.store import ShardStore
 from kae.streams.kafka_log import KafkaClients, poll
 from kae.streams.replica.answers import CountsShown, ShardShown
 from kae.streams.replica.client import ReplicaClient
+from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 
 # A log that has more to tell tells it within this time.
@@ -41,8 +42,9 @@ class Verified(msgspec.Struct, frozen=True):
 def verify(topology: Topology, replica: ReplicaClient) -> Verified:
     """Fold each log to the version that the replica has now, and compare hash and counts.
 
-    Raises: KafkaUnreachable, ReplicaUnreachable, LogCorrupt, LogTruncated.
+    Raises: KafkaUnreachable, ReplicaUnreachable, TopicDiffers, LogCorrupt, LogTruncated.
     """
+    check_topics(topology)
     kafka = topology.kafka
     clients = KafkaClients(
         kafka.bootstrap,

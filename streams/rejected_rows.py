@@ -1,10 +1,12 @@
 """The rows of a feed that are not items, written down one JSON object a line."""
 
-import json
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from kae.streams.catalog import RejectedRow
+from kae.streams.catalog_values import spell
 from kae.streams.errors import CatalogInvalid
 
 
@@ -55,8 +57,9 @@ def _line(row: RejectedRow) -> bytes:
         "file": str(row.file),
         "row": row.after.rows,
         "field": row.field,
+        "value": spell(row.value) if row.field else None,
         "reason": row.reason,
         "remedy": row.remedy,
         "record": row.record,
     }
-    return json.dumps(described, default=str).encode() + b"\n"
+    return msgspec.json.encode(described, enc_hook=str) + b"\n"

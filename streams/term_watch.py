@@ -8,8 +8,16 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from kae.encoders.text import normalise
+from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
-from kae.streams.events import BindData, encode_term_bind, encode_term_release
+from kae.streams.events import (
+    BindData,
+    TermRules,
+    Undecodable,
+    decode_term,
+    encode_term_bind,
+    encode_term_release,
+)
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.receipts import Receipt
 from kae.streams.topology import Topology
@@ -19,12 +27,12 @@ LOOK_EVERY_SECONDS = 0.01
 
 
 def publish_bind(topology: Topology, word: str, data: BindData) -> None:
-    """Raises: KafkaUnreachable."""
+    """Raises: TermRefused; KafkaUnreachable."""
     _publish(topology, word, encode_term_bind(word, data, SOURCE, _now()))
 
 
 def publish_release(topology: Topology, word: str, revision: int) -> None:
-    """Raises: KafkaUnreachable."""
+    """Raises: TermRefused; KafkaUnreachable."""
     _publish(topology, word, encode_term_release(word, revision, SOURCE, _now()))
 
 
@@ -88,20 +96,32 @@ def _explain(term: str, receipt: Receipt | None, revision: int, seconds: float) 
 
 def _publish(topology: Topology, word: str, value: bytes) -> None:
     kafka = topology.kafka
+    rules = TermRules(
+        topology.terms.default_category, lambda _: 0, topology.terms.items_per_selector
+    )
     try:
-        producer = KafkaProducer(
-            bootstrap_servers=kafka.bootstrap,
-            client_id=f"{kafka.client_id}-term",
-            acks="all",
-            delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000),
-            request_timeout_ms=int(kafka.delivery_timeout_seconds * 500),
-        )
-        try:
-            producer.send(topology.terms_topic, key=word.encode(), value=value, partition=0).get(
-                timeout=kafka.delivery_timeout_seconds
+        # What the worker would make a dead letter is refused here, where it can be corrected.
+        decode_term(word.encode(), value, topology.limits.event_bytes, 0, rules)
+    except Undecodable as error:
+        raise TermRefused(f"{word!r}: {error}; correct it, nothing was published") from error
+    try:
+        with reached_brokers(topology) as addresses:
+            producer = KafkaProducer(
+                bootstrap_servers=addresses,
+                client_id=f"{kafka.client_id}-term",
+                acks="all",
+                delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000),
+                request_timeout_ms=int(kafka.delivery_timeout_seconds * 500),
+                max_block_ms=int(kafka.request_timeout_seconds * 1000),
+                bootstrap_timeout_ms=bootstrap_ms(topology),
+                allow_auto_create_topics=False,
             )
-        finally:
-            producer.close()
+            try:
+                producer.send(
+                    topology.terms_topic, key=word.encode(), value=value, partition=0
+                ).get(timeout=kafka.delivery_timeout_seconds)
+            finally:
+                producer.close()
     except KafkaError as error:
         raise KafkaUnreachable(
             f"{kafka.bootstrap}: the term event was not stored: {error!r}. Check kafka.bootstrap "

@@ -8,7 +8,7 @@ import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
-from kae.streams.bootstrap import reached_brokers
+from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.errors import TopicDiffers, TopicRefused
 from kae.streams.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology import Topology
@@ -78,6 +78,7 @@ def _admin(topology: Topology) -> Iterator[KafkaAdminClient]:
             bootstrap_servers=addresses,
             client_id=f"{kafka.client_id}-topics",
             request_timeout_ms=int(kafka.request_timeout_seconds * 1000),
+            bootstrap_timeout_ms=bootstrap_ms(topology),
         )
         try:
             yield admin

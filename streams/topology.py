@@ -17,9 +17,10 @@ from kae.streams.yaml_lines import KeyPath, Yaml, YamlInvalid, parse
 REFERENCE = Path(__file__).resolve().parents[1] / "topology.yaml"
 PACKAGE = "package:"
 
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
-RetentionHours = Annotated[int, Field(ge=-1)]
+# Beyond these, a number that a client or a clock is given no longer fits it.
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+RetentionHours = Annotated[int, Field(ge=-1, le=1_000_000)]
 Name = Annotated[str, Field(min_length=1)]
 # In the schema that editors read; a wrong one is told by topology_problems.py, with its remedy.
 Category = Annotated[str, Field(min_length=1, json_schema_extra={"enum": [*CATEGORIES]})]
@@ -43,7 +44,7 @@ def _host_port(value: str) -> str:
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class KafkaPart(Part):
@@ -70,6 +71,7 @@ class CatalogPart(Part):
     description: Name | None
     popularity: Name | None
     revision: Name | None
+    separator: Name | None
     fields: dict[Name, Category]
 
 
@@ -82,7 +84,7 @@ class GroupPart(Part):
 
 class StoresPart(Part):
     path: Name
-    write_buffer_bytes: Annotated[int, Field(ge=1 << 16)]
+    write_buffer_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 34)]
     sync_writes: bool
 
 
@@ -96,7 +98,7 @@ class WorkerPart(Part):
 
 class TermsPart(Part):
     default_category: Category
-    quarantine_seconds: Annotated[float, Field(ge=0)]
+    quarantine_seconds: Annotated[float, Field(ge=0, le=86_400 * 365)]
     items_per_selector: Count
 
 
@@ -111,7 +113,8 @@ class LimitsPart(Part):
     event_bytes: Annotated[int, Field(ge=1024, le=1_000_000)]
     # Kafka's own default for the largest batch is 1,048,588 bytes, headers included.
     delta_bytes: Annotated[int, Field(ge=4096, le=1_000_000)]
-    replays: Annotated[int, Field(ge=0)]
+    replays: Annotated[int, Field(ge=0, le=1_000_000)]
+    mapped_percent: Annotated[float, Field(ge=0, le=100)]
 
 
 class Topology(Part):

@@ -7,6 +7,9 @@ import yaml
 
 KeyPath = tuple[str | int, ...]
 
+# Anchors can make a few lines say very much, or one thing inside itself.
+_MOST_KEYS = 100_000
+
 
 class YamlInvalid(ValueError):
     """The text is not YAML, or says one key twice."""
@@ -43,12 +46,24 @@ def parse(text: str) -> Yaml:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error)
         raise YamlInvalid(mark.line + 1 if mark else 1, str(reason)) from error
+    except ValueError as error:
+        # What looks like a date or a number and is none: PyYAML does not say where.
+        raise YamlInvalid(1, f"a value cannot be read: {error}; quote it") from error
+    try:
+        return Yaml(data, _lines(root) if root else {})
+    except RecursionError as error:
+        raise YamlInvalid(1, "an anchor holds itself") from error
+
+
+def _lines(root: yaml.Node) -> dict[KeyPath, int]:
     lines: dict[KeyPath, int] = {}
-    for path, line in _walk(root, ()) if root else ():
+    for path, line in _walk(root, ()):
         if path in lines:
             raise YamlInvalid(line, f"{dotted(path)} is said twice, first on line {lines[path]}")
+        if len(lines) == _MOST_KEYS:
+            raise YamlInvalid(line, f"there are more than {_MOST_KEYS} keys")
         lines[path] = line
-    return Yaml(data, lines)
+    return lines
 
 
 def dotted(path: KeyPath) -> str:

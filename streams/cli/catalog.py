@@ -1,4 +1,4 @@
-"""`kae catalog ingest`: publish a feed as item events."""
+"""`kae catalog inspect | ingest`: propose a mapping for a feed; publish it as item events."""
 
 import sys
 from collections.abc import Iterator
@@ -18,6 +18,26 @@ if TYPE_CHECKING:
     from kae.streams.ingest import IngestReport, Told
 
 app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", show_default=False)],
+    topology: TopologyOption = None,
+    rows: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Rows to look at, from the first on.")
+    ] = 5000,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose a field mapping for a feed, with the coverage that it would give."""
+    from kae.streams.catalog_inspect import inspect as inspect_feed
+    from kae.streams.cli.catalog_inspected import print_inspected
+
+    found = inspect_feed(files, open_topology(topology).codebook_groups, rows)
+    if as_json:
+        console.print_json(found)
+    else:
+        print_inspected(found)
 
 
 @app.command()
@@ -65,6 +85,8 @@ def ingest(
         console.print_json(report)
     else:
         _print_report(report)
+    if not report.coverage.sufficient:
+        console.print_warning(report.coverage.warning)
     if report.rejected > allow_rejected:
         raise RowsRejected(
             f"{report.rejected} of {report.rows} rows are not items, the others are published; "

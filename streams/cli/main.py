@@ -5,6 +5,7 @@ and a replica never loads what a worker needs. Rooms above streams/ add their no
 point group `kae.commands`.
 """
 
+import logging
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -33,7 +34,7 @@ NOUNS = (
     Noun("contracts", "kae.streams.cli.contracts:app", "Show and write the schemas."),
     Noun("topics", "kae.streams.cli.topics:app", "Create the topics that the topology names."),
     Noun("codebook", "kae.streams.cli.codebook:app", "Build the codebook: word -> slot."),
-    Noun("catalog", "kae.streams.cli.catalog:app", "Publish a feed as item events."),
+    Noun("catalog", "kae.streams.cli.catalog:app", "Inspect a feed; publish it as item events."),
     Noun("worker", "kae.streams.cli.worker:app", "Index items and terms."),
     Noun("replica", "kae.streams.cli.replica:app", "Follow the logs and answer over HTTP."),
     Noun("term", "kae.streams.cli.term:app", "Bind words to items, release and list them."),
@@ -106,6 +107,9 @@ def kae(
 
 def main() -> None:
     """Run the command line; an error of ours is one line, a defect keeps its traceback."""
+    # What a client logs of a broker that does not answer is said by our error; a process that
+    # sets up logs shows it all the same.
+    logging.getLogger("kafka").addHandler(logging.NullHandler())
     try:
         app(prog_name="kae")
     except Exception as error:

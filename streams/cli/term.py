@@ -53,9 +53,11 @@ def bind(
 ) -> None:
     """Bind a word to the items that --match, --items and --where select together."""
     from kae.encoders.selector import Selector, compile_selector
+    from kae.encoders.text import normalise
     from kae.streams.events import BindData, SelectorData
     from kae.streams.replica.client import ReplicaClient
     from kae.streams.term_watch import publish_bind, watch
+    from kae.streams.topics import check_topics
 
     opened = open_topology(topology, bootstrap)
     ids = _ids(items)
@@ -72,10 +74,17 @@ def bind(
         owner=owner,
         reason=reason,
     )
+    check_topics(opened)
+    client = ReplicaClient(replica_address(opened, replica))
+    if wait:
+        # A replica that cannot be asked is found before anything is published.
+        client.receipt(normalise(word))
     publish_bind(opened, word, data)
     if wait:
-        client = ReplicaClient(replica_address(opened, replica))
-        _print_receipt(watch(client, word, number, timeout), as_json)
+        receipt = watch(client, word, number, timeout)
+        _print_receipt(receipt, as_json)
+        if receipt.state == "bound" and not receipt.attached_items:
+            console.print_warning(_no_item(receipt.term, match, where, ids))
     elif as_json:
         console.print_json({"term": word, "revision": number, "published": True})
 
@@ -92,14 +101,19 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Release a word; its slot is free again after a quarantine."""
+    from kae.encoders.text import normalise
     from kae.streams.replica.client import ReplicaClient
     from kae.streams.term_watch import publish_release, watch
+    from kae.streams.topics import check_topics
 
     opened = open_topology(topology, bootstrap)
     number = time.time_ns() // 1_000_000 if revision is None else revision
+    check_topics(opened)
+    client = ReplicaClient(replica_address(opened, replica))
+    if wait:
+        client.receipt(normalise(word))
     publish_release(opened, word, number)
     if wait:
-        client = ReplicaClient(replica_address(opened, replica))
         _print_receipt(watch(client, word, number, timeout), as_json)
     elif as_json:
         console.print_json({"term": word, "revision": number, "published": True})
@@ -153,6 +167,16 @@ def _ids(file: Path | None) -> list[str]:
     if not ids:
         raise TermRefused(f"{file}: names no item; give one item id a line")
     return ids
+
+
+def _no_item(term: str, match: str, where: str, ids: list[str]) -> str:
+    given = [f"--match {match!r}"] * bool(match) + [f"--where {where!r}"] * bool(where)
+    given += [f"--items ({len(ids)} ids)"] * bool(ids)
+    return (
+        f"{term!r}: no item matches {' and '.join(given)}, so no path leads there yet. The term "
+        f"keeps its slot, and items that match later are attached; to take it back: "
+        f"kae term release {term!r}"
+    )
 
 
 def _print_receipt(receipt: "Receipt", as_json: bool) -> None:

@@ -26,7 +26,9 @@ def run(
     bootstrap: BootstrapOption = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of this worker's stores; else stores.path."),
+        typer.Option(
+            metavar="DIR", help="Folder of this worker's stores, its own; else stores.path."
+        ),
     ] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="How this worker signs its claims.")
@@ -35,13 +37,18 @@ def run(
     """Index until SIGTERM; ends with 1 when anything is in doubt, so that another takes over."""
     from kae.streams.encoding import open_codebook
     from kae.streams.indexer import Identity
+    from kae.streams.log_heads import check_logs
     from kae.streams.logs import set_up_logs
+    from kae.streams.store_folder import hold_folder
     from kae.streams.topics import check_topics
     from kae.streams.worker import Worker
 
-    set_up_logs()
     opened = open_topology(topology, bootstrap)
     codebook = open_codebook(opened)
     check_topics(opened)
+    check_logs(opened, codebook)
+    # From here on it is a service: what it has to say are log lines.
+    set_up_logs()
     identity = Identity(name, codebook.fingerprint, data or opened.stores_folder)
-    sys.exit(asyncio.run(Worker(opened, codebook, identity).run()))
+    with hold_folder(identity.data, "worker"):
+        sys.exit(asyncio.run(Worker(opened, codebook, identity).run()))

@@ -17,9 +17,15 @@ class ReplicaClient:
     """Asks one replica."""
 
     def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
+        """Raises: ReplicaUnreachable if the address is none."""
         self.url = url
-        # No proxy stands between an operator and a replica.
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False)
+        try:
+            # No proxy stands between an operator and a replica.
+            self._http = httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False)
+        except httpx.InvalidURL as error:
+            raise ReplicaUnreachable(
+                f"{url!r} is no address ({error}); write --replica http://HOST:PORT"
+            ) from error
 
     def item(self, item_id: str) -> ItemShown:
         """Raises: ReplicaUnreachable; ReplicaRefused when no such item is live."""

@@ -105,3 +105,39 @@ def test_the_command_prints_the_flowchart_alone() -> None:
     assert shown == mermaid(Topology.load())
     both = subprocess.run([*command, "--json"], check=True, capture_output=True).stdout
     assert json.loads(both)["mermaid"] == shown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("stall_seconds: 60 ", "stall_seconds: .inf ", "worker.stall_seconds"),
+        ("stall_seconds: 60 ", "stall_seconds: 1.0e+300 ", "worker.stall_seconds"),
+        ("batch_events: 1024 ", "batch_events: 99999999999 ", "worker.batch_events"),
+        ("generation: 1\n", "generation: 1\ngeneration: 2\n", "generation is said twice"),
+        ("generation: 1\n", "generation: 2026-13-45\n", "month must be in 1..12; quote it"),
+        ("shards: 8\n", "shards: 8\nself: &self [*self]\n", "an anchor holds itself"),
+        ("mapped_percent: 10 ", "mapped_percent: 101 ", "limits.mapped_percent"),
+        ("separator: null ", 'separator: "" ', "catalog.separator"),
+    ],
+)
+def test_values_out_of_bounds_and_yaml_that_leads_nowhere_are_told(
+    old: str, new: str, named: str, tmp_path: Path
+) -> None:
+    assert named in problems(tmp_path, old, new)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "a: b", "- 1", "{1: 2}", "\ufffe", "!!x y"])
+def test_a_document_that_is_no_topology_is_told(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TopologyInvalid, match=r"mine\.yaml"):
+        Topology.load(path)
+
+
+def test_anchors_that_multiply_are_refused_in_time(tmp_path: Path) -> None:
+    lines = ["a0: &a0 {x: 1, y: 1}"]
+    lines += [f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}" for n in range(1, 64)]
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(TopologyInvalid, match="more than 100000 keys"):
+        Topology.load(path)

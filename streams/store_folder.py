@@ -1,0 +1,39 @@
+"""The folder that one process keeps its stores in: held by a lock for as long as it runs."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kae.streams.errors import StoreFolderUnusable
+
+
+@contextmanager
+def hold_folder(folder: Path, holder: str) -> Iterator[None]:
+    """Create the folder if it is missing, and keep others of the same kind out of it.
+
+    The lock is the kernel's: it ends with the process, however that ends.
+    Raises: StoreFolderUnusable when it is held, is no folder, or cannot be written.
+    """
+    lock = folder / f"{holder}.lock"
+    remedy = "name a folder that can be written with --data, or correct stores.path"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = lock.open("ab")
+    except OSError as error:
+        raise StoreFolderUnusable(
+            f"{folder}: cannot hold stores: {error.strerror or error}; {remedy}"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreFolderUnusable(
+                f"{folder}: another {holder} that runs has its stores there; give each {holder} a "
+                "folder of its own with --data"
+            ) from error
+        except OSError as error:
+            raise StoreFolderUnusable(
+                f"{lock}: cannot be locked: {error.strerror or error}; {remedy}"
+            ) from error
+        yield
