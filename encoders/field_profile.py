@@ -33,12 +33,12 @@ _YES_NO = frozenset(
 
 
 def _is_measure(value: str) -> bool:
-    found = SHAPES.fullmatch(normalise(value))
+    found = SHAPES.fullmatch(f" {normalise(value)}")
     return found is not None and found.lastgroup == "measure"
 
 
 def _is_model(value: str) -> bool:
-    found = SHAPES.fullmatch(normalise(value.replace("-", "")))
+    found = SHAPES.fullmatch(" " + normalise(value.replace("-", "")))
     return found is not None and found.lastgroup == "model"
 
 

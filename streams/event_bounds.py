@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import msgspec
 
 from kae.encoders.attributes import Item
-from kae.streams.events import Id, ItemData
+from kae.streams.cloudevents import Id
+from kae.streams.events import ItemData
 
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(ItemData)}
 
