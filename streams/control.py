@@ -4,7 +4,9 @@ import threading
 
 import msgspec
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
+from kae.sinks.log import AppendUnknown
 from kae.streams.kafka_log import KafkaLog
 
 
@@ -23,8 +25,14 @@ _decoder = msgspec.msgpack.Decoder(Reached)
 
 
 def announce(producer: KafkaProducer, topic: str, reached: Reached) -> None:
-    """Send without waiting: whoever opens the shard next says it again."""
-    producer.send(topic, value=msgspec.msgpack.encode(reached), partition=0)
+    """Send without waiting: whoever opens the shard next says it again.
+
+    Raises: AppendUnknown when the producer does not take it.
+    """
+    try:
+        producer.send(topic, value=msgspec.msgpack.encode(reached), partition=0)
+    except KafkaError as error:
+        raise AppendUnknown(f"{topic}: {reached} was not sent: {error!r}") from error
 
 
 class ReachedFollower:

@@ -11,6 +11,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from kae.sinks.log import AppendUnknown
+from kae.streams.kafka_log import KafkaClients
 
 MAX_CAUSE = 2000
 # On a record that was sent again: which letter it is, as partition/offset, and how often.
@@ -47,14 +48,16 @@ class DeadLetter:
 
 
 def publish(
-    producer: KafkaProducer, topic: str, letters: Sequence[DeadLetter], timeout_seconds: float
+    clients: KafkaClients, topic: str, letters: Sequence[DeadLetter], timeout_seconds: float
 ) -> None:
     """Send dead letters and wait until all are stored.
 
     A crash before the delta that counts them sends them again, under the same key.
     Raises: AppendUnknown.
     """
+    producer: KafkaProducer | None = None
     try:
+        producer = clients.producer
         futures = [
             producer.send(
                 topic,
@@ -68,6 +71,7 @@ def publish(
         for future in futures:
             future.get(timeout=timeout_seconds)
     except KafkaError as error:
+        clients.renew_producer(producer)
         raise AppendUnknown(f"{topic}: dead letters were not stored: {error!r}") from error
 
 

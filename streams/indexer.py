@@ -110,8 +110,11 @@ class Indexer:
 
     # Ownership.
 
-    def own(self, partitions: Iterable[int]) -> None:
-        """Hold exactly these shards: close those that went, open and claim those that came."""
+    def own(self, partitions: Iterable[int]) -> Outcome:
+        """Hold exactly these shards: close those that went, open and claim those that came.
+
+        Raises: AppendUnknown when a claim is not acknowledged; what is held by then stays held.
+        """
         self.land()
         wanted = set(partitions)
         for partition in self._shards.keys() - wanted:
@@ -119,7 +122,7 @@ class Indexer:
             log.info("shard_closed", shard=partition)
         for partition in sorted(wanted - self._shards.keys()):
             self._open(partition)
-        self.spread()
+        return self.spread()
 
     def positions(self) -> dict[int, int]:
         """The items offset that each open shard goes on at."""
@@ -171,7 +174,7 @@ class Indexer:
         letters = [letter for batch in batches.values() for letter in batch.dead]
         if letters:
             topic, timeout = self._topology.dead_letters_topic, self._append_timeout
-            dead_letters.publish(self._clients.producer, topic, letters, timeout)
+            dead_letters.publish(self._clients, topic, letters, timeout)
         failpoints.reach(failpoints.BEFORE_APPEND)
         at_ms = now_ms()
         for partition, batch in batches.items():

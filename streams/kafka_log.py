@@ -2,15 +2,20 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 
 from kae.sinks.log import AppendUnknown, LogTruncated
 from kae.streams.topic_plan import DEAD_LETTER_BYTES
 
+log = structlog.get_logger()
+
+# What tells that a broker is away, and not that anything else is wrong.
+BROKER_AWAY = (AppendUnknown, RetriableError)
 POLL_MS = 500
 # How long a broker may hold a fetch back; the embedded one answers late by a part of it.
 FETCH_WAIT_MS = 50
@@ -19,54 +24,72 @@ FETCH_WAIT_MS = 50
 class KafkaAppending:
     """Records handed to the producer, whose acknowledgements are awaited together."""
 
-    def __init__(self, name: str, futures: Sequence[Any], timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        futures: Sequence[Any],
+        refusal: KafkaError | None,
+        timeout_seconds: float,
+        on_unknown: Callable[[], None],
+    ) -> None:
+        """`refusal` is why the producer did not take the records after those of `futures`."""
         self._name = name
         self._futures = futures
+        self._refusal = refusal
         self._timeout = timeout_seconds
+        self._on_unknown = on_unknown
 
     def offsets(self) -> Sequence[int]:
         try:
+            if self._refusal is not None:
+                raise self._refusal
             return [future.get(timeout=self._timeout).offset for future in self._futures]
         except KafkaError as error:
+            self._on_unknown()
             raise AppendUnknown(f"{self._name}: no word from the broker: {error!r}") from error
 
     def on_stored(self, call: Callable[[], None]) -> None:
-        self._futures[-1].add_callback(lambda _metadata: call())
+        if self._refusal is None:
+            self._futures[-1].add_callback(lambda _metadata: call())
 
 
 class KafkaLog:
-    """One partition; the producer may be shared, the consumer is this log's own, opened to read.
+    """One partition; the producer is shared, a consumer is borrowed to read.
 
     The topic is never compacted and its records are never part of a transaction, so the offsets of
     one owner's uncontested appends are contiguous.
     """
 
     def __init__(
-        self,
-        topic: str,
-        partition: int,
-        producer: KafkaProducer,
-        borrow_consumer: Callable[[], AbstractContextManager[KafkaConsumer]],
-        timeout_seconds: float,
+        self, topic: str, partition: int, clients: "KafkaClients", timeout_seconds: float
     ) -> None:
         self.name = f"{topic}/{partition}"
         self._tp = TopicPartition(topic, partition)
-        self._producer = producer
-        self._borrow_consumer = borrow_consumer
+        self._clients = clients
         self._timeout = timeout_seconds
 
     def append(self, payloads: Sequence[bytes]) -> KafkaAppending:
+        producer: KafkaProducer | None = None
+        futures: list[Any] = []
+        refusal: KafkaError | None = None
         try:
-            futures = [
-                self._producer.send(self._tp.topic, value=payload, partition=self._tp.partition)
-                for payload in payloads
-            ]
+            producer = self._clients.producer
+            for payload in payloads:
+                sent = producer.send(self._tp.topic, value=payload, partition=self._tp.partition)
+                futures.append(sent)
         except KafkaError as error:
-            raise AppendUnknown(f"{self.name}: the producer refused a record: {error!r}") from error
-        return KafkaAppending(self.name, futures, self._timeout)
+            # Some of the parts may be on their way: told as an append of unknown outcome.
+            refusal = error
+        return KafkaAppending(
+            self.name,
+            futures,
+            refusal,
+            self._timeout,
+            on_unknown=lambda: self._clients.renew_producer(producer),
+        )
 
     def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
-        with self._borrow_consumer() as consumer:
+        with self._clients.borrowed_consumer() as consumer:
             consumer.assign([self._tp])
             consumer.seek(self._tp, offset)
             while True:
@@ -94,7 +117,11 @@ def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[
 
 
 class KafkaClients:
-    """The Kafka clients of one process: one idempotent producer, consumers as they are needed."""
+    """The Kafka clients of one process: one idempotent producer, consumers as they are needed.
+
+    A producer that left an append in doubt is not used again: the sequence numbers of what follows
+    would build on records that the broker may never have seen, and fail in their turn.
+    """
 
     def __init__(
         self, bootstrap: str, client_id: str, *, timeout_seconds: float, max_bytes: int
@@ -121,8 +148,23 @@ class KafkaClients:
                     max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
                     delivery_timeout_ms=int(self._timeout * 1000),
                     request_timeout_ms=int(self._timeout * 1000) // 2,
+                    max_block_ms=int(self._timeout * 1000),
+                    bootstrap_timeout_ms=int(self._timeout * 1000),
                 )
             return self._producer
+
+    def renew_producer(self, failed: KafkaProducer | None) -> None:
+        """Let the next append have a new producer, unless it has one already."""
+        with self._lock:
+            if failed is None or failed is not self._producer:
+                return
+            self._producer = None
+        log.warning("producer_renewed")
+        # What other logs have in flight is still brought to its end.
+        patience = self._timeout + 5
+        threading.Thread(
+            target=_retire, args=(failed, patience), name="retire", daemon=True
+        ).start()
 
     def consumer(self) -> KafkaConsumer:
         """A consumer without a group: positions are kae's own."""
@@ -134,6 +176,8 @@ class KafkaClients:
             auto_offset_reset="none",
             max_partition_fetch_bytes=4 << 20,
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            request_timeout_ms=int(self._timeout * 1000) // 2,
+            bootstrap_timeout_ms=int(self._timeout * 1000),
             max_poll_records=2000,
         )
 
@@ -160,13 +204,21 @@ class KafkaClients:
             self._idle.append(consumer)
 
     def log(self, topic: str, partition: int) -> KafkaLog:
-        return KafkaLog(topic, partition, self.producer, self.borrowed_consumer, self._timeout + 5)
+        return KafkaLog(topic, partition, self, self._timeout + 5)
 
     def close(self) -> None:
         with self._lock:
             if self._producer is not None:
-                self._producer.close(timeout=5)
+                _retire(self._producer, 5)
                 self._producer = None
             for consumer in self._idle:
                 consumer.close(autocommit=False)
             self._idle.clear()
+
+
+def _retire(producer: KafkaProducer, within_seconds: float) -> None:
+    try:
+        producer.close(timeout=within_seconds)
+    except KafkaError as error:
+        # Records that nobody waits for any more could not be stored; its thread is a daemon.
+        log.warning("producer_abandoned", error=repr(error))

@@ -122,7 +122,7 @@ class TermsDesk:
         if dead:
             topic = self._topology.dead_letters_topic
             timeout = self._topology.kafka.delivery_timeout_seconds
-            dead_letters.publish(self._clients.producer, topic, dead, timeout)
+            dead_letters.publish(self._clients, topic, dead, timeout)
         try:
             registrar.register(changes, len(dead) - len(refused), next_offset, now_ms())
         except (Fenced, AppendUnknown) as error:

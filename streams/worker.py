@@ -18,7 +18,7 @@ from kae.streams.bindings_follower import BindingsFollower, BindingsView
 from kae.streams.collector import collect_seldom
 from kae.streams.faust_app import RUN_RECORDS, StoreConsumer, build_app, run_topic
 from kae.streams.indexer import Identity, Indexer, Outcome, Run
-from kae.streams.kafka_log import KafkaClients
+from kae.streams.kafka_log import BROKER_AWAY, KafkaClients
 from kae.streams.terms_desk import TermsDesk
 from kae.streams.topology import Topology
 from kae.streams.watchdog import Progress, Stalled, Watchdog
@@ -62,6 +62,8 @@ class Worker:
         self._assigned: set[TP] = set()
         self._published: dict[TP, int] = {}
         self._positions: dict[TP, int] = {}
+        self._away_since: float | None = None
+        self._reopening = False
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -121,18 +123,32 @@ class Worker:
                 shards=sorted(self._items_partitions()),
                 registrar=self._has_terms,
             )
+        except BROKER_AWAY as error:
+            self._claim_later(error)
         except Exception as error:
             self._fail(error)
 
     async def _take_over(self) -> None:
         """Hold what is assigned, and nothing else."""
         wanted = self._items_partitions()
-        await self._on_shards(lambda: self._indexer.own(wanted))
+        outcome = await self._on_shards(lambda: self._indexer.own(wanted))
         if self._has_terms:
             await self._on_desk(self._desk.open)
         else:
             await self._on_desk(self._desk.close)
         self._positions = self._stored_positions()
+        self._away_since = None
+        await self._mend(outcome)
+
+    def _claim_later(self, error: BaseException) -> None:
+        """Claim again what is not held, and read on from the stores; not for ever."""
+        now = self._loop.time()
+        self._away_since = self._away_since or now
+        if now - self._away_since > self._topology.worker.stall_seconds:
+            self._fail(error)
+            return
+        log.warning("broker_away", error=repr(error))
+        self._reopen_soon()
 
     def _items_partitions(self) -> set[int]:
         topic = self._topology.items_topic
@@ -168,6 +184,8 @@ class Worker:
             try:
                 outcome = self._indexer.index(runs)
                 return outcome if more else outcome.and_then(self._indexer.land())
+            except BROKER_AWAY:
+                raise
             except BaseException as error:
                 self._fail(error)  # at once: the batch behind this one is in the thread's queue
                 raise
@@ -183,15 +201,23 @@ class Worker:
                 {TP(topic, partition): offset for partition, offset in outcome.seek.items()}
             )
         if outcome.lost:
+            self._reopen_soon()
+
+    def _reopen_soon(self) -> None:
+        if not self._reopening:
+            self._reopening = True
             self._spawn(self._reopen_later())
 
     async def _reopen_later(self) -> None:
         # Whoever claimed the log is its owner until the group says otherwise; a worker that was
         # stopped learns of its eviction within a session timeout.
         await asyncio.sleep(self._topology.worker.session_timeout_seconds)
+        self._reopening = False
         try:
             await self._take_over()
             await self._consumer.seek_to_committed()
+        except BROKER_AWAY as error:
+            self._claim_later(error)
         except Exception as error:
             self._fail(error)
 
@@ -213,7 +239,9 @@ class Worker:
 
     def _spread(self, done: Any) -> None:
         error = done.exception()
-        if error is not None:
+        if isinstance(error, BROKER_AWAY):
+            self._claim_later(error)
+        elif error is not None:
             self._fail(error)
         else:
             self._spawn(self._mend(done.result()))
@@ -236,14 +264,20 @@ class Worker:
                 more = not queue.empty()
                 begun.append(asyncio.ensure_future(work(runs, more)))
                 while len(begun) > more:
-                    with self._watchdog.busy():
-                        await begun.popleft()
-                    self._positions = self._stored_positions()
+                    await self._finish(begun.popleft())
         except Exception as error:
             if not self._stop.is_set():
                 self._fail(error)
             # Nothing more is taken from the queue; the process ends.
             await asyncio.Event().wait()
+
+    async def _finish(self, begun: asyncio.Task[None]) -> None:
+        try:
+            with self._watchdog.busy():
+                await begun
+        except BROKER_AWAY as error:
+            self._claim_later(error)  # the batch is read again from where the stores are
+        self._positions = self._stored_positions()
 
     async def _tick(self) -> None:
         pause = self._topology.worker.offsets_commit_seconds
@@ -251,13 +285,19 @@ class Worker:
             while True:
                 await asyncio.sleep(min(TICK_SECONDS, pause))
                 self._watchdog.alive()
-                await self._publish_positions()
-                if self._desk.is_open:
-                    await self._on_desk(self._desk.free)
-                self._check_faust()
-                await self._check_progress()
+                try:
+                    await self._look_after()
+                except BROKER_AWAY as error:
+                    self._claim_later(error)
         except Exception as error:
             self._fail(error)
+
+    async def _look_after(self) -> None:
+        await self._publish_positions()
+        if self._desk.is_open:
+            await self._on_desk(self._desk.free)
+        self._check_faust()
+        await self._check_progress()
 
     def _check_faust(self) -> None:
         """A crashed child service leaves the process alive and idle; that is found here."""

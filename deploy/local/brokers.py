@@ -115,12 +115,16 @@ class _LocalBroker:
 class ApacheKafka(_LocalBroker):
     """Apache Kafka (KRaft, Java) with its data in a folder; a restart keeps them."""
 
-    def __init__(self, data: Path, port: int | None = None) -> None:
+    def __init__(
+        self, data: Path, port: int | None = None, *, advertised_port: int | None = None
+    ) -> None:
+        """`advertised_port` is where clients are sent instead: that of a proxy in between."""
         self.data = data
         port = port or free_port()
         self._console = data / "console.log"
         ports = ("--port", str(port), "--controller-port", str(free_port()))
-        argv = ("bash", str(START_SCRIPT), *ports, "--data", str(data))
+        advertised = ("--advertised-port", str(advertised_port or port))
+        argv = ("bash", str(START_SCRIPT), *ports, *advertised, "--data", str(data))
         super().__init__(Process("Apache Kafka", argv, self._console), port)
 
     def start(self) -> Self:

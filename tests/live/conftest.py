@@ -13,17 +13,27 @@ from kae.encoders.codebook import Codebook
 
 SHARDS = 8
 # Short, so that a kill costs seconds; the batches small, so that there are many deltas.
-QUICK = {
+QUICK: dict[str, object] = {
     "worker.session_timeout_seconds": 2.0,
     "worker.heartbeat_seconds": 0.5,
     "worker.batch_events": 200,
     "terms.quarantine_seconds": 1.0,
 }
+# Short, so that a broker's absence outlasts them in seconds.
+IMPATIENT = {**QUICK, "kafka.request_timeout_seconds": 3.0, "kafka.delivery_timeout_seconds": 6.0}
 
 
 @pytest.fixture
-def cluster(kafka: ApacheKafka, codebook_folder: Path, tmp_path: Path) -> Iterator[Cluster]:
-    changes = {**QUICK, "topics.prefix": tmp_path.name, "codebook.path": str(codebook_folder)}
+def pace() -> dict[str, object]:
+    """What differs from topology.yaml."""
+    return QUICK
+
+
+@pytest.fixture
+def cluster(
+    kafka: ApacheKafka, codebook_folder: Path, tmp_path: Path, pace: dict[str, object]
+) -> Iterator[Cluster]:
+    changes = {**pace, "topics.prefix": tmp_path.name, "codebook.path": str(codebook_folder)}
     folder = tmp_path / "cluster"
     with Cluster(folder, kafka, shards=SHARDS, workers=0, replicas=0, changes=changes) as running:
         yield running

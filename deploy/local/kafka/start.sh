@@ -7,11 +7,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
   cat <<'USAGE'
-Usage: start.sh --port PORT --data DIR [--controller-port PORT] [--heap SIZE]
+Usage: start.sh --port PORT --data DIR [--advertised-port PORT] [--controller-port PORT]
+                [--heap SIZE]
        start.sh --jars
 
   --port PORT             where clients connect, on 127.0.0.1
   --data DIR              holds the log segments, server.properties and kafka.log; kept between starts
+  --advertised-port PORT  where clients are sent to, on 127.0.0.1: a proxy's (default: PORT)
   --controller-port PORT  for the broker's own use, on 127.0.0.1 (default: PORT + 1)
   --heap SIZE             Java heap (default: 768m)
   --jars                  fetch the jars if they are not here yet, print their folder and exit
@@ -25,14 +27,15 @@ fail() {
   exit 2
 }
 
-port="" data="" controller_port="" heap=768m jars_only=no
+port="" data="" advertised_port="" controller_port="" heap=768m jars_only=no
 while (($#)); do
   case $1 in
-    --port | --data | --controller-port | --heap)
+    --port | --data | --advertised-port | --controller-port | --heap)
       (($# > 1)) || fail "$1 needs a value; see start.sh --help"
       case $1 in
         --port) port=$2 ;;
         --data) data=$2 ;;
+        --advertised-port) advertised_port=$2 ;;
         --controller-port) controller_port=$2 ;;
         --heap) heap=$2 ;;
       esac
@@ -90,7 +93,7 @@ controller.quorum.voters=1@127.0.0.1:$controller_port
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENT
 listeners=CLIENT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
-advertised.listeners=CLIENT://127.0.0.1:$port
+advertised.listeners=CLIENT://127.0.0.1:${advertised_port:-$port}
 listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$data/log
 auto.create.topics.enable=false
