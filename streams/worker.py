@@ -115,8 +115,6 @@ class Worker:
         try:
             self._assigned = set(assigned)
             await self._take_over()
-            # What came before a shard was open was passed over; Faust may have sought already.
-            await self._consumer.seek_to_committed()
             log.info(
                 "worker_ready",
                 worker=self._identity.name,
@@ -129,7 +127,7 @@ class Worker:
             self._fail(error)
 
     async def _take_over(self) -> None:
-        """Hold what is assigned, and nothing else."""
+        """Hold what is assigned and nothing else, and read on from the stores."""
         wanted = self._items_partitions()
         outcome = await self._on_shards(lambda: self._indexer.own(wanted))
         if self._has_terms:
@@ -138,6 +136,8 @@ class Worker:
             await self._on_desk(self._desk.close)
         self._positions = self._stored_positions()
         self._away_since = None
+        # Faust may have sought before a shard was open, and what came for it was passed over.
+        await self._consumer.seek_to_committed()
         await self._mend(outcome)
 
     def _claim_later(self, error: BaseException) -> None:
@@ -215,7 +215,6 @@ class Worker:
         self._reopening = False
         try:
             await self._take_over()
-            await self._consumer.seek_to_committed()
         except BROKER_AWAY as error:
             self._claim_later(error)
         except Exception as error:

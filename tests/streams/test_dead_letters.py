@@ -41,6 +41,7 @@ class Desk:
 
     topology: Topology
     producer: KafkaProducer
+    clients: KafkaClients
 
     def letter(self, offset: int, key: bytes = b"a", value: bytes | None = BAD) -> DeadLetter:
         home = partition_of(key.decode(), self.topology.shards)
@@ -49,7 +50,7 @@ class Desk:
 
     def publish(self, *letters: DeadLetter) -> None:
         topic = self.topology.dead_letters_topic
-        dead_letters.publish(self.producer, topic, letters, timeout_seconds=30)
+        dead_letters.publish(self.clients, topic, letters, timeout_seconds=30)
 
     def claim(self, letter: Letter, run: str, at_ms: int) -> None:
         source = letter.source
@@ -89,7 +90,9 @@ def desk(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Desk]:
     topology = Topology.load().edited(changes).write(tmp_path / "topology.yaml")
     apply_topics(topology)
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
-    yield Desk(topology, producer)
+    clients = KafkaClients(kafka.bootstrap, "desk", timeout_seconds=30, max_bytes=1 << 20)
+    yield Desk(topology, producer, clients)
+    clients.close()
     producer.close()
 
 
