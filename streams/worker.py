@@ -60,6 +60,7 @@ class Worker:
         self._positions: dict[TP, int] = {}
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._queues: list[asyncio.Queue[Any]] = []
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT (returns 0) or until anything is in doubt (returns 1)."""
@@ -127,6 +128,7 @@ class Worker:
         else:
             await self._on_desk(self._desk.close)
         self._positions = self._stored_positions()
+        self._spawn(self._rest())
 
     def _items_partitions(self) -> set[int]:
         topic = self._topology.items_topic
@@ -204,8 +206,10 @@ class Worker:
     async def _drain(self, stream: Any, limit: int, work: Callable[..., Any]) -> None:
         """Take what has come, without a timer: small batches when idle, full ones under load."""
         queue = stream.channel.queue
+        self._queues.append(queue)
         try:
             while True:
+                await self._rest()
                 events = [await queue.get()]
                 while len(events) < limit and not queue.empty():
                     events.append(queue.get_nowait())
@@ -218,6 +222,13 @@ class Worker:
                 self._fail(error)
             # Nothing more is taken from the queue; the process ends.
             await asyncio.Event().wait()
+
+    async def _rest(self) -> None:
+        """Use the time until something comes: what is indexed then, no selector waits for."""
+        while all(queue.empty() for queue in self._queues) and await self._on_shards(
+            self._indexer.rest
+        ):
+            pass
 
     async def _tick(self) -> None:
         pause = self._topology.worker.offsets_commit_seconds

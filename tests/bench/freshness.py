@@ -17,8 +17,7 @@ from kae.encoders.attributes import Item
 from kae.streams.events import encode_item_upsert
 from kae.streams.topology import Topology
 
-LOOK_EVERY_SECONDS = 0.002
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 20.0
 SETTLE_SECONDS = 3.0
 # Between two probes, at random, so that they do not fall in step with anything that is timed.
 PAUSE_SECONDS = (0.02, 0.12)
@@ -70,11 +69,11 @@ class FreshnessBench:
         event = encode_item_upsert(item, revision, "/bench")
         began = time.perf_counter()
         self._producer.send(self._topic, key=item.id.encode(), value=event)
-        while time.perf_counter() - began < WITHIN_SECONDS:
-            answer = self._http.get(f"/items/{item.id}")
-            if answer.is_success and answer.json()["revision"] >= revision:
-                return time.perf_counter() - began
-            time.sleep(LOOK_EVERY_SECONDS)
+        wanted = {"revision": revision, "within_ms": int(WITHIN_SECONDS * 1000)}
+        answer = self._http.get(f"/items/{item.id}", params=wanted)
+        seconds = time.perf_counter() - began
+        if answer.is_success and answer.json()["revision"] >= revision:
+            return seconds
         raise BenchFailed(f"{item.id}: revision {revision} is not there after {WITHIN_SECONDS} s")
 
     def close(self) -> None:
