@@ -225,10 +225,12 @@ class Worker:
 
     async def _rest(self) -> None:
         """Use the time until something comes: what is indexed then, no selector waits for."""
-        while all(queue.empty() for queue in self._queues) and await self._on_shards(
-            self._indexer.rest
-        ):
-            pass
+        more = True
+        try:
+            while more and all(queue.empty() for queue in self._queues):
+                more = await self._on_shards(self._indexer.rest)
+        except Exception as error:
+            self._fail(error)
 
     async def _tick(self) -> None:
         pause = self._topology.worker.offsets_commit_seconds
