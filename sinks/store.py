@@ -127,6 +127,12 @@ class ShardStore:
         rows = self._many(keys.ORDINALS, [keys.ordinal_key(o) for o in ordinals])
         return [row.decode() for row in rows if row is not None]
 
+    def rows_at(self, ordinals: Iterable[int]) -> list[bytes]:
+        """The PutItems, as in the log, of those ordinals that are live, in their order."""
+        ids = self._many(keys.ORDINALS, [keys.ordinal_key(o) for o in ordinals])
+        rows = self._many(keys.ITEMS, [item_id for item_id in ids if item_id is not None])
+        return [row for row in rows if row is not None]
+
     def items(self) -> Iterator[PutItem]:
         """Every live item, in the order of its id's bytes."""
         for _, row in self._rows(keys.ITEMS):

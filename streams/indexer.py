@@ -30,6 +30,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 BINDINGS_WAIT_SECONDS = 30.0
+# What is indexed for selectors at one go when a worker is idle: some 4 ms.
+REST_ITEMS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,10 @@ class Indexer:
         for partition in sent.keys() - outcome.lost.keys():
             self._announce(partition, self._shards[partition])
         return outcome
+
+    def rest(self) -> bool:
+        """Use a moment of idle time to index items for selectors; whether more are waiting."""
+        return any(shard.postings.catch_up(REST_ITEMS) for shard in self._shards.values())
 
     def _announce(self, partition: int, shard: Shard) -> None:
         version = shard.store.state.source.bindings_version

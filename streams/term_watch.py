@@ -23,7 +23,9 @@ from kae.streams.replica.receipts import Receipt
 from kae.streams.topology import Topology
 
 SOURCE = "/kae/cli"
-LOOK_EVERY_SECONDS = 0.01
+# The replica answers as soon as the term is decodable; until then, the stages so far are told.
+LOOK_EVERY_SECONDS = 0.25
+PAUSE_SECONDS = 0.01
 
 
 def publish_bind(topology: Topology, word: str, data: BindData) -> None:
@@ -50,7 +52,7 @@ def watch(
     term = normalise(word)
     deadline = time.monotonic() + within_seconds
     while True:
-        receipt = replica.receipt(term)
+        receipt = replica.receipt(term, revision, "decodable", LOOK_EVERY_SECONDS)
         if receipt is not None:
             if receipt.refused is not None and receipt.refused.revision == revision:
                 raise TermRefused(receipt.refused.cause)
@@ -67,7 +69,7 @@ def watch(
                     return receipt
         if time.monotonic() > deadline:
             raise TermTimedOut(_explain(term, receipt, revision, within_seconds))
-        time.sleep(LOOK_EVERY_SECONDS)
+        time.sleep(PAUSE_SECONDS)
 
 
 def _needs_items(stage: str, receipt: Receipt) -> bool:

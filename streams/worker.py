@@ -66,6 +66,7 @@ class Worker:
         self._reopening = False
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._queues: list[asyncio.Queue[Any]] = []
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT (returns 0) or until anything is in doubt (returns 1)."""
@@ -139,6 +140,7 @@ class Worker:
         # Faust may have sought before a shard was open, and what came for it was passed over.
         await self._consumer.seek_to_committed()
         await self._mend(outcome)
+        self._spawn(self._rest())
 
     def _claim_later(self, error: BaseException) -> None:
         """Claim again what is not held, and read on from the stores; not for ever."""
@@ -255,8 +257,10 @@ class Worker:
         """
         queue = stream.channel.queue
         begun: deque[asyncio.Task[None]] = deque()
+        self._queues.append(queue)
         try:
             while True:
+                await self._rest()
                 runs = [(await queue.get()).value]
                 while sum(map(len, runs)) + RUN_RECORDS <= limit and not queue.empty():
                     runs.append(queue.get_nowait().value)
@@ -277,6 +281,15 @@ class Worker:
         except BROKER_AWAY as error:
             self._claim_later(error)  # the batch is read again from where the stores are
         self._positions = self._stored_positions()
+
+    async def _rest(self) -> None:
+        """Use the time until something comes: what is indexed then, no selector waits for."""
+        more = True
+        try:
+            while more and all(queue.empty() for queue in self._queues):
+                more = await self._on_shards(self._indexer.rest)
+        except Exception as error:
+            self._fail(error)
 
     async def _tick(self) -> None:
         pause = self._topology.worker.offsets_commit_seconds

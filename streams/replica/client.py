@@ -39,12 +39,17 @@ class ReplicaClient:
         """Raises: ReplicaUnreachable."""
         return self._get("/status?hash=1" if with_hashes else "/status", Status)
 
-    def receipt(self, term: str) -> Receipt | None:
+    def receipt(
+        self, term: str, revision: int = 0, until: str = "decodable", within_seconds: float = 0.0
+    ) -> Receipt | None:
         """None when the replica has not heard of the term.
 
+        The answer waits, `within_seconds` at most, until the revision has come to the stage.
         Raises: ReplicaUnreachable.
         """
-        answer = self._ask(f"/receipts/{quote(term, safe='')}")
+        within_ms = int(within_seconds * 1000)
+        wanted = f"?revision={revision}&until={until}&within_ms={within_ms}"
+        answer = self._ask(f"/receipts/{quote(term, safe='')}{wanted if within_ms else ''}")
         return None if answer.status_code == httpx.codes.NOT_FOUND else self._read(answer, Receipt)
 
     def _get(self, path: str, kind: type[T]) -> T:

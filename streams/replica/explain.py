@@ -28,10 +28,10 @@ def explain_item(
     codebook: Codebook, index: ReplicaIndex, view: View, item_id: str
 ) -> ItemShown | None:
     """How an item is indexed; None when no live item has the id."""
-    shard = partition_of(item_id, len(view.shards))
-    item = view.shards[shard].item(item_id)
-    if not isinstance(item, PutItem):
+    item = live_item(view, item_id)
+    if item is None:
         return None
+    shard = partition_of(item_id, len(view.shards))
     own = words.own_words(codebook, item)
     return ItemShown(
         version=version_of(view),
@@ -49,6 +49,12 @@ def explain_item(
         attributes=_attributes(codebook, item),
         paths=_paths(index, view, shard, item.ordinal, own),
     )
+
+
+def live_item(view: View, item_id: str) -> PutItem | None:
+    """The item as the view has it; None when no live item has the id."""
+    item = view.shards[partition_of(item_id, len(view.shards))].item(item_id)
+    return item if isinstance(item, PutItem) else None
 
 
 def _attributes(codebook: Codebook, item: PutItem) -> list[AttributeShown]:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -13,9 +14,10 @@ from kafka.errors import KafkaError
 from kae.sinks.log import LogTruncated
 from kae.streams.kafka_log import KafkaClients, poll
 from kae.streams.replica.freshness import FreshnessGauge
-from kae.streams.replica.index import ReplicaIndex, changes_terms
+from kae.streams.replica.index import Edits, ReplicaIndex, changes_terms
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
 from kae.streams.replica.metrics import Metrics
+from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
@@ -24,6 +26,8 @@ POLL_MS = 100
 # Between two views that differ in items alone; a view that takes long is built less often.
 PAUSE_SECONDS = 0.05
 PAUSE_PER_BUILD = 4
+# How long a part of a term waits for the others.
+PARTS_SECONDS = 0.05
 
 
 class Follower:
@@ -38,6 +42,7 @@ class Follower:
         leases: Leases,
         gauge: FreshnessGauge,
         metrics: Metrics,
+        bell: ViewBell,
         on_end: Callable[[BaseException | None], None],
     ) -> None:
         """`on_end` is called once, from the thread: with the error, or None after `stop`."""
@@ -48,6 +53,7 @@ class Follower:
         self._leases = leases
         self._gauge = gauge
         self._metrics = metrics
+        self._bell = bell
         self._on_end = on_end
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -59,8 +65,9 @@ class Follower:
         self._lease = LeaseWriter(
             clients.producer, topology.replicas_topic, name, topology.replica.lease_seconds
         )
-        self._items_changed = False
+        self._due_at: float | None = None  # when a view of what has changed is to be in use
         self._terms_changed = False
+        self._news = False  # for those who wait
         self._viewed = self._positions()
         self._swapped_at = 0.0
         self._asked_at = 0.0
@@ -100,26 +107,29 @@ class Follower:
             for record in records:
                 self._fold(record)
             self._ask_ends(consumer)
-            if self._is_due(idle=not records):
+            if self._due_at is not None and time.monotonic() >= self._due_at:
                 self._swap()
             self._tell()
             self._index.journal.note_leases(self._leases.live(now_ms()), len(self._deltas))
+            if self._news:
+                self._news = False
+                self._bell.ring()
 
     # Records.
 
     def _fold(self, record: Any) -> None:
         if record.topic == self._topology.replicas_topic:
             self._leases.note(record.key, record.value)
+            self._news = True
             return
         payload = record.value or b""
         if record.topic == self._topology.bindings_topic:
             self._check_gap(record, self._index.bindings_log.next_offset)
-            self._terms_changed |= changes_terms(self._index.fold_bindings(record.offset, payload))
+            edits: Edits = self._index.fold_bindings(record.offset, payload)
         else:
             self._check_gap(record, self._index.logs[record.partition].next_offset)
             edits = self._index.fold_shard(record.partition, record.offset, payload)
-            self._terms_changed |= changes_terms(edits)
-        self._items_changed = True
+        self._note_due(edits)
 
     def _check_gap(self, record: Any, expected: int) -> None:
         if record.offset != expected:
@@ -130,33 +140,34 @@ class Follower:
 
     # Views.
 
-    @property
-    def _changed(self) -> bool:
-        return self._items_changed or self._terms_changed
-
-    def _is_due(self, *, idle: bool) -> bool:
-        if not self._changed:
-            return False
-        if idle or (self._terms_changed and self._gauge.caught_up):
-            return True
-        return time.monotonic() >= self._next_swap_at()
+    def _note_due(self, edits: Edits) -> None:
+        """Say when a view of these edits is to be in use."""
+        now = time.monotonic()
+        due_at = max(now, self._next_swap_at())
+        if changes_terms(edits):
+            self._terms_changed = True
+            if self._gauge.caught_up:
+                # A term's parts come from every log: one view with all of them, not one each.
+                whole = self._index.journal.all_whole(edits, len(self._deltas))
+                due_at = now if whole else now + PARTS_SECONDS
+        self._due_at = due_at if self._due_at is None else min(self._due_at, due_at)
 
     def _next_swap_at(self) -> float:
         pause = max(PAUSE_SECONDS, PAUSE_PER_BUILD * self._index.view.built_seconds)
         return self._swapped_at + pause
 
     def _patience_ms(self) -> int:
-        if not self._changed:
+        if self._due_at is None:
             return POLL_MS
-        left_ms = (self._next_swap_at() - time.monotonic()) * 1000
-        return max(0, min(POLL_MS, int(left_ms)))
+        left_ms = (self._due_at - time.monotonic()) * 1000
+        return max(0, min(POLL_MS, ceil(left_ms)))
 
     def _swap(self) -> None:
         view = self._index.swap(now_ms())
         self._swapped_at = time.monotonic()
         if self._terms_changed:
             self._lease.write(self._own_lease())
-        self._items_changed = self._terms_changed = False
+        self._due_at, self._terms_changed, self._news = None, False, True
         self._metrics.note_view(view)
 
     def _own_lease(self) -> Lease:
@@ -167,7 +178,7 @@ class Follower:
 
     def _tell(self) -> None:
         """Say what the view holds: to the gauge, to the other replicas, once to the log."""
-        if not self._changed:
+        if self._due_at is None:
             self._viewed = self._positions()
         self._gauge.note_view(self._viewed)
         if self._lease.is_due:

@@ -1,13 +1,17 @@
 """The replica's HTTP face. Every answer is JSON but for /metrics and the page.
 
     GET /search?q=&limit=   items for a query
-    GET /items/{id}         how an item is indexed
+    GET /items/{id}         how an item is indexed; ?revision=&within_ms=
     GET /bindings           what is bound, and what is left
-    GET /receipts/{term}    how far a term has come
+    GET /receipts/{term}    how far a term has come; ?revision=&until=&within_ms=
     GET /status?hash=1      versions, positions, accounting; content hashes when asked for
     GET /livez /readyz      the process answers; the view is fresh
     GET /metrics            for Prometheus (metrics.py)
     GET /                   the page
+
+Answers to /items and /receipts are waited for, `within_ms` at most, when a `revision` is given:
+until the item has it or a higher one; until the term with it is `decodable`, or has come to another
+stage that `until` names. What is true when the time is over is answered then.
 
 A bad request is 400, an unknown item or term 404, not ready 503; each says why in `error`.
 """
@@ -20,6 +24,7 @@ from pathlib import Path
 import msgspec
 import structlog
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -28,21 +33,24 @@ from starlette.routing import Route
 from kae.encoders.codebook import Codebook
 from kae.encoders.text import normalise
 from kae.streams.replica.answers import Problem
-from kae.streams.replica.explain import explain_item, show_bindings
+from kae.streams.replica.explain import explain_item, live_item, show_bindings
 from kae.streams.replica.follower import now_ms
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
 from kae.streams.replica.metrics import Metrics
-from kae.streams.replica.receipts import receipt_of
+from kae.streams.replica.receipts import Receipt, has_come, receipt_of
 from kae.streams.replica.search import Search
 from kae.streams.replica.status import show_status
+from kae.streams.replica.waiting import ViewBell, wait_until
 
 log = structlog.get_logger()
 
 QUERY_CHARACTERS = 1000
 ID_CHARACTERS = 256
 LIMIT, MOST = 10, 1000
+MOST_MS = 60_000
+MOST_REVISION = 2**63 - 1
 PAGE = Path(__file__).resolve().parents[1] / "page"
 PAGE_FILES = {
     "/": "index.html",
@@ -106,11 +114,27 @@ class Answers:
 
     def receipt(self, request: Request) -> Response:
         term = normalise(request.path_params["term"])
-        live = self._leases.live(now_ms())
-        receipt = receipt_of(term, self._index.view, self._index.journal, live)
+        receipt = self._receipt(term)
         if receipt is None:
             raise Refused(404, f"term {term!r}: no term event of it has been registered")
         return _json(receipt)
+
+    def _receipt(self, term: str) -> Receipt | None:
+        live = self._leases.live(now_ms())
+        return receipt_of(term, self._index.view, self._index.journal, live)
+
+    # What a request may wait for; asked on the loop whenever the bell rings.
+
+    def item_has_come(self, request: Request) -> bool:
+        revision = _whole_number(request, "revision", 0, MOST_REVISION)
+        found = live_item(self._index.view, request.path_params["id"])
+        return found is not None and found.revision >= revision
+
+    def term_has_come(self, request: Request) -> bool:
+        revision = _whole_number(request, "revision", 0, MOST_REVISION)
+        term = normalise(request.path_params["term"])
+        until = request.query_params.get("until", "decodable")
+        return has_come(self._receipt(term), revision, until)
 
     def status(self, request: Request) -> Response:
         hashed = _whole_number(request, "hash", 0, 1) == 1
@@ -130,15 +154,25 @@ class Answers:
 
 
 Answer = Callable[[Request], Response]
+HasCome = Callable[[Request], bool]
 
 
-def build_app(answers: Answers, metrics: Metrics) -> Starlette:
+def build_app(answers: Answers, metrics: Metrics, bell: ViewBell) -> Starlette:
     """The routes; each is counted with the status that it answered."""
 
-    def route(path: str, answer: Answer) -> Route:
-        def counted(request: Request) -> Response:
+    def route(path: str, answer: Answer, has_come: HasCome | None = None) -> Route:
+        def answered(request: Request) -> Response:
             try:
-                response = answer(request)
+                return answer(request)
+            except Refused as refused:
+                return _json(Problem(refused.error), refused.status)
+
+        async def counted(request: Request) -> Response:
+            try:
+                if has_come is not None and "revision" in request.query_params:
+                    seconds = _whole_number(request, "within_ms", 0, MOST_MS) / 1000
+                    await wait_until(bell, seconds, partial(has_come, request))
+                response = await run_in_threadpool(answered, request)
             except Refused as refused:
                 response = _json(Problem(refused.error), refused.status)
             metrics.note_request(path, response.status_code)
@@ -149,9 +183,9 @@ def build_app(answers: Answers, metrics: Metrics) -> Starlette:
     return Starlette(
         routes=[
             route("/search", answers.search),
-            route("/items/{id:path}", answers.item),
+            route("/items/{id:path}", answers.item, answers.item_has_come),
             route("/bindings", answers.bindings),
-            route("/receipts/{term:path}", answers.receipt),
+            route("/receipts/{term:path}", answers.receipt, answers.term_has_come),
             route("/status", answers.status),
             route("/livez", answers.livez),
             route("/readyz", answers.readyz),

@@ -5,6 +5,7 @@ It is written by the follower's thread alone. Readers take `view`, one reference
 
 import shutil
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -144,6 +145,9 @@ class ReplicaIndex:
         return LogPosition(version, self._offsets[shard][version - 1])
 
 
-def changes_terms(edits: list[Edit] | list[ShardEdit]) -> bool:
+Edits = Sequence[Edit] | Sequence[ShardEdit]
+
+
+def changes_terms(edits: Edits) -> bool:
     """Whether edits change which terms lead where: a view of them should not wait."""
     return any(isinstance(edit, Attach | Detach | BindSlot | Deactivate) for edit in edits)

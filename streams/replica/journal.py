@@ -66,6 +66,15 @@ class Journal:
                     edit.binding, edit.revision, delta.version, delta.at_ms
                 )
 
+    def all_whole(self, edits: Iterable[Edit], shards: int) -> bool:
+        """Whether the terms that edits change wait for no other shard's part."""
+        return not any(
+            isinstance(edit, BindSlot)
+            or (isinstance(edit, Attach) and len(self.attached[edit.binding]) < shards)
+            or (isinstance(edit, Detach) and len(self.detached[edit.binding]) < shards)
+            for edit in edits
+        )
+
     def note_view(self, decodable: Iterable[int], at_ms: int) -> None:
         """Take notice of the bindings that a new view has a path for."""
         for binding in decodable:

@@ -81,6 +81,23 @@ def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -
     )
 
 
+def has_come(receipt: Receipt | None, revision: int, until: str) -> bool:
+    """Whether a revision has reached a stage, or will not: it is refused or superseded.
+
+    A term that is bound to no item at all is never decodable; then to be attached is enough.
+    """
+    if receipt is None:
+        return False
+    if receipt.refused is not None and receipt.refused.revision >= revision:
+        return True
+    if receipt.revision != revision:
+        return receipt.revision > revision
+    done = {stage.stage: stage.done for stage in receipt.stages}
+    if until == "decodable" and done.get("attached") and not receipt.attached_items:
+        return True
+    return done.get(until, all(done.values()))
+
+
 def attached_items(view: View, binding: int) -> int:
     """The items of all shards that a binding is attached to."""
     return sum(len(reader.attached.get(binding, ())) for reader in view.shards)

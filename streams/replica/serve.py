@@ -17,6 +17,7 @@ from kae.streams.replica.http import Answers, build_app
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
 from kae.streams.replica.metrics import Metrics
+from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
@@ -60,10 +61,13 @@ async def serve(topology: Topology, codebook: Codebook, data: Path, listen: str,
             log.error("replica_failed", error=f"{type(error).__name__}: {error}")
             loop.call_soon_threadsafe(stop)
 
-    follower = Follower(topology, name, clients, index, leases, gauge, metrics, follower_ended)
+    bell = ViewBell()
+    follower = Follower(
+        topology, name, clients, index, leases, gauge, metrics, bell, follower_ended
+    )
     beam = topology.replica.beam
     answers = Answers(name, codebook, beam, index, leases, gauge, metrics)
-    server = _server(build_app(answers, metrics), listen)
+    server = _server(build_app(answers, metrics, bell), listen)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     follower.start()

@@ -45,3 +45,72 @@ def live(
             ("core, items", report.core_items_per_second, report.core_ratio_to_floor),
         ),
     )
+
+
+ItemsOption = Annotated[int, typer.Option(min=10_000, metavar="N", help="Items in the index.")]
+WorkersOption = Annotated[int, typer.Option(min=1, metavar="N", help="Worker processes.")]
+
+
+@app.command()
+def term(
+    items: ItemsOption = 100_000,
+    matching: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Items that a term is bound to, within 2%.")
+    ] = 10_000,
+    terms: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Terms, and as many more under load.")
+    ] = 100,
+    workers: WorkersOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """From a term event to all its items decodable in a replica, beside Tantivy."""
+    from kae.bench.latencies import TermReport
+    from kae.bench.term import measure_term
+
+    report = TermReport.of(measure_term(items, matching, terms, workers))
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Term to decodable: {terms} terms of {report.matching[0]:,} to {report.matching[1]:,} "
+        f"of {items:,} items",
+        ("what", "p50 ms", "p99 ms", "ratio of p50"),
+        (
+            ("Tantivy, searchable", report.tantivy_p50_ms, report.tantivy_p99_ms, None),
+            ("kae, decodable", report.p50_ms, report.p99_ms, report.ratio_to_tantivy),
+            (
+                f"kae at {report.load_events_per_second:,.0f} items/s",
+                report.loaded_p50_ms,
+                report.loaded_p99_ms,
+                None,
+            ),
+        ),
+    )
+
+
+@app.command()
+def freshness(
+    items: ItemsOption = 100_000,
+    probes: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Item events that are timed.")
+    ] = 200,
+    workers: WorkersOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """From an item event to its revision in a replica, beside two bare Kafka hops."""
+    from kae.bench.freshness import measure_freshness
+    from kae.bench.latencies import FreshnessReport
+
+    report = FreshnessReport.of(measure_freshness(items, probes, workers))
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Item to visible: {probes} items of {items:,}, at {report.load_events_per_second:,.0f} "
+        "item events/s",
+        ("what", "p50 ms", "p99 ms", "ratio of p50"),
+        (
+            ("two bare hops", report.two_hops_p50_ms, report.two_hops_p99_ms, None),
+            ("kae", report.p50_ms, report.p99_ms, report.ratio_to_two_hops),
+        ),
+    )

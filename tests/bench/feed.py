@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import cycle, islice
 
+from kafka import KafkaProducer
+
 from kae.deploy.demo import CATALOG
 from kae.encoders.attributes import Item
 from kae.streams.catalog import read_items
@@ -21,3 +23,15 @@ def bench_items(count: int) -> Iterator[Item]:
 def bench_events(count: int) -> list[tuple[bytes, bytes]]:
     """(key, value) of an upsert each."""
     return [(i.id.encode(), encode_item_upsert(i, 1, "/bench")) for i in bench_items(count)]
+
+
+def fill(topology: Topology, count: int) -> None:
+    """Publish an upsert of each item, as fast as it goes."""
+    producer = KafkaProducer(
+        bootstrap_servers=topology.kafka.bootstrap, acks="all", linger_ms=20, batch_size=1 << 17
+    )
+    for item in bench_items(count):
+        value = encode_item_upsert(item, 1, "/bench")
+        producer.send(topology.items_topic, key=item.id.encode(), value=value)
+    producer.flush()
+    producer.close()

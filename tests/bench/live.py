@@ -9,11 +9,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import msgspec
-from kafka import KafkaProducer
 
 from kae.bench import bare_faust
 from kae.bench.deltas import DeltaLogs, refolded_hash
-from kae.bench.feed import bench_events, bench_items
+from kae.bench.feed import bench_items, fill
 from kae.bench.report import Live
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
@@ -66,7 +65,7 @@ def measure_live(items: int, workers: int, repeats: int) -> Live:
                     changes={"topics.prefix": f"bench{number}"},
                 )
                 with cluster:
-                    _fill(cluster.topology, items)
+                    fill(cluster.topology, items)
                     # Taking turns at going first, so that neither always finds the warmer broker.
                     if number % 2:
                         whole.append(_drain_whole(cluster, items, workers, expected))
@@ -79,16 +78,6 @@ def measure_live(items: int, workers: int, repeats: int) -> Live:
                     highlight=False,
                 )
     return Live(items, workers, Topology.load().worker.batch_events, bare, whole)
-
-
-def _fill(topology: Topology, items: int) -> None:
-    producer = KafkaProducer(
-        bootstrap_servers=topology.kafka.bootstrap, acks="all", linger_ms=20, batch_size=1 << 17
-    )
-    for key, value in bench_events(items):
-        producer.send(topology.items_topic, key=key, value=value)
-    producer.flush()
-    producer.close()
 
 
 def _drain_bare(cluster: Cluster, items: int, workers: int) -> float:

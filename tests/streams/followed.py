@@ -20,6 +20,7 @@ from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, encode_lease
 from kae.streams.replica.receipts import Receipt, receipt_of
 from kae.streams.replica.search import Search
+from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
 
 SHARDS = 2
@@ -60,6 +61,7 @@ class Followed:
         self.index = ReplicaIndex(self.topology, codebook.fingerprint, folder / "replica")
         self.leases = Leases(self.topology.generation, self.topology.replica.lease_seconds)
         self.gauge = FreshnessGauge(self.topology.replica.fresh_within_seconds)
+        self.bell = ViewBell()
         self._search = Search(codebook, self.topology.replica.beam)
 
     def close(self) -> None:
@@ -155,6 +157,7 @@ class Followed:
 
     def swap(self) -> None:
         view = self.index.swap(self.tick())
+        self.bell.ring()
         self.lease(
             Lease(view.generation, NAME, view.bindings.version, view.versions, view.swapped_ms)
         )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -41,7 +42,7 @@ def http(line: Followed, catalog: list[Item]) -> Face:
     metrics.note_view(line.index.view)
     beam = line.topology.replica.beam
     answers = Answers(NAME, line.codebook, beam, line.index, line.leases, line.gauge, metrics)
-    return Face(build_app(answers, metrics))
+    return Face(build_app(answers, metrics, line.bell))
 
 
 def test_every_answer_names_the_one_view_it_was_made_from(http: Face, line: Followed) -> None:
@@ -79,6 +80,8 @@ def test_a_search_says_how_it_was_understood(http: Face) -> None:
         ("/search?q=a&limit=%C2%B2", 400, "limit: '²'"),
         ("/status?hash=2", 400, "hash: '2' is no whole number from 0 to 1"),
         ("/items/" + "x" * 257, 400, "id: 257 characters"),
+        ("/items/a?revision=1&within_ms=soon", 400, "within_ms: 'soon' is no whole number"),
+        ("/receipts/a?revision=first", 400, "revision: 'first' is no whole number"),
         ("/items/nobody", 404, "item 'nobody': no live item has this id"),
         ("/receipts/Nobody", 404, "term 'nobody'"),
         ("/nothing", 404, "no such address"),
@@ -99,6 +102,28 @@ def test_an_item_shows_every_path_with_its_term(http: Face, line: Followed) -> N
     assert {attribute["source"] for attribute in item["attributes"]} <= {"field", "dictionary"}
     assert item["put"] == {"version": 1, "offset": 1}
     assert item["paths"][1]["attached"] == {"version": 2, "offset": 2}
+
+
+def test_an_answer_waits_until_a_view_has_the_revision(
+    http: Face, line: Followed, catalog: list[Item]
+) -> None:
+    path = f"/items/{catalog[0].id}"
+    known = http.get(path).json()["revision"]
+    assert http.get(path, {"revision": str(known), "within_ms": "30000"}).json() == (
+        http.get(path).json()
+    )
+    behind = http.get(path, {"revision": str(known + 10**12), "within_ms": "20"}).json()
+    assert behind["revision"] == known
+    with ThreadPoolExecutor(2) as pool:
+        wanted = {"revision": str(known + 1), "within_ms": "30000"}
+        item = pool.submit(http.get, path, wanted)
+        term = pool.submit(http.get, "/receipts/glimmer", {"revision": "1", "within_ms": "30000"})
+        line.put(catalog[:1])
+        line.bind("glimmer", where='brand = "hp"')
+        line.spread_all()
+        line.follow()
+        assert item.result().json()["revision"] > known
+        assert all(stage["done"] for stage in term.result().json()["stages"])
 
 
 def test_bindings_show_what_is_left_at_each_position(http: Face, line: Followed) -> None:

@@ -1,0 +1,85 @@
+"""A segment of postings: word -> the items that have it, for items that were read together.
+
+Words are known by a 64-bit key. A segment is built once and its arrays never change; of its items,
+those that a newer segment has, or that are gone, are no longer `covered`.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+Keys = NDArray[np.int64]
+Ordinals = NDArray[np.uint32]
+
+
+@dataclass(slots=True)
+class Segment:
+    """Postings as three arrays: `ordinals[starts[n]:starts[n + 1]]` have the word `words[n]`.
+
+    Shapes: words (k,) rising; starts (k + 1,); ordinals (pairs,). `items` is how many it covered
+    when it was built.
+    """
+
+    words: Keys
+    starts: Keys
+    ordinals: Ordinals
+    covered: BitMap
+    items: int
+
+    @staticmethod
+    def build(words: Keys, ordinals: Ordinals, covered: BitMap) -> "Segment":
+        """From one (word, ordinal) pair a column."""
+        order = np.argsort(words, kind="stable")
+        words = words[order]
+        begins = np.ones(len(words), np.bool_)
+        begins[1:] = words[1:] != words[:-1]
+        starts = np.flatnonzero(begins)
+        ends = np.append(starts, len(words))
+        return Segment(words[starts], ends, ordinals[order], covered, len(covered))
+
+    @staticmethod
+    def merged(segments: Sequence["Segment"]) -> "Segment":
+        """One segment of what several cover."""
+        words, ordinals = zip(*(segment._pairs() for segment in segments), strict=True)
+        covered = BitMap.union(*(segment.covered for segment in segments))
+        # Each is in order already, which the sort of `build` makes use of.
+        return Segment.build(np.concatenate(words), np.concatenate(ordinals), covered)
+
+    @property
+    def pairs(self) -> int:
+        return len(self.ordinals)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether most of its items have newer postings, or are gone."""
+        return 2 * len(self.covered) < self.items
+
+    @property
+    def bytes(self) -> int:
+        """The memory of its arrays."""
+        return self.words.nbytes + self.starts.nbytes + self.ordinals.nbytes
+
+    def having(self, word: int) -> BitMap:
+        """The covered items that have the word of this key."""
+        place = int(np.searchsorted(self.words, word))
+        if place == len(self.words) or self.words[place] != word:
+            return BitMap()
+        found = self.ordinals[self.starts[place] : self.starts[place + 1]]
+        # From an array of C integers a bitmap is made 30 times as fast as from numpy's.
+        return BitMap(array("I", found.tobytes())) & self.covered
+
+    def _pairs(self) -> tuple[Keys, Ordinals]:
+        """The pairs of covered items, by word."""
+        words = np.repeat(self.words, np.diff(self.starts))
+        if not len(self.ordinals):
+            return words, self.ordinals
+        first = int(self.ordinals.min())
+        kept = np.zeros(int(self.ordinals.max()) - first + 1, np.bool_)
+        covered = np.asarray(self.covered.to_array()).astype(np.int64) - first
+        kept[covered[(covered >= 0) & (covered < len(kept))]] = True
+        chosen = kept[self.ordinals.astype(np.int64) - first]
+        return words[chosen], self.ordinals[chosen]

@@ -1,0 +1,80 @@
+"""A whole line on Apache Kafka that holds the bench's items, and how fast it took them in."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kae.bench.deltas import DeltaLogs
+from kae.bench.feed import fill
+from kae.bench.live import QUIET_SECONDS, STUCK_SECONDS, BenchFailed
+from kae.deploy.brokers import ApacheKafka
+from kae.deploy.cluster import Cluster
+from kae.deploy.replica_face import ReplicaFace
+from kae.streams import console
+from kae.streams.kafka_log import KafkaClients
+from kae.streams.topology import Topology
+
+# Slots of released terms come back soon enough for a run with more terms than a position has slots.
+CHANGES: dict[str, object] = {"topics.prefix": "bench", "terms.quarantine_seconds": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The running line; `events_per_second` is its full rate, with a replica that follows."""
+
+    cluster: Cluster
+    replica: ReplicaFace
+    items: int
+    events_per_second: float
+
+
+@contextmanager
+def filled_line(items: int, workers: int) -> Iterator[Filled]:
+    """Start broker, workers and a replica, and stream the items in.
+
+    Raises: BenchFailed when they do not arrive; ProcessFailed; BrokerUnavailable.
+    """
+    with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
+        root = Path(folder)
+        console.err.print("starting Apache Kafka", highlight=False)
+        with ApacheKafka(root / "kafka") as broker:
+            shards = Topology.load().shards
+            cluster = Cluster(root / "line", broker, shards=shards, workers=0, changes=CHANGES)
+            with cluster:
+                fill(cluster.topology, items)
+                console.err.print(f"streaming {items:,} items in", highlight=False)
+                for number in range(workers):
+                    cluster.start_worker(f"worker-{number}", wait=False)
+                rate = _drain(cluster, items)
+                replica = ReplicaFace(cluster.replica.url)
+                _wait_shown(replica, items)
+                console.err.print(f"full rate {rate:,.0f} events/s", highlight=False)
+                yield Filled(cluster, replica, items, rate)
+
+
+def _drain(cluster: Cluster, items: int) -> float:
+    """Events a second from the first batch to the last, as a reader of the delta logs sees them."""
+    bootstrap = cluster.topology.kafka.bootstrap
+    clients = KafkaClients(bootstrap, "bench", timeout_seconds=30, max_bytes=1 << 20)
+    logs = DeltaLogs(clients, cluster)
+    deadline = time.monotonic() + STUCK_SECONDS
+    while logs.put < items:
+        if time.monotonic() > deadline:
+            raise BenchFailed(f"the logs hold {logs.put:,} of {items:,} items")
+        logs.wait_quiet(QUIET_SECONDS, deadline)
+        logs.read()
+    rate = logs.rate()
+    logs.close()
+    clients.close()
+    return rate
+
+
+def _wait_shown(replica: ReplicaFace, items: int) -> None:
+    deadline = time.monotonic() + STUCK_SECONDS
+    while (shown := replica.status().items) < items:
+        if time.monotonic() > deadline:
+            raise BenchFailed(f"the replica shows {shown:,} of {items:,} items")
+        time.sleep(0.2)

@@ -1,0 +1,176 @@
+"""Postings answer exactly what a scan of the store answers, whenever they are asked."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from pyroaring import BitMap
+
+from kae.encoders.attributes import Attribute, Encoded, Item, Source
+from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.selector import Compiled, Selector, compile_selector
+from kae.encoders.text import normalise
+from kae.sinks.log import MemoryLog
+from kae.sinks.plan import Change, Delete, Upsert, content_hash, prepare
+from kae.sinks.postings import Postings
+from kae.sinks.shard import Shard
+from kae.sinks.store import ShardStore
+
+WORDS = st.sampled_from(["black", "toner", "hp", "x", "1.5m", "é", "商", "cartridge"])
+TEXTS = st.lists(WORDS, max_size=5).map(" ".join)
+NAMES = st.sampled_from(["brand", "color", "entity"])
+IDS = st.sampled_from([f"item-{number}" for number in range(12)])
+EXPRESSIONS = st.recursive(
+    st.builds('{} {} "{}"'.format, NAMES, st.sampled_from(["=", "!="]), WORDS),
+    lambda inner: st.one_of(
+        st.builds("not ({})".format, inner),
+        st.builds("({}) and ({})".format, inner, inner),
+        st.builds("({}) or ({})".format, inner, inner),
+    ),
+    max_leaves=6,
+)
+SELECTORS = st.builds(
+    Selector,
+    match=st.one_of(st.just(""), TEXTS),
+    items=st.one_of(st.just(()), st.lists(IDS, max_size=4).map(tuple)),
+    where=st.one_of(st.just(""), EXPRESSIONS),
+).map(compile_selector)
+
+
+class Worded:
+    """Encodes an item as its fields say it: every word counts, whatever a codebook knows."""
+
+    def encode_all(self, items: Sequence[Item]) -> list[Encoded]:
+        return [self._encode(item) for item in items]
+
+    def _encode(self, item: Item) -> Encoded:
+        attributes = tuple(
+            Attribute(CATEGORY_INDEX[name], word, word, Source.FIELD, 1.0)
+            for name, words in item.fields.items()
+            for word in words
+        )
+        return Encoded(item.title, normalise(item.title), attributes, (0, 0, 0, 0, 0, 0))
+
+
+class Owner:
+    """One shard that takes changes, each newer than the one before."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="kae-postings-"))
+        self._log = MemoryLog()
+        self.shard = self._open()
+        self._revision = 0
+
+    def upsert(self, item_id: str, title: str, fields: dict[str, str | list[str]]) -> None:
+        self._change(
+            Upsert(item_id, self._next(), content_hash(b""), Item(item_id, title, "", fields))
+        )
+
+    def delete(self, item_id: str) -> None:
+        self._change(Delete(item_id, self._next(), content_hash(b"")))
+
+    def reopen(self) -> None:
+        self.shard.close()
+        self.shard = self._open()
+
+    def close(self) -> None:
+        self.shard.close()
+        shutil.rmtree(self.root)
+
+    def _open(self) -> Shard:
+        return Shard(
+            self.root / "shard", self._log, owner="test", fingerprint="f", max_bytes=1 << 16
+        )
+
+    def _next(self) -> int:
+        self._revision += 1
+        return self._revision
+
+    def _change(self, change: Change) -> None:
+        plan = self.shard.plan_items(prepare([change], Worded()), {})
+        sent = self.shard.send_items(plan, 0, self.shard.next_offset + 1, at_ms=0)
+        self.shard.settle(sent)
+
+
+class AnyItems(RuleBasedStateMachine):
+    """Items that come, change and go, selectors in between, indexing whenever there is time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owner = Owner()
+
+    @rule(item_id=IDS, title=TEXTS, fields=st.dictionaries(NAMES, st.lists(WORDS, max_size=2)))
+    def upsert(self, item_id: str, title: str, fields: dict[str, str | list[str]]) -> None:
+        self.owner.upsert(item_id, title, fields)
+
+    @rule(item_id=IDS)
+    def delete(self, item_id: str) -> None:
+        self.owner.delete(item_id)
+
+    @rule(limit=st.integers(min_value=0, max_value=5))
+    def idle(self, limit: int) -> None:
+        self.owner.shard.postings.catch_up(limit)
+
+    @rule()
+    def reopen(self) -> None:
+        self.owner.reopen()
+
+    @rule(selector=SELECTORS)
+    def resolve(self, selector: Compiled) -> None:
+        shard = self.owner.shard
+        assert shard.resolve(selector) == scanned(shard.store, selector)
+
+    def teardown(self) -> None:
+        self.owner.close()
+
+
+def test_postings_and_a_scan_select_the_same_items() -> None:
+    run_state_machine_as_test(
+        AnyItems,
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+
+
+def test_postings_of_items_that_change_for_ever_stay_small() -> None:
+    owner = Owner()
+    for turn in range(40):
+        for number in range(10):
+            owner.upsert(f"item-{number}", f"hp {turn} {number}", {"color": ["black"]})
+        owner.shard.postings.catch_up(10)
+    fresh = Postings(owner.shard.store)
+    fresh.catch_up(10)
+    assert 0 < owner.shard.postings.bytes <= 3 * fresh.bytes
+    for number in range(10):
+        owner.delete(f"item-{number}")
+    owner.shard.postings.catch_up(0)
+    assert owner.shard.postings.bytes == 0
+    owner.close()
+
+
+def test_an_opened_shard_counts_the_items_that_it_held() -> None:
+    owner = Owner()
+    owner.upsert("a", "toner black", {})
+    owner.upsert("b", "toner", {})
+    owner.delete("b")
+    owner.reopen()
+    assert owner.shard.postings.waiting == 2
+    assert owner.shard.resolve(compile_selector(Selector(match="toner"))) == BitMap([0])
+    owner.close()
+
+
+def scanned(store: ShardStore, selector: Compiled) -> BitMap:
+    """What a selector means: `matches`, item by item."""
+    return BitMap(
+        item.ordinal
+        for item in store.items()
+        if selector.matches(item.id, item.text, item.attributes)
+    )
