@@ -48,7 +48,7 @@ def list_shards(
         return
     console.print_table(
         f"Shards of generation {listed.generation}",
-        ("shard", "owner, epoch", "version", "next offset", "lag", "paused", "last command"),
+        ("shard", "owner, epoch", "version", "next offset", "lag", "paused since", "last command"),
         map(_row, listed.shards),
     )
 
@@ -178,16 +178,21 @@ def _target(offset: int | None, at: str, earliest: bool) -> "Target":
         ) from error
 
 
+def _minute(at: str) -> str:
+    """A time as a narrow column has room for it, still in UTC."""
+    return at[:16].replace("T", " ")
+
+
 def _row(one: "ShardStanding") -> tuple[object, ...]:
-    """Two lines a shard where there is more to say, so that a table fits a terminal."""
+    """More lines a shard where there is more to say, so that a table fits a terminal."""
     paused, last = "-", "-"
     if one.paused:
         paused = "paused"
         if one.pause is not None:
-            paused = f"by {one.pause.by}\nsince {one.pause.since}\n{one.pause.reason}".rstrip()
+            paused = f"{_minute(one.pause.since)}\n{one.pause.by}\n{one.pause.reason}".rstrip()
     if one.last is not None:
         answer = one.last.answer
         outcome = f"{answer.outcome.value}: {answer.cause}".removesuffix(": ")
-        last = f"{one.last.command} at {one.last.at}\n{outcome}"
+        last = f"{_minute(one.last.at)}\n{one.last.command}\n{outcome}"
     owner = "-" if one.owner is None else f"{one.owner}, {one.epoch}"
     return (one.shard, owner, one.version, one.next_offset, one.lag_events, paused, last)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -115,10 +116,9 @@ def _log_bytes(topology: Topology) -> dict[int, int]:
         return {}
     finally:
         admin.close()
-    return {
-        partition["partition_index"]: partition["partition_size"]
-        for broker in told
-        for folder in broker["results"]
-        for topic in folder["topics"]
-        for partition in topic["partitions"]
-    }
+    sizes: dict[int, int] = {}
+    for folder in chain.from_iterable(broker["log_dirs"] for broker in told):
+        for partition in chain.from_iterable(topic["partitions"] for topic in folder["topics"]):
+            shard, size = partition["partition_index"], partition["partition_size"]
+            sizes[shard] = max(size, sizes.get(shard, 0))
+    return sizes

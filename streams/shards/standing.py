@@ -30,7 +30,8 @@ def _standing(desk: RequestsDesk, shown: ShardShown, end: int) -> ShardStanding:
     return ShardStanding(
         shard=shard,
         owner=owner.owner if owner else None,
-        epoch=shown.epoch,
+        # A claim counts at once; a replica's store tells of it with the next delta.
+        epoch=max(shown.epoch, owner.epoch if owner else 0),
         version=shown.version,
         next_offset=shown.source_next_offset,
         lag_events=max(0, end - shown.source_next_offset),

@@ -1,4 +1,4 @@
-"""`kae shard ...`, as an operator gives it."""
+"""Commands, as an operator gives them."""
 
 import json
 import subprocess
@@ -15,12 +15,7 @@ def kae(cluster: Cluster, *arguments: str, code: int = 0) -> subprocess.Complete
     return done
 
 
-def asked(cluster: Cluster, *arguments: str, code: int = 0) -> Any:
+def told(cluster: Cluster, *arguments: str, code: int = 0) -> Any:
     """What a command prints with --json."""
     done = kae(cluster, *arguments, "--json", code=code)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def by_replica(cluster: Cluster, *arguments: str, code: int = 0) -> Any:
-    """The same of a command that asks the replica too."""
-    return asked(cluster, *arguments, "--replica", cluster.replica.url, code=code)

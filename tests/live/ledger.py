@@ -62,6 +62,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._records: dict[int, list[tuple[int, Change | None]]] = defaultdict(list)
         self._terms: list[tuple[int, TermChange]] = []
+        self._read_again: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
     def publish(self, events: Sequence[Event]) -> list[tuple[int, int]]:
         """Send and wait until all are stored; returns partition and offset of each."""
@@ -133,8 +134,17 @@ class Ledger:
         """The next offset of each partition of the items topic."""
         return {p: len(self._records[p]) for p in range(self._topology.shards)}
 
+    def note_read_again(self, shard: int, at: int, to: int) -> None:
+        """Where the shard stood when it was reset, and to where; in the order of its resets."""
+        self._read_again[shard].append((at, to))
+
     def counts(self, shard: int) -> Counts:
-        return expected_counts(self._changes(shard))
+        """What is read again counts again."""
+        changes, read, start = self._changes(shard), [], 0
+        for at, to in self._read_again[shard]:
+            read += changes[start:at]
+            start = to
+        return expected_counts([*read, *changes[start:]])
 
     def hash(self, shard: int) -> str:
         return self._hash(change for change in self._changes(shard) if change is not None)
