@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from tests.live.refold import Reading
-from tests.sinks.oracle import active_terms, expected_counts, expected_hash
+from tests.sinks.oracle import active_terms, expected_counts, expected_hash, read_again
 
 from kae.encoders.assign import Encoder
 from kae.encoders.attributes import Item
@@ -140,11 +140,7 @@ class Ledger:
 
     def counts(self, shard: int) -> Counts:
         """What is read again counts again."""
-        changes, read, start = self._changes(shard), [], 0
-        for at, to in self._read_again[shard]:
-            read += changes[start:at]
-            start = to
-        return expected_counts([*read, *changes[start:]])
+        return expected_counts(read_again(self._changes(shard), self._read_again[shard]))
 
     def hash(self, shard: int) -> str:
         return self._hash(change for change in self._changes(shard) if change is not None)
