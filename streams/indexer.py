@@ -25,6 +25,7 @@ from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
 from kae.streams.partitioner import check_home
 from kae.streams.topology import Topology
+from kae.streams.worker_meters import APPEND_WAIT, APPLY, ENCODE, PLAN, WorkerMeters
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -97,17 +98,20 @@ class Indexer:
         encoder: Encodes,
         clients: KafkaClients,
         bindings: BindingsFollower,
+        meters: WorkerMeters,
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._encoder = encoder
         self._clients = clients
         self._bindings = bindings
+        self._meters = meters
         self._shards: dict[int, Shard] = {}
         self._in_flight: dict[int, Sent] = {}
 
     @property
-    def shards(self) -> Mapping[int, Shard]:
+    def shards(self) -> dict[int, Shard]:
+        """The open shards; other threads take a copy."""
         return self._shards
 
     # Ownership.
@@ -168,11 +172,13 @@ class Indexer:
         Raises: AppendUnknown when dead letters cannot be stored; LogTruncated.
         """
         outcome = Outcome()
-        batches = self._admit(runs, outcome)
+        with self._meters.stage(ENCODE):
+            batches = self._admit(runs, outcome)
         landed = self.land()
         for partition in landed.lost:
             batches.pop(partition, None)
-        plans = {partition: self._plan(partition, batch) for partition, batch in batches.items()}
+        with self._meters.stage(PLAN):
+            plans = {shard: self._plan(shard, batch) for shard, batch in batches.items()}
         letters = [letter for batch in batches.values() for letter in batch.dead]
         if letters:
             topic, timeout = self._topology.dead_letters_topic, self._append_timeout
@@ -183,6 +189,7 @@ class Indexer:
             self._in_flight[partition] = self._shards[partition].send_items(
                 plans[partition], len(batch.dead), batch.next_offset, at_ms
             )
+        self._meters.note_sent(self._in_flight)
         failpoints.when_stored(sent.flight.appending for sent in self._in_flight.values())
         return outcome.and_then(landed)
 
@@ -269,6 +276,7 @@ class Indexer:
             news = shard.send_bindings(view.bindings, view.selectors, now_ms())
             if news is not None:
                 sent[partition] = news
+        self._meters.note_sent(sent)
         self._settle(sent, outcome)
         for partition in sent.keys() - outcome.lost.keys():
             self._announce(partition, self._shards[partition])
@@ -287,12 +295,15 @@ class Indexer:
         for partition, one in sent.items():
             shard = self._shards[partition]
             try:
-                one.flight.appending.offsets()
+                with self._meters.stage(APPEND_WAIT):
+                    one.flight.appending.offsets()
                 failpoints.reach(failpoints.ACKNOWLEDGED)
-                shard.settle(one)
+                with self._meters.stage(APPLY):
+                    shard.settle(one)
             except (Fenced, AppendUnknown) as error:
                 self._shards.pop(partition).close()
                 outcome.lost[partition] = str(error)
+                self._meters.note_lost(error)
                 log.warning("shard_lost", shard=partition, cause=str(error))
         if sent:
             failpoints.reach(failpoints.APPLIED)

@@ -1,11 +1,12 @@
 """The state of a whole line: lag, versions, and the accounting, from Kafka and a replica."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from kae.streams.kafka_log import KafkaClients
+from kae.streams.lag import FETCH_BYTES, Lag, read_lags
 from kae.streams.letters.answers import LettersCounted, count
 from kae.streams.letters.letterbox import Letterbox
 from kae.streams.replica.answers import BindingsLogShown, CountsShown, ReplicaShown, ShardShown
@@ -13,8 +14,6 @@ from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.follower import now_ms
 from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
-
-LOOK_MS = 1000
 
 
 class ShardLag(msgspec.Struct, frozen=True):
@@ -62,25 +61,22 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
         timeout_seconds=kafka.request_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
-    consumer = clients.consumer()
+    consumer = clients.consumer(FETCH_BYTES)
     items = {
         shard.shard: TopicPartition(topology.items_topic, shard.shard) for shard in status.shards
     }
     terms = TopicPartition(topology.terms_topic, 0)
     try:
-        ends = consumer.end_offsets([*items.values(), terms])
         positions = {items[s.shard]: s.source_next_offset for s in status.shards}
-        waiting = _first_waiting(consumer, positions, ends)
+        lags = read_lags(consumer, positions)
+        terms_end = consumer.end_offsets([terms])[terms]
         box = Letterbox(topology, clients)
         box.read_on()
     finally:
         consumer.close(autocommit=False)
         clients.close()
     now = now_ms()
-    shards = [
-        _shard(shard, ends[items[shard.shard]], waiting.get(items[shard.shard]), now)
-        for shard in status.shards
-    ]
+    shards = [_shard(shard, lags[items[shard.shard]], now) for shard in status.shards]
     return LineStatus(
         generation=status.version.generation,
         lag_events=sum(shard.lag_events for shard in shards),
@@ -90,18 +86,18 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
         counts=_total(shard.counts for shard in shards),
         dead_letters=count(box),
         shards=shards,
-        terms_lag_events=max(0, ends[terms] - status.bindings.source_next_offset),
+        terms_lag_events=max(0, terms_end - status.bindings.source_next_offset),
         bindings=status.bindings,
         replicas=status.replicas,
     )
 
 
-def _shard(shown: ShardShown, end: int, waiting_ms: int | None, now: int) -> ShardLag:
+def _shard(shown: ShardShown, lag: Lag, now: int) -> ShardLag:
     counts = shown.counts
     return ShardLag(
         shard=shown.shard,
-        lag_events=max(0, end - shown.source_next_offset),
-        lag_seconds=0.0 if waiting_ms is None else max(0.0, (now - waiting_ms) / 1000),
+        lag_events=lag.end - lag.position,
+        lag_seconds=lag.seconds(lag.position, now),
         version=shown.version,
         epoch=shown.epoch,
         next_offset=shown.source_next_offset,
@@ -110,23 +106,6 @@ def _shard(shown: ShardShown, end: int, waiting_ms: int | None, now: int) -> Sha
         counts=counts,
         balanced=counts.read == counts.put + counts.dropped + counts.stale + counts.dead,
     )
-
-
-def _first_waiting(
-    consumer: KafkaConsumer,
-    positions: Mapping[TopicPartition, int],
-    ends: Mapping[TopicPartition, int],
-) -> dict[TopicPartition, int]:
-    """The time, in ms, of the first event of each partition that is not indexed yet."""
-    behind = {tp: offset for tp, offset in positions.items() if ends[tp] > offset}
-    found: dict[TopicPartition, int] = {}
-    for tp, offset in behind.items():
-        consumer.assign([tp])
-        consumer.seek(tp, offset)
-        records = consumer.poll(timeout_ms=LOOK_MS, max_records=1).get(tp, [])
-        if records:
-            found[tp] = records[0].timestamp
-    return found
 
 
 def _total(counts: Iterable[CountsShown]) -> CountsShown:

@@ -14,14 +14,18 @@ from faust.types import TP
 
 from kae.encoders.assign import Encoder
 from kae.encoders.codebook import Codebook
+from kae.streams import metrics
 from kae.streams.bindings_follower import BindingsFollower, BindingsView
 from kae.streams.collector import collect_seldom
 from kae.streams.faust_app import RUN_RECORDS, StoreConsumer, build_app, run_topic
 from kae.streams.indexer import Identity, Indexer, Outcome, Run
 from kae.streams.kafka_log import BROKER_AWAY, KafkaClients
+from kae.streams.lag import LagWatch
 from kae.streams.terms_desk import TermsDesk
 from kae.streams.topology import Topology
 from kae.streams.watchdog import Progress, Stalled, Watchdog
+from kae.streams.worker_meters import WorkerMeters
+from kae.streams.worker_readings import WorkerReadings
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -52,14 +56,30 @@ class Worker:
             self._clients.log(topology.bindings_topic, 0), self._bindings_changed, self._fail
         )
         encoder = Encoder(codebook)
-        self._indexer = Indexer(topology, identity, encoder, self._clients, self._bindings)
-        self._desk = TermsDesk(topology, identity, codebook, self._clients)
+        self.meters = WorkerMeters()
+        self._indexer = Indexer(
+            topology, identity, encoder, self._clients, self._bindings, self.meters
+        )
+        self._desk = TermsDesk(topology, identity, codebook, self._clients, self.meters)
+        self._lag = LagWatch(self._clients, topology.items_topic, self._indexer.positions)
+        self.readings = WorkerReadings(
+            topology,
+            identity,
+            codebook,
+            self._clients,
+            self._indexer,
+            self._desk,
+            self._bindings,
+            self._lag,
+            self._wanted,
+        )
+        self.meters.read_from(self.readings.samples)
         self._shard_thread = ThreadPoolExecutor(1, thread_name_prefix="shards")
         self._desk_thread = ThreadPoolExecutor(1, thread_name_prefix="registrar")
         self._watchdog = Watchdog(topology.worker.stall_seconds)
         self._progress = Progress(min(10.0, topology.worker.stall_seconds))
         self._sought: tuple[TP, int] | None = None
-        self._assigned: set[TP] = set()
+        self._assigned: set[TP] | None = None
         self._published: dict[TP, int] = {}
         self._positions: dict[TP, int] = {}
         self._away_since: float | None = None
@@ -82,6 +102,7 @@ class Worker:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._watchdog.start()
         self._bindings.start()
+        self._lag.start()
         await self._app.start()
         ticking = asyncio.create_task(self._tick())
         await self._stop.wait()
@@ -107,6 +128,7 @@ class Worker:
         await self._on_shards(self._indexer.close)
         await self._on_desk(self._desk.close)
         self._bindings.stop()
+        self._lag.stop()
         self._watchdog.stop()
         self._clients.close()
 
@@ -115,6 +137,7 @@ class Worker:
     async def _on_assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         try:
             self._assigned = set(assigned)
+            self.meters.count(metrics.WORKER_REBALANCES)
             await self._take_over()
             log.info(
                 "worker_ready",
@@ -154,11 +177,17 @@ class Worker:
 
     def _items_partitions(self) -> set[int]:
         topic = self._topology.items_topic
-        return {tp.partition for tp in self._assigned if tp.topic == topic}
+        return {tp.partition for tp in self._assigned or () if tp.topic == topic}
 
     @property
     def _has_terms(self) -> bool:
-        return TP(self._topology.terms_topic, 0) in self._assigned
+        return TP(self._topology.terms_topic, 0) in (self._assigned or ())
+
+    def _wanted(self) -> tuple[set[int], bool] | None:
+        """What the group has assigned, once it has."""
+        if self._assigned is None:
+            return None
+        return self._items_partitions(), self._has_terms
 
     async def _current_positions(self) -> Mapping[TP, int]:
         return self._stored_positions()
@@ -199,6 +228,7 @@ class Worker:
         topic = self._topology.items_topic
         if outcome.seek:
             log.warning("sought_back", positions=outcome.seek)
+            self.meters.count(metrics.WORKER_SEEKS, by=len(outcome.seek))
             await self._app.consumer.seek_wait(
                 {TP(topic, partition): offset for partition, offset in outcome.seek.items()}
             )
@@ -329,6 +359,7 @@ class Worker:
             offset, _ = await asyncio.to_thread(next, log_of.read(positions[suspect]))
             if offset >= 0 and self._sought != (suspect, positions[suspect]):
                 self._sought = (suspect, positions[suspect])
+                self.meters.count(metrics.WORKER_SEEKS)
                 log.warning("sought_back", positions={str(suspect): positions[suspect]})
                 await self._consumer.seek_wait({suspect: positions[suspect]})
             elif offset >= 0:

@@ -13,10 +13,11 @@ from kafka.errors import KafkaError
 
 from kae.sinks.log import LogTruncated
 from kae.streams.kafka_log import KafkaClients, poll
+from kae.streams.meters import Meters
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import Edits, ReplicaIndex, changes_terms
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
-from kae.streams.replica.metrics import Metrics
+from kae.streams.replica.readings import note_view
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
 
@@ -41,7 +42,7 @@ class Follower:
         index: ReplicaIndex,
         leases: Leases,
         gauge: FreshnessGauge,
-        metrics: Metrics,
+        meters: Meters,
         bell: ViewBell,
         on_end: Callable[[BaseException | None], None],
     ) -> None:
@@ -52,7 +53,7 @@ class Follower:
         self._index = index
         self._leases = leases
         self._gauge = gauge
-        self._metrics = metrics
+        self._meters = meters
         self._bell = bell
         self._on_end = on_end
         self._stopping = threading.Event()
@@ -168,7 +169,7 @@ class Follower:
         if self._terms_changed:
             self._lease.write(self._own_lease())
         self._due_at, self._terms_changed, self._news = None, False, True
-        self._metrics.note_view(view)
+        note_view(self._meters, view, caught_up=self._ready)
 
     def _own_lease(self) -> Lease:
         view = self._index.view

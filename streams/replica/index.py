@@ -11,6 +11,7 @@ from time import perf_counter
 
 from kae.sinks import keys
 from kae.sinks.bindings import Bindings
+from kae.sinks.disk import bytes_in
 from kae.sinks.edits import (
     Attach,
     BindSlot,
@@ -45,6 +46,7 @@ class ReplicaIndex:
         self.bindings_log = LogState()
         self.deltas = 0
         self.ignored = 0
+        self._oldest_delta_ms: int | None = None  # of those that no view has yet
         self._generation = topology.generation
         self.fingerprint = fingerprint
         self._bindings = Bindings()
@@ -106,7 +108,10 @@ class ReplicaIndex:
                 "Point codebook.path in topology.yaml at the first, or follow the generation of "
                 "the second"
             )
-        self.deltas += folded.delta is not None
+        if folded.delta is not None:
+            self.deltas += 1
+            at_ms = folded.delta.at_ms
+            self._oldest_delta_ms = min(at_ms, self._oldest_delta_ms or at_ms)
         self.ignored += bool(folded.ignored)
         return folded
 
@@ -115,6 +120,7 @@ class ReplicaIndex:
     def swap(self, at_ms: int) -> View:
         """Build a view of what is folded now and put it in use."""
         self.view = self._build(self.view.number + 1, at_ms)
+        self._oldest_delta_ms = None
         self.journal.note_view(self.view.trie.bindings, at_ms)
         return self.view
 
@@ -137,7 +143,12 @@ class ReplicaIndex:
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
+            oldest_delta_ms=self._oldest_delta_ms,
         )
+
+    def store_bytes(self, shard: int) -> int:
+        """What a shard's store takes on the disk."""
+        return bytes_in(self._stores[shard].folder)
 
     def put_at(self, shard: int, ordinal: int) -> LogPosition:
         """The delta that put an item."""
