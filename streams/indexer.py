@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from kae.sinks import keys
+from kae.sinks.disk import DiskFull, require_room
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.plan import Change, Encodes, Plan, Prepared, prepare
@@ -21,6 +22,7 @@ from kae.streams.bindings_follower import BindingsFollower
 from kae.streams.control import Reached, announce
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import Undecodable, decode_item
+from kae.streams.full_disk import FullDisk
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
 from kae.streams.partitioner import check_home
@@ -106,6 +108,7 @@ class Indexer:
         self._clients = clients
         self._bindings = bindings
         self._meters = meters
+        self.disk = FullDisk()
         self._shards: dict[int, Shard] = {}
         self._in_flight: dict[int, Sent] = {}
 
@@ -119,6 +122,7 @@ class Indexer:
     def own(self, partitions: Iterable[int]) -> Outcome:
         """Hold exactly these shards: close those that went, open and claim those that came.
 
+        Those that find no room on the disk are among the lost.
         Raises: AppendUnknown when a claim is not acknowledged; what is held by then stays held.
         """
         self.land()
@@ -126,9 +130,16 @@ class Indexer:
         for partition in self._shards.keys() - wanted:
             self._shards.pop(partition).close()
             log.info("shard_closed", shard=partition)
+        without_room = Outcome()
         for partition in sorted(wanted - self._shards.keys()):
-            self._open(partition)
-        return self.spread()
+            try:
+                self._open(partition)
+            except DiskFull as error:
+                self.disk.note(error)
+                without_room.lost[partition] = str(error)
+        if not without_room.lost:
+            self.disk.over()
+        return without_room.and_then(self.spread())
 
     def positions(self) -> dict[int, int]:
         """The items offset that each open shard goes on at."""
@@ -139,6 +150,8 @@ class Indexer:
 
     def _open(self, partition: int) -> None:
         topology = self._topology
+        # Before the claim: each would be a record of the log.
+        require_room(self._identity.data, topology.stores.write_buffer_bytes)
         shard = Shard(
             keys.shard_folder(self._identity.data, topology.generation, partition),
             self._clients.log(topology.deltas_topic, partition),
@@ -300,10 +313,12 @@ class Indexer:
                 failpoints.reach(failpoints.ACKNOWLEDGED)
                 with self._meters.stage(APPLY):
                     shard.settle(one)
-            except (Fenced, AppendUnknown) as error:
+            except (Fenced, AppendUnknown, DiskFull) as error:
+                self._meters.note_lost(error)
+                if isinstance(error, DiskFull):
+                    self.disk.note(error)
                 self._shards.pop(partition).close()
                 outcome.lost[partition] = str(error)
-                self._meters.note_lost(error)
                 log.warning("shard_lost", shard=partition, cause=str(error))
         if sent:
             failpoints.reach(failpoints.APPLIED)

@@ -1,6 +1,6 @@
 """The state of a whole line: lag, versions, and the accounting, from Kafka and a replica."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from kafka import TopicPartition
@@ -9,7 +9,13 @@ from kae.streams.kafka_log import KafkaClients
 from kae.streams.lag import FETCH_BYTES, Lag, read_lags
 from kae.streams.letters.answers import LettersCounted, count
 from kae.streams.letters.letterbox import Letterbox
-from kae.streams.replica.answers import BindingsLogShown, CountsShown, ReplicaShown, ShardShown
+from kae.streams.replica.answers import (
+    BindingsLogShown,
+    CountsShown,
+    ReplicaShown,
+    ShardShown,
+    Status,
+)
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.follower import now_ms
 from kae.streams.topics import check_topics
@@ -32,9 +38,10 @@ class ShardLag(msgspec.Struct, frozen=True):
 
 
 class LineStatus(msgspec.Struct, frozen=True):
-    """What `kae status --json` prints."""
+    """What `kae status --json` prints; `problems` is what is out of bounds, a sentence each."""
 
     generation: int
+    problems: list[str]
     lag_events: int
     lag_seconds: float
     balanced: bool
@@ -79,6 +86,7 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
     shards = [_shard(shard, lags[items[shard.shard]], now) for shard in status.shards]
     return LineStatus(
         generation=status.version.generation,
+        problems=list(_problems(topology.limits.lag_seconds, shards, status)),
         lag_events=sum(shard.lag_events for shard in shards),
         lag_seconds=max(shard.lag_seconds for shard in shards),
         balanced=all(shard.balanced for shard in shards),
@@ -106,6 +114,19 @@ def _shard(shown: ShardShown, lag: Lag, now: int) -> ShardLag:
         counts=counts,
         balanced=counts.read == counts.put + counts.dropped + counts.stale + counts.dead,
     )
+
+
+def _problems(lag_limit: float, shards: Iterable[ShardLag], status: Status) -> Iterator[str]:
+    for shard in shards:
+        if shard.lag_seconds > lag_limit:
+            yield (
+                f"shard {shard.shard}: {shard.lag_events:,} events behind, the oldest by "
+                f"{shard.lag_seconds:,.0f} s; limits.lag_seconds is {lag_limit:g}"
+            )
+        if not shard.balanced:
+            yield f"shard {shard.shard}: read is not put + dropped + stale + dead: {shard.counts}"
+    if not status.freshness.ready:
+        yield f"replica {status.replica}: not fresh: {'; '.join(status.freshness.reasons)}"
 
 
 def _total(counts: Iterable[CountsShown]) -> CountsShown:

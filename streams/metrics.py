@@ -85,7 +85,7 @@ WORKER_REBALANCES = _counter(
 WORKER_SHARDS_LOST = _counter(
     "kae_worker_shards_lost_total",
     "times",
-    "Shards that it gave up by itself: fenced or append_unknown.",
+    "Shards that it gave up by itself: fenced, append_unknown or disk_full.",
     "cause",
 )
 WORKER_PRODUCERS_RENEWED = _folded(
@@ -96,6 +96,9 @@ WORKER_SEEKS = _counter(
 )
 WORKER_DISK = _gauge("kae_worker_disk_bytes", "bytes", "Size of the disk that has the stores.")
 WORKER_DISK_FREE = _gauge("kae_worker_disk_free_bytes", "bytes", "Room that is left on it.")
+WORKER_DISK_FULL = _gauge(
+    "kae_worker_disk_full", "0 or 1", "Whether shards were given up for want of room."
+)
 
 # ---------------------------------------------------------------- the worker's batches
 
@@ -232,6 +235,9 @@ REPLICA_IGNORED = _folded(
 )
 REPLICA_DISK = _gauge("kae_replica_disk_bytes", "bytes", "Size of the disk that has the stores.")
 REPLICA_DISK_FREE = _gauge("kae_replica_disk_free_bytes", "bytes", "Room that is left on it.")
+REPLICA_DISK_FULL = _gauge(
+    "kae_replica_disk_full", "0 or 1", "Whether it waits for room before it applies more."
+)
 REPLICA_VIEWS = _counter("kae_replica_views_total", "views", "Views put in use.")
 REPLICA_VIEW_BUILD = _histogram("kae_replica_view_build_seconds", "seconds", "Building a view.")
 REPLICA_APPLY_LAG = _histogram(

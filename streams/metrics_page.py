@@ -14,8 +14,8 @@ one of them is out of bounds: [operations.md](operations.md); the alarms:
 `deploy/monitoring/alerts.yml`.
 
 Labels: `shard` and `position` are numbers; `outcome` is what became of a source record (put,
-dropped, stale, dead); `stage` is encode, plan, append_wait or apply; `cause` is fenced
-or append_unknown.
+dropped, stale, dead); `stage` is encode, plan, append_wait or apply; `cause` is fenced,
+append_unknown or disk_full.
 """
 FACES: dict[Face, str] = {"worker": "Worker", "replica": "Replica"}
 

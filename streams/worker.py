@@ -142,7 +142,7 @@ class Worker:
             log.info(
                 "worker_ready",
                 worker=self._identity.name,
-                shards=sorted(self._items_partitions()),
+                shards=sorted(self._indexer.positions()),
                 registrar=self._has_terms,
             )
         except BROKER_AWAY as error:

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 
+from kae.sinks.disk import DiskFull
+from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.shard import Sent
 from kae.streams import metrics
 from kae.streams.meters import Meters
 
+_CAUSES = {Fenced: "fenced", AppendUnknown: "append_unknown", DiskFull: "disk_full"}
 ENCODE, PLAN, APPEND_WAIT, APPLY = "encode", "plan", "append_wait", "apply"
 
 
@@ -36,7 +39,7 @@ class WorkerMeters(Meters):
             if one.plan.counts.read:
                 self.observe(metrics.WORKER_BATCH_EVENTS, one.plan.counts.read)
 
-    def note_lost(self, cause: Exception) -> None:
+    def note_lost(self, cause: Fenced | AppendUnknown | DiskFull) -> None:
         """Take notice of a shard that was given up."""
-        name = "fenced" if isinstance(cause, Fenced) else "append_unknown"
+        name = next(name for kind, name in _CAUSES.items() if isinstance(cause, kind))
         self.count(metrics.WORKER_SHARDS_LOST, name)

@@ -54,6 +54,8 @@ class WorkerReadings:
         if missing:
             shards = ", ".join(map(str, missing))
             reasons.append(f"assigned and not held: shard {shards}; the log's shard_lost says why")
+        if self._indexer.disk.reason:
+            reasons.append(self._indexer.disk.reason)
         if has_terms and not self._desk.is_open:
             reasons.append("assigned and not held: the terms; the log's registrar_lost says why")
         return Readiness(not reasons, reasons)
@@ -80,6 +82,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
         yield Sample(metrics.WORKER_DISK, room.size)
         yield Sample(metrics.WORKER_DISK_FREE, room.free)
+        yield Sample(metrics.WORKER_DISK_FULL, bool(self._indexer.disk.reason))
 
     def _shard(self, number: int, shard: Shard) -> Iterator[Sample]:
         labels = (str(number),)

@@ -27,6 +27,7 @@ from kae.sinks.store import ShardStore
 from kae.sinks.store_reader import StoreReader
 from kae.sinks.trie import TrieView
 from kae.streams.bindings_follower import copied
+from kae.streams.full_disk import FullDisk
 from kae.streams.replica.answers import LogPosition
 from kae.streams.replica.journal import Journal
 from kae.streams.replica.view import View, slots_of, terms_of
@@ -39,8 +40,10 @@ class ReplicaIndex:
     def __init__(self, topology: Topology, fingerprint: str, folder: Path) -> None:
         """Begin empty: stores that the folder held are removed.
 
-        Raises: StoreUnusable.
+        Raises: StoreUnusable, DiskFull.
         """
+        self.folder = folder
+        self.disk = FullDisk()
         self.journal = Journal()
         self.logs = [LogState() for _ in range(topology.shards)]
         self.bindings_log = LogState()
@@ -70,14 +73,18 @@ class ReplicaIndex:
     def fold_shard(self, shard: int, offset: int, payload: bytes) -> list[ShardEdit]:
         """Fold one record of a shard's log; returns the edits that it made count.
 
-        Raises: LogCorrupt, ForeignCodebook, StoreUnusable.
+        Raises: LogCorrupt, ForeignCodebook, StoreUnusable; DiskFull, and the record is to be
+        folded again.
         """
         folded = self._folded(f"deltas/{shard}", self.logs[shard], offset, payload)
-        self.logs[shard] = folded.state
         if folded.delta is None:
+            self._take(folded)
+            self.logs[shard] = folded.state
             return []
         plan = self._stores[shard].planned(folded.delta)
         self._stores[shard].apply(folded.delta, folded.state, plan)
+        self._take(folded)
+        self.logs[shard] = folded.state
         self._tables[shard].apply(plan.edits, folded.delta.version)
         self._offsets[shard].append(offset)
         self.journal.note_shard(shard, folded.delta, offset, plan.edits)
@@ -89,6 +96,7 @@ class ReplicaIndex:
         Raises: LogCorrupt, ForeignCodebook.
         """
         folded = self._folded("bindings", self.bindings_log, offset, payload)
+        self._take(folded)
         self.bindings_log = folded.state
         if folded.delta is None:
             return []
@@ -108,12 +116,15 @@ class ReplicaIndex:
                 "Point codebook.path in topology.yaml at the first, or follow the generation of "
                 "the second"
             )
+        return folded
+
+    def _take(self, folded: Folded) -> None:
+        """Count a record that is folded."""
         if folded.delta is not None:
             self.deltas += 1
             at_ms = folded.delta.at_ms
             self._oldest_delta_ms = min(at_ms, self._oldest_delta_ms or at_ms)
         self.ignored += bool(folded.ignored)
-        return folded
 
     # Views.
 

@@ -6,7 +6,7 @@ older than `lease_seconds`, or taken back by a tombstone, counts no more.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
@@ -36,6 +36,12 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, tag=1):
             shard < len(self.shards) and self.shards[shard] >= version
             for shard, version in shards.items()
         )
+
+    def behind(self, bindings_version: int, versions: Sequence[int]) -> int:
+        """How many of the deltas up to these versions the view has not."""
+        held = (*self.shards, *[0] * (len(versions) - len(self.shards)))
+        pairs = zip((bindings_version, *versions), (self.bindings_version, *held), strict=True)
+        return sum(max(0, there - here) for there, here in pairs)
 
 
 _decoder = msgspec.msgpack.Decoder(Lease)

@@ -1,7 +1,6 @@
 """What a replica tells when it is asked: read from the view in use."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from kae.sinks.disk import room_at
 from kae.streams import metrics
@@ -14,11 +13,10 @@ from kae.streams.replica.view import View
 class ReplicaReadings:
     """Asked by the server's threads; takes one view for each answer."""
 
-    def __init__(self, name: str, index: ReplicaIndex, gauge: FreshnessGauge, folder: Path) -> None:
+    def __init__(self, name: str, index: ReplicaIndex, gauge: FreshnessGauge) -> None:
         self._name = name
         self._index = index
         self._gauge = gauge
-        self._folder = folder
 
     def samples(self, now: float) -> Iterator[Sample]:
         view, freshness = self._index.view, self._gauge.reading(now)
@@ -38,9 +36,10 @@ class ReplicaReadings:
             metrics.REPLICA_TERMS_UNBALANCED,
             view.bindings.counts,
         )
-        room = room_at(self._folder)
+        room = room_at(self._index.folder)
         yield Sample(metrics.REPLICA_DISK, room.size)
         yield Sample(metrics.REPLICA_DISK_FREE, room.free)
+        yield Sample(metrics.REPLICA_DISK_FULL, bool(self._index.disk.reason))
 
     def _shards(self, view: View) -> Iterator[Sample]:
         for shard, reader in enumerate(view.shards):

@@ -42,7 +42,7 @@ async def serve(
     """Serve until SIGTERM or SIGINT (returns 0) or until the follower fails (returns 1).
 
     `data` is scratch: stores in it are removed and made anew from the logs.
-    Raises: StoreUnusable.
+    Raises: StoreUnusable, DiskFull.
     """
     clients = KafkaClients(
         topology.kafka.bootstrap,
@@ -54,7 +54,7 @@ async def serve(
     leases = Leases(topology.generation, topology.replica.lease_seconds)
     gauge = FreshnessGauge(topology.replica.fresh_within_seconds)
     index = ReplicaIndex(topology, codebook.fingerprint, data / "replica")
-    readings = ReplicaReadings(name, index, gauge, data)
+    readings = ReplicaReadings(name, index, gauge)
     meters.read_from(lambda: readings.samples(time.monotonic()))
     failure: list[BaseException] = []
     loop = asyncio.get_running_loop()

@@ -67,11 +67,11 @@ def test_an_alarm_names_metrics_and_labels_that_exist_and_where_its_remedy_is(
 
 
 def test_the_accounting_alarm_fires_for_a_shard_that_does_not_add_up(
-    line: Followed, catalog: list[Item], tmp_path: Path
+    line: Followed, catalog: list[Item]
 ) -> None:
     line.put(catalog[:50])
     line.follow()
-    assert firing(line, tmp_path) == set()
+    assert firing(line) == set()
     # No worker of kae's appends this: its counts are looked at before.
     state = line.index.logs[1]
     delta = Delta(
@@ -87,13 +87,13 @@ def test_the_accounting_alarm_fires_for_a_shard_that_does_not_add_up(
     )
     line.deltas[1].append([encode_record(delta)])
     line.follow()
-    assert firing(line, tmp_path) == {"1"}
+    assert firing(line) == {"1"}
 
 
-def firing(line: Followed, folder: Path) -> set[str]:
+def firing(line: Followed) -> set[str]:
     """The shards for which the accounting alarm's expression holds, of what a replica tells."""
     meters = Meters("replica")
-    readings = ReplicaReadings("r", line.index, FreshnessGauge(5), folder)
+    readings = ReplicaReadings("r", line.index, FreshnessGauge(5))
     meters.read_from(lambda: readings.samples(0))
     expression = next(str(r["expr"]) for r in RULES if r["alert"] == "KaeAccountingBroken")
     found = set()

@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -35,7 +34,7 @@ class Face:
 
 
 @pytest.fixture
-def http(line: Followed, catalog: list[Item], tmp_path: Path) -> Face:
+def http(line: Followed, catalog: list[Item]) -> Face:
     line.now = time.time_ns() // 1_000_000
     line.put(catalog[:300])
     line.bind("quietcore", where='brand = "hp"')
@@ -43,7 +42,7 @@ def http(line: Followed, catalog: list[Item], tmp_path: Path) -> Face:
     line.follow()
     meters = Meters("replica")
     note_view(meters, line.index.view, caught_up=True)
-    readings = ReplicaReadings(NAME, line.index, line.gauge, tmp_path)
+    readings = ReplicaReadings(NAME, line.index, line.gauge)
     meters.read_from(lambda: readings.samples(time.monotonic()))
     beam = line.topology.replica.beam
     answers = Answers(NAME, line.codebook, beam, line.index, line.leases, line.gauge, meters)
