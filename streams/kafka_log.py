@@ -18,6 +18,8 @@ log = structlog.get_logger()
 BROKER_AWAY = (AppendUnknown, RetriableError)
 POLL_MS = 500
 FETCH_BYTES = 4 << 20
+# Consumers kept for the next reading: as many as read at once as a rule.
+IDLE_CONSUMERS = 4
 # How long a broker may hold a fetch back; the embedded one answers late by a part of it.
 FETCH_WAIT_MS = 50
 
@@ -204,7 +206,10 @@ class KafkaClients:
     def _keep(self, consumer: KafkaConsumer) -> None:
         consumer.unsubscribe()
         with self._lock:
-            self._idle.append(consumer)
+            if len(self._idle) < IDLE_CONSUMERS:
+                self._idle.append(consumer)
+                return
+        consumer.close(autocommit=False)
 
     def log(self, topic: str, partition: int) -> KafkaLog:
         return KafkaLog(topic, partition, self, self._timeout + 5)

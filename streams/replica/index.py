@@ -4,7 +4,6 @@ It is written by the follower's thread alone. Readers take `view`, one reference
 """
 
 import shutil
-from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
@@ -54,7 +53,6 @@ class ReplicaIndex:
         self.fingerprint = fingerprint
         self._bindings = Bindings()
         self._tables = [ShardTable() for _ in range(topology.shards)]
-        self._offsets = [array("q") for _ in range(topology.shards)]  # of version 1, 2, ...
         self._stores: list[ShardStore] = []
         for shard in range(topology.shards):
             store_folder = keys.shard_folder(folder, topology.generation, shard)
@@ -85,8 +83,7 @@ class ReplicaIndex:
         self._stores[shard].apply(folded.delta, folded.state, plan)
         self._take(folded)
         self.logs[shard] = folded.state
-        self._tables[shard].apply(plan.edits, folded.delta.version)
-        self._offsets[shard].append(offset)
+        self._tables[shard].apply(plan.edits, folded.delta.version, offset)
         self.journal.note_shard(shard, folded.delta, offset, plan.edits)
         return plan.edits
 
@@ -133,6 +130,7 @@ class ReplicaIndex:
         self.view = self._build(self.view.number + 1, at_ms)
         self._oldest_delta_ms = None
         self.journal.note_view(self.view.trie.bindings, at_ms)
+        self.journal.forget(self._bindings)
         return self.view
 
     def _build(self, number: int, at_ms: int) -> View:
@@ -163,8 +161,8 @@ class ReplicaIndex:
 
     def put_at(self, shard: int, ordinal: int) -> LogPosition:
         """The delta that put an item."""
-        version = int(self._tables[shard].versions[ordinal])
-        return LogPosition(version, self._offsets[shard][version - 1])
+        table = self._tables[shard]
+        return LogPosition(int(table.versions[ordinal]), int(table.offsets[ordinal]))
 
 
 Edits = Sequence[Edit] | Sequence[ShardEdit]

@@ -16,6 +16,9 @@ from kafka.errors import KafkaError
 
 log = structlog.get_logger()
 
+# A replica that is silent for a day is gone under that name, and not shown any more.
+FORGOTTEN_MS = 86_400_000
+
 
 class LeaseInvalid(Exception):
     """A record of the replicas topic that no replica wrote."""
@@ -72,6 +75,11 @@ class Leases:
                 lease = _decoder.decode(value)
                 if lease.generation == self._generation:
                     newest[lease.replica] = lease
+                    newest = {
+                        name: known
+                        for name, known in newest.items()
+                        if lease.at_ms - known.at_ms <= FORGOTTEN_MS
+                    }
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LeaseInvalid(
                 f"the replicas topic holds a record that is no lease: {error}. "

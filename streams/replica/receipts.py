@@ -69,6 +69,9 @@ def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -
         state, stages = "bound", _bound_stages(bound, view, journal, live)
     elif released is not None:
         state, stages = "released", _released_stages(term, released, view, journal, live)
+    elif revision >= 0:
+        # Released so long ago that the journal has forgotten when.
+        state, stages = "released", [Stage("released", True, 1, 1, None)]
     else:
         state, stages = "refused", []
     return Receipt(
