@@ -14,9 +14,9 @@ from kae.streams.kafka_log import KafkaClients
 
 log = structlog.get_logger()
 
-# How long the first waiting events are looked for: what is not found by then is known to be waiting
-# alone. At the end of a partition there may be nothing but transaction markers.
-LOOK_SECONDS = 1.0
+# How long a first waiting event is looked for. At the end of a partition there may be nothing but
+# transaction markers, which nobody waits for.
+LOOK_MS = 1000
 # The first waiting event is wanted, and not what comes after it.
 FETCH_BYTES = 1 << 16
 EVERY_SECONDS = 2.0
@@ -60,15 +60,14 @@ def read_lags(
 def _first_waiting(
     consumer: KafkaConsumer, behind: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    consumer.assign(list(behind))
-    for tp, offset in behind.items():
-        consumer.seek(tp, offset)
     found: dict[TopicPartition, int] = {}
-    deadline = time.monotonic() + LOOK_SECONDS
-    while len(found) < len(behind) and (left := deadline - time.monotonic()) > 0:
-        for tp, records in consumer.poll(timeout_ms=int(left * 1000), max_records=1).items():
+    for tp, offset in behind.items():
+        # One after the other: brokers answer at once, and a fetch of many would bring much more.
+        consumer.assign([tp])
+        consumer.seek(tp, offset)
+        records = consumer.poll(timeout_ms=LOOK_MS, max_records=1).get(tp, [])
+        if records:
             found[tp] = records[0].timestamp
-            consumer.pause(tp)
     return found
 
 

@@ -15,7 +15,7 @@ from kae.deploy.cluster import WORKER_READY, Cluster
 from kae.deploy.processes import logged
 from kae.encoders.attributes import Item
 from kae.streams.kafka_log import KafkaClients
-from kae.streams.lag import read_lags
+from kae.streams.lag import FETCH_BYTES, read_lags
 from kae.streams.metrics import METRICS
 
 
@@ -114,9 +114,13 @@ def test_the_lag_is_what_the_topic_holds_beyond_and_how_old_the_first_of_it_is(
     clients = KafkaClients(
         topology.kafka.bootstrap, "lag", timeout_seconds=30, max_bytes=topology.limits.delta_bytes
     )
-    consumer = clients.consumer()
+    consumer = clients.consumer(FETCH_BYTES)
     ends = {TopicPartition(topology.items_topic, p): end for p, end in ledger.ends().items()}
+    first_look = read_lags(consumer, dict.fromkeys(ends, 0))
     lags = read_lags(consumer, dict.fromkeys(ends, 0))
+    assert [lag.waiting_ms for lag in first_look.values()] == [
+        lag.waiting_ms for lag in lags.values()
+    ]
     assert {tp: lag.end for tp, lag in lags.items()} == ends
     for tp, lag in lags.items():
         (first,) = consumer.offsets_for_times({tp: 0}).values()
