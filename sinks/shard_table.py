@@ -12,10 +12,11 @@ _FIRST_ROOM = 1024
 
 
 class ShardTable:
-    """Identifiers, liveness, popularity and last version of a shard's items.
+    """Identifiers, liveness, popularity and last delta of a shard's items.
 
     Shapes: identifiers (6, room) uint16; live (room,) bool; popularity (room,) float32; versions
-    (room,) int64: the delta that put the item.
+    and offsets (room,) int64: the delta that put the item, and where it lies. It grows with the
+    shard's ordinals, 33 bytes each, and with nothing else.
     """
 
     def __init__(self) -> None:
@@ -23,8 +24,9 @@ class ShardTable:
         self.live: NDArray[np.bool_] = np.zeros(_FIRST_ROOM, np.bool_)
         self.popularity: NDArray[np.float32] = np.zeros(_FIRST_ROOM, np.float32)
         self.versions: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
+        self.offsets: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
 
-    def apply(self, edits: Iterable[ShardEdit], version: int) -> None:
+    def apply(self, edits: Iterable[ShardEdit], version: int, offset: int) -> None:
         """Take over the items of one accepted delta."""
         newest: dict[int, PutItem | None] = {}
         for edit in edits:
@@ -44,6 +46,7 @@ class ShardTable:
             ).T
             self.popularity[ordinals] = [item.popularity for item in put.values()]
             self.versions[ordinals] = version
+            self.offsets[ordinals] = offset
             self.live[ordinals] = True
 
     def _make_room(self, size: int) -> None:
@@ -55,3 +58,4 @@ class ShardTable:
         self.live = np.pad(self.live, (0, more))
         self.popularity = np.pad(self.popularity, (0, more))
         self.versions = np.pad(self.versions, (0, more))
+        self.offsets = np.pad(self.offsets, (0, more))

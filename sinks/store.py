@@ -14,6 +14,7 @@ from rocksdict import ColumnFamily, Options, Rdict, Snapshot, WriteBatch, WriteO
 
 from kae.sinks import keys
 from kae.sinks.batch import Batch
+from kae.sinks.disk import DiskFull, tells_full
 from kae.sinks.edits import (
     Attach,
     Counts,
@@ -76,7 +77,7 @@ class ShardStore:
         `sync_writes` waits for the disk at each delta; without it a power cut costs some reading
         of the log, never data.
 
-        Raises: StoreUnusable when the folder is locked, unreadable or of another format.
+        Raises: StoreUnusable when the folder is locked, unreadable or of another format; DiskFull.
         """
         self.folder = folder
         self._db = _open(folder, write_buffer_bytes)
@@ -86,6 +87,7 @@ class ShardStore:
         }
         self._write_options = WriteOptions()
         self._write_options.sync = sync_writes
+        self._refused = False
         self.state = self._read_state()
         self.bindings: dict[int, Attach] = dict(self._read_bindings())
         self.attached: dict[int, BitMap] = self._read_attached()
@@ -93,10 +95,14 @@ class ShardStore:
     def close(self) -> None:
         """Give the folder back; safe to call twice."""
         self._handles.clear()
-        for family in self._families.values():
-            family.close()
+        for opened in (*self._families.values(), self._db):
+            try:
+                opened.close()
+            except Exception as error:  # rocksdict raises bare Exception for every cause
+                # It is closed all the same; what a full disk did not take is read from the log.
+                if not (self._refused or tells_full(error)):
+                    raise
         self._families.clear()
-        self._db.close()
 
     @property
     def next_ordinal(self) -> int:
@@ -151,6 +157,8 @@ class ShardStore:
 
         A delta that the store has already is passed over. The plan spares the owner, who has just
         made it, from decoding and reading again.
+        Raises: DiskFull; the store is what it was before. RocksDB takes writes again some seconds
+        after there is room for a write buffer.
         """
         if delta.version <= self.state.version:
             return
@@ -160,7 +168,7 @@ class ShardStore:
         for edit, raw in zip(plan.edits, plan.raw, strict=True):
             batch.add(edit, raw)
         batch.finish()
-        self.state = StoreState(
+        state = StoreState(
             epoch=log.epoch,
             nonce=log.nonce,
             fingerprint=log.fingerprint,
@@ -173,8 +181,9 @@ class ShardStore:
             next_ordinal=batch.next_ordinal,
             live=batch.live,
         )
-        rows.put(keys.STATE, msgspec.msgpack.encode(self.state), self._handles[keys.META])
-        self._db.write(rows, self._write_options)
+        rows.put(keys.STATE, msgspec.msgpack.encode(state), self._handles[keys.META])
+        self._write(rows)
+        self.state = state
 
     def planned(self, delta: Delta) -> Plan:
         """A delta as its owner planned it.
@@ -184,6 +193,18 @@ class ShardStore:
         edits = [_shard_edit(raw) for raw in delta.edits]
         items = sorted({edit.id for edit in edits if isinstance(edit, PutItem | DropItem)})
         return Plan(edits, delta.counts, self.heads(items), list(map(bytes, delta.edits)))
+
+    def _write(self, rows: WriteBatch) -> None:
+        try:
+            self._db.write(rows, self._write_options)
+        except Exception as error:  # rocksdict raises bare Exception for every cause
+            if not tells_full(error):
+                raise
+            self._refused = True
+            # The batch has moved them on already.
+            self.bindings = dict(self._read_bindings())
+            self.attached = self._read_attached()
+            raise DiskFull(self.folder) from error
 
     # What proves.
 
@@ -268,6 +289,9 @@ def _open(folder: Path, write_buffer_bytes: int) -> Rdict:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
+    # Also of the family that is never used: RocksDB recovers from a full disk once the largest
+    # write buffer has room.
+    options.set_write_buffer_size(write_buffer_bytes)
     families = {}
     for name in keys.COLUMN_FAMILIES:
         families[name] = Options(raw_mode=True)
@@ -276,6 +300,8 @@ def _open(folder: Path, write_buffer_bytes: int) -> Rdict:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return Rdict(str(folder), options=options, column_families=families)
     except Exception as error:  # rocksdict raises bare Exception for every cause
+        if tells_full(error):
+            raise DiskFull(folder) from error
         remedy = (
             "Another worker or replica has it open: stop that one or use another --data folder"
             if "lock" in str(error).lower()

@@ -13,6 +13,7 @@ from typing import TypeVar
 import structlog
 
 from kae.sinks import keys
+from kae.sinks.disk import DiskFull, require_room
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.plan import Change, Encodes, Plan, Prepared, prepare
@@ -22,10 +23,12 @@ from kae.streams.bindings_follower import BindingsFollower
 from kae.streams.control import Reached, announce
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import Undecodable, decode_item
+from kae.streams.full_disk import FullDisk
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
 from kae.streams.partitioner import check_home
 from kae.streams.topology import Topology
+from kae.streams.worker_meters import APPEND_WAIT, APPLY, ENCODE, PLAN, WorkerMeters
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -98,17 +101,21 @@ class Indexer:
         encoder: Encodes,
         clients: KafkaClients,
         bindings: BindingsFollower,
+        meters: WorkerMeters,
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._encoder = encoder
         self._clients = clients
         self._bindings = bindings
+        self._meters = meters
+        self.disk = FullDisk()
         self._shards: dict[int, Shard] = {}
         self._in_flight: dict[int, Sent] = {}
 
     @property
-    def shards(self) -> Mapping[int, Shard]:
+    def shards(self) -> dict[int, Shard]:
+        """The open shards; other threads take a copy."""
         return self._shards
 
     # Ownership.
@@ -116,6 +123,7 @@ class Indexer:
     def own(self, partitions: Iterable[int]) -> Outcome:
         """Hold exactly these shards: close those that went, open and claim those that came.
 
+        Those that find no room on the disk are among the lost.
         Raises: AppendUnknown when a claim is not acknowledged; what is held by then stays held.
         """
         self.land()
@@ -123,9 +131,16 @@ class Indexer:
         for partition in self._shards.keys() - wanted:
             self._shards.pop(partition).close()
             log.info("shard_closed", shard=partition)
+        without_room = Outcome()
         for partition in sorted(wanted - self._shards.keys()):
-            self._open(partition)
-        return self.spread()
+            try:
+                self._open(partition)
+            except DiskFull as error:
+                self.disk.note(error)
+                without_room.lost[partition] = str(error)
+        if not without_room.lost:
+            self.disk.over()
+        return without_room.and_then(self.spread())
 
     def positions(self) -> dict[int, int]:
         """The items offset that each open shard goes on at."""
@@ -146,22 +161,28 @@ class Indexer:
             self._identity.name,
         )
 
-    def refold(self, partition: int) -> Shard:
+    def refold(self, partition: int) -> Outcome:
         """Delete a shard's store and fold it again from its log, under a new epoch.
 
-        Nothing of it may be in flight. Raises: AppendUnknown; the shard is not held then.
+        Nothing of it may be in flight. Without room on the disk it is lost.
+        Raises: AppendUnknown; the shard is not held then.
         """
         shard = self._shards.pop(partition)
         shard.close()
         shutil.rmtree(shard.folder)
-        self._open(partition)
-        return self._shards[partition]
+        try:
+            self._open(partition)
+        except DiskFull as error:
+            return self._lost(partition, error)
+        return Outcome()
 
     def close(self) -> None:
         self.own(())
 
     def _open(self, partition: int) -> None:
         topology = self._topology
+        # Before the claim: each would be a record of the log.
+        require_room(self._identity.data, topology.stores.write_buffer_bytes)
         shard = Shard(
             keys.shard_folder(self._identity.data, topology.generation, partition),
             self._clients.log(topology.deltas_topic, partition),
@@ -194,11 +215,13 @@ class Indexer:
         Raises: AppendUnknown when dead letters cannot be stored; LogTruncated.
         """
         outcome = Outcome()
-        batches = self._admit(runs, outcome)
+        with self._meters.stage(ENCODE):
+            batches = self._admit(runs, outcome)
         landed = self.land()
         for partition in landed.lost:
             batches.pop(partition, None)
-        plans = {partition: self._plan(partition, batch) for partition, batch in batches.items()}
+        with self._meters.stage(PLAN):
+            plans = {shard: self._plan(shard, batch) for shard, batch in batches.items()}
         letters = [letter for batch in batches.values() for letter in batch.dead]
         if letters:
             topic, timeout = self._topology.dead_letters_topic, self._append_timeout
@@ -209,6 +232,7 @@ class Indexer:
             self._in_flight[partition] = self._shards[partition].send_items(
                 plans[partition], len(batch.dead), batch.next_offset, at_ms
             )
+        self._meters.note_sent(self._in_flight)
         failpoints.when_stored(sent.flight.appending for sent in self._in_flight.values())
         return outcome.and_then(landed)
 
@@ -294,6 +318,7 @@ class Indexer:
             news = shard.send_bindings(view.bindings, view.selectors, now_ms())
             if news is not None:
                 sent[partition] = news
+        self._meters.note_sent(sent)
         settled = self.settle(sent)
         for partition in sent.keys() - settled.lost.keys():
             topic = self._topology.control_topic
@@ -310,16 +335,25 @@ class Indexer:
         for partition, one in sent.items():
             shard = self._shards[partition]
             try:
-                one.flight.appending.offsets()
+                with self._meters.stage(APPEND_WAIT):
+                    one.flight.appending.offsets()
                 failpoints.reach(failpoints.ACKNOWLEDGED)
-                shard.settle(one)
-            except (Fenced, AppendUnknown) as error:
+                with self._meters.stage(APPLY):
+                    shard.settle(one)
+            except (Fenced, AppendUnknown, DiskFull) as error:
+                outcome = outcome.and_then(self._lost(partition, error))
                 self._shards.pop(partition).close()
-                outcome.lost[partition] = str(error)
-                log.warning("shard_lost", shard=partition, cause=str(error))
         if sent:
             failpoints.reach(failpoints.APPLIED)
         return outcome
+
+    def _lost(self, partition: int, cause: Fenced | AppendUnknown | DiskFull) -> Outcome:
+        """Take notice of a shard that is given up."""
+        self._meters.note_lost(cause)
+        if isinstance(cause, DiskFull):
+            self.disk.note(cause)
+        log.warning("shard_lost", shard=partition, cause=str(cause))
+        return Outcome(lost={partition: str(cause)})
 
 
 def find_poison(

@@ -14,17 +14,21 @@ from faust.types import TP
 
 from kae.encoders.assign import Encoder
 from kae.encoders.codebook import Codebook
+from kae.streams import metrics
 from kae.streams.bindings_follower import BindingsFollower, BindingsView
 from kae.streams.collector import collect_seldom
 from kae.streams.control_follower import ControlFollower
 from kae.streams.faust_app import RUN_RECORDS, StoreConsumer, build_app, run_topic
 from kae.streams.indexer import Identity, Indexer, Outcome, Run
 from kae.streams.kafka_log import BROKER_AWAY, KafkaClients
+from kae.streams.lag import LagWatch
 from kae.streams.shards.requests import ShardRequests
 from kae.streams.stall_check import StallCheck
 from kae.streams.terms_desk import TermsDesk
 from kae.streams.topology import Topology
 from kae.streams.watchdog import Watchdog
+from kae.streams.worker_meters import WorkerMeters
+from kae.streams.worker_readings import WorkerReadings
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -61,16 +65,36 @@ class Worker:
             self._fail,
         )
         encoder = Encoder(codebook)
-        self._indexer = Indexer(topology, identity, encoder, self._clients, self._bindings)
+        self.meters = WorkerMeters()
+        self._indexer = Indexer(
+            topology, identity, encoder, self._clients, self._bindings, self.meters
+        )
         self._requests = ShardRequests(
             topology, identity, self._clients, self._indexer, self._control
         )
-        self._desk = TermsDesk(topology, identity, codebook, self._clients, self._control)
+        self._desk = TermsDesk(
+            topology, identity, codebook, self._clients, self._control, self.meters
+        )
+        self._lag = LagWatch(self._clients, topology.items_topic, self._indexer.positions)
+        self.readings = WorkerReadings(
+            topology,
+            identity,
+            codebook,
+            self._clients,
+            self._indexer,
+            self._desk,
+            self._bindings,
+            self._lag,
+            self._wanted,
+        )
+        self.meters.read_from(self.readings.samples)
         self._shard_thread = ThreadPoolExecutor(1, thread_name_prefix="shards")
         self._desk_thread = ThreadPoolExecutor(1, thread_name_prefix="registrar")
         self._watchdog = Watchdog(topology.worker.stall_seconds)
-        self._stall_check = StallCheck(self._clients, min(10.0, topology.worker.stall_seconds))
-        self._assigned: set[TP] = set()
+        self._stall_check = StallCheck(
+            self._clients, self.meters, min(10.0, topology.worker.stall_seconds)
+        )
+        self._assigned: set[TP] | None = None
         self._published: dict[TP, int] = {}
         self._positions: dict[TP, int] = {}
         self._away_since: float | None = None
@@ -94,6 +118,7 @@ class Worker:
         self._watchdog.start()
         self._bindings.start()
         self._control.start()
+        self._lag.start()
         await self._app.start()
         ticking = asyncio.create_task(self._tick())
         await self._stop.wait()
@@ -120,6 +145,7 @@ class Worker:
         await self._on_desk(self._desk.close)
         self._bindings.stop()
         self._control.stop()
+        self._lag.stop()
         self._watchdog.stop()
         self._clients.close()
 
@@ -128,11 +154,12 @@ class Worker:
     async def _on_assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         try:
             self._assigned = set(assigned)
+            self.meters.count(metrics.WORKER_REBALANCES)
             await self._take_over()
             log.info(
                 "worker_ready",
                 worker=self._identity.name,
-                shards=sorted(self._items_partitions()),
+                shards=sorted(self._indexer.positions()),
                 registrar=self._has_terms,
             )
         except BROKER_AWAY as error:
@@ -171,11 +198,17 @@ class Worker:
 
     def _items_partitions(self) -> set[int]:
         topic = self._topology.items_topic
-        return {tp.partition for tp in self._assigned if tp.topic == topic}
+        return {tp.partition for tp in self._assigned or () if tp.topic == topic}
 
     @property
     def _has_terms(self) -> bool:
-        return TP(self._topology.terms_topic, 0) in self._assigned
+        return TP(self._topology.terms_topic, 0) in (self._assigned or ())
+
+    def _wanted(self) -> tuple[set[int], bool] | None:
+        """What the group has assigned, once it has."""
+        if self._assigned is None:
+            return None
+        return self._items_partitions(), self._has_terms
 
     async def _current_positions(self) -> Mapping[TP, int]:
         return self._stored_positions()
@@ -215,6 +248,7 @@ class Worker:
         """Go back where records were missing; open lost shards again if they stay assigned."""
         if outcome.seek:
             log.warning("sought_back", positions=outcome.seek)
+            self.meters.count(metrics.WORKER_SEEKS, by=len(outcome.seek))
             await self._seek(outcome.seek)
         if outcome.lost:
             self._reopen_soon()

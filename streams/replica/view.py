@@ -22,6 +22,7 @@ class View:
     shards: tuple[StoreReader, ...]
     swapped_ms: int
     built_seconds: float
+    oldest_delta_ms: int | None  # of the deltas that the view before this one had not; None: none
 
     @property
     def versions(self) -> tuple[int, ...]:

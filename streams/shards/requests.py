@@ -78,7 +78,10 @@ class ShardRequests:
         if shard.source.next_control <= filed.offset:
             refused = self._why_not(filed.request, shard.next_offset)
             if isinstance(filed.request, Refold) and not refused:
-                shard = self._indexer.refold(partition)
+                outcome = outcome.and_then(self._indexer.refold(partition))
+                if partition in outcome.lost:
+                    return outcome  # whoever opens it next finds the request open
+                shard = self._indexer.shards[partition]
                 self._announce([partition])
             outcome = outcome.and_then(self._append(filed, shard, refused))
             if partition in outcome.lost:

@@ -28,7 +28,7 @@ def drop(ordinal: int) -> DropItem:
 def table(*deltas: list[ShardEdit]) -> ShardTable:
     made = ShardTable()
     for version, edits in enumerate(deltas, 1):
-        made.apply(edits, version)
+        made.apply(edits, version, offset=version)
     return made
 
 
@@ -124,7 +124,7 @@ def test_an_unknown_binding_is_hidden() -> None:
 def test_a_change_after_a_view_was_built_leaves_the_view_alone() -> None:
     items = table([put(0, (1, 0, 0, 0, 0, 0))])
     view = TrieView.build([items], [{}], {})
-    items.apply([put(0, (2, 0, 0, 0, 0, 0)), put(1, (3, 0, 0, 0, 0, 0))], 2)
+    items.apply([put(0, (2, 0, 0, 0, 0, 0)), put(1, (3, 0, 0, 0, 0, 0))], 2, 2)
     assert view.children().tolist() == [1]
     assert TrieView.build([items], [{}], {}).children().tolist() == [2, 3]
 
