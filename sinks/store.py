@@ -10,7 +10,16 @@ from pathlib import Path
 
 import msgspec
 from pyroaring import BitMap
-from rocksdict import ColumnFamily, Options, Rdict, Snapshot, WriteBatch, WriteOptions
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    ColumnFamily,
+    Options,
+    Rdict,
+    Snapshot,
+    WriteBatch,
+    WriteOptions,
+)
 
 from kae.sinks import keys
 from kae.sinks.batch import Batch
@@ -30,6 +39,13 @@ from kae.sinks.edits import (
 )
 from kae.sinks.fold import LogCorrupt, LogState
 from kae.sinks.plan import Plan
+
+# One for all column families; RocksDB would give each a cache of blocks of its own.
+CACHE_BYTES = 64 << 20
+# A write-ahead log stays until every column family has written the rows that it holds. `items`
+# fills its buffers in seconds and `bindings` perhaps never, which by RocksDB's own measure would
+# keep 56 buffers' worth of log on the disk. Beyond this many, `bindings` is written too.
+WAL_BUFFERS = 2
 
 
 class StoreUnusable(Exception):
@@ -286,16 +302,15 @@ def _shard_edit(raw: msgspec.Raw) -> ShardEdit:
 
 
 def _open(folder: Path, write_buffer_bytes: int) -> Rdict:
-    options = Options(raw_mode=True)
+    tables = BlockBasedOptions()
+    tables.set_block_cache(Cache(CACHE_BYTES))
+    # Those of the family that is never used: RocksDB recovers from a full disk once the largest
+    # write buffer has room.
+    options = _family_options(write_buffer_bytes, tables)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
-    # Also of the family that is never used: RocksDB recovers from a full disk once the largest
-    # write buffer has room.
-    options.set_write_buffer_size(write_buffer_bytes)
-    families = {}
-    for name in keys.COLUMN_FAMILIES:
-        families[name] = Options(raw_mode=True)
-        families[name].set_write_buffer_size(write_buffer_bytes)
+    options.set_max_total_wal_size(WAL_BUFFERS * write_buffer_bytes)
+    families = {name: _family_options(write_buffer_bytes, tables) for name in keys.COLUMN_FAMILIES}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return Rdict(str(folder), options=options, column_families=families)
@@ -308,3 +323,10 @@ def _open(folder: Path, write_buffer_bytes: int) -> Rdict:
             else "Check the folder's permissions and disk, or delete it: it is rebuilt from the log"
         )
         raise StoreUnusable(f"{folder}: cannot open the store: {error}. {remedy}") from error
+
+
+def _family_options(write_buffer_bytes: int, tables: BlockBasedOptions) -> Options:
+    options = Options(raw_mode=True)
+    options.set_write_buffer_size(write_buffer_bytes)
+    options.set_block_based_table_factory(tables)
+    return options
