@@ -23,7 +23,10 @@ from kae.streams.topology import Topology
 
 
 class ShardLag(msgspec.Struct, frozen=True):
-    """One shard; `lag_seconds` is the age of the first event that is not indexed yet."""
+    """One shard; `lag_seconds` is the age of the first event that is not indexed yet.
+
+    A shard that is late because it is paused is no problem: somebody wants it so.
+    """
 
     shard: int
     lag_events: int
@@ -36,6 +39,7 @@ class ShardLag(msgspec.Struct, frozen=True):
     counts: CountsShown
     balanced: bool
     paused: bool
+    late: bool
 
 
 class LineStatus(msgspec.Struct, frozen=True):
@@ -83,11 +87,11 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
     finally:
         consumer.close(autocommit=False)
         clients.close()
-    now = now_ms()
-    shards = [_shard(shard, lags[items[shard.shard]], now) for shard in status.shards]
+    now, limit = now_ms(), topology.limits.lag_seconds
+    shards = [_shard(shard, lags[items[shard.shard]], now, limit) for shard in status.shards]
     return LineStatus(
         generation=status.version.generation,
-        problems=list(_problems(topology.limits.lag_seconds, shards, status)),
+        problems=list(_problems(limit, shards, status)),
         lag_events=sum(shard.lag_events for shard in shards),
         lag_seconds=max(shard.lag_seconds for shard in shards),
         balanced=all(shard.balanced for shard in shards),
@@ -101,12 +105,12 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
     )
 
 
-def _shard(shown: ShardShown, lag: Lag, now: int) -> ShardLag:
-    counts = shown.counts
+def _shard(shown: ShardShown, lag: Lag, now: int, lag_limit: float) -> ShardLag:
+    counts, late_by = shown.counts, lag.seconds(lag.position, now)
     return ShardLag(
         shard=shown.shard,
         lag_events=lag.end - lag.position,
-        lag_seconds=lag.seconds(lag.position, now),
+        lag_seconds=late_by,
         version=shown.version,
         epoch=shown.epoch,
         next_offset=shown.source_next_offset,
@@ -115,12 +119,13 @@ def _shard(shown: ShardShown, lag: Lag, now: int) -> ShardLag:
         counts=counts,
         balanced=counts.read == counts.put + counts.dropped + counts.stale + counts.dead,
         paused=shown.paused,
+        late=late_by > lag_limit,
     )
 
 
 def _problems(lag_limit: float, shards: Iterable[ShardLag], status: Status) -> Iterator[str]:
     for shard in shards:
-        if shard.lag_seconds > lag_limit:
+        if shard.late and not shard.paused:
             yield (
                 f"shard {shard.shard}: {shard.lag_events:,} events behind, the oldest by "
                 f"{shard.lag_seconds:,.0f} s; limits.lag_seconds is {lag_limit:g}"

@@ -126,6 +126,12 @@ WORKER_LIVE = _gauge("kae_worker_shard_items", "items", "Live items.", "shard")
 WORKER_NEXT_OFFSET = _gauge(
     "kae_worker_shard_next_offset", "offset", "Items offset that the shard goes on at.", "shard"
 )
+WORKER_PAUSED = _gauge(
+    "kae_worker_shard_paused",
+    "0 or 1",
+    "Whether it indexes no items until it is resumed (`kae shard`).",
+    "shard",
+)
 WORKER_HIGHWATER = _gauge(
     "kae_worker_shard_highwater_offset", "offset", "Where the shard's items end.", "shard"
 )
@@ -207,6 +213,9 @@ REPLICA_ITEMS = _gauge("kae_replica_items", "items", "Live items.")
 REPLICA_PATHS = _gauge("kae_replica_paths", "paths", "Paths by which they can be decoded.")
 REPLICA_VERSION = _gauge(
     "kae_replica_shard_version", "version", "Version of the log that the view holds.", "shard"
+)
+REPLICA_PAUSED = _gauge(
+    "kae_replica_shard_paused", "0 or 1", "As kae_worker_shard_paused, in the view.", "shard"
 )
 REPLICA_READ = _folded(
     "kae_replica_shard_read_total", "events", "Source records that the log accounts for.", "shard"

@@ -92,6 +92,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_BINDINGS_VERSION, state.source.bindings_version, labels)
         yield Sample(metrics.WORKER_LIVE, state.live, labels)
         yield Sample(metrics.WORKER_NEXT_OFFSET, state.source.next_offset, labels)
+        yield Sample(metrics.WORKER_PAUSED, state.source.paused, labels)
         yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.postings.waiting, labels)
         yield Sample(metrics.WORKER_POSTINGS, shard.postings.bytes, labels)
         yield Sample(metrics.WORKER_STORE, bytes_in(shard.folder), labels)

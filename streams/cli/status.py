@@ -64,6 +64,8 @@ def _print_status(found: "LineStatus") -> None:
     )
     if paused := [str(s.shard) for s in found.shards if s.paused]:
         console.out.print(f"[yellow]paused[/]: {', '.join(paused)} (`kae shard list` says why)")
+    if late := [str(s.shard) for s in found.shards if s.late]:
+        console.out.print(f"[red]late[/]: {', '.join(late)}")
     console.out.print(
         f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
         f"stale {counts.stale:,} + dead letters {counts.dead:,}: "

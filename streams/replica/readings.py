@@ -45,6 +45,7 @@ class ReplicaReadings:
         for shard, reader in enumerate(view.shards):
             labels = (str(shard),)
             yield Sample(metrics.REPLICA_VERSION, reader.state.version, labels)
+            yield Sample(metrics.REPLICA_PAUSED, reader.state.source.paused, labels)
             yield Sample(metrics.REPLICA_STORE, self._index.store_bytes(shard), labels)
             yield from accounted(
                 metrics.REPLICA_READ,

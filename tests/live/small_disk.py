@@ -2,6 +2,9 @@
 
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,12 +45,29 @@ class SmallDisk:
             self._write_on()
 
     def _write_on(self) -> None:
-        file = os.open(self._filling, os.O_CREAT | os.O_WRONLY)
+        file = os.open(self._filling, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         try:
             while True:
                 os.write(file, PORTION)
         finally:
             os.close(file)
+
+    @contextmanager
+    def kept_full(self) -> Iterator[None]:
+        """Leave no room, and take at once what others give back."""
+        over = threading.Event()
+
+        def fill() -> None:
+            while not over.is_set():
+                self.fill()
+
+        filling = threading.Thread(target=fill)
+        filling.start()
+        try:
+            yield
+        finally:
+            over.set()
+            filling.join()
 
     def free(self) -> None:
         self._filling.unlink()

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.live.asking import told
 from tests.live.conftest import QUICK, SHARDS
 from tests.live.ledger import Ledger, bind, upserts
 from tests.live.proof import prove
@@ -52,9 +53,9 @@ def test_a_worker_waits_for_room_and_goes_on_by_itself(
         lambda: scrape(cluster.worker_url("one")).value("kae_worker_shards") == 0,
         "every shard to be given up",
     )
-    (told,) = worker.events("disk_full")
-    assert told["folder"].startswith(str(cluster.folder / "one"))
-    assert told["free_bytes"] < SMALL_BUFFER
+    (full,) = worker.events("disk_full")
+    assert full["folder"].startswith(str(cluster.folder / "one"))
+    assert full["free_bytes"] < SMALL_BUFFER
     status, ready = readiness(cluster, "one")
     assert status == 503
     assert "no room on the disk" in ready["reasons"][-1]
@@ -80,6 +81,41 @@ def test_a_worker_waits_for_room_and_goes_on_by_itself(
     prove(cluster, ledger, tmp_path)
     assert hashes(replica) == [ledger.hash(shard) for shard in range(SHARDS)]
     assert {s["epoch"] for s in get(replica, "/status").json()["shards"]} == {2}
+
+
+def test_a_refold_that_finds_no_room_is_carried_out_once_there_is_some(
+    cluster: Cluster, ledger: Ledger, catalog: list[Item], disk: SmallDisk, tmp_path: Path
+) -> None:
+    (cluster.folder / "one").symlink_to(disk.folder)
+    replica = cluster.start_replica("replica-1")
+    worker = cluster.start_worker("one")
+    ledger.publish([bind("quietcore", where='brand = "hp"'), *upserts(catalog[:500])])
+    wait_for(lambda: items(replica) == 500, "the first items")
+
+    def lost() -> float:
+        meters = scrape(cluster.worker_url("one"))
+        return meters.total("kae_worker_shards_lost_total", cause="disk_full")
+
+    def refold(within: str, code: int | None) -> list[str]:
+        """What became of it, once it was asked for."""
+        arguments = ("shard", "refold", "4", "--yes", "--timeout", within)
+        report = told(cluster, *arguments, "--replica", replica.url, code=code)
+        return [answer["outcome"] for answer in report["answers"]]
+
+    # What a refold deletes may be room enough, unless somebody else takes it.
+    with disk.kept_full():
+        wait_for(lambda: refold("0.5", None) and lost() > 0, "a refold without room")
+    assert readiness(cluster, "one")[0] == 503
+    cluster.check()
+    assert list(worker.events("shard_lost"))[-1]["shard"] == 4
+
+    disk.free()
+    wait_for(lambda: readiness(cluster, "one")[0] == 200, "the shard to be held again")
+    assert refold("30", 0) == ["done"]
+    listed = told(cluster, "shard", "list", "--replica", replica.url)["shards"][4]
+    assert listed["last"]["answer"]["outcome"] == "done"
+    ledger.publish(upserts(catalog[500:]))
+    prove(cluster, ledger, tmp_path)
 
 
 def test_a_replica_answers_from_what_it_has_until_there_is_room(
