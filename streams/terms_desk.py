@@ -14,9 +14,10 @@ from kae.streams import dead_letters, metrics
 from kae.streams.control_follower import ControlFollower
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import TermRules, Undecodable, decode_term
-from kae.streams.indexer import Identity, now_ms
+from kae.streams.identity import Identity
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
+from kae.streams.moments import now_ms
 from kae.streams.topology import Topology
 from kae.streams.worker_meters import WorkerMeters
 
@@ -53,8 +54,10 @@ class TermsDesk:
         return self._registrar is not None
 
     @property
-    def next_offset(self) -> int:
-        return self._registrar.next_offset if self._registrar else 0
+    def next_offset(self) -> int | None:
+        """The term event that is registered next; None while the desk is closed."""
+        registrar = self._registrar
+        return registrar.next_offset if registrar else None
 
     def open(self) -> None:
         """Claim the bindings log, unless it is held already."""

@@ -1,6 +1,6 @@
 """What a worker tells when it is asked: read from its shards, which know it anyway."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook import Codebook
@@ -8,11 +8,14 @@ from kae.sinks.bindings import Bindings
 from kae.sinks.disk import bytes_in, room_at
 from kae.sinks.shard import Shard
 from kae.streams import metrics
+from kae.streams.assignment import Assignment
 from kae.streams.bindings_follower import BindingsFollower
-from kae.streams.indexer import Identity, Indexer, now_ms
+from kae.streams.held_shards import HeldShards
+from kae.streams.identity import Identity
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.lag import LagWatch
 from kae.streams.meters import Sample, accounted
+from kae.streams.moments import now_ms
 from kae.streams.terms_desk import TermsDesk
 from kae.streams.topology import Topology
 from kae.streams.worker_face import Readiness
@@ -27,41 +30,38 @@ class WorkerReadings:
         identity: Identity,
         codebook: Codebook,
         clients: KafkaClients,
-        indexer: Indexer,
+        assignment: Assignment,
+        held: HeldShards,
         desk: TermsDesk,
         bindings: BindingsFollower,
         lag: LagWatch,
-        assigned: Callable[[], tuple[Collection[int], bool] | None],
     ) -> None:
-        """`assigned` tells the shards and whether the terms are; None before the first time."""
         self._topology = topology
         self._identity = identity
         self._reserved = [len(codebook.reserved(position)) for position in range(POSITIONS)]
         self._clients = clients
-        self._indexer = indexer
+        self._assignment = assignment
+        self._held = held
         self._desk = desk
         self._bindings = bindings
         self._lag = lag
-        self._assigned = assigned
 
     def readiness(self) -> Readiness:
-        assigned = self._assigned()
-        if assigned is None:
+        if not self._assignment.is_known:
             return Readiness(False, ["the group has not assigned shards to it yet"])
-        wanted, has_terms = assigned
         reasons = []
-        missing = sorted(set(wanted) - set(self._indexer.shards.copy()))
+        missing = sorted(self._assignment.shards - set(self._held.shards.copy()))
         if missing:
             shards = ", ".join(map(str, missing))
             reasons.append(f"assigned and not held: shard {shards}; the log's shard_lost says why")
-        if self._indexer.disk.reason:
-            reasons.append(self._indexer.disk.reason)
-        if has_terms and not self._desk.is_open:
+        if self._held.disk.reason:
+            reasons.append(self._held.disk.reason)
+        if self._assignment.has_terms and not self._desk.is_open:
             reasons.append("assigned and not held: the terms; the log's registrar_lost says why")
         return Readiness(not reasons, reasons)
 
     def samples(self) -> Iterator[Sample]:
-        shards = self._indexer.shards.copy()
+        shards = self._held.shards.copy()
         yield from self._worker(len(shards))
         for number, shard in sorted(shards.items()):
             yield from self._shard(number, shard)
@@ -82,7 +82,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
         yield Sample(metrics.WORKER_DISK, room.size)
         yield Sample(metrics.WORKER_DISK_FREE, room.free)
-        yield Sample(metrics.WORKER_DISK_FULL, bool(self._indexer.disk.reason))
+        yield Sample(metrics.WORKER_DISK_FULL, bool(self._held.disk.reason))
 
     def _shard(self, number: int, shard: Shard) -> Iterator[Sample]:
         labels = (str(number),)

@@ -49,7 +49,7 @@ def run(
     """Index until SIGTERM; ends with 1 when anything is in doubt, so that another takes over."""
     from kae.streams.address import listen_at
     from kae.streams.encoding import open_codebook
-    from kae.streams.indexer import Identity
+    from kae.streams.identity import Identity
     from kae.streams.log_heads import check_logs
     from kae.streams.logs import set_up_logs
     from kae.streams.store_folder import hold_folder
@@ -81,7 +81,7 @@ def _face(worker: "Worker", listener: socket.socket | None) -> Iterator[None]:
     if listener is None:
         yield
         return
-    face = WorkerFace(listener, worker.meters, worker.readings.readiness)
+    face = WorkerFace(listener, worker.meters, worker.readiness)
     face.start()
     structlog.get_logger().info("worker_listening", url=url_of(listener))
     try:
