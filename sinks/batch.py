@@ -45,6 +45,12 @@ class Batch:
         self._handles = handles
         self._heads: dict[str, Head] = dict(before)
         self._touched: set[tuple[int, int]] = set()
+        self._moved: set[tuple[int, int]] = set()  # (binding, ordinal)
+
+    @property
+    def moved(self) -> BitMap:
+        """The items that other bindings are attached to than before, by what was put or dropped."""
+        return BitMap({ordinal for _, ordinal in self._moved})
 
     def add(self, edit: ShardEdit, raw: bytes) -> None:
         if isinstance(edit, PutItem):
@@ -64,7 +70,7 @@ class Batch:
         self.rows.put(keys.trie_key(item.identifier, item.ordinal), b"", handles[keys.TRIE])
         for binding in item.bindings:
             self._attached[binding].add(item.ordinal)
-            self._touch(binding, item.ordinal)
+            self._move(binding, item.ordinal)
         self._heads[item.id] = ItemHead(
             item.id, item.ordinal, item.revision, item.content, item.identifier
         )
@@ -86,7 +92,7 @@ class Batch:
         for binding, members in self._attached.items():
             if head.ordinal in members:
                 members.discard(head.ordinal)
-                self._touch(binding, head.ordinal)
+                self._move(binding, head.ordinal)
         self.live -= 1
 
     def _attach(self, edit: Attach) -> None:
@@ -111,8 +117,10 @@ class Batch:
         for chunk in _chunks(members):
             self._touched.add((edit.binding, chunk))
 
-    def _touch(self, binding: int, ordinal: int) -> None:
+    def _move(self, binding: int, ordinal: int) -> None:
+        """An item joins or leaves a binding; who leaves and joins again has not moved."""
         self._touched.add((binding, ordinal >> keys.CHUNK_BITS))
+        self._moved ^= {(binding, ordinal)}
 
     def finish(self) -> None:
         """Write each touched chunk of an attachment once, as it is now."""

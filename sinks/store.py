@@ -152,16 +152,17 @@ class ShardStore:
 
     # What folding writes.
 
-    def apply(self, delta: Delta, log: LogState, plan: Plan | None = None) -> None:
+    def apply(self, delta: Delta, log: LogState, plan: Plan | None = None) -> BitMap:
         """Write one accepted delta; `log` is the log's state after it.
 
+        Returns the ordinals of those that were put or dropped and have other bindings now.
         A delta that the store has already is passed over. The plan spares the owner, who has just
         made it, from decoding and reading again.
         Raises: DiskFull; the store is what it was before. RocksDB takes writes again some seconds
         after there is room for a write buffer.
         """
         if delta.version <= self.state.version:
-            return
+            return BitMap()
         plan = plan or self.planned(delta)
         rows = WriteBatch(raw_mode=True)
         batch = Batch(self, plan.before, rows, self._handles)
@@ -184,6 +185,7 @@ class ShardStore:
         rows.put(keys.STATE, msgspec.msgpack.encode(state), self._handles[keys.META])
         self._write(rows)
         self.state = state
+        return batch.moved
 
     def planned(self, delta: Delta) -> Plan:
         """A delta as its owner planned it.
