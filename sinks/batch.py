@@ -7,7 +7,7 @@ import msgspec
 from pyroaring import BitMap
 
 from kae.sinks import keys
-from kae.sinks.edits import Attach, Detach, DropItem, Head, ItemHead, PutItem, ShardEdit
+from kae.sinks.edits import Attach, Detach, DropItem, Head, ItemHead, ShardEdit
 
 
 class Rows(Protocol):
@@ -53,7 +53,7 @@ class Batch:
         return BitMap({ordinal for _, ordinal in self._moved})
 
     def add(self, edit: ShardEdit, raw: bytes) -> None:
-        if isinstance(edit, PutItem):
+        if isinstance(edit, ItemHead):
             self._put(edit, raw)
         elif isinstance(edit, DropItem):
             self._drop(edit, raw)
@@ -62,7 +62,7 @@ class Batch:
         else:
             self._detach(edit)
 
-    def _put(self, item: PutItem, raw: bytes) -> None:
+    def _put(self, item: ItemHead, raw: bytes) -> None:
         self._forget(item.id)
         handles = self._handles
         self.rows.put(keys.item_key(item.id), raw, handles[keys.ITEMS])
@@ -71,9 +71,7 @@ class Batch:
         for binding in item.bindings:
             self._attached[binding].add(item.ordinal)
             self._move(binding, item.ordinal)
-        self._heads[item.id] = ItemHead(
-            item.id, item.ordinal, item.revision, item.content, item.identifier
-        )
+        self._heads[item.id] = item
         self.next_ordinal = max(self.next_ordinal, item.ordinal + 1)
         self.live += 1
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.edits import DropItem, ItemHead, ShardEdit
 
 _FIRST_ROOM = 1024
 
@@ -29,9 +29,9 @@ class ShardTable:
 
     def apply(self, edits: Iterable[ShardEdit], version: int, offset: int) -> BitMap:
         """Take over the items of one accepted delta; returns those whose paths may differ now."""
-        newest: dict[int, PutItem | None] = {}
+        newest: dict[int, ItemHead | None] = {}
         for edit in edits:
-            if isinstance(edit, PutItem):
+            if isinstance(edit, ItemHead):
                 newest[edit.ordinal] = edit
             elif isinstance(edit, DropItem) and edit.ordinal >= 0:
                 newest[edit.ordinal] = None
@@ -46,7 +46,7 @@ class ShardTable:
             changed |= self._put(put, version, offset)
         return changed
 
-    def _put(self, items: dict[int, PutItem], version: int, offset: int) -> BitMap:
+    def _put(self, items: dict[int, ItemHead], version: int, offset: int) -> BitMap:
         ordinals = np.fromiter(items, np.int64, len(items))
         identifiers = np.array([item.identifier for item in items.values()], np.uint16).T
         popularity = np.array([item.popularity for item in items.values()], np.float32)

@@ -19,14 +19,15 @@ from kae.sinks.edits import (
     Attach,
     Counts,
     Delta,
-    Detach,
     DropItem,
     Head,
+    ItemHead,
     PutItem,
     ShardEdit,
     Source,
     decode_edit,
     decode_head,
+    decode_shard_edit,
 )
 from kae.sinks.fold import LogCorrupt, LogState
 from kae.sinks.plan import Plan
@@ -193,7 +194,7 @@ class ShardStore:
         Raises: LogCorrupt when it holds an edit that is none of a shard's.
         """
         edits = [_shard_edit(raw) for raw in delta.edits]
-        items = sorted({edit.id for edit in edits if isinstance(edit, PutItem | DropItem)})
+        items = sorted({edit.id for edit in edits if isinstance(edit, ItemHead | DropItem)})
         return Plan(edits, delta.counts, self.heads(items), list(map(bytes, delta.edits)))
 
     def _write(self, rows: WriteBatch) -> None:
@@ -278,13 +279,13 @@ def content_hash(rows: Iterable[tuple[str, int, tuple[int, ...], list[str]]]) ->
 
 
 def _shard_edit(raw: msgspec.Raw) -> ShardEdit:
-    edit = decode_edit(raw)
-    if not isinstance(edit, PutItem | DropItem | Attach | Detach):
+    try:
+        return decode_shard_edit(raw)
+    except msgspec.ValidationError as error:
         raise LogCorrupt(
-            f"a {type(edit).__name__} has no place in a shard's log. "
+            f"a {type(decode_edit(raw)).__name__} has no place in a shard's log. "
             "Give kae a topics.prefix of its own"
-        )
-    return edit
+        ) from error
 
 
 def _open(folder: Path, write_buffer_bytes: int) -> Rdict:

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 BINDINGS_WAIT_SECONDS = 30.0
 # What is indexed for selectors at one go when a worker is idle: some 4 ms.
-REST_ITEMS = 256
+REST_ITEMS = 128
 
 
 @dataclass(frozen=True, slots=True)
