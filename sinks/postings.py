@@ -20,7 +20,7 @@ from pyroaring import BitMap
 
 from kae.encoders.selector import All, Any, Compiled, Equals, Expression, Not
 from kae.encoders.text import contains_phrase
-from kae.sinks.edits import DropItem, ItemHead, PutItem, ShardEdit
+from kae.sinks.edits import DropItem, ItemHead, ShardEdit
 from kae.sinks.segment import Segment
 from kae.sinks.store import ShardStore
 
@@ -65,7 +65,7 @@ class Postings:
 
     def note(self, edits: Sequence[ShardEdit]) -> None:
         """Take notice of the edits that were applied."""
-        self._noted.update(edit.ordinal for edit in edits if isinstance(edit, PutItem))
+        self._noted.update(edit.ordinal for edit in edits if isinstance(edit, ItemHead))
         gone = [e.ordinal for e in edits if isinstance(e, DropItem) and e.ordinal >= 0]
         if gone:
             self._uncover(BitMap(gone))

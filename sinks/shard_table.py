@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.edits import DropItem, ItemHead, ShardEdit
 
 _FIRST_ROOM = 1024
 
@@ -26,28 +27,48 @@ class ShardTable:
         self.versions: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
         self.offsets: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
 
-    def apply(self, edits: Iterable[ShardEdit], version: int, offset: int) -> None:
-        """Take over the items of one accepted delta."""
-        newest: dict[int, PutItem | None] = {}
+    def apply(self, edits: Iterable[ShardEdit], version: int, offset: int) -> BitMap:
+        """Take over the items of one accepted delta; returns those whose paths may differ now."""
+        newest: dict[int, ItemHead | None] = {}
         for edit in edits:
-            if isinstance(edit, PutItem):
+            if isinstance(edit, ItemHead):
                 newest[edit.ordinal] = edit
             elif isinstance(edit, DropItem) and edit.ordinal >= 0:
                 newest[edit.ordinal] = None
         if not newest:
-            return
+            return BitMap()
         self._make_room(max(newest) + 1)
-        self.live[[ordinal for ordinal, item in newest.items() if item is None]] = False
+        dropped = [ordinal for ordinal, item in newest.items() if item is None]
+        self.live[dropped] = False
+        changed = BitMap(dropped)
         put = {ordinal: item for ordinal, item in newest.items() if item is not None}
         if put:
-            ordinals = np.fromiter(put, np.int64, len(put))
-            self.identifiers[:, ordinals] = np.array(
-                [item.identifier for item in put.values()], np.uint16
-            ).T
-            self.popularity[ordinals] = [item.popularity for item in put.values()]
-            self.versions[ordinals] = version
-            self.offsets[ordinals] = offset
-            self.live[ordinals] = True
+            changed |= self._put(put, version, offset)
+        return changed
+
+    def _put(self, items: dict[int, ItemHead], version: int, offset: int) -> BitMap:
+        ordinals = np.fromiter(items, np.int64, len(items))
+        identifiers = np.array([item.identifier for item in items.values()], np.uint16).T
+        popularity = np.array([item.popularity for item in items.values()], np.float32)
+        differs = (
+            ~self.live[ordinals]
+            | (self.popularity[ordinals] != popularity)
+            | (self.identifiers[:, ordinals] != identifiers).any(axis=0)
+        )
+        self.identifiers[:, ordinals] = identifiers
+        self.popularity[ordinals] = popularity
+        self.versions[ordinals] = version
+        self.offsets[ordinals] = offset
+        self.live[ordinals] = True
+        return BitMap(ordinals[differs].astype(np.uint32))
+
+    def copy_paths(self) -> "ShardTable":
+        """A copy of what paths are made of, for another thread to read."""
+        twin = ShardTable()
+        twin.identifiers = self.identifiers.copy()
+        twin.live = self.live.copy()
+        twin.popularity = self.popularity.copy()
+        return twin
 
     def _make_room(self, size: int) -> None:
         room = len(self.live)

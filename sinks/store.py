@@ -28,14 +28,15 @@ from kae.sinks.edits import (
     Attach,
     Counts,
     Delta,
-    Detach,
     DropItem,
     Head,
+    ItemHead,
     PutItem,
     ShardEdit,
     Source,
     decode_edit,
     decode_head,
+    decode_shard_edit,
 )
 from kae.sinks.fold import LogCorrupt, LogState
 from kae.sinks.plan import Plan
@@ -168,16 +169,17 @@ class ShardStore:
 
     # What folding writes.
 
-    def apply(self, delta: Delta, log: LogState, plan: Plan | None = None) -> None:
+    def apply(self, delta: Delta, log: LogState, plan: Plan | None = None) -> BitMap:
         """Write one accepted delta; `log` is the log's state after it.
 
+        Returns the ordinals of those that were put or dropped and have other bindings now.
         A delta that the store has already is passed over. The plan spares the owner, who has just
         made it, from decoding and reading again.
         Raises: DiskFull; the store is what it was before. RocksDB takes writes again some seconds
         after there is room for a write buffer.
         """
         if delta.version <= self.state.version:
-            return
+            return BitMap()
         plan = plan or self.planned(delta)
         rows = WriteBatch(raw_mode=True)
         batch = Batch(self, plan.before, rows, self._handles)
@@ -200,6 +202,7 @@ class ShardStore:
         rows.put(keys.STATE, msgspec.msgpack.encode(state), self._handles[keys.META])
         self._write(rows)
         self.state = state
+        return batch.moved
 
     def planned(self, delta: Delta) -> Plan:
         """A delta as its owner planned it.
@@ -207,7 +210,7 @@ class ShardStore:
         Raises: LogCorrupt when it holds an edit that is none of a shard's.
         """
         edits = [_shard_edit(raw) for raw in delta.edits]
-        items = sorted({edit.id for edit in edits if isinstance(edit, PutItem | DropItem)})
+        items = sorted({edit.id for edit in edits if isinstance(edit, ItemHead | DropItem)})
         return Plan(edits, delta.counts, self.heads(items), list(map(bytes, delta.edits)))
 
     def _write(self, rows: WriteBatch) -> None:
@@ -292,13 +295,13 @@ def content_hash(rows: Iterable[tuple[str, int, tuple[int, ...], list[str]]]) ->
 
 
 def _shard_edit(raw: msgspec.Raw) -> ShardEdit:
-    edit = decode_edit(raw)
-    if not isinstance(edit, PutItem | DropItem | Attach | Detach):
+    try:
+        return decode_shard_edit(raw)
+    except msgspec.ValidationError as error:
         raise LogCorrupt(
-            f"a {type(edit).__name__} has no place in a shard's log. "
+            f"a {type(decode_edit(raw)).__name__} has no place in a shard's log. "
             "Give kae a topics.prefix of its own"
-        )
-    return edit
+        ) from error
 
 
 def _open(folder: Path, write_buffer_bytes: int) -> Rdict:

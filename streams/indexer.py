@@ -24,7 +24,7 @@ from kae.streams.worker_meters import APPEND_WAIT, APPLY, ENCODE, PLAN, WorkerMe
 
 BINDINGS_WAIT_SECONDS = 30.0
 # What is indexed for selectors at one go when a worker is idle: some 4 ms.
-REST_ITEMS = 256
+REST_ITEMS = 128
 
 
 class Indexer:

@@ -147,7 +147,8 @@ class KafkaClients:
                     client_id=self._client_id,
                     acks="all",
                     enable_idempotence=True,
-                    linger_ms=0,
+                    # The deltas of a batch, one a shard, go out in one request.
+                    linger_ms=1,
                     batch_size=1 << 20,
                     max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
                     delivery_timeout_ms=int(self._timeout * 1000),

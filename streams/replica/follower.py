@@ -27,8 +27,8 @@ log = structlog.get_logger()
 
 POLL_MS = 100
 # Between two views that differ in items alone; a view that takes long is built less often.
-PAUSE_SECONDS = 0.05
-PAUSE_PER_BUILD = 4
+PAUSE_SECONDS = 0.005
+PAUSE_PER_BUILD = 3
 # How long a part of a term waits for the others.
 PARTS_SECONDS = 0.05
 

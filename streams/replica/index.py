@@ -5,6 +5,7 @@ It is written by the follower's thread alone. Readers take `view`, one reference
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
@@ -21,10 +22,10 @@ from kae.sinks.edits import (
     decode_edit,
 )
 from kae.sinks.fold import Folded, ForeignCodebook, LogState, fold
+from kae.sinks.layers import GrowingTrie
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.store import ShardStore
 from kae.sinks.store_reader import StoreReader
-from kae.sinks.trie import TrieView
 from kae.streams.bindings_follower import copied
 from kae.streams.full_disk import FullDisk
 from kae.streams.replica.answers import LogPosition
@@ -53,6 +54,8 @@ class ReplicaIndex:
         self.fingerprint = fingerprint
         self._bindings = Bindings()
         self._tables = [ShardTable() for _ in range(topology.shards)]
+        self._bases = ThreadPoolExecutor(1, thread_name_prefix="base")
+        self._trie = GrowingTrie(topology.shards, self._bases.submit)
         self._stores: list[ShardStore] = []
         for shard in range(topology.shards):
             store_folder = keys.shard_folder(folder, topology.generation, shard)
@@ -63,6 +66,7 @@ class ReplicaIndex:
 
     def close(self) -> None:
         """Close the stores; no view may be in use any more."""
+        self._bases.shutdown()
         for store in self._stores:
             store.close()
 
@@ -80,10 +84,11 @@ class ReplicaIndex:
             self.logs[shard] = folded.state
             return []
         plan = self._stores[shard].planned(folded.delta)
-        self._stores[shard].apply(folded.delta, folded.state, plan)
+        moved = self._stores[shard].apply(folded.delta, folded.state, plan)
         self._take(folded)
         self.logs[shard] = folded.state
-        self._tables[shard].apply(plan.edits, folded.delta.version, offset)
+        changed = self._tables[shard].apply(plan.edits, folded.delta.version, offset)
+        self._trie.note(shard, changed | moved)
         self.journal.note_shard(shard, folded.delta, offset, plan.edits)
         return plan.edits
 
@@ -139,7 +144,7 @@ class ReplicaIndex:
             if self._readers[shard].state.version != store.state.version:
                 self._readers[shard] = StoreReader(store)
         bindings = self._bindings
-        trie = TrieView.build(
+        trie = self._trie.layers(
             self._tables, [reader.attached for reader in self._readers], slots_of(bindings)
         )
         return View(

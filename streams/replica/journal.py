@@ -71,7 +71,7 @@ class Journal:
                     edit.binding, edit.revision, delta.version, delta.at_ms
                 )
 
-    def all_whole(self, edits: Iterable[Edit], shards: int) -> bool:
+    def all_whole(self, edits: Iterable[Edit] | Iterable[ShardEdit], shards: int) -> bool:
         """Whether the terms that edits change wait for no other shard's part."""
         return not any(
             isinstance(edit, BindSlot)

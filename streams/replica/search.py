@@ -7,15 +7,18 @@ that the item's own text has, then by popularity, then by id.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kae.encoders.categories import Slot
+from kae.encoders.categories import Identifier, Slot
 from kae.encoders.codebook import Codebook
 from kae.encoders.query import Query, QueryEncoder
 from kae.encoders.text import normalise
-from kae.sinks.beam import Coverage, Decoded, decode
+from kae.sinks.beam import Coverage, Decoded, decode_all
 from kae.sinks.edits import PutItem
+from kae.sinks.layer import Layer
 from kae.sinks.trie import Indices
 from kae.streams.replica import words
 from kae.streams.replica.answers import Found, Hit, QueryShown, SlotShown, Version
@@ -27,10 +30,11 @@ CANDIDATES = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An item, the entry of its best path, and what it is ranked by."""
+    """An item, its best path by the binding it is of (0: its own), and what it is ranked by."""
 
     item: PutItem
-    entry: int
+    path: Identifier
+    binding: int
     coverage: float
     share: float
 
@@ -49,17 +53,12 @@ class Search:
     def answer(self, view: View, text: str, limit: int) -> Found:
         began = perf_counter()
         query = self._encoder.encode(text, view.terms)
-        decoded = decode(view.trie, query.slots, self._beam)
-        entries, coverage = _best_entries(view, decoded, limit)
+        best = _best_entries(view, query, self._beam, limit)
         tokens = list(dict.fromkeys(normalise(text).split()))
         candidates = sorted(
             (
-                _Candidate(item, entry, covered, _share(tokens, item))
-                for (entry, covered), item in zip(
-                    zip(entries.tolist(), coverage.tolist(), strict=True),
-                    _items(view, entries),
-                    strict=True,
-                )
+                _Candidate(item, path, binding, covered, _share(tokens, item))
+                for item, path, binding, covered in best
             ),
             key=_Candidate.order,
         )
@@ -72,15 +71,13 @@ class Search:
 
     def _hit(self, view: View, query: Query, found: _Candidate) -> Hit:
         own = words.own_words(self._codebook, found.item)
-        path = view.trie.path_at(found.entry)
-        binding = int(view.trie.entries.bindings[found.entry])
-        bound = view.bindings.active[binding] if binding else None
+        bound = view.bindings.active[found.binding] if found.binding else None
         return Hit(
             id=found.item.id,
             title=found.item.title,
             identifier=own,
             path=words.path_words(own, bound),
-            covers=[p for p, index in enumerate(path) if Slot(p, index) in query.slots],
+            covers=[p for p, index in enumerate(found.path) if Slot(p, index) in query.slots],
             via=bound.term if bound else None,
             score=round(found.coverage, 6),
             own_words=round(found.share, 6),
@@ -108,38 +105,49 @@ def version_of(view: View) -> Version:
     return Version(view.generation, view.number, view.bindings.version, view.versions)
 
 
-def _best_entries(view: View, decoded: Decoded, limit: int) -> tuple[Indices, Coverage]:
-    """The best entry, with its coverage, of each item that may be among the best `limit`."""
-    deepest, entries = view.trie.levels[-1], view.trie.entries
-    first = deepest.first_child[decoded.nodes]
-    counts = deepest.first_child[decoded.nodes + 1] - first
-    found = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    coverage = np.repeat(decoded.coverage, counts)
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    """Live entries of one layer that cover something of the query; an element each."""
+
+    layer: Layer
+    entries: Indices
+    coverage: Coverage
+
+
+def _best_entries(
+    view: View, query: Query, beam: int, limit: int
+) -> Iterator[tuple[PutItem, Identifier, int, float]]:
+    """The best path of each item that may be among the best `limit`, with its coverage."""
+    layers = view.trie.parts
+    parts = [
+        _behind(layer, decoded)
+        for layer, decoded in zip(layers, decode_all(layers, query.slots, beam), strict=True)
+    ]
+
+    def joined(column: str) -> NDArray[Any]:
+        return np.concatenate([getattr(p.layer.trie.entries, column)[p.entries] for p in parts])
+
+    shards, ordinals = joined("shards"), joined("ordinals")
+    bindings, popularity = joined("bindings"), joined("popularity")
+    coverage = np.concatenate([p.coverage for p in parts])
     # Of two paths that cover the same the item's own comes first: its binding is 0.
-    order = np.lexsort(
-        (
-            entries.bindings[found],
-            entries.ordinals[found],
-            entries.shards[found],
-            -entries.popularity[found],
-            -coverage,
-        )
-    )
-    found, coverage = found[order], coverage[order]
-    items = entries.shards[found].astype(np.int64) << 32 | entries.ordinals[found]
-    once = np.sort(np.unique(items, return_index=True)[1])
+    order = np.lexsort((bindings, ordinals, shards, -popularity, -coverage))
+    items = shards[order].astype(np.int64) << 32 | ordinals[order]
+    once = order[np.sort(np.unique(items, return_index=True)[1])]
     # What covers less than the last item that is asked for cannot come before it.
     worst = coverage[once[min(limit, len(once)) - 1]] if len(once) else 0.0
     once = once[coverage[once] >= worst][: max(CANDIDATES, limit)]
-    return found[once], coverage[once]
+    size = len(parts[0].entries)
+    for place in once.tolist():
+        part, entry = (parts[0], place) if place < size else (parts[1], place - size)
+        item = view.shards[int(shards[place])].item_at(int(ordinals[place]))
+        path = part.layer.trie.path_at(int(part.entries[entry]))
+        yield item, path, int(bindings[place]), float(coverage[place])
 
 
-def _items(view: View, found: Indices) -> Iterator[PutItem]:
-    entries = view.trie.entries
-    for shard, ordinal in zip(
-        entries.shards[found].tolist(), entries.ordinals[found].tolist(), strict=True
-    ):
-        yield view.shards[shard].item_at(ordinal)
+def _behind(layer: Layer, decoded: Decoded) -> _Entries:
+    entries, places = layer.entries_below(decoded.nodes)
+    return _Entries(layer, entries, decoded.coverage[places])
 
 
 def _share(tokens: list[str], item: PutItem) -> float:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from kae.encoders.categories import Slot
 from kae.encoders.query import BoundTerms
 from kae.sinks.bindings import Bindings
+from kae.sinks.layers import Layers
 from kae.sinks.store_reader import StoreReader
-from kae.sinks.trie import TrieView
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class View:
     bindings: Bindings
     bindings_offset: int  # of the log record that made this version; -1: none
     terms: BoundTerms
-    trie: TrieView
+    trie: Layers
     shards: tuple[StoreReader, ...]
     swapped_ms: int
     built_seconds: float

@@ -11,6 +11,7 @@ from pyroaring import BitMap
 from kae.encoders.categories import EMPTY, POSITIONS, Identifier, Slot
 from kae.sinks.beam import decode
 from kae.sinks.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.layer import Layer
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.trie import TrieView
 
@@ -85,6 +86,7 @@ def test_the_mask_allows_exactly_the_slots_above_a_live_item(
     line: tuple[list[ShardTable], list[dict[int, BitMap]], Bound],
 ) -> None:
     trie = TrieView.build(*line)
+    layer = Layer.whole(trie)
     children = defaultdict(set)
     for paths in paths_of(trie).values():
         for path, _ in paths:
@@ -93,31 +95,32 @@ def test_the_mask_allows_exactly_the_slots_above_a_live_item(
     alphabet = (0, 1, 2, 3, 90, 91, 92)
     for depth in range(4):
         for prefix in product(alphabet, repeat=depth):
-            assert trie.children(prefix).tolist() == sorted(children[prefix])
+            assert layer.children(prefix).tolist() == sorted(children[prefix])
     for prefix in list(children):
-        assert trie.children(prefix).tolist() == sorted(children[prefix])
+        assert layer.children(prefix).tolist() == sorted(children[prefix])
 
 
 def test_a_whole_path_has_nothing_after_it() -> None:
-    trie = TrieView.build([table([put(0, (1, 2, 3, 4, 5, 6))])], [{}], {})
+    trie = Layer.whole(TrieView.build([table([put(0, (1, 2, 3, 4, 5, 6))])], [{}], {}))
     assert trie.children((1, 2, 3, 4, 5)).tolist() == [6]
     assert trie.children((1, 2, 3, 4, 5, 6)).tolist() == []
 
 
 def test_without_live_items_nothing_can_be_decoded() -> None:
     trie = TrieView.build([table([put(0, EMPTY)], [drop(0)])], [{1: BitMap([0])}], {1: Slot(0, 9)})
-    assert trie.paths == 0
+    layer = Layer.whole(trie)
+    assert layer.paths == 0
     assert trie.bindings == frozenset()
-    assert trie.children().tolist() == []
-    assert decode(trie, {Slot(0, 9): 1.0}, 5).nodes.tolist() == []
+    assert layer.children().tolist() == []
+    assert decode(layer, {Slot(0, 9): 1.0}, 5).nodes.tolist() == []
 
 
 def test_an_unknown_binding_is_hidden() -> None:
     items = table([put(0, (1, 0, 0, 0, 0, 0))])
     hidden = TrieView.build([items], [{7: BitMap([0])}], {})
-    assert hidden.children().tolist() == [1]
+    assert Layer.whole(hidden).children().tolist() == [1]
     shown = TrieView.build([items], [{7: BitMap([0])}], {7: Slot(0, 99)})
-    assert shown.children().tolist() == [1, 99]
+    assert Layer.whole(shown).children().tolist() == [1, 99]
     assert shown.bindings == {7}
 
 
@@ -125,17 +128,8 @@ def test_a_change_after_a_view_was_built_leaves_the_view_alone() -> None:
     items = table([put(0, (1, 0, 0, 0, 0, 0))])
     view = TrieView.build([items], [{}], {})
     items.apply([put(0, (2, 0, 0, 0, 0, 0)), put(1, (3, 0, 0, 0, 0, 0))], 2, 2)
-    assert view.children().tolist() == [1]
-    assert TrieView.build([items], [{}], {}).children().tolist() == [2, 3]
-
-
-def test_entries_of_an_item_are_found_by_shard_and_ordinal() -> None:
-    tables = [table([put(0, (1, 0, 0, 0, 0, 0))]), table([put(0, (2, 0, 0, 0, 0, 0))])]
-    trie = TrieView.build(tables, [{}, {5: BitMap([0])}], {5: Slot(3, 8)})
-    assert [trie.path_at(e) for e in trie.entries_of(1, 0)] == [
-        (2, 0, 0, 0, 0, 0),
-        (2, 0, 0, 8, 0, 0),
-    ]
+    assert Layer.whole(view).children().tolist() == [1]
+    assert Layer.whole(TrieView.build([items], [{}], {})).children().tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("beam", [1, 7, 50, 10_000])
@@ -150,7 +144,7 @@ def test_a_beam_finds_the_paths_that_cover_most(
         reverse=True,
     )
     expected = [covered for covered in coverage if covered > 0][:beam]
-    decoded = decode(trie, weights, beam)
+    decoded = decode(Layer.whole(trie), weights, beam)
     assert decoded.coverage.tolist() == expected
     first_entries = trie.levels[-1].first_child[decoded.nodes]
     found = [trie.path_at(entry) for entry in first_entries]
@@ -165,6 +159,6 @@ def test_of_equal_coverage_the_more_popular_path_is_kept() -> None:
         [put(o, (1, o + 1, 0, 0, 0, 0), popularity) for o, popularity in enumerate((1.0, 9.0, 5.0))]
     )
     trie = TrieView.build([items], [{}], {})
-    decoded = decode(trie, {Slot(0, 1): 1.0}, 2)
+    decoded = decode(Layer.whole(trie), {Slot(0, 1): 1.0}, 2)
     entries = trie.levels[-1].first_child[decoded.nodes]
     assert [trie.path_at(entry)[1] for entry in entries] == [2, 3]
