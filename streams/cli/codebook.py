@@ -1,22 +1,17 @@
 """`kae codebook build`: decide which word has which slot, from a catalog."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from kae.encoders.attributes import Item
 from kae.streams import console
-from kae.streams.catalog import Row, open_catalog, read_rows
+from kae.streams.cli.catalog_items import CatalogItems, progress
 from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
-from kae.streams.topology import CatalogPart
 
 if TYPE_CHECKING:
     from kae.encoders.codebook import Codebook
@@ -66,9 +61,9 @@ def build(
     from kae.encoders.build import build_codebook
 
     loaded = open_topology(topology)
-    items = _CatalogItems(catalog, loaded.catalog)
+    items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
-    with _progress(PASSES * items.rows) as told:
+    with progress("building", PASSES * items.rows) as told:
         built = build_codebook(items.read, loaded.codebook_groups, loaded.catalog.fields, out, told)
     report = CodebookBuilt(
         folder=str(out),
@@ -82,26 +77,6 @@ def build(
         console.print_json(report)
     else:
         _print_report(report)
-
-
-class _CatalogItems:
-    """The items of feed files, to be read more than once; counts those of the last reading."""
-
-    def __init__(self, files: Sequence[Path], catalog: CatalogPart) -> None:
-        self._catalog = catalog
-        self._feeds = open_catalog(files, catalog)
-        self.rows = sum(feed.rows for feed in self._feeds)
-        self.accepted = 0
-        self.rejected = 0
-
-    def read(self) -> Iterator[Item]:
-        self.accepted = self.rejected = 0
-        for row in read_rows(self._feeds, self._catalog):
-            if isinstance(row, Row):
-                self.accepted += 1
-                yield row.item
-            else:
-                self.rejected += 1
 
 
 def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:
@@ -119,17 +94,6 @@ def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:
             capacity=group.capacity,
             coverage=round(held / occurrences, 4) if occurrences else 0.0,
         )
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
-    if not sys.stderr.isatty():
-        yield None
-        return
-    columns = (TextColumn("building"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console.err) as bar:
-        task = bar.add_task("items", total=total)
-        yield lambda read: bar.update(task, completed=read)
 
 
 def _print_report(report: CodebookBuilt) -> None:
