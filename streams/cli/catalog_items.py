@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from kae.encoders.attributes import Item
 from kae.streams import console
@@ -43,3 +43,22 @@ def progress(doing: str, total: int) -> Iterator[Callable[[int], None] | None]:
     with Progress(*columns, console=console.err) as bar:
         task = bar.add_task("items", total=total)
         yield lambda read: bar.update(task, completed=read)
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for work in steps under names; what is yielded moves it."""
+    if not sys.stderr.isatty():
+        yield lambda name, done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console.err) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def told(name: str, done: int, total: int) -> None:
+            task = tasks.get(name)
+            if task is None:
+                task = tasks[name] = bar.add_task(name, total=total)
+            bar.update(task, completed=done)
+
+        yield told

@@ -1,4 +1,4 @@
-"""`kae codebook build`: decide which word has which slot, from a catalog."""
+"""`kae codebook build | evaluate | show | diff`: which word has which slot, and how well."""
 
 import time
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from kae.encoders.passes import Passes
 from kae.streams import console
-from kae.streams.cli.catalog_items import CatalogItems, progress
+from kae.streams.cli.catalog_items import CatalogItems, progress, steps
 from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
 
@@ -77,6 +78,94 @@ def build(
         console.print_json(report)
     else:
         _print_report(report)
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
+    topology: TopologyOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the closed codebooks' training.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a codebook on a catalog, beside closed codebooks of the same capacities."""
+    from kae.encoders.codebook import Codebook
+    from kae.streams.cli.codebook_printed import print_evaluated
+    from kae.streams.codebook_quality import Evaluated, baselines, encode, quality_of
+
+    codebook = Codebook.load(folder)
+    items = CatalogItems(catalog, open_topology(topology).catalog)
+    began = time.monotonic()
+    with progress("encoding", items.rows) as told:
+        codes, titles = encode(codebook, Passes(items.read, told))
+    capacities = [group.capacity for group in codebook.groups]
+    with steps() as trained:
+        others = baselines(titles, capacities, seed, trained, console.print_warning)
+    report = Evaluated(
+        **msgspec.structs.asdict(quality_of(codebook, codes)),
+        folder=str(folder),
+        fingerprint=codebook.fingerprint,
+        items=items.accepted,
+        rejected=items.rejected,
+        seed=seed,
+        seconds=round(time.monotonic() - began, 3),
+        baselines=others,
+    )
+    if as_json:
+        console.print_json(report)
+    else:
+        print_evaluated(report)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    head_words: Annotated[
+        int, typer.Option("--words", min=0, metavar="N", help="Head words of each position.")
+    ] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each position holds: solo and cluster slots, head words, what is reserved."""
+    from kae.encoders.codebook import Codebook
+    from kae.streams.cli.codebook_printed import print_shown
+    from kae.streams.codebook_shown import describe
+
+    shown = describe(Codebook.load(folder), str(folder), head_words)
+    if as_json:
+        console.print_json(shown)
+    else:
+        print_shown(shown)
+
+
+@app.command()
+def diff(
+    was: Annotated[Path, typer.Argument(metavar="A", show_default=False)],
+    becomes: Annotated[Path, typer.Argument(metavar="B", show_default=False)],
+    catalog: Annotated[
+        list[Path] | None, typer.Argument(metavar="[CATALOG...]", show_default=False)
+    ] = None,
+    topology: TopologyOption = None,
+    most: Annotated[
+        int, typer.Option("--most", min=0, metavar="N", help="Words and items to spell out.")
+    ] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which words moved from A to B, and which items of a catalog would move."""
+    from kae.encoders.codebook import Codebook
+    from kae.streams.cli.codebook_printed import print_difference
+    from kae.streams.codebook_diff import describe, diff_items
+
+    codebooks = Codebook.load(was), Codebook.load(becomes)
+    items = None
+    if catalog:
+        read = CatalogItems(catalog, open_topology(topology).catalog)
+        with progress("comparing", read.rows) as told:
+            items = diff_items(*codebooks, Passes(read.read, told), most)
+    difference = describe((str(was), str(becomes)), codebooks, most, items)
+    if as_json:
+        console.print_json(difference)
+    else:
+        print_difference(difference)
 
 
 def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:
