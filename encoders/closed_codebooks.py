@@ -25,7 +25,11 @@ _BATCH = 4096
 def embed(titles: Sequence[str], seed: int) -> Vectors:
     """Titles in normal form as vectors; a row an item."""
     hashing = HashingVectorizer(
-        n_features=_HASHED_TOKENS, analyzer=str.split, norm=None, dtype=np.float32
+        n_features=_HASHED_TOKENS,
+        analyzer=str.split,
+        alternate_sign=False,
+        norm=None,
+        dtype=np.float32,
     )
     weighed = TfidfTransformer().fit_transform(hashing.transform(titles))
     return reduce(weighed, DIMENSIONS, seed)

@@ -42,8 +42,10 @@ def fit_groups(
     declared: Sequence[Group],
     fields: Mapping[str, str],
     weights: Weights,
+    *,
+    keep_declared: bool = False,
 ) -> FittedGroups:
-    """Fit groups to a catalog.
+    """Fit groups to a catalog; with `keep_declared`, only look at what the declared ones give.
 
     `declared` says how many slots they share out and reserve, and beside which others a category
     belongs that no item has; where there is too little to merge, it is the result.
@@ -55,10 +57,10 @@ def fit_groups(
     presence = seen.presence()
     occurring = [c for c in range(len(CATEGORIES)) if presence.together[c][c]]
     tree = merge(presence, occurring, weights)
-    because = _too_little(presence.items, len(occurring))
+    because = "asked for" if keep_declared else _too_little(presence.items, len(occurring))
     groups = tuple(declared)
     if not because:
-        groups = tuple(_gathered(presence, tree.cut(POSITIONS), declared))
+        groups = tuple(_gathered(seen, presence, tree.cut(POSITIONS), declared))
     told = represent(passes, groups, fields, seen.counts(), dictionary)
     if not because:
         groups, told = _ordered(groups, told)
@@ -78,14 +80,21 @@ def _too_little(items: int, occurring: int) -> str:
 
 
 def _gathered(
-    presence: Presence, cut: Sequence[tuple[int, ...]], declared: Sequence[Group]
+    seen: Occurrences,
+    presence: Presence,
+    cut: Sequence[tuple[int, ...]],
+    declared: Sequence[Group],
 ) -> Iterator[Group]:
-    """Each group with the declared strays, named for the two categories that most items have."""
+    """Each group with the declared strays, named for the two categories that most items have.
+
+    Its categories are in the order in which their words tell most: of several words that are
+    trusted alike, the one of the first category represents the item.
+    """
     strays = set(range(len(CATEGORIES))).difference(*cut)
     for categories, group in zip(cut, declared, strict=True):
         leading = sorted(categories, key=lambda c: (-presence.together[c][c], c))[:2]
         taken = {c for c in strays if _host(c, cut, declared) == categories}
-        members = names(sorted({*categories, *taken}))
+        members = names(sorted({*categories, *taken}, key=lambda c: (-seen.bits_told(c), c)))
         yield Group("-".join(names(leading)), members, group.capacity, group.reserved)
 
 

@@ -45,6 +45,13 @@ class Occurrences:
         together = present.T @ present
         return Presence(self.items, tuple(map(tuple, together.tolist())))
 
+    def bits_told(self, category: int) -> float:
+        """What naming a word of a category tells of an item on average: log2(items / its items)."""
+        of_category = [place for place, (c, _) in enumerate(self.words) if c == category]
+        counts = np.bincount(self.place, minlength=len(self.words))[of_category]
+        told = counts * np.log2(self.items / np.maximum(counts, 1))
+        return float(told.sum() / counts.sum()) if len(counts) else 0.0
+
     def crowded(self, group: Group) -> float:
         """The share of items with words of several categories of a group: one is represented."""
         members = [CATEGORY_INDEX[name] for name in group.categories]

@@ -1,4 +1,4 @@
-"""`kae codebook build | evaluate | show | diff`: which word has which slot, and how well."""
+"""`kae codebook build | fit | evaluate | show | diff`: which word has which slot, how well."""
 
 import time
 from collections.abc import Iterator
@@ -78,6 +78,38 @@ def build(
         console.print_json(report)
     else:
         _print_report(report)
+
+
+@app.command()
+def fit(
+    catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the codebook is written.")],
+    topology: TopologyOption = None,
+    declared_groups: Annotated[
+        bool, typer.Option("--declared-groups", help="Keep the topology's groups and capacities.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the clusters.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit words, groups, capacities and clusters to a catalog; every word gets a slot."""
+    from kae.streams.cli.codebook_printed import print_fit
+    from kae.streams.cli.groups import write_fitted
+    from kae.streams.codebook_fit import PASSES as FIT_PASSES
+    from kae.streams.codebook_fit import fit as fit_codebook
+
+    loaded = open_topology(topology)
+    items = CatalogItems(catalog, loaded.catalog)
+    began = time.monotonic()
+    with steps() as told:
+        passes = Passes(items.read, lambda read: told("reading", read, FIT_PASSES * items.rows))
+        done = fit_codebook(passes, loaded, seed, keep_declared=declared_groups, told=told)
+    done.codebook.save(out)
+    files = write_fitted(done.groups, out)
+    report = done.describe(out, files, items.rejected, time.monotonic() - began)
+    if as_json:
+        console.print_json(report)
+    else:
+        print_fit(report)
 
 
 @app.command()

@@ -2,9 +2,32 @@
 
 from kae.encoders.quality import Quality
 from kae.streams import console
+from kae.streams.cli.groups import print_fitted
 from kae.streams.codebook_diff import CodebooksDiffer, Meaning, Place
+from kae.streams.codebook_fit import CodebookFitted
 from kae.streams.codebook_quality import Evaluated
 from kae.streams.codebook_shown import CodebookShown
+
+
+def print_fit(report: CodebookFitted) -> None:
+    """The fit in three lines, then its positions."""
+    print_fitted(report.groups)
+    print_shown(report.codebook)
+    quality = report.quality
+    console.out.print(
+        f"{quality.coverage:.1%} of the items have three positions or more, {quality.icr:.1%} an "
+        f"identifier of their own; {report.seconds:.1f} s, "
+        f"{report.peak_memory_bytes / 2**30:.2f} GiB at most",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if report.groups.fitted:
+        console.out.print(
+            f"put {report.groups.files[0]} in the place of `groups` in topology.yaml: a worker "
+            "runs a codebook with the groups that it was fitted with",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def print_evaluated(report: Evaluated) -> None:

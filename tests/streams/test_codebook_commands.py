@@ -1,4 +1,4 @@
-"""`kae codebook evaluate | show | diff`: what a codebook holds, how well it does, what changed."""
+"""`kae codebook fit | evaluate | show | diff`: what a codebook holds, how well, what changed."""
 
 import subprocess
 from dataclasses import replace
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 from tests.real_parts import catalog_items
 
 from kae.deploy.processes import kae_command
@@ -14,8 +15,11 @@ from kae.encoders.attributes import Item
 from kae.encoders.build import build_codebook
 from kae.encoders.codebook import Codebook
 from kae.streams.codebook_diff import CodebooksDiffer, diff_items
+from kae.streams.codebook_fit import CodebookFitted
 from kae.streams.codebook_quality import Evaluated
 from kae.streams.codebook_shown import CodebookShown
+from kae.streams.encoding import open_codebook
+from kae.streams.errors import CodebookDiffers
 from kae.streams.topology import Topology
 
 ITEMS = 600
@@ -130,3 +134,28 @@ def test_a_codebook_is_the_same_as_itself(folder: Path) -> None:
         0,
         (),
     )
+
+
+def test_a_fitted_codebook_runs_with_the_groups_that_it_comes_with(
+    feed: Path, tmp_path: Path
+) -> None:
+    out, err = kae("fit", feed, "--out", tmp_path / "fitted", "--json")
+    report = msgspec.json.decode(out, type=CodebookFitted)
+    assert report.groups.fitted
+    assert "the knee of the cumulative loss" in " ".join(report.groups.notes)
+    assert report.quality.coverage > 0.5
+    assert report.peak_memory_bytes < 3 * 2**30
+    assert all(each.words_without_slot == 0 for each in report.codebook.positions)
+    assert err == ""
+    groups = yaml.safe_load((tmp_path / "fitted" / "groups.yaml").read_text(encoding="utf-8"))
+    topology = Topology.load().edited({**groups, "codebook.path": str(tmp_path / "fitted")})
+    assert open_codebook(topology).fingerprint == report.codebook.fingerprint
+    with pytest.raises(CodebookDiffers, match="built with other groups"):
+        open_codebook(Topology.load().edited({"codebook.path": str(tmp_path / "fitted")}))
+
+
+def test_fitting_can_keep_the_declared_groups(feed: Path, tmp_path: Path) -> None:
+    out, _ = kae("fit", feed, "--out", tmp_path, "--declared-groups", "--json")
+    report = msgspec.json.decode(out, type=CodebookFitted)
+    assert not report.groups.fitted
+    assert Codebook.load(tmp_path).groups == Topology.load().codebook_groups
