@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.measures import SHAPES, is_number
+from kae.encoders.measures import is_measure, is_model, is_number
 from kae.encoders.text import normalise
 from kae.encoders.values import words_of
 from kae.encoders.vocabulary import vocabulary
@@ -32,14 +32,8 @@ _YES_NO = frozenset(
 )
 
 
-def _is_measure(value: str) -> bool:
-    found = SHAPES.fullmatch(f" {normalise(value)}")
-    return found is not None and found.lastgroup == "measure"
-
-
 def _is_model(value: str) -> bool:
-    found = SHAPES.fullmatch(" " + normalise(value.replace("-", "")))
-    return found is not None and found.lastgroup == "model"
+    return is_model(normalise(value.replace("-", "")))
 
 
 # In this order: a value has the first shape that it fits.
@@ -51,7 +45,7 @@ _SHAPES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("price", lambda value: _PRICE.fullmatch(value) is not None),
     ("number", lambda value: is_number(normalise(value))),
     ("size", lambda value: _SIZE.fullmatch(value) is not None),
-    ("measure", _is_measure),
+    ("measure", lambda value: is_measure(normalise(value))),
     ("model number", _is_model),
 )
 

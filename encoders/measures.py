@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Sequence
 
 _UNITS = (
     # length, area, volume
@@ -21,19 +22,35 @@ _UNITS = (
     "gauge|awg|u"
 )
 _NUMBER = r"\d{1,9}(?:\.\d{1,6})?"
-# Units of one letter count only when written next to the number: "5 a" is rarely five amperes.
-_UNIT = rf"(?:{_UNITS})"
-_LONG_UNIT = rf"(?:{'|'.join(unit for unit in _UNITS.split('|') if len(unit) > 1)}|fl oz|m|v|w|l|g)"
-_MEASURE = re.compile(rf"({_NUMBER})(?:({_UNIT})| ({_LONG_UNIT}))")
 _ALL_UNITS = frozenset(_UNITS.split("|"))
+# Most units of one letter count only next to the number: "5 a" is rarely five amperes.
+_UNITS_APART = frozenset(unit for unit in _ALL_UNITS if len(unit) > 1 or unit in "mvwlg")
+_FLUID_OUNCES = ["fl", "oz"]
+_APART = "|".join(sorted({*_UNITS_APART, " ".join(_FLUID_OUNCES)}))
+_MEASURE = re.compile(rf"({_NUMBER})(?:({_UNITS})| ({_APART}))")
+_MODEL = re.compile(r"(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{3,24}")
 _BARE_NUMBER = re.compile(_NUMBER)
 
-# One alternation finds both shapes in one pass; a measure is tried first. It begins with the space
-# before the token, which a search jumps to: looking back from every character costs twice as much.
-SHAPES = re.compile(
-    rf" (?:(?P<measure>{_NUMBER}(?:{_UNIT}| {_LONG_UNIT}))"
-    r"|(?P<model>(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{3,24}))(?![^ ])"
-)
+
+def unit_after(tokens: Sequence[str], place: int) -> int:
+    """How many tokens after the number at `place` are its unit; 0: it has none."""
+    following = tokens[place + 1 : place + 3]
+    if following and following[0] in _UNITS_APART:
+        return 1
+    return 2 if following == _FLUID_OUNCES else 0
+
+
+def is_bare_number(token: str) -> bool:
+    """Whether a token is a measure once a unit follows it."""
+    return _BARE_NUMBER.fullmatch(token) is not None
+
+
+def is_measure(word: str) -> bool:
+    return _MEASURE.fullmatch(word) is not None
+
+
+def is_model(word: str) -> bool:
+    return not is_measure(word) and _MODEL.fullmatch(word) is not None
 
 
 def canonical(word: str) -> str:

@@ -17,7 +17,6 @@ from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, Group
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.extract import Extractor
 from kae.encoders.presence import Presence
-from kae.encoders.text import normalise
 
 BATCH_ITEMS = 512
 
@@ -78,9 +77,7 @@ def observe(
     places: dict[tuple[int, str], int] = {}
     place, starts = array("i"), array("q", [0])
     for batch in batches(items):
-        titles = [normalise(item.title) for item in batch]
-        descriptions = [normalise(item.description) for item in batch]
-        for found in extractor.find(batch, titles, descriptions):
+        for found in extractor.find(batch)[1]:
             for one in found:
                 key = (one.attribute.category, one.attribute.word)
                 place.append(places.setdefault(key, len(places)))

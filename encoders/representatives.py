@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kae.encoders.assign import Encoder
 from kae.encoders.attributes import Item
 from kae.encoders.build import number, order_spellings
 from kae.encoders.categories import CAPACITY_LIMIT, Group
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook import Codebook, Word
 from kae.encoders.occurrences import batches
 from kae.encoders.presence import entropy
+
+# The rarest words beyond what an index can number count as one: no position has so many slots.
+_LAST = CAPACITY_LIMIT - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,14 @@ def represent(
     counts: Mapping[tuple[int, str], int],
     dictionary: Mapping[str, int],
 ) -> Representatives:
-    """Encode every item with a codebook that has no end; it is used here and never written."""
-    endless = [Group(group.name, group.categories, CAPACITY_LIMIT, 1) for group in groups]
-    spellings = order_spellings(counts, endless, dictionary)
-    words = [word for of_position in spellings for word in number(of_position)]
-    encoder = Encoder(Codebook(endless, dict(fields), words))
+    """Encode every item with a codebook of all words; it is used here and never written."""
+    widest = [Group(group.name, group.categories, CAPACITY_LIMIT, 1) for group in groups]
+    spellings = order_spellings(counts, widest, dictionary)
+    words: list[Word] = []
+    for of_position in spellings:
+        words += number(of_position[:_LAST])
+        words += (replace(word, index=_LAST) for rest in of_position[_LAST:] for word in rest)
+    encoder = Encoder(Codebook(widest, dict(fields), words))
     told: list[Counter[int]] = [Counter() for _ in groups]
     for batch in batches(items):
         for encoded in encoder.encode_all(batch):

@@ -18,45 +18,26 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]"
 )
-_LONE_POINT = re.compile(r"(?<!\d)\.|\.(?!\d)")
 # NFKC would spell these out as letters of the word before them.
-_TRADE_MARKS = {0x2122: " ", 0x2120: " "}
+_TRADE_MARKS = re.compile("[\u2122\u2120]")
+# Beyond ASCII: what is neither letter nor digit.
+_FOREIGN_SIGNS = re.compile(r"[^\w\x00-\x7f]+")
+_LEADING_MARKS = re.compile(r"(?<![^ ])[^\w ]+")
 
-_ASCII = {
-    code: chr(code).lower() if chr(code).isalnum() or chr(code) == "." else " "
-    for code in range(128)
-}
-
-
-class _Characters(dict[int, str]):
-    """What one character of a folded text becomes: itself or a space."""
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        kept = character.isalnum() or character == "." or _is_mark(character)
-        result = character if kept else " "
-        if code < 0x10000:  # bounds the memory that odd input can claim
-            self[code] = result
-        return result
-
-
-_CHARACTERS = _Characters()
+# Of ASCII, letters, digits and points stay; bytes above it are parts of other characters.
+_ASCII = bytes(
+    code if chr(code).isalnum() or chr(code) == "." else ord(" ") for code in range(128)
+).lower() + bytes(range(128, 256))
 
 
 def normalise(text: str) -> str:
     """Fold case, width and punctuation; keep letters, digits, and '.' between digits."""
-    if text.isascii():
-        spaced = text.translate(_ASCII)
-    else:
-        spaced = _fold(text).translate(_CHARACTERS)
-        if _UNSPACED.search(spaced):
-            spaced = _separate(spaced)
-    if "." in spaced:
-        spaced = _LONE_POINT.sub(" ", spaced)
-    tokens = spaced.split()
-    if not text.isascii():
-        tokens = [kept for token in tokens if (kept := _without_leading_marks(token))]
-    return " ".join(tokens)
+    return " ".join(tokens_of(text))
+
+
+def tokens_of(text: str) -> list[str]:
+    """The tokens of the normal form."""
+    return _plain(text if text.isascii() else _foreign(text)).split()
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -69,12 +50,40 @@ def is_unspaced(token: str) -> bool:
     return _UNSPACED.match(token) is not None
 
 
+def _foreign(text: str) -> str:
+    """Whatever characters beyond ASCII ask for; the rest is left to `_plain`."""
+    text = _plain(_FOREIGN_SIGNS.sub(_only_marks, _fold(text)))
+    if _UNSPACED.search(text):
+        text = _separate(text)
+    return _LEADING_MARKS.sub("", text)
+
+
+def _plain(text: str) -> str:
+    """The text without signs of ASCII, and without points that are in no number."""
+    text = text.encode().translate(_ASCII).decode()
+    return _without_lone_points(text) if "." in text else text
+
+
 def _fold(text: str) -> str:
     """NFKC and casefold until neither changes anything (two rounds for all but rare letters)."""
-    folded = _INVISIBLE.sub("", text.translate(_TRADE_MARKS))
+    folded = _INVISIBLE.sub("", _TRADE_MARKS.sub(" ", text))
     while (again := unicodedata.normalize("NFKC", folded).casefold()) != folded:
         folded = again
     return folded
+
+
+def _only_marks(signs: re.Match[str]) -> str:
+    return "".join([sign if _is_mark(sign) else " " for sign in signs.group()])
+
+
+def _without_lone_points(text: str) -> str:
+    before, *pieces = text.split(".")
+    kept = [before]
+    for piece in pieces:
+        is_inner = before[-1:].isdecimal() and piece[:1].isdecimal()
+        kept += (".", piece) if is_inner else (" ", piece)
+        before = piece
+    return "".join(kept)
 
 
 def _separate(text: str) -> str:
@@ -89,12 +98,6 @@ def _separate(text: str) -> str:
             after_unspaced = unspaced
         pieces.append(character)
     return "".join(pieces)
-
-
-def _without_leading_marks(token: str) -> str:
-    while token and not token[0].isalnum():
-        token = token[1:]
-    return token
 
 
 def _is_mark(character: str) -> bool:

@@ -5,9 +5,11 @@ from tests.encoders.sample import catalog, category
 
 from kae.encoders.assign import Encoder, assign
 from kae.encoders.attributes import Attribute, Item, Source
+from kae.encoders.bounded import ENTRIES, Bounded
 from kae.encoders.categories import EMPTY
 from kae.encoders.codebook import Codebook
-from kae.encoders.extract import ATTRIBUTES_OF_AN_ITEM, Extractor
+from kae.encoders.extract import Extractor
+from kae.encoders.found import ATTRIBUTES_OF_AN_ITEM
 from kae.encoders.text import normalise
 
 
@@ -126,6 +128,34 @@ def test_a_huge_item_has_a_bounded_number_of_attributes(sample: Codebook) -> Non
     assert len(title) > 100_000
     assert len(encoded.attributes) == ATTRIBUTES_OF_AN_ITEM
     assert encoded.text == normalise(f"{title} {title}")
+
+
+def test_items_encoded_together_are_as_if_alone(sample: Codebook) -> None:
+    items = [
+        Item("1", "toner", "cartridge 16"),
+        Item("2", "gb cable 16", "gb 12 fl"),
+        Item("3", "", ""),
+        Item("4", "oz usb", "hub 2.50 m"),
+        Item("5", "\0 cable \0", "\n\0"),
+    ]
+    encoder = Encoder(sample)
+    assert encoder.encode_all(items) == [encoder.encode(item) for item in items]
+    words = [{found.word for found in encoded.attributes} for encoded in encoder.encode_all(items)]
+    assert words == [set(), {"cable"}, set(), {"usb", "2.5m"}, {"cable"}]
+
+
+def test_a_cache_forgets_what_it_can_make_again() -> None:
+    made: list[int] = []
+
+    def make(key: int) -> int:
+        made.append(key)
+        return key + 1
+
+    cache = Bounded[int, int](make)
+    assert [cache[key] for key in range(ENTRIES + 1)][-1] == ENTRIES + 1
+    assert len(cache) == 1
+    assert cache[ENTRIES] == ENTRIES + 1
+    assert len(made) == ENTRIES + 1
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,0 +1,128 @@
+"""Searching texts for a codebook's words, and for measures and model numbers.
+
+Words are found by one Aho-Corasick automaton: the leftmost, longest ones, at token boundaries, none
+inside another. A measure or a model number is known by its shape; a measure that is no word of the
+dictionary itself is searched for no words. The texts of many items are searched as one: each search
+lets go of the interpreter's lock, and getting it back costs more than the search of one title.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+
+from kae.encoders.attributes import Attribute, Source
+from kae.encoders.bounded import Bounded
+from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.codebook import Word
+from kae.encoders.found import DESCRIPTION_SCORE, TITLE_SCORE, Found, Ranks
+from kae.encoders.measures import canonical, is_bare_number, is_measure, is_model, unit_after
+
+_MEASURE = CATEGORY_INDEX["specification"]
+_MODEL = CATEGORY_INDEX["model"]
+# Titles and descriptions take turns: by the parity of a text's number.
+_SCORES = (TITLE_SCORE, DESCRIPTION_SCORE)
+
+# Stands after each of the texts that are searched as one; to the automaton it is a word.
+END = "\0"
+# Stands for a measure where words are searched: none contains it.
+_BLANK = "\N{SYMBOL FOR SUBSTITUTE}"
+
+
+class _Shape:
+    """What a token, or a number with its unit, is by its letters and digits alone."""
+
+    __slots__ = ("found", "is_measure", "surface")
+
+    def __init__(self, surface: str, is_measure: bool) -> None:
+        self.surface = surface
+        self.is_measure = is_measure
+        self.found: list[Found | None] = [None, None]
+
+
+_NUMBER = _Shape("", False)  # a measure if a unit follows it
+_TEXT_ENDS = _Shape("", False)
+
+
+class Scanner:
+    """The dictionary of a codebook, ready to be searched for in texts."""
+
+    def __init__(self, words: Sequence[Word], rank: Ranks) -> None:
+        self._rank = rank
+        self._known = frozenset(word.word for word in words)
+        self._shapes = Bounded[str, _Shape | None](self._shape_of)
+        self._automaton = AhoCorasick(
+            [*(_spaced(word.word.split(" ")) for word in words), END],
+            matchkind=MatchKind.LeftmostLongest,
+        )
+        self._end = len(words)
+        self._in_texts = [
+            [self._in_text(word.category, word.word, word.word, score) for word in words]
+            for score in _SCORES
+        ]
+
+    def search(self, tokens: list[str]) -> Iterator[list[Found]]:
+        """For each text its words in their order, then its measures and models.
+
+        `tokens` are those of a title, a description, a title and so on, with END after each; the
+        measures among them are blanked.
+        """
+        shapes = self._find_shapes(tokens)
+        matches = self._automaton.find_matches_as_indexes(_spaced(tokens))
+        words = [match[0] for match in matches]
+        start = number = 0
+        while start < len(words):
+            end = words.index(self._end, start)
+            in_text = self._in_texts[number & 1]
+            found = [in_text[word] for word in words[start:end]]
+            if number in shapes:
+                found += shapes[number]
+            yield found
+            start, number = end + 1, number + 1
+
+    def _find_shapes(self, tokens: list[str]) -> dict[int, list[Found]]:
+        """Measures and models that are no words of the dictionary, by the number of their text."""
+        found: dict[int, list[Found]] = {}
+        number = 0
+        for place in [place for place, token in enumerate(tokens) if not token.isalpha()]:
+            shape, end = self._shapes[tokens[place]], place + 1
+            if shape is None:
+                continue
+            if shape is _TEXT_ENDS:
+                number += 1
+                continue
+            if shape is _NUMBER:
+                end += unit_after(tokens, place)
+                shape = self._shapes[" ".join(tokens[place:end])]
+                if shape is None or shape is _NUMBER:
+                    continue
+            if shape.is_measure:
+                tokens[place:end] = [_BLANK] * (end - place)
+            found.setdefault(number, []).append(self._shaped(shape, number & 1))
+        return found
+
+    def _shape_of(self, surface: str) -> _Shape | None:
+        if surface == END:
+            return _TEXT_ENDS
+        if is_bare_number(surface):
+            return _NUMBER
+        measure = is_measure(surface)
+        if surface in self._known or not (measure or is_model(surface)):
+            return None
+        return _Shape(surface, measure)
+
+    def _shaped(self, shape: _Shape, parity: int) -> Found:
+        found = shape.found[parity]
+        if found is None:
+            category = _MEASURE if shape.is_measure else _MODEL
+            word = canonical(shape.surface)
+            found = self._in_text(category, word, shape.surface, _SCORES[parity])
+            shape.found[parity] = found
+        return found
+
+    def _in_text(self, category: int, word: str, surface: str, score: float) -> Found:
+        return Found(Attribute(category, word, surface, Source.DICTIONARY, score), self._rank)
+
+
+def _spaced(tokens: Iterable[str]) -> str:
+    """With two spaces between tokens and one around, so that neighbours both have their borders."""
+    return f" {'  '.join(tokens)} "
