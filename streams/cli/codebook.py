@@ -48,7 +48,7 @@ class CodebookBuilt(msgspec.Struct, frozen=True):
 
 @app.callback()
 def codebook() -> None:
-    """Build the codebook: word -> slot."""
+    """Build, fit, measure and compare codebooks: word -> slot."""
 
 
 @app.command()

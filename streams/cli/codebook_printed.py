@@ -75,7 +75,8 @@ def print_shown(shown: CodebookShown) -> None:
     for each in shown.positions:
         said = ", ".join(f"{head.word} ({head.items:,})" for head in each.head_words)
         if said:
-            console.out.print(f"{each.position} {each.group}: {said}", markup=False)
+            line = f"{each.position} {each.group}: {said}"
+            console.out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_difference(difference: CodebooksDiffer) -> None:

@@ -123,6 +123,41 @@ def test_any_catalog_in_any_letters_is_fitted(feed: Callable[[Path], Path], tmp_
     assert Codebook.load(tmp_path / "codebook").fingerprint == codebook.fingerprint
 
 
+@pytest.mark.parametrize(
+    "letters",
+    [
+        "אבגדהוזח",
+        "กขคงจฉชซ",
+        "的一是不了人我在",
+        "가나다라마바사아",
+        "жзийклмн",
+        "αβγδεζηθ",
+        "👍🏽❤️é",
+    ],
+)
+def test_words_of_any_script_find_slots(letters: str) -> None:
+    def word(number: int) -> str:
+        return "".join(letters[number // 8**place % len(letters)] for place in range(4))
+
+    mapping = {"brand": "brand", "kind": "entity", "tone": "color", "of": "material"}
+    mapping |= {"for": "audience", "look": "style"}
+    items = [
+        Item(
+            str(n),
+            f"{word(n)} {word(7 * n)}",
+            fields={name: word(n * factor) for factor, name in enumerate(mapping, 1) if n % factor},
+        )
+        for n in range(300)
+    ]
+    tiny = tuple(replace(group, capacity=24, reserved=4) for group in GROUPS)
+    fit = fit_groups(Passes(lambda: items), tiny, mapping, Weights())
+    codebook = fit_codebook(fit, mapping, 1)
+    assert all(word.index for word in codebook.words)
+    encoded = Encoder(codebook).encode_all(items)
+    said = {attribute.word for one in encoded for attribute in one.attributes}
+    assert {word.word for word in codebook.words} == said
+
+
 def test_the_same_catalog_and_seed_give_the_same_bytes(
     crowded: Codebook, icecat: list[Item], tmp_path: Path
 ) -> None:
