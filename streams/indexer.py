@@ -23,8 +23,8 @@ from kae.streams.topology import Topology
 from kae.streams.worker_meters import APPEND_WAIT, APPLY, ENCODE, PLAN, WorkerMeters
 
 BINDINGS_WAIT_SECONDS = 30.0
-# What is indexed for selectors at one go when a worker is idle: some 4 ms.
-REST_ITEMS = 128
+# What is indexed for selectors at one go: some 4 ms.
+REST_ITEMS = 256
 
 
 class Indexer:
@@ -80,6 +80,7 @@ class Indexer:
             plans = {shard: self._plan(shard, batch) for shard, batch in batches.items()}
         self._bury(batches)
         self._send(plans, batches)
+        self.rest()  # while the brokers store what was sent
         return Outcome(seek).and_then(landed)
 
     def land(self) -> Outcome:
@@ -145,9 +146,16 @@ class Indexer:
             announce(self._clients.producer, topic, self._held.reached(partition))
         return outcome.and_then(settled)
 
-    def rest(self) -> bool:
-        """Use a moment of idle time to index items for selectors; whether more are waiting."""
-        return any(shard.postings.catch_up(REST_ITEMS) for shard in self._held.shards.values())
+    def rest(self) -> None:
+        """Use a moment to index items for selectors, those of the shard where most are waiting."""
+        postings = [shard.postings for shard in self._held.shards.values()]
+        if postings:
+            max(postings, key=lambda one: one.waiting).catch_up(REST_ITEMS)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether items wait to be indexed for selectors; may be asked by any thread."""
+        return any(shard.postings.waiting for shard in self._held.shards.copy().values())
 
     # Both.
 

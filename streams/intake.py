@@ -10,6 +10,10 @@ from kae.streams.ending import Ending
 from kae.streams.faust_app import RUN_RECORDS
 from kae.streams.worker_parts import WorkerParts
 
+# Of a steady stream more comes sooner; then the shards are not to be busy with anything else.
+PATIENCE_SECONDS = 0.005
+LOOK_SECONDS = 1.0
+
 # Takes runs, and whether more have come meanwhile.
 Work = Callable[[list[Run], bool], Coroutine[Any, Any, None]]
 
@@ -20,21 +24,19 @@ class Intake:
     def __init__(self, parts: WorkerParts, ending: Ending) -> None:
         self._parts = parts
         self._ending = ending
-        self._queues: list[asyncio.Queue[Any]] = []
 
-    async def drain(self, stream: Any, limit: int, work: Work) -> None:
+    async def drain(self, stream: Any, limit: int, work: Work, *, rests: bool = False) -> None:
         """Have a stream's runs worked on, at most `limit` records at a time.
 
         Under load one batch waits behind the other, so that the thread that works never waits for
-        this loop.
+        this loop. `rests` gives the shards the time in which nothing comes.
         """
         queue = stream.channel.queue
         begun: deque[asyncio.Task[None]] = deque()
-        self._queues.append(queue)
         try:
             while True:
-                await self.rest()
-                runs = [(await queue.get()).value]
+                first = await (self._next(queue) if rests else queue.get())
+                runs = [first.value]
                 while sum(map(len, runs)) + RUN_RECORDS <= limit and not queue.empty():
                     runs.append(queue.get_nowait().value)
                 more = not queue.empty()
@@ -48,11 +50,17 @@ class Intake:
             # Nothing more is taken from the queue; the process ends.
             await asyncio.Event().wait()
 
-    async def rest(self) -> None:
-        """Use the time until something comes: what is indexed then, no selector waits for."""
-        more = True
+    async def _next(self, queue: asyncio.Queue[Any]) -> Any:
+        """What comes next; what is indexed until then, no selector waits for."""
+        coming = asyncio.ensure_future(queue.get())
+        indexer = self._parts.indexer
         try:
-            while more and all(queue.empty() for queue in self._queues):
-                more = await self._parts.threads.on_shards(self._parts.indexer.rest)
-        except Exception as error:
-            self._ending.fail(error)
+            while True:
+                patience = PATIENCE_SECONDS if indexer.has_waiting else LOOK_SECONDS
+                done, _ = await asyncio.wait({coming}, timeout=patience)
+                if done:
+                    return coming.result()
+                if indexer.has_waiting:
+                    await self._parts.threads.on_shards(indexer.rest)
+        finally:
+            coming.cancel()

@@ -25,19 +25,12 @@ class Tenure:
     """Takes over what is assigned, follows up what became of it, and lives without a broker."""
 
     def __init__(
-        self,
-        topology: Topology,
-        identity: Identity,
-        parts: WorkerParts,
-        ending: Ending,
-        rest: Callable[[], Coroutine[Any, Any, None]],
+        self, topology: Topology, identity: Identity, parts: WorkerParts, ending: Ending
     ) -> None:
-        """`rest` is what may be done whenever shards have been taken over."""
         self._topology = topology
         self._identity = identity
         self._parts = parts
         self._ending = ending
-        self._rest = rest
         self._away_since: float | None = None
         self._reopening = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,7 +72,6 @@ class Tenure:
         # Faust may have sought before a shard was open, and what came for it was passed over.
         await self._app.store_consumer.seek_to_committed()
         await self._follow_up(outcome)
-        self._spawn(self._rest())
 
     def _own(self, wanted: set[int]) -> Outcome:
         with self._parts.watchdog.excused():

@@ -45,7 +45,7 @@ class Worker:
             on_error=self._ending.fail,
         )
         self._intake = Intake(self._parts, self._ending)
-        self._tenure = Tenure(topology, identity, self._parts, self._ending, self._intake.rest)
+        self._tenure = Tenure(topology, identity, self._parts, self._ending)
         self.meters = self._parts.meters
         self.readiness = self._parts.readings.readiness
 
@@ -88,7 +88,8 @@ class Worker:
     # Items.
 
     async def _index_items(self, stream: Any) -> None:
-        await self._intake.drain(stream, self._topology.worker.batch_events, self._index_batch)
+        limit = self._topology.worker.batch_events
+        await self._intake.drain(stream, limit, self._index_batch, rests=True)
 
     async def _index_batch(self, runs: list[Run], more: bool) -> None:
         """Index a batch; with more to come, its append is waited for while the next is encoded."""
