@@ -3,7 +3,10 @@
 Everything here runs on one thread, the worker's shard thread, so shards need no locks.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import islice
+
+import structlog
 
 from kae.sinks.disk import DiskFull
 from kae.sinks.log import AppendUnknown
@@ -21,6 +24,8 @@ from kae.streams.moments import now_ms
 from kae.streams.outcome import Outcome
 from kae.streams.topology import Topology
 from kae.streams.worker_meters import APPEND_WAIT, APPLY, ENCODE, PLAN, WorkerMeters
+
+log = structlog.get_logger()
 
 BINDINGS_WAIT_SECONDS = 30.0
 # What is indexed for selectors at one go: some 4 ms.
@@ -71,8 +76,7 @@ class Indexer:
         """
         with self._meters.stage(ENCODE):
             batches, seek = self._admission.admit(runs)
-            for batch in batches.values():
-                self._encode(batch)
+            self._encode(list(batches.values()))
         landed = self.land()
         for partition in landed.lost:
             batches.pop(partition, None)
@@ -96,7 +100,20 @@ class Indexer:
         sent = self._in_flight.get(partition)
         return sent.next_offset if sent else shard.next_offset
 
-    def _encode(self, batch: ItemBatch) -> None:
+    def _encode(self, batches: Sequence[ItemBatch]) -> None:
+        """Encode the items of all shards as one; if that fails, each shard's by itself."""
+        changes = [change for batch in batches for change in batch.changes]
+        try:
+            prepared = iter(prepare(changes, self._encoder))
+        except Exception as error:
+            log.warning("batch_parted", shards=len(batches), error=repr(error))
+            for batch in batches:
+                self._encode_alone(batch)
+            return
+        for batch in batches:
+            batch.prepared = list(islice(prepared, len(batch.changes)))
+
+    def _encode_alone(self, batch: ItemBatch) -> None:
         changes = batch.changes
         batch.prepared = batch.without_poison(
             lambda places: prepare([changes[place] for place in places], self._encoder)
