@@ -74,8 +74,8 @@ from kae.streams.watchdog import Watchdog
 dog = Watchdog(stall_seconds=0.4)
 dog.start()
 with dog.busy():
+    before = time.monotonic()  # the signal may come as soon as the line is out
     print("busy", flush=True)
-    before = time.monotonic()
     while time.monotonic() - before < 1:  # until it has been stopped, and gone on
         dog.alive()
     time.sleep(0.2)
