@@ -1,18 +1,19 @@
-"""`kae bench`: measure the live path."""
+"""`kae bench`: measure the live path, and how well its index is searched."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kae.streams import console
-from kae.streams.cli.options import JsonOption
+from kae.streams.cli.options import JsonOption, TopologyOption
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def bench() -> None:
-    """Measure the live path."""
+    """Measure the live path, and how well its index is searched."""
 
 
 @app.command()
@@ -112,5 +113,51 @@ def freshness(
         (
             ("two bare hops", report.two_hops_p50_ms, report.two_hops_p99_ms, None),
             ("kae", report.p50_ms, report.p99_ms, report.ratio_to_two_hops),
+        ),
+    )
+
+
+@app.command()
+def search(
+    queries: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="CSV with the header query,docid,rating; a docid is an item's id, 0 not relevant.",
+        ),
+    ],
+    catalog: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Feed file, repeatable; else the demo's."
+        ),
+    ] = None,
+    codebook: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False, help="Codebook to use instead of the topology's."
+        ),
+    ] = None,
+    topology: TopologyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A replica's search beside BM25, on judged queries, without Kafka."""
+    from kae.bench.search import measure_search
+    from kae.deploy.demo import CATALOG
+    from kae.streams.local_run import open_topology
+
+    loaded = open_topology(topology)
+    report = measure_search(queries, catalog or CATALOG, loaded, codebook or loaded.codebook_folder)
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Search: {report.queries:,} queries, {report.items:,} items, {report.paths:,} paths",
+        ("what", "recall@350", "nDCG@10", "p50 ms"),
+        (
+            ("BM25", report.bm25_recall_at_350, report.bm25_ndcg_at_10, report.bm25_p50_ms),
+            ("kae", report.recall_at_350, report.ndcg_at_10, report.p50_ms),
+            ("ratio", report.recall_ratio_to_bm25, report.ndcg_ratio_to_bm25, None),
         ),
     )
