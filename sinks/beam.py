@@ -1,20 +1,29 @@
 """Decoding a query over the trie: position by position, keeping the best prefixes.
 
-What a path is worth is how much of the query it covers: the sum of the weights of the query's slots
-that it holds; all other slots are free and worth nothing. A prefix is kept for the best path below
-it, which is known exactly, so a beam of n finds n paths that no other path covers more than.
+What a path is worth is how much of the query it covers: for each thing that the query wants its
+weight, times the worth for it of the one slot of the path that is worth most; all other slots are
+free and worth nothing. A prefix is kept for the best path below it, which is known exactly, so a
+beam of n finds n paths that no other path covers more than.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.encoders.categories import POSITIONS, Slot
+from kae.encoders.categories import POSITIONS
 from kae.sinks.trie import Indices, Level, TrieView
 
 Coverage = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`worth[position][index]` is a slot's, 0 to 1; of a slot beyond the end it is 0."""
+
+    weight: float
+    worth: Sequence[Coverage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +37,9 @@ class Decoded:
     coverage: Coverage
 
 
-def decode(trie: TrieView, weights: Mapping[Slot, float], beam: int) -> Decoded:
+def decode(trie: TrieView, wanted: Sequence[Wanted], beam: int) -> Decoded:
     """The `beam` paths that cover most; of equal coverage the more popular, then trie order."""
-    best = _best_below(trie, weights)
+    best = _best_below(trie, wanted)
     level, nodes = trie.levels[0], np.arange(len(trie.levels[0]))
     nodes = _keep(level, nodes, best[0], beam)
     for depth in range(1, POSITIONS):
@@ -40,21 +49,27 @@ def decode(trie: TrieView, weights: Mapping[Slot, float], beam: int) -> Decoded:
     return Decoded(nodes, best[-1][nodes])
 
 
-def _best_below(trie: TrieView, weights: Mapping[Slot, float]) -> list[Coverage]:
+def _best_below(trie: TrieView, wanted: Sequence[Wanted]) -> list[Coverage]:
     """For each node of each level, the highest coverage of a path through it."""
-    coverage = np.zeros(trie.paths, np.float32)
-    first_entry = trie.levels[-1].first_child[:-1]
-    for position in sorted({slot.position for slot in weights}):
-        worth = np.zeros(1 << 16, np.float32)
-        for slot, weight in weights.items():
-            if slot.position == position:
-                worth[slot.index] = weight
-        coverage += worth[trie.entries.slots[position][first_entry]]
-    best = [coverage]
+    best = [_coverage(trie, wanted)]
     for level in trie.levels[-2::-1]:
         below = best[-1]
         best.append(np.maximum.reduceat(below, level.first_child[:-1]) if len(below) else below)
     return best[::-1]
+
+
+def _coverage(trie: TrieView, wanted: Sequence[Wanted]) -> Coverage:
+    """Of every path."""
+    paths = trie.entries.slots[:, trie.levels[-1].first_child[:-1]]
+    coverage = np.zeros(trie.paths, np.float32)
+    for want in wanted:
+        most = np.zeros(trie.paths, np.float32)
+        for slots, worth in zip(paths, want.worth, strict=True):
+            if worth.any():
+                ending = np.append(worth, np.float32(0))
+                np.maximum(most, ending[np.minimum(slots, len(worth))], out=most)
+        coverage += np.float32(want.weight) * most
+    return coverage
 
 
 def _keep(level: Level, nodes: Indices, best: Coverage, beam: int) -> Indices:

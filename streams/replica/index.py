@@ -21,6 +21,8 @@ from kae.sinks.edits import (
     decode_edit,
 )
 from kae.sinks.fold import Folded, ForeignCodebook, LogState, fold
+from kae.sinks.said import Said
+from kae.sinks.sayings import Sayings
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.store import ShardStore
 from kae.sinks.store_reader import StoreReader
@@ -49,6 +51,7 @@ class ReplicaIndex:
         self.fingerprint = fingerprint
         self._bindings = Bindings()
         self._tables = [ShardTable() for _ in range(topology.shards)]
+        self._sayings = [Sayings() for _ in range(topology.shards)]
         self._offsets = [array("q") for _ in range(topology.shards)]  # of version 1, 2, ...
         self._stores: list[ShardStore] = []
         for shard in range(topology.shards):
@@ -77,6 +80,7 @@ class ReplicaIndex:
         plan = self._stores[shard].planned(folded.delta)
         self._stores[shard].apply(folded.delta, folded.state, plan)
         self._tables[shard].apply(plan.edits, folded.delta.version)
+        self._sayings[shard].note(plan.edits)
         self._offsets[shard].append(offset)
         self.journal.note_shard(shard, folded.delta, offset, plan.edits)
         return plan.edits
@@ -134,6 +138,7 @@ class ReplicaIndex:
             bindings_offset=self.bindings_log.offset,
             terms=terms_of(bindings),
             trie=trie,
+            said=Said.build(trie, [sayings.capture() for sayings in self._sayings]),
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,

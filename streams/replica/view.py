@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kae.encoders.categories import Slot
 from kae.encoders.query import BoundTerms
 from kae.sinks.bindings import Bindings
+from kae.sinks.said import Said
 from kae.sinks.store_reader import StoreReader
 from kae.sinks.trie import TrieView
 
@@ -19,6 +20,7 @@ class View:
     bindings_offset: int  # of the log record that made this version; -1: none
     terms: BoundTerms
     trie: TrieView
+    said: Said
     shards: tuple[StoreReader, ...]
     swapped_ms: int
     built_seconds: float
