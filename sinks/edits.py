@@ -161,10 +161,16 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
-    """Where a log stands in what it was derived from, after a delta."""
+    """Where a log stands in what it was derived from, after a delta.
+
+    `next_control` is the first request on the control topic that is not carried out yet; a shard
+    that is `paused` reads no items.
+    """
 
     next_offset: int = 0
     bindings_version: int = 0
+    next_control: int = 0
+    paused: bool = False
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag=1):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from pyroaring import BitMap
 
 from kae.encoders.selector import Compiled
@@ -77,9 +78,14 @@ class Shard:
         self.store.close()
 
     @property
+    def source(self) -> Source:
+        """Where the store stands in what it is derived from."""
+        return self.store.state.source
+
+    @property
     def next_offset(self) -> int:
         """The first source record that is not in the store yet."""
-        return self.store.state.source.next_offset
+        return self.source.next_offset
 
     def plan_items(self, prepared: Sequence[Prepared], selectors: Mapping[int, Compiled]) -> Plan:
         """Plan one batch of items; nothing is changed by it.
@@ -98,18 +104,23 @@ class Shard:
     def send_items(self, plan: Plan, dead: int, next_offset: int, at_ms: int) -> Sent:
         """Append a plan of items together with `dead` records that are in the dead letters."""
         plan.counts = plan.counts + Counts(read=dead, dead=dead)
-        return self._send(plan, next_offset, self.store.state.source.bindings_version, at_ms)
+        source = msgspec.structs.replace(self.source, next_offset=next_offset)
+        return self._send(plan, source, at_ms)
 
     def send_bindings(
         self, bindings: Bindings, selectors: Mapping[int, Compiled], at_ms: int
     ) -> Sent | None:
         """Plan and append what the bindings' newest version changes here, if it is news."""
-        source = self.store.state.source
-        if bindings.version <= source.bindings_version:
+        if bindings.version <= self.source.bindings_version:
             return None
         plan = Plan(edits=plan_bindings(bindings.active, selectors, self.store.bindings, self))
         plan.encode(self._max_bytes)
-        return self._send(plan, source.next_offset, bindings.version, at_ms)
+        source = msgspec.structs.replace(self.source, bindings_version=bindings.version)
+        return self._send(plan, source, at_ms)
+
+    def send_source(self, source: Source, at_ms: int) -> Sent:
+        """Append a delta without edits and counts, after which the shard stands at `source`."""
+        return self._send(Plan(), source, at_ms)
 
     def settle(self, sent: Sent) -> None:
         """Wait for the append and apply it.
@@ -127,12 +138,6 @@ class Shard:
         """The ordinals of this shard's items that a selector matches."""
         return self.postings.resolve(selector)
 
-    def _send(self, plan: Plan, next_offset: int, bindings_version: int, at_ms: int) -> Sent:
-        flight = self.log.send(
-            plan.raw,
-            Source(next_offset, bindings_version),
-            plan.counts,
-            at_ms,
-            self._max_bytes,
-        )
+    def _send(self, plan: Plan, source: Source, at_ms: int) -> Sent:
+        flight = self.log.send(plan.raw, source, plan.counts, at_ms, self._max_bytes)
         return Sent(plan, flight)

@@ -106,7 +106,10 @@ def _channels(topology: Topology) -> dict[str, Document]:
         ),
         "bindings": channel(topology.bindings_topic, INTERNAL + "The log of bindings."),
         "deltas": channel(topology.deltas_topic, INTERNAL + "The log of each shard."),
-        "control": channel(topology.control_topic, INTERNAL + "How far each shard has come."),
+        "control": channel(
+            topology.control_topic,
+            INTERNAL + "How far each shard has come, what is asked of it, and the answers.",
+        ),
         "replicas": channel(topology.replicas_topic, INTERNAL + "The leases of replicas."),
     }
 

@@ -1,27 +1,92 @@
-"""The control topic: what shard owners and the registrar tell each other."""
+"""The control topic: what shard owners, the registrar and operators tell each other."""
 
-import threading
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from kae.sinks.log import AppendUnknown
-from kae.streams.kafka_log import KafkaLog
 
 
 class Reached(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """A shard's log holds, accepted, everything up to a bindings version.
+    """A shard's log holds, accepted, everything up to a bindings version; and who says so.
 
-    It is sent after the shard's delta was folded, so it is a lasting truth and needs no epoch.
+    It is sent after the shard's delta was folded, so it is a lasting truth and needs no epoch; the
+    epoch only tells which owner is the newest.
     """
 
     generation: int
     shard: int
     bindings_version: int
+    epoch: int = 0
+    owner: str = ""
 
 
-_decoder = msgspec.msgpack.Decoder(Reached)
+class Pause(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Asks a shard's owner to index no items until told otherwise."""
+
+    generation: int
+    shard: int
+    by: str
+    reason: str
+    at_ms: int
+
+
+class Resume(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Asks the owner of a paused shard to go on."""
+
+    generation: int
+    shard: int
+    by: str
+    reason: str
+    at_ms: int
+
+
+class Reset(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """Asks a shard's owner to read its items again from an offset on."""
+
+    generation: int
+    shard: int
+    by: str
+    reason: str
+    at_ms: int
+    to_offset: int
+
+
+class Refold(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Asks a shard's owner to delete its store and fold it again from its log."""
+
+    generation: int
+    shard: int
+    by: str
+    reason: str
+    at_ms: int
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """What became of a request, which its offset names: done, or refused with a cause."""
+
+    generation: int
+    shard: int
+    request: int
+    refused: str
+    worker: str
+    version: int
+    at_ms: int
+
+
+Request = Pause | Resume | Reset | Refold
+Record = Reached | Request | Answer
+
+encode = msgspec.msgpack.Encoder().encode
+_decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
+
+
+def decode(payload: bytes | None) -> Record:
+    """Raises msgspec.DecodeError when the bytes are no record of this topic."""
+    return _decoder.decode(payload or b"")
 
 
 def announce(producer: KafkaProducer, topic: str, reached: Reached) -> None:
@@ -30,36 +95,68 @@ def announce(producer: KafkaProducer, topic: str, reached: Reached) -> None:
     Raises: AppendUnknown when the producer does not take it.
     """
     try:
-        producer.send(topic, value=msgspec.msgpack.encode(reached), partition=0)
+        producer.send(topic, value=encode(reached), partition=0)
     except KafkaError as error:
         raise AppendUnknown(f"{topic}: {reached} was not sent: {error!r}") from error
 
 
-class ReachedFollower:
-    """Keeps the highest bindings version that each shard has reached."""
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A request at its offset, and what became of it."""
 
-    def __init__(self, log: KafkaLog, generation: int) -> None:
-        self._log = log
-        self._generation = generation
-        self._versions: dict[int, int] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="control", daemon=True)
-        self._thread.start()
+    offset: int
+    request: Request
+    answer: Answer | None = None
 
-    def versions(self) -> list[int]:
-        return list(self._versions.values())
 
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
+@dataclass(slots=True)
+class ControlBook:
+    """The fold of the control topic for one generation."""
 
-    def _follow(self) -> None:
-        for offset, payload in self._log.read(0):
-            if self._stopping.is_set():
-                return
-            if offset < 0:
-                continue
-            reached = _decoder.decode(payload)
-            if reached.generation == self._generation:
-                known = self._versions.get(reached.shard, 0)
-                self._versions[reached.shard] = max(known, reached.bindings_version)
+    generation: int
+    bindings_reached: dict[int, int] = field(default_factory=dict)
+    owners: dict[int, Reached] = field(default_factory=dict)
+    # By offset, rising: requests without an answer.
+    open: dict[int, Filed] = field(default_factory=dict)
+    # By shard: the newest request, and the Pause that was carried out and is in force.
+    last: dict[int, Filed] = field(default_factory=dict)
+    pauses: dict[int, Pause] = field(default_factory=dict)
+
+    def enter(self, offset: int, record: Record) -> bool:
+        """Take one record in; whether it is a request of this generation."""
+        if record.generation != self.generation:
+            return False
+        if isinstance(record, Reached):
+            self._reach(record)
+            return False
+        if isinstance(record, Answer):
+            self._close(record)
+            return False
+        self.open[offset] = self.last[record.shard] = Filed(offset, record)
+        return True
+
+    def open_of(self, shards: Container[int]) -> list[Filed]:
+        """The requests of these shards that have no answer, in the order of their offsets."""
+        return [filed for filed in list(self.open.values()) if filed.request.shard in shards]
+
+    def _reach(self, reached: Reached) -> None:
+        shard = reached.shard
+        known = self.bindings_reached.get(shard, 0)
+        self.bindings_reached[shard] = max(known, reached.bindings_version)
+        if reached.owner and reached.epoch >= self.owners.get(shard, reached).epoch:
+            self.owners[shard] = reached
+
+    def _close(self, answer: Answer) -> None:
+        """The first answer counts: who was killed before it knew of its answer gives it again."""
+        filed = self.open.pop(answer.request, None)
+        if filed is None:
+            return
+        shard = filed.request.shard
+        if self.last[shard].offset == filed.offset:
+            self.last[shard] = replace(filed, answer=answer)
+        if answer.refused:
+            return
+        if isinstance(filed.request, Pause):
+            self.pauses[shard] = filed.request
+        elif isinstance(filed.request, Resume):
+            self.pauses.pop(shard, None)

@@ -20,6 +20,9 @@ KaeError
   LetterUnknown       no dead letter lies at the place that was named
   RepairInvalid       a repaired event is none, or would die again
   ReplayRefused       dead letters were not sent again; the message says which and why
+  ShardUnknown        a shard was named that the topology does not have
+  ShardRefused        what was asked of a shard cannot be done; the message says why, and what can
+  ShardTimedOut       what was asked of a shard has no answer yet
   LogsDiffer          a replica is not what its logs say
   NotInstalled        a command needs an extra that is not installed
   ContractUnknown     a contract was asked for by a name that none has
@@ -91,6 +94,18 @@ class RepairInvalid(KaeError, ValueError):
 
 class ReplayRefused(KaeError):
     """Dead letters were not sent again."""
+
+
+class ShardUnknown(KaeError, ValueError):
+    """A shard was named that the topology does not have."""
+
+
+class ShardRefused(KaeError):
+    """What was asked of a shard cannot be done."""
+
+
+class ShardTimedOut(KaeError):
+    """What was asked of a shard has no answer yet."""
 
 
 class LogsDiffer(KaeError):

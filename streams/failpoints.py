@@ -19,15 +19,20 @@ APPLIED = "after_apply"
 REBALANCING = "during_rebalance"
 STEPS = (BEFORE_APPEND, APPENDED, ACKNOWLEDGED, APPLIED, REBALANCING)
 
+REQUEST_READ = "request_read_not_appended"
+REQUEST_APPENDED = "request_appended_not_acknowledged"
+REQUEST_APPLIED = "request_applied_not_answered"
+REQUEST_STEPS = (REQUEST_READ, REQUEST_APPENDED, REQUEST_APPLIED)
+
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 _folder = os.environ.get("KAE_FAILPOINTS", "")
 
 
-def when_stored(appends: Iterable[Appending]) -> None:
-    """Reach APPENDED when the broker's word arrives, before the owner hears it."""
+def when_stored(appends: Iterable[Appending], step: str = APPENDED) -> None:
+    """Reach the step when the broker's word arrives, before the owner hears it."""
     if _folder:
         for appending in appends:
-            appending.on_stored(lambda: reach(APPENDED))
+            appending.on_stored(lambda: reach(step))
 
 
 def reach(step: str) -> None:

@@ -5,7 +5,7 @@ which alone know what has been indexed (ADR 1).
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import faust
@@ -71,6 +71,7 @@ class StoreConsumer(Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._read_offset = _Unfiltered()
+        self.held: frozenset[TP] = frozenset()
 
     def _to_message(self, tp: TP, run: list[Any]) -> ConsumerMessage:
         first = run[0]
@@ -94,6 +95,16 @@ class StoreConsumer(Consumer):
 
         Faust would leave the partition out, and once all are left out it sleeps for a second.
         """
+
+    def hold(self, partitions: Iterable[TP]) -> None:
+        """Fetch nothing of exactly these partitions, until told otherwise."""
+        freed, self.held = self.held, frozenset(partitions)
+        self.pause_partitions(self.held & self.assignment())
+        self.resume_partitions((freed - self.held) & self.assignment())
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Faust resumes everything after a rebalance; what is held stays so."""
+        super().resume_partitions(set(tps) - self.held)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         positions = await cast("App", self.app).kae_positions()

@@ -3,6 +3,7 @@
 Everything here runs on one thread, the worker's shard thread, so shards need no locks.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,6 +131,32 @@ class Indexer:
         """The items offset that each open shard goes on at."""
         return {partition: shard.next_offset for partition, shard in self._shards.copy().items()}
 
+    def paused(self) -> set[int]:
+        """The open shards that index no items until they are resumed."""
+        return {number for number, shard in self._shards.copy().items() if shard.source.paused}
+
+    def reached(self, partition: int) -> Reached:
+        """What the control topic is told of an open shard."""
+        shard = self._shards[partition]
+        return Reached(
+            self._topology.generation,
+            partition,
+            shard.source.bindings_version,
+            shard.log.state.epoch,
+            self._identity.name,
+        )
+
+    def refold(self, partition: int) -> Shard:
+        """Delete a shard's store and fold it again from its log, under a new epoch.
+
+        Nothing of it may be in flight. Raises: AppendUnknown; the shard is not held then.
+        """
+        shard = self._shards.pop(partition)
+        shard.close()
+        shutil.rmtree(shard.folder)
+        self._open(partition)
+        return self._shards[partition]
+
     def close(self) -> None:
         self.own(())
 
@@ -156,7 +183,6 @@ class Indexer:
             version=state.version,
             next_offset=state.source.next_offset,
         )
-        self._announce(partition, shard)
 
     # Items.
 
@@ -188,10 +214,8 @@ class Indexer:
 
     def land(self) -> Outcome:
         """Wait for what is in flight and apply it."""
-        outcome = Outcome()
         sent, self._in_flight = self._in_flight, {}
-        self._settle(sent, outcome)
-        return outcome
+        return self.settle(sent)
 
     @property
     def _append_timeout(self) -> float:
@@ -202,7 +226,8 @@ class Indexer:
         batches: dict[int, _Batch] = {}
         for run in runs:
             partition = run[0].partition
-            if partition in self._shards and partition not in outcome.seek:
+            shard = self._shards.get(partition)
+            if shard is not None and not shard.source.paused and partition not in outcome.seek:
                 batch = batches.get(partition) or _Batch(self._next_offset(partition))
                 self._admit_run(run, batch, outcome)
                 if batch.records or batch.dead:
@@ -269,21 +294,19 @@ class Indexer:
             news = shard.send_bindings(view.bindings, view.selectors, now_ms())
             if news is not None:
                 sent[partition] = news
-        self._settle(sent, outcome)
-        for partition in sent.keys() - outcome.lost.keys():
-            self._announce(partition, self._shards[partition])
-        return outcome
+        settled = self.settle(sent)
+        for partition in sent.keys() - settled.lost.keys():
+            topic = self._topology.control_topic
+            announce(self._clients.producer, topic, self.reached(partition))
+        return outcome.and_then(settled)
 
     def rest(self) -> bool:
         """Use a moment of idle time to index items for selectors; whether more are waiting."""
         return any(shard.postings.catch_up(REST_ITEMS) for shard in self._shards.values())
 
-    def _announce(self, partition: int, shard: Shard) -> None:
-        version = shard.store.state.source.bindings_version
-        reached = Reached(self._topology.generation, partition, version)
-        announce(self._clients.producer, self._topology.control_topic, reached)
-
-    def _settle(self, sent: Mapping[int, Sent], outcome: Outcome) -> None:
+    def settle(self, sent: Mapping[int, Sent]) -> Outcome:
+        """Wait for appends and apply them; a shard whose append is in doubt is given up."""
+        outcome = Outcome()
         for partition, one in sent.items():
             shard = self._shards[partition]
             try:
@@ -296,6 +319,7 @@ class Indexer:
                 log.warning("shard_lost", shard=partition, cause=str(error))
         if sent:
             failpoints.reach(failpoints.APPLIED)
+        return outcome
 
 
 def find_poison(

@@ -30,6 +30,7 @@ class ShardLag(msgspec.Struct, frozen=True):
     live: int
     counts: CountsShown
     balanced: bool
+    paused: bool
 
 
 class LineStatus(msgspec.Struct, frozen=True):
@@ -109,6 +110,7 @@ def _shard(shown: ShardShown, end: int, waiting_ms: int | None, now: int) -> Sha
         live=shown.live,
         counts=counts,
         balanced=counts.read == counts.put + counts.dropped + counts.stale + counts.dead,
+        paused=shown.paused,
     )
 
 

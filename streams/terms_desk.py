@@ -11,7 +11,7 @@ from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.registrar import Registrar
 from kae.streams import dead_letters
-from kae.streams.control import ReachedFollower
+from kae.streams.control_follower import ControlFollower
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import TermRules, Undecodable, decode_term
 from kae.streams.indexer import Identity, now_ms
@@ -26,11 +26,17 @@ class TermsDesk:
     """Decodes term events and hands them to the registrar; opened with the terms partition."""
 
     def __init__(
-        self, topology: Topology, identity: Identity, codebook: Codebook, clients: KafkaClients
+        self,
+        topology: Topology,
+        identity: Identity,
+        codebook: Codebook,
+        clients: KafkaClients,
+        follower: ControlFollower,
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._clients = clients
+        self._follower = follower
         self._reserved = {p: codebook.reserved(p) for p in range(POSITIONS)}
         self._rules = TermRules(
             topology.terms.default_category,
@@ -38,7 +44,6 @@ class TermsDesk:
             topology.terms.items_per_selector,
         )
         self._registrar: Registrar | None = None
-        self._reached: ReachedFollower | None = None
 
     @property
     def is_open(self) -> bool:
@@ -60,15 +65,9 @@ class TermsDesk:
             reserved=self._reserved,
             max_bytes=topology.limits.delta_bytes,
         )
-        self._reached = ReachedFollower(
-            self._clients.log(topology.control_topic, 0), topology.generation
-        )
         log.info("registrar_opened", version=self._registrar.bindings.version)
 
     def close(self) -> None:
-        if self._reached is not None:
-            self._reached.stop()
-            self._reached = None
         self._registrar = None
 
     def register(self, records: Sequence[SourceRecord]) -> int | None:
@@ -135,12 +134,13 @@ class TermsDesk:
 
     def free(self) -> None:
         """Free the slots that every shard has detached, once their quarantine is over."""
-        if self._registrar is None or self._reached is None:
+        if self._registrar is None:
             return
+        reached = list(self._follower.book.bindings_reached.values())
         quarantine_ms = self._topology.terms.quarantine_seconds * 1000
         try:
             freed = self._registrar.free(
-                self._reached.versions(), self._topology.shards, now_ms(), int(quarantine_ms)
+                reached, self._topology.shards, now_ms(), int(quarantine_ms)
             )
         except (Fenced, AppendUnknown) as error:
             log.warning("registrar_lost", cause=str(error))

@@ -19,6 +19,7 @@ def _lines(topology: Topology) -> Iterator[str]:
 
     yield 'producers["producers, kae catalog ingest"]'
     yield 'operations["kae term"]'
+    yield 'operators["kae shard"]'
     yield topic("items", topology.items_topic)
     yield topic("terms", topology.terms_topic)
     yield f'subgraph generation["generation {topology.generation}"]'
@@ -36,7 +37,8 @@ def _lines(topology: Topology) -> Iterator[str]:
     yield "operations --> terms -->|term events| registrar"
     yield "worker -->|append| deltas -->|fold| stores"
     yield "registrar -->|append| bindings -->|attach| worker"
-    yield "worker -->|bindings reached| control --> registrar"
+    yield "worker -->|bindings reached, answers| control --> registrar"
+    yield "operators -->|pause, reset, refold| control -->|requests| worker"
     yield "worker & registrar -->|refused, with the cause| deadLetters"
     yield "deltas & bindings -->|follow| replica"
     yield "replica -->|lease, versions| replicas"

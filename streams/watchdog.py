@@ -1,5 +1,6 @@
 """A watchdog that ends the process when work has begun and does not end."""
 
+import math
 import os
 import sys
 import threading
@@ -45,6 +46,7 @@ class Watchdog:
         self._stall = stall_seconds
         self._alive_at = time.monotonic()
         self._busy_since: dict[int, float] = {}
+        self._excused_until = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -69,6 +71,19 @@ class Watchdog:
         finally:
             del self._busy_since[id(token)]
 
+    @property
+    def is_excused(self) -> bool:
+        return self._excused_until == math.inf
+
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """Work that takes as long as it takes, such as folding a log, and all that waits for it."""
+        self._excused_until = math.inf
+        try:
+            yield
+        finally:
+            self._excused_until = time.monotonic()
+
     def _watch(self) -> None:
         pause = min(1.0, self._stall / 4)
         last = time.monotonic()
@@ -79,7 +94,8 @@ class Watchdog:
                 self._alive_at = now
                 self._busy_since = dict.fromkeys(self._busy_since, now)
             last = now
-            oldest = min([self._alive_at, *self._busy_since.values()])
+            busy = [max(since, self._excused_until) for since in list(self._busy_since.values())]
+            oldest = min([self._alive_at, *busy])
             if now - oldest > self._stall:
                 print(
                     f"worker_stalled: nothing moved for {now - oldest:.0f} s "

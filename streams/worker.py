@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -16,12 +16,15 @@ from kae.encoders.assign import Encoder
 from kae.encoders.codebook import Codebook
 from kae.streams.bindings_follower import BindingsFollower, BindingsView
 from kae.streams.collector import collect_seldom
+from kae.streams.control_follower import ControlFollower
 from kae.streams.faust_app import RUN_RECORDS, StoreConsumer, build_app, run_topic
 from kae.streams.indexer import Identity, Indexer, Outcome, Run
 from kae.streams.kafka_log import BROKER_AWAY, KafkaClients
+from kae.streams.shards.requests import ShardRequests
+from kae.streams.stall_check import StallCheck
 from kae.streams.terms_desk import TermsDesk
 from kae.streams.topology import Topology
-from kae.streams.watchdog import Progress, Stalled, Watchdog
+from kae.streams.watchdog import Watchdog
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -51,14 +54,22 @@ class Worker:
         self._bindings = BindingsFollower(
             self._clients.log(topology.bindings_topic, 0), self._bindings_changed, self._fail
         )
+        self._control = ControlFollower(
+            self._clients.log(topology.control_topic, 0),
+            topology.generation,
+            lambda: self._submit(self._carry_out_requests),
+            self._fail,
+        )
         encoder = Encoder(codebook)
         self._indexer = Indexer(topology, identity, encoder, self._clients, self._bindings)
-        self._desk = TermsDesk(topology, identity, codebook, self._clients)
+        self._requests = ShardRequests(
+            topology, identity, self._clients, self._indexer, self._control
+        )
+        self._desk = TermsDesk(topology, identity, codebook, self._clients, self._control)
         self._shard_thread = ThreadPoolExecutor(1, thread_name_prefix="shards")
         self._desk_thread = ThreadPoolExecutor(1, thread_name_prefix="registrar")
         self._watchdog = Watchdog(topology.worker.stall_seconds)
-        self._progress = Progress(min(10.0, topology.worker.stall_seconds))
-        self._sought: tuple[TP, int] | None = None
+        self._stall_check = StallCheck(self._clients, min(10.0, topology.worker.stall_seconds))
         self._assigned: set[TP] = set()
         self._published: dict[TP, int] = {}
         self._positions: dict[TP, int] = {}
@@ -82,6 +93,7 @@ class Worker:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._watchdog.start()
         self._bindings.start()
+        self._control.start()
         await self._app.start()
         ticking = asyncio.create_task(self._tick())
         await self._stop.wait()
@@ -107,6 +119,7 @@ class Worker:
         await self._on_shards(self._indexer.close)
         await self._on_desk(self._desk.close)
         self._bindings.stop()
+        self._control.stop()
         self._watchdog.stop()
         self._clients.close()
 
@@ -130,7 +143,7 @@ class Worker:
     async def _take_over(self) -> None:
         """Hold what is assigned and nothing else, and read on from the stores."""
         wanted = self._items_partitions()
-        outcome = await self._on_shards(lambda: self._indexer.own(wanted))
+        outcome = await self._on_shards(lambda: self._own(wanted))
         if self._has_terms:
             await self._on_desk(self._desk.open)
         else:
@@ -139,8 +152,12 @@ class Worker:
         self._away_since = None
         # Faust may have sought before a shard was open, and what came for it was passed over.
         await self._consumer.seek_to_committed()
-        await self._mend(outcome)
+        await self._follow_up(outcome)
         self._spawn(self._rest())
+
+    def _own(self, wanted: set[int]) -> Outcome:
+        with self._watchdog.excused():
+            return self._indexer.own(wanted).and_then(self._requests.catch_up())
 
     def _claim_later(self, error: BaseException) -> None:
         """Claim again what is not held, and read on from the stores; not for ever."""
@@ -196,14 +213,16 @@ class Worker:
 
     async def _mend(self, outcome: Outcome) -> None:
         """Go back where records were missing; open lost shards again if they stay assigned."""
-        topic = self._topology.items_topic
         if outcome.seek:
             log.warning("sought_back", positions=outcome.seek)
-            await self._app.consumer.seek_wait(
-                {TP(topic, partition): offset for partition, offset in outcome.seek.items()}
-            )
+            await self._seek(outcome.seek)
         if outcome.lost:
             self._reopen_soon()
+
+    async def _seek(self, offsets: Mapping[int, int]) -> None:
+        places = {TP(self._topology.items_topic, p): offset for p, offset in offsets.items()}
+        assigned = self._consumer.assignment()
+        await self._consumer.seek_wait({tp: at for tp, at in places.items() if tp in assigned})
 
     def _reopen_soon(self) -> None:
         if not self._reopening:
@@ -215,8 +234,11 @@ class Worker:
         # stopped learns of its eviction within a session timeout.
         await asyncio.sleep(self._topology.worker.session_timeout_seconds)
         self._reopening = False
+        await self._guarded(self._take_over())
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
         try:
-            await self._take_over()
+            await work
         except BROKER_AWAY as error:
             self._claim_later(error)
         except Exception as error:
@@ -234,18 +256,36 @@ class Worker:
             await self._app.consumer.seek_wait({TP(self._topology.terms_topic, 0): seek})
 
     def _bindings_changed(self, _view: BindingsView) -> None:
-        """Called by the follower's thread."""
-        future = self._shard_thread.submit(self._indexer.spread)
-        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._spread, done))
+        self._submit(self._indexer.spread)
 
-    def _spread(self, done: Any) -> None:
+    # Requests, and whatever else the followers' threads have for the shards.
+
+    def _carry_out_requests(self) -> Outcome:
+        with self._watchdog.excused():
+            return self._requests.carry_out()
+
+    def _submit(self, call: Callable[[], Outcome]) -> None:
+        """Have the shard thread do something; may be called from any thread."""
+        future = self._shard_thread.submit(call)
+        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._done, done))
+
+    def _done(self, done: Any) -> None:
         error = done.exception()
         if isinstance(error, BROKER_AWAY):
             self._claim_later(error)
         elif error is not None:
             self._fail(error)
         else:
-            self._spawn(self._mend(done.result()))
+            self._spawn(self._guarded(self._follow_up(done.result())))
+
+    async def _follow_up(self, outcome: Outcome) -> None:
+        """Read on where shards were told to, and nothing of those that are paused."""
+        self._positions = self._stored_positions()
+        await self._seek(outcome.seek)
+        topic = self._topology.items_topic
+        self._consumer.hold(TP(topic, shard) for shard in self._indexer.paused())
+        if outcome.lost:
+            self._reopen_soon()
 
     # Flow.
 
@@ -318,24 +358,11 @@ class Worker:
 
     async def _check_progress(self) -> None:
         """Faust may stay alive and no longer fetch."""
-        if self._app.rebalancing:
+        if self._app.rebalancing or self._watchdog.is_excused:
             return
-        assigned = self._consumer.assignment()
-        positions = {tp: at for tp, at in self._positions.items() if tp in assigned}
-        ends = {tp: self._consumer.highwater(tp) for tp in positions}
-        suspect = self._progress.suspect(positions, ends)
-        if suspect is not None:
-            log_of = self._clients.log(suspect.topic, suspect.partition)
-            offset, _ = await asyncio.to_thread(next, log_of.read(positions[suspect]))
-            if offset >= 0 and self._sought != (suspect, positions[suspect]):
-                self._sought = (suspect, positions[suspect])
-                log.warning("sought_back", positions={str(suspect): positions[suspect]})
-                await self._consumer.seek_wait({suspect: positions[suspect]})
-            elif offset >= 0:
-                raise Stalled(
-                    f"{suspect.topic}/{suspect.partition} holds offset {offset}, and nothing "
-                    f"beyond {positions[suspect]} came, also after seeking there again"
-                )
+        fetched = self._consumer.assignment() - self._consumer.held
+        positions = {tp: at for tp, at in self._positions.items() if tp in fetched}
+        await self._stall_check.look(self._consumer, positions)
 
     async def _publish_positions(self) -> None:
         news = {tp: o for tp, o in self._positions.items() if self._published.get(tp) != o}

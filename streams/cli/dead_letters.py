@@ -174,11 +174,12 @@ def _letterbox(topology: "Topology") -> Iterator["Letterbox"]:
 
 
 def _choice(topology: "Topology", kind: str, cause: str, topic: str | None, since: str) -> "Choice":
-    from kae.streams.letters.choice import Choice, since_ms
+    from kae.streams.letters.choice import Choice
+    from kae.streams.moments import moment_ms
 
     topics = {"items": topology.items_topic, "terms": topology.terms_topic}
     try:
-        at_ms = since_ms(since, time.time_ns() // 1_000_000) if since else 0
+        at_ms = moment_ms(since, time.time_ns() // 1_000_000) if since else 0
     except ValueError as error:
         raise typer.BadParameter(
             f"--since {since!r}: {error}; give 2026-01-31T09:30, or 30m, 2h or 7d ago as 7d"

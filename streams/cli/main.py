@@ -39,6 +39,7 @@ NOUNS = (
     Noun("replica", "kae.streams.cli.replica:app", "Follow the logs and answer over HTTP."),
     Noun("term", "kae.streams.cli.term:app", "Bind words to items, release and list them."),
     Noun("item", "kae.streams.cli.item:app", "Explain how an item is indexed."),
+    Noun("shard", "kae.streams.cli.shard:app", "List, pause, reset and refold shards."),
     Noun(
         "dead-letters",
         "kae.streams.cli.dead_letters:app",

@@ -45,6 +45,8 @@ def status(
             for s in found.shards
         ),
     )
+    if paused := [str(s.shard) for s in found.shards if s.paused]:
+        console.out.print(f"[yellow]paused[/]: {', '.join(paused)} (`kae shard list` says why)")
     console.out.print(
         f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
         f"stale {counts.stale:,} + dead letters {counts.dead:,}: "

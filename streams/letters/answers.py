@@ -3,11 +3,11 @@
 import base64
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from kae.streams import moments
 from kae.streams.letters.letterbox import Letter, Letterbox
 from kae.streams.letters.plan import Fate, Planned
 from kae.streams.letters.replay import Outcome
@@ -112,7 +112,7 @@ def shown(box: Letterbox, letter: Letter) -> LetterShown:
     death = box.deaths.get(letter.address)
     return LetterShown(
         letter=letter.address,
-        at=datetime.fromtimestamp(letter.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        at=moments.shown(letter.at_ms),
         topic=source.topic,
         partition=source.partition,
         offset=source.offset,

@@ -176,7 +176,10 @@ class CountsShown(msgspec.Struct, frozen=True):
 
 
 class ShardShown(msgspec.Struct, frozen=True):
-    """`offset` is the last accepted delta's; `source_next_offset` is in the items topic."""
+    """`offset` is the last accepted delta's; `source_next_offset` is in the items topic.
+
+    A shard that is `paused` reads no items.
+    """
 
     shard: int
     version: int
@@ -187,6 +190,7 @@ class ShardShown(msgspec.Struct, frozen=True):
     counts: CountsShown
     live: int
     hash: str | None
+    paused: bool = False
 
 
 class BindingsLogShown(msgspec.Struct, frozen=True):

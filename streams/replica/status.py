@@ -50,6 +50,7 @@ def _shard(shard: int, reader: StoreReader, hashed: bool) -> ShardShown:
         counts=show_counts(state.counts),
         live=state.live,
         hash=reader.content_hash() if hashed else None,
+        paused=state.source.paused,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from tests.live.refold import Reading
-from tests.sinks.oracle import active_terms, expected_counts, expected_hash
+from tests.sinks.oracle import active_terms, expected_counts, expected_hash, read_again
 
 from kae.encoders.assign import Encoder
 from kae.encoders.attributes import Item
@@ -62,6 +62,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._records: dict[int, list[tuple[int, Change | None]]] = defaultdict(list)
         self._terms: list[tuple[int, TermChange]] = []
+        self._read_again: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
     def publish(self, events: Sequence[Event]) -> list[tuple[int, int]]:
         """Send and wait until all are stored; returns partition and offset of each."""
@@ -133,8 +134,13 @@ class Ledger:
         """The next offset of each partition of the items topic."""
         return {p: len(self._records[p]) for p in range(self._topology.shards)}
 
+    def note_read_again(self, shard: int, at: int, to: int) -> None:
+        """Where the shard stood when it was reset, and to where; in the order of its resets."""
+        self._read_again[shard].append((at, to))
+
     def counts(self, shard: int) -> Counts:
-        return expected_counts(self._changes(shard))
+        """What is read again counts again."""
+        return expected_counts(read_again(self._changes(shard), self._read_again[shard]))
 
     def hash(self, shard: int) -> str:
         return self._hash(change for change in self._changes(shard) if change is not None)

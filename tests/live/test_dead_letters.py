@@ -1,36 +1,26 @@
 """Malformed events become dead letters; repaired and replayed, they give the clean index."""
 
-import json
 import random
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.live.asking import kae, told
 from tests.live.ledger import Event, Ledger, bind, upserts
 from tests.live.malformed import malformed
 from tests.live.proof import prove
 from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
-from kae.deploy.processes import kae_command
 from kae.encoders.attributes import Item
 
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)
 
 
-def kae(cluster: Cluster, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    argv = kae_command(*arguments, "--topology", str(cluster.topology.path))
-    done = subprocess.run(argv, cwd=cluster.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    return done
-
-
 def asked(cluster: Cluster, *arguments: str, code: int = 0) -> Any:
     """What `kae dead-letters ... --json` prints."""
-    done = kae(cluster, "dead-letters", *arguments, "--json", code=code)
-    return json.loads(done.stdout.splitlines()[-1])
+    return told(cluster, "dead-letters", *arguments, code=code)
 
 
 def test_repaired_and_replayed_letters_give_the_index_of_the_clean_input(
@@ -92,7 +82,7 @@ def test_repaired_and_replayed_letters_give_the_index_of_the_clean_input(
         assert ledger.hash(shard) == ledger.hash_of(shard, clean), f"shard {shard}"
     cluster.start_replica("replica")
     url = cluster.replicas["replica"].url
-    status = json.loads(kae(cluster, "status", "--replica", url, "--json").stdout.splitlines()[-1])
+    status = told(cluster, "status", "--replica", url)
     assert status["dead_letters"] == {"open": 0, "replayed": len(kinds), "foreign_records": 0}
     assert status["balanced"]
     assert status["counts"]["dead"] == len(kinds)

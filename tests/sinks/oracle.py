@@ -52,3 +52,15 @@ def expected_counts(changes: Iterable[Change | None]) -> Counts:
             newest[change.id] = change
             counts["put" if isinstance(change, Upsert) else "dropped"] += 1
     return Counts(sum(counts.values()), **counts)
+
+
+def read_again(
+    changes: Sequence[Change | None], resets: Iterable[tuple[int, int]]
+) -> list[Change | None]:
+    """The records of one partition as a shard reads them that is reset from places to places."""
+    read: list[Change | None] = []
+    start = 0
+    for at, to in resets:
+        read += changes[start:at]
+        start = to
+    return [*read, *changes[start:]]

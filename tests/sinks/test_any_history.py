@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from kafka import KafkaAdminClient
+from msgspec import structs
 from tests.sinks.lines import Line, split_known
-from tests.sinks.oracle import active_terms, expected_counts, expected_hash
+from tests.sinks.oracle import active_terms, expected_counts, expected_hash, read_again
 
 from kae.deploy.brokers import ApacheKafka
 from kae.encoders.attributes import Item
@@ -51,6 +52,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.line = Line(self.codebook, self.new_log(), self.new_log())
         self.zombies: list[tuple[Shard, Sent | None]] = []
+        self.resets: list[tuple[int, int]] = []
 
     @rule(item_id=IDS, revision=REVISIONS, content=CONTENTS)
     def upsert(self, item_id: str, revision: int, content: int) -> None:
@@ -108,6 +110,20 @@ class History(RuleBasedStateMachine):
         self.line.shard.close()
         self.line.shard = self.line.open_shard()
 
+    @rule(place=st.integers(min_value=0), crashed=st.booleans())
+    def reset(self, place: int, crashed: bool) -> None:
+        """The shard reads again from an earlier place; its owner may die right after the append."""
+        shard = self.line.shard
+        at, to = shard.next_offset, place % (shard.next_offset + 1)
+        sent = shard.send_source(structs.replace(shard.source, next_offset=to), self.line.now())
+        self.resets.append((at, to))
+        if not crashed:
+            shard.settle(sent)
+            return
+        sent.flight.appending.offsets()
+        shard.close()
+        self.line.shard = self.line.open_shard()
+
     @rule()
     def restart_the_registrar(self) -> None:
         self.line.registrar = self.line.open_registrar()
@@ -147,7 +163,7 @@ class History(RuleBasedStateMachine):
         terms = active_terms(line.terms).values()
         store = line.shard.store
         assert store.content_hash() == expected_hash(known, terms, line.encoder)
-        assert store.state.counts == expected_counts(line.items)
+        assert store.state.counts == expected_counts(read_again(line.items, self.resets))
         assert store.state.source.next_offset == len(line.items)
         refolded = line.refold()
         assert refolded.dump() == store.dump()

@@ -20,12 +20,13 @@ from kae.streams.errors import LetterUnknown, RepairInvalid
 from kae.streams.events import encode_item_upsert, encode_term_release
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import marks
-from kae.streams.letters.choice import Choice, choose, since_ms
+from kae.streams.letters.choice import Choice, choose
 from kae.streams.letters.letterbox import Letter, Letterbox, open_letterbox
 from kae.streams.letters.marks import Claimed, Replay, Replayed
 from kae.streams.letters.plan import Fate, plan
 from kae.streams.letters.repairs import read_repairs
 from kae.streams.letters.replay import Outcome, replay
+from kae.streams.moments import moment_ms
 from kae.streams.partitioner import partition_of
 from kae.streams.topics import apply_topics
 from kae.streams.topology import Topology
@@ -202,10 +203,10 @@ def test_letters_are_chosen_by_kind_cause_topic_and_time(desk: Desk) -> None:
 
 
 def test_a_time_is_a_date_or_some_time_ago() -> None:
-    assert since_ms("2h", 7_200_500) == 500
-    assert since_ms("1970-01-01T00:01", 0) == since_ms("1970-01-01T02:01+02:00", 0) == 60_000
+    assert moment_ms("2h", 7_200_500) == 500
+    assert moment_ms("1970-01-01T00:01", 0) == moment_ms("1970-01-01T02:01+02:00", 0) == 60_000
     with pytest.raises(ValueError, match="yesterday"):
-        since_ms("yesterday", 0)
+        moment_ms("yesterday", 0)
 
 
 def test_a_repair_that_would_die_again_is_refused_before_anything_is_sent(

@@ -37,3 +37,30 @@ def test_standing_still_at_the_end_or_moving_is_not_suspected() -> None:
     for position in (5, 6, 9, 9):
         assert progress.suspect({"p": position, "q": 3}, {"p": 9, "q": None}) is None
         time.sleep(0.06)
+
+
+EXCUSED = """
+import time
+from kae.streams.watchdog import Watchdog
+dog = Watchdog(stall_seconds=0.4)
+dog.start()
+def work(seconds):
+    for _ in range(int(seconds * 20)):
+        time.sleep(0.05)
+        dog.alive()
+with dog.busy():
+    with dog.excused():
+        work(1.2)
+    work(0.2)
+print("long work is over", flush=True)
+with dog.busy():
+    work(2)
+"""
+
+
+def test_long_work_is_excused_with_what_waits_for_it_and_nothing_after_it() -> None:
+    worked = subprocess.run(
+        [sys.executable, "-c", EXCUSED], capture_output=True, text=True, timeout=9, check=False
+    )
+    assert worked.stdout == "long work is over\n"
+    assert worked.returncode == EXIT_STALLED

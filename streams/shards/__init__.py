@@ -1,0 +1,1 @@
+"""Requests of operators about shards: pause, resume, reset, refold."""

@@ -1,0 +1,141 @@
+"""Carrying out requests: what the control topic asks of the shards that this worker holds.
+
+A request is carried out by one delta of the shard's log, without edits and counts, that names it:
+appended first, applied second, believed by everybody only under the current epoch. So it is carried
+out once, whoever is killed, and each later owner knows of it. Its answer, for people, follows on
+the control topic; whoever holds the shard next gives it if it is missing.
+
+Everything here runs on the shard thread.
+"""
+
+import structlog
+from kafka import TopicPartition
+
+from kae.sinks.shard import Shard
+from kae.streams import control, failpoints
+from kae.streams.control import Answer, Filed, Refold, Request, Reset, Resume
+from kae.streams.control_follower import ControlFollower
+from kae.streams.indexer import Identity, Indexer, Outcome, now_ms
+from kae.streams.kafka_log import KafkaClients
+from kae.streams.shards.rules import Kept, carried_out, why_no_refold, why_no_reset
+from kae.streams.topology import Topology
+
+log = structlog.get_logger()
+
+
+class ShardRequests:
+    """Carries out the requests of one worker's shards, in the order in which they were made."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        identity: Identity,
+        clients: KafkaClients,
+        indexer: Indexer,
+        follower: ControlFollower,
+    ) -> None:
+        self._topology = topology
+        self._identity = identity
+        self._clients = clients
+        self._indexer = indexer
+        self._follower = follower
+        self._log = clients.log(topology.control_topic, 0)
+        # Answers that the follower may not have read yet.
+        self._answered: set[int] = set()
+
+    def catch_up(self) -> Outcome:
+        """Carry out all that was asked before these shards were taken over.
+
+        The end of the topic is the record that says so, as for every log.
+        Raises: AppendUnknown, KafkaTimeoutError: the broker is away.
+        """
+        shards = sorted(self._indexer.shards)
+        if not shards:
+            return Outcome()
+        self._follower.wait_for(self._announce(shards))
+        return self.carry_out()
+
+    def carry_out(self) -> Outcome:
+        """Carry out what is open; where to seek is told for each shard that goes on elsewhere.
+
+        Raises: AppendUnknown when an answer is in doubt.
+        """
+        outcome = Outcome()
+        open_requests = self._follower.book.open_of(self._indexer.shards)
+        self._answered.intersection_update([filed.offset for filed in open_requests])
+        for filed in open_requests:
+            if filed.offset not in self._answered:
+                outcome = outcome.and_then(self._carry_out(filed))
+        return outcome
+
+    def _carry_out(self, filed: Filed) -> Outcome:
+        outcome = self._indexer.land()
+        partition = filed.request.shard
+        shard = self._indexer.shards.get(partition)
+        if shard is None:
+            return outcome
+        refused = ""
+        if shard.source.next_control <= filed.offset:
+            refused = self._why_not(filed.request, shard.next_offset)
+            if isinstance(filed.request, Refold) and not refused:
+                shard = self._indexer.refold(partition)
+                self._announce([partition])
+            outcome = outcome.and_then(self._append(filed, shard, refused))
+            if partition in outcome.lost:
+                return outcome
+        self._answer(filed, shard, refused)
+        if isinstance(filed.request, Reset | Resume) and not shard.source.paused:
+            outcome.seek[partition] = shard.next_offset
+        return outcome
+
+    def _append(self, filed: Filed, shard: Shard, refused: str) -> Outcome:
+        # A refusal is appended too, and changes nothing: only the owner may refuse.
+        source = shard.source if refused else carried_out(filed, shard.source)
+        failpoints.reach(failpoints.REQUEST_READ)
+        sent = shard.send_source(source, now_ms())
+        failpoints.when_stored([sent.flight.appending], failpoints.REQUEST_APPENDED)
+        return self._indexer.settle({filed.request.shard: sent})
+
+    def _answer(self, filed: Filed, shard: Shard, refused: str) -> None:
+        failpoints.reach(failpoints.REQUEST_APPLIED)
+        request, version = filed.request, shard.store.state.version
+        answer = Answer(
+            request.generation,
+            request.shard,
+            filed.offset,
+            refused,
+            self._identity.name,
+            version,
+            now_ms(),
+        )
+        self._log.append([control.encode(answer)]).offsets()
+        self._answered.add(filed.offset)
+        log.info(
+            "request_answered",
+            shard=request.shard,
+            request=type(request).__name__.lower(),
+            control_offset=filed.offset,
+            by=request.by,
+            refused=refused,
+            version=version,
+            next_offset=shard.next_offset,
+        )
+
+    def _announce(self, shards: list[int]) -> int:
+        """Say who holds these shards; the last record's offset."""
+        reached = [control.encode(self._indexer.reached(shard)) for shard in shards]
+        return self._log.append(reached).offsets()[-1]
+
+    def _why_not(self, request: Request, next_offset: int) -> str:
+        shard = request.shard
+        if isinstance(request, Reset):
+            items = self._kept(self._topology.items_topic, shard)
+            return why_no_reset(shard, request.to_offset, next_offset, items)
+        if isinstance(request, Refold):
+            return why_no_refold(shard, self._kept(self._topology.deltas_topic, shard))
+        return ""
+
+    def _kept(self, topic: str, partition: int) -> Kept:
+        place = TopicPartition(topic, partition)
+        with self._clients.borrowed_consumer() as consumer:
+            return Kept(f"{topic}/{partition}", consumer.beginning_offsets([place])[place])

@@ -1,0 +1,21 @@
+"""Commands, as an operator gives them."""
+
+import json
+import subprocess
+from typing import Any
+
+from kae.deploy.cluster import Cluster
+from kae.deploy.processes import kae_command
+
+
+def kae(cluster: Cluster, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    argv = kae_command(*arguments, "--topology", str(cluster.topology.path))
+    done = subprocess.run(argv, cwd=cluster.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def told(cluster: Cluster, *arguments: str, code: int = 0) -> Any:
+    """What a command prints with --json."""
+    done = kae(cluster, *arguments, "--json", code=code)
+    return json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,85 @@
+"""The control topic's fold: requests, answers, owners."""
+
+import msgspec
+import pytest
+
+from kae.sinks.edits import Delta, Source, decode_record
+from kae.streams import control
+from kae.streams.control import Answer, ControlBook, Pause, Reached, Refold, Reset, Resume
+
+PAUSE = Pause(1, 3, "ann@host", "disk", 1000)
+RESUME = Resume(1, 3, "ben@host", "", 2000)
+
+
+def answer(request: int, refused: str = "", shard: int = 3) -> Answer:
+    return Answer(1, shard, request, refused, "w1", 7, 3000)
+
+
+def book_of(*records: control.Record) -> ControlBook:
+    """The records at the offsets 0, 1, 2 ..."""
+    book = ControlBook(1)
+    for offset, record in enumerate(records):
+        book.enter(offset, control.decode(control.encode(record)))
+    return book
+
+
+def test_requests_are_open_until_they_are_answered_in_the_order_of_their_offsets() -> None:
+    book = book_of(PAUSE, Reset(1, 3, "ann", "", 0, 5), Refold(1, 4, "ann", "", 0), answer(0))
+    assert [filed.offset for filed in book.open_of({3, 4})] == [1, 2]
+    assert [filed.offset for filed in book.open_of({4})] == [2]
+    assert book.last[3].answer is None
+
+
+def test_a_pause_is_in_force_from_its_answer_until_that_of_a_resume() -> None:
+    assert book_of(PAUSE).pauses == {}
+    assert book_of(PAUSE, answer(0)).pauses == {3: PAUSE}
+    assert book_of(PAUSE, answer(0), RESUME).pauses == {3: PAUSE}
+    assert book_of(PAUSE, answer(0), RESUME, answer(2)).pauses == {}
+    assert book_of(PAUSE, answer(0, refused="no")).pauses == {}
+
+
+def test_the_first_answer_counts_and_one_to_no_request_is_nothing() -> None:
+    book = book_of(PAUSE, answer(0), answer(0, refused="too late"), answer(99))
+    assert book.last[3].answer == answer(0)
+    assert book.open == {}
+
+
+def test_what_another_generation_says_is_passed_over() -> None:
+    other: list[control.Record] = [
+        Pause(2, 3, "ann", "", 0),
+        Reached(2, 3, 9, 1, "w1"),
+        Answer(2, 3, 0, "", "w1", 1, 0),
+    ]
+    book = book_of(*other)
+    assert (book.open, book.owners, book.bindings_reached, book.last) == ({}, {}, {}, {})
+
+
+def test_the_owner_is_who_said_so_under_the_highest_epoch() -> None:
+    book = book_of(Reached(1, 3, 5, 2, "w2"), Reached(1, 3, 4, 1, "w1"))
+    assert book.owners[3].owner == "w2"
+    assert book.bindings_reached == {3: 5}
+
+
+def test_a_record_without_an_owner_from_before_there_were_any_is_read() -> None:
+    record = control.decode(msgspec.msgpack.encode([1, 1, 3, 5]))
+    assert record == Reached(1, 3, 5)
+    assert book_of(record).bindings_reached == {3: 5}
+    assert book_of(record).owners == {}
+
+
+@pytest.mark.parametrize(
+    "payload", [None, b"", b"\xc1", b"text", msgspec.msgpack.encode([99, 1]), b"\x92\x02\x01"]
+)
+def test_bytes_that_are_no_record_are_told_apart(payload: bytes | None) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        control.decode(payload)
+
+
+def test_a_delta_from_before_there_were_requests_is_of_a_shard_that_goes_on() -> None:
+    former = bytes.fromhex(
+        "9a010101c4100000000000000000000000000000000000010092010095010001"
+        "0000919502a161ff07c4080000000000000000"
+    )
+    delta = decode_record(former)
+    assert isinstance(delta, Delta)
+    assert delta.source == Source(next_offset=1, next_control=0, paused=False)

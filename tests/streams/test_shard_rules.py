@@ -1,0 +1,56 @@
+"""What requests do to where a shard stands, and why some are refused."""
+
+import pytest
+
+from kae.sinks.edits import Source
+from kae.streams.control import Filed, Pause, Refold, Request, Reset, Resume
+from kae.streams.shards.rules import Kept, carried_out, why_no_refold, why_no_reset
+
+ITEMS = Kept("kae.items/3", begins_at=40)
+STANDS = Source(next_offset=100, bindings_version=9, next_control=2)
+WHO = (1, 3, "ann", "", 0)
+
+
+@pytest.mark.parametrize("to_offset", [40, 41, 99, 100])
+def test_a_shard_is_reset_to_any_offset_that_it_has_passed_and_the_topic_holds(
+    to_offset: int,
+) -> None:
+    assert why_no_reset(3, to_offset, 100, ITEMS) == ""
+
+
+def test_a_reset_forward_is_refused_with_its_remedy() -> None:
+    refused = why_no_reset(3, 101, 100, ITEMS)
+    assert refused.startswith("shard 3: offset 101 of kae.items/3 lies beyond 100")
+    assert "`kae dead-letters list`" in refused
+    assert "\n" not in refused
+
+
+def test_a_reset_below_the_beginning_is_refused_with_its_remedy() -> None:
+    refused = why_no_reset(3, 39, 100, ITEMS)
+    assert "offset 39 of kae.items/3 is gone: the topic begins at 40. Give --to-earliest" in refused
+    assert "\n" not in refused
+
+
+def test_a_store_is_not_deleted_when_its_log_has_lost_its_beginning() -> None:
+    assert why_no_refold(3, Kept("kae.g1.deltas/3", 0)) == ""
+    assert "begins at 7" in why_no_refold(3, Kept("kae.g1.deltas/3", 7))
+
+
+@pytest.mark.parametrize(
+    ("request_", "after"),
+    [
+        (Pause(*WHO), Source(100, 9, 6, True)),
+        (Resume(*WHO), Source(100, 9, 6, False)),
+        (Reset(*WHO, to_offset=40), Source(40, 9, 6, False)),
+        (Refold(*WHO), Source(100, 9, 6, False)),
+    ],
+)
+def test_a_request_that_is_carried_out_moves_what_it_names_alone(
+    request_: Request, after: Source
+) -> None:
+    assert carried_out(Filed(5, request_), STANDS) == after
+
+
+def test_a_paused_shard_that_is_reset_stays_paused() -> None:
+    paused = Source(100, 9, 2, True)
+    assert carried_out(Filed(5, Reset(*WHO, to_offset=40)), paused).paused
