@@ -5,7 +5,7 @@
 A query asks for facts: a kind, a brand, a colour, a specification, a model. An item's rating says
 how many of them its *fields* have: 3 all, 2 the kind and half of the rest, 1 the kind (or half)
 alone, 0 otherwise. Titles and descriptions are never looked at for a rating. Of twelve queries one
-is then misspelt by one edit, one put into the plural or out of it, one written in the other English.
+is then misspelt by one edit, one put into or out of the plural, one written in the other English.
 
 Which items are judged is decided as judges of a shop do it, by a pool: what BM25 finds first, and
 items drawn from those that the fields say are right. A query is kept when BM25's part of the pool
@@ -159,7 +159,7 @@ def _word(fact: Fact, rng: random.Random) -> str:
 
 
 def _spelled(query: str, rng: random.Random) -> str:
-    """As it is, nine times of twelve; else with one edit, in the plural, or in the other English."""
+    """As it is, nine times of twelve; else with one edit, in the plural, in the other English."""
     way = rng.randrange(12)
     if way == 0 and len(query) > 5:
         place = rng.randrange(1, len(query) - 1)
