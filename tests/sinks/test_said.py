@@ -113,7 +113,7 @@ def test_a_share_is_of_the_items_under_a_slot() -> None:
     )
     trie, said = line.view()
     shares = said.shares(trie, said.saying(("usb",)))
-    found = defaultdict(float)
+    found: defaultdict[Slot, float] = defaultdict(float)
     for position, share in enumerate(shares):
         found.update({Slot(position, i): s for i, s in enumerate(share.tolist()) if s})
     # Nothing is said of the empty slot.
