@@ -9,6 +9,7 @@ The same items, in the same order, give the same bytes.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kae.encoders.attributes import Item
@@ -16,13 +17,13 @@ from kae.encoders.categories import Group, check_groups
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.dictionary import Evidence
 from kae.encoders.extract import Extractor
+from kae.encoders.passes import Passes
 from kae.encoders.spelling import one_spelling
 from kae.encoders.titles import fewest_items
 
 # The words of the largest dictionary that the method is published with.
 WORDS = 1_080_000
 _COUNTED_WORDS = 4_000_000
-_PROGRESS_ITEMS = 1000
 
 
 def build_codebook(
@@ -39,35 +40,25 @@ def build_codebook(
     Raises: GroupsInvalid.
     """
     check_groups(groups)
-    told = _Told(progress)
-    dictionary = _learn(told.each(items()), groups, fields)
-    measured, catalog_items = _measure(told.each(items()), groups, fields, dictionary)
+    passes = Passes(items, progress)
+    dictionary = learn_dictionary(passes, groups, fields)
+    measured, catalog_items = _measure(passes, groups, fields, dictionary)
     fewest = fewest_items(catalog_items)
     counts = {key: items for key, items in measured.items() if items >= fewest}
-    words = _assign(counts, groups, dictionary)
+    words: list[Word] = []
+    for group, spellings in zip(groups, order_spellings(counts, groups, dictionary), strict=True):
+        slots = group.capacity - group.reserved - 1
+        words += number(spellings[:slots])
+        words += (word for spelling in spellings[slots:] for word in spelling)
     codebook = Codebook(groups, dict(fields), words, catalog_items)
     codebook.save(out)
     return codebook
 
 
-class _Told:
-    def __init__(self, progress: Callable[[int], None] | None) -> None:
-        self._progress = progress
-        self._read = 0
-
-    def each(self, items: Iterable[Item]) -> Iterator[Item]:
-        for item in items:
-            yield item
-            self._read += 1
-            if self._progress and self._read % _PROGRESS_ITEMS == 0:
-                self._progress(self._read)
-        if self._progress:
-            self._progress(self._read)
-
-
-def _learn(
+def learn_dictionary(
     items: Iterable[Item], groups: Sequence[Group], fields: Mapping[str, str]
 ) -> dict[str, int]:
+    """The category of each word that titles are searched for; whichever the groups are."""
     evidence = Evidence(fields)
     extractor = Extractor(Codebook(groups, dict(fields), ()))
     for item in items:
@@ -96,30 +87,33 @@ def _measure(
     return counts, read
 
 
-def _assign(
+def order_spellings(
     counts: Mapping[tuple[int, str], int], groups: Sequence[Group], dictionary: Mapping[str, int]
-) -> list[Word]:
-    """The words of the codebook in slot order: of each position, head before its aliases."""
+) -> list[list[list[Word]]]:
+    """Of each position, the words of each spelling, head first; what most items have comes first.
+
+    No word has a slot yet.
+    """
     kept = sorted(counts, key=lambda key: (-counts[key], key))[:WORDS]
     placed = Codebook(groups, {}, ())
-    slots: list[defaultdict[str, list[Word]]] = [defaultdict(list) for _ in groups]
+    spellings: list[defaultdict[str, list[Word]]] = [defaultdict(list) for _ in groups]
     for category, word in kept:
         scanned = dictionary.get(word) == category
         position = placed.position_of(category)
-        slots[position][one_spelling(word)].append(
+        spellings[position][one_spelling(word)].append(
             Word(category, word, 0, counts[category, word], scanned)
         )
-    words: list[Word] = []
-    for group, spellings in zip(groups, slots, strict=True):
-        words += _numbered(list(spellings.values()), group.capacity - group.reserved)
-    return words
+    return [
+        sorted(
+            of_position.values(),
+            key=lambda words: (-sum(word.items for word in words), words[0].word),
+        )
+        for of_position in spellings
+    ]
 
 
-def _numbered(spellings: list[list[Word]], end: int) -> Iterator[Word]:
-    """Give slots 1..end-1 to the spellings that most items have; 0 to the words of the rest."""
-    spellings.sort(key=lambda words: (-sum(word.items for word in words), words[0].word))
-    for index, words in enumerate(spellings, start=1):
+def number(spellings: Iterable[list[Word]], first: int = 1) -> Iterator[Word]:
+    """Give each spelling a slot of its own, from the first on."""
+    for index, words in enumerate(spellings, start=first):
         for word in words:
-            yield Word(
-                word.category, word.word, index if index < end else 0, word.items, word.scanned
-            )
+            yield replace(word, index=index)

@@ -24,10 +24,12 @@ from kae.encoders.categories import (
 )
 from kae.encoders.text import NORMALISATION
 
-FORMAT = 1
+# A codebook without clusters is written as 1, so what was built before there were any stays itself.
+SOLO_FORMAT, CLUSTER_FORMAT = 1, 2
 # A part of the fingerprint: raise it when the extractor or assign gives another result.
 EXTRACTION = 1
 TAGGER = "none"
+_VERSIONS = (NORMALISATION, EXTRACTION, TAGGER)
 
 _MANIFEST = "codebook.json"
 _WORDS = "words.tsv"
@@ -49,7 +51,7 @@ class Word:
     scanned: bool  # looked for in titles, descriptions and queries
 
 
-class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     format: int
     normalisation: int
     extraction: int
@@ -60,12 +62,15 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words_blake2b: str
     groups: tuple[Group, ...]
     fields: dict[str, str]
+    solo_slots: tuple[int, ...] | None = None
 
 
 class Codebook:
     """Words and slots, both ways.
 
-    Words of one group that are spelled alike, and a word's aliases, share a slot.
+    Words of one group that are spelled alike, and a word's aliases, share a solo slot. With
+    `solo_slots`, the slots of position p above the first solo_slots[p] are clusters, each of words
+    that are alike; without, there is no cluster.
     """
 
     def __init__(
@@ -74,10 +79,13 @@ class Codebook:
         fields: dict[str, str],
         words: Iterable[Word],
         catalog_items: int = 0,
+        solo_slots: Sequence[int] | None = None,
     ) -> None:
         check_groups(groups)
         check_fields(fields)
+        _check_solo_slots(groups, solo_slots)
         self.groups = tuple(groups)
+        self.solo_slots = None if solo_slots is None else tuple(solo_slots)
         self.fields = dict(sorted(fields.items()))
         self.words = tuple(words)
         self._positions = tuple(
@@ -91,8 +99,18 @@ class Codebook:
                 position = self._positions[word.category]
                 self._indices[position].setdefault(word.word, word.index)
                 self._heads[position].setdefault(word.index, word)
-        self._manifest = _sealed(self.groups, self.fields, _table(self), catalog_items)
+        self._manifest = _sealed(self, _table(self), catalog_items)
         self.fingerprint = self._manifest.fingerprint
+
+    @property
+    def catalog_items(self) -> int:
+        """Items of the catalog that it was built from."""
+        return self._manifest.catalog_items
+
+    @property
+    def format(self) -> int:
+        """Of the folder that it is written as."""
+        return self._manifest.format
 
     def position_of(self, category: int) -> int:
         return self._positions[category]
@@ -112,6 +130,10 @@ class Codebook:
         """The head word of a slot, with its category; None for an empty or reserved slot."""
         head = self._heads[position].get(index)
         return None if head is None else (head.category, head.word)
+
+    def is_cluster(self, position: int, index: int) -> bool:
+        """Whether a slot holds words that are alike, and not one word with its aliases."""
+        return self.solo_slots is not None and self.solo_slots[position] < index
 
     def reserved(self, position: int) -> range:
         """The indices that bindings may take."""
@@ -140,11 +162,12 @@ class Codebook:
             manifest = msgspec.json.decode(manifest_bytes, type=_Manifest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CodebookInvalid(f"{folder / _MANIFEST}: {error}; {remedy}") from None
-        versions = (manifest.format, manifest.normalisation, manifest.extraction, manifest.tagger)
-        if versions != (FORMAT, NORMALISATION, EXTRACTION, TAGGER):
+        versions = (manifest.normalisation, manifest.extraction, manifest.tagger)
+        if manifest.format not in (SOLO_FORMAT, CLUSTER_FORMAT) or versions != _VERSIONS:
             raise CodebookInvalid(
-                f"{folder / _MANIFEST}: format, normalisation, extraction, tagger are {versions}, "
-                f"this version of kae reads {(FORMAT, NORMALISATION, EXTRACTION, TAGGER)}; {remedy}"
+                f"{folder / _MANIFEST}: format, normalisation, extraction, tagger are "
+                f"{(manifest.format, *versions)}; this version of kae reads formats {SOLO_FORMAT} "
+                f"and {CLUSTER_FORMAT} with {_VERSIONS}; {remedy}"
             )
         if _hash(table) != manifest.words_blake2b:
             raise CodebookInvalid(
@@ -152,8 +175,13 @@ class Codebook:
                 f"{manifest.words_blake2b}; {remedy}"
             )
         try:
-            words = _parse(table)
-            codebook = Codebook(manifest.groups, manifest.fields, words, manifest.catalog_items)
+            codebook = Codebook(
+                manifest.groups,
+                manifest.fields,
+                _parse(table),
+                manifest.catalog_items,
+                manifest.solo_slots,
+            )
         except (GroupsInvalid, ValueError, KeyError) as error:
             raise CodebookInvalid(f"{folder}: {error}; {remedy}") from None
         # Also refuses a table that is not in its one written form.
@@ -183,21 +211,29 @@ def _parse(table: bytes) -> Iterator[Word]:
         yield Word(CATEGORY_INDEX[category], word, int(index), int(items), scanned == "1")
 
 
-def _sealed(
-    groups: tuple[Group, ...], fields: dict[str, str], table: bytes, catalog_items: int
-) -> _Manifest:
+def _check_solo_slots(groups: Sequence[Group], solo_slots: Sequence[int] | None) -> None:
+    if solo_slots is None:
+        return
+    core = [group.capacity - group.reserved - 1 for group in groups]
+    within = len(solo_slots) == len(core) and all(
+        0 <= solo <= slots for solo, slots in zip(solo_slots, core, strict=True)
+    )
+    if not within:
+        raise GroupsInvalid(f"solo_slots are {[*solo_slots]}; the positions have room for {core}")
+
+
+def _sealed(codebook: Codebook, table: bytes, catalog_items: int) -> _Manifest:
     """The manifest with its fingerprint: the hash of itself without one."""
     unsealed = _Manifest(
-        FORMAT,
-        NORMALISATION,
-        EXTRACTION,
-        TAGGER,
+        SOLO_FORMAT if codebook.solo_slots is None else CLUSTER_FORMAT,
+        *_VERSIONS,
         "",
         catalog_items,
         table.count(b"\n") - 1,
         _hash(table),
-        groups,
-        fields,
+        codebook.groups,
+        codebook.fields,
+        codebook.solo_slots,
     )
     return msgspec.structs.replace(unsealed, fingerprint=_hash(_encode(unsealed)))
 

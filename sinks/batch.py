@@ -7,7 +7,7 @@ import msgspec
 from pyroaring import BitMap
 
 from kae.sinks import keys
-from kae.sinks.edits import Attach, Detach, DropItem, Head, ItemHead, PutItem, ShardEdit
+from kae.sinks.edits import Attach, Detach, DropItem, Head, ItemHead, ShardEdit
 
 
 class Rows(Protocol):
@@ -45,9 +45,15 @@ class Batch:
         self._handles = handles
         self._heads: dict[str, Head] = dict(before)
         self._touched: set[tuple[int, int]] = set()
+        self._moved: set[tuple[int, int]] = set()  # (binding, ordinal)
+
+    @property
+    def moved(self) -> BitMap:
+        """The items that other bindings are attached to than before, by what was put or dropped."""
+        return BitMap({ordinal for _, ordinal in self._moved})
 
     def add(self, edit: ShardEdit, raw: bytes) -> None:
-        if isinstance(edit, PutItem):
+        if isinstance(edit, ItemHead):
             self._put(edit, raw)
         elif isinstance(edit, DropItem):
             self._drop(edit, raw)
@@ -56,7 +62,7 @@ class Batch:
         else:
             self._detach(edit)
 
-    def _put(self, item: PutItem, raw: bytes) -> None:
+    def _put(self, item: ItemHead, raw: bytes) -> None:
         self._forget(item.id)
         handles = self._handles
         self.rows.put(keys.item_key(item.id), raw, handles[keys.ITEMS])
@@ -64,10 +70,8 @@ class Batch:
         self.rows.put(keys.trie_key(item.identifier, item.ordinal), b"", handles[keys.TRIE])
         for binding in item.bindings:
             self._attached[binding].add(item.ordinal)
-            self._touch(binding, item.ordinal)
-        self._heads[item.id] = ItemHead(
-            item.id, item.ordinal, item.revision, item.content, item.identifier
-        )
+            self._move(binding, item.ordinal)
+        self._heads[item.id] = item
         self.next_ordinal = max(self.next_ordinal, item.ordinal + 1)
         self.live += 1
 
@@ -86,7 +90,7 @@ class Batch:
         for binding, members in self._attached.items():
             if head.ordinal in members:
                 members.discard(head.ordinal)
-                self._touch(binding, head.ordinal)
+                self._move(binding, head.ordinal)
         self.live -= 1
 
     def _attach(self, edit: Attach) -> None:
@@ -111,8 +115,10 @@ class Batch:
         for chunk in _chunks(members):
             self._touched.add((edit.binding, chunk))
 
-    def _touch(self, binding: int, ordinal: int) -> None:
+    def _move(self, binding: int, ordinal: int) -> None:
+        """An item joins or leaves a binding; who leaves and joins again has not moved."""
         self._touched.add((binding, ordinal >> keys.CHUNK_BITS))
+        self._moved ^= {(binding, ordinal)}
 
     def finish(self) -> None:
         """Write each touched chunk of an attachment once, as it is now."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
+from kae.sinks.layer import Layer, ranges
 from kae.sinks.trie import Indices, Level, TrieView
 
 Coverage = NDArray[np.float32]
@@ -37,9 +38,34 @@ class Decoded:
     coverage: Coverage
 
 
-def decode(trie: TrieView, wanted: Sequence[Wanted], beam: int) -> Decoded:
-    """The `beam` paths that cover most; of equal coverage the more popular, then trie order."""
-    best = _best_below(trie, wanted)
+def decode_all(layers: Sequence[Layer], wanted: Sequence[Wanted], beam: int) -> list[Decoded]:
+    """The `beam` paths of several layers that cover most, by the layer that they are of."""
+    decoded = [decode(layer, wanted, beam) for layer in layers]
+    ranked = [_ranks(layer, found) for layer, found in zip(layers, decoded, strict=True)]
+    order = np.lexsort(np.concatenate(ranked, 1))[:beam]
+    kept = np.zeros(sum(len(found.nodes) for found in decoded), np.bool_)
+    kept[order] = True
+    parts = np.split(kept, np.cumsum([len(found.nodes) for found in decoded])[:-1])
+    return [
+        Decoded(found.nodes[part], found.coverage[part])
+        for found, part in zip(decoded, parts, strict=True)
+    ]
+
+
+def _ranks(layer: Layer, found: Decoded) -> NDArray[np.float64]:
+    """What paths are ordered by, the last row first."""
+    level, entries = layer.trie.levels[-1], layer.trie.entries
+    slots = entries.slots[::-1, layer.starts[-1][found.nodes]]
+    return np.vstack([slots, -level.popularity[found.nodes], -found.coverage]).astype(np.float64)
+
+
+def decode(layer: Layer, wanted: Sequence[Wanted], beam: int) -> Decoded:
+    """The `beam` live paths that cover most; of equal coverage the more popular, then trie order.
+
+    How popular a path is counts the items that have left it too, until the next base.
+    """
+    trie = layer.trie
+    best = _best_below(layer, wanted)
     level, nodes = trie.levels[0], np.arange(len(trie.levels[0]))
     nodes = _keep(level, nodes, best[0], beam)
     for depth in range(1, POSITIONS):
@@ -49,9 +75,12 @@ def decode(trie: TrieView, wanted: Sequence[Wanted], beam: int) -> Decoded:
     return Decoded(nodes, best[-1][nodes])
 
 
-def _best_below(trie: TrieView, wanted: Sequence[Wanted]) -> list[Coverage]:
-    """For each node of each level, the highest coverage of a path through it."""
-    best = [_coverage(trie, wanted)]
+def _best_below(layer: Layer, wanted: Sequence[Wanted]) -> list[Coverage]:
+    """For each node of each level, the highest coverage of a live path through it."""
+    trie = layer.trie
+    coverage = _coverage(trie, wanted)
+    coverage[layer.counts[-1] == 0] = 0
+    best = [coverage]
     for level in trie.levels[-2::-1]:
         below = best[-1]
         best.append(np.maximum.reduceat(below, level.first_child[:-1]) if len(below) else below)
@@ -61,9 +90,9 @@ def _best_below(trie: TrieView, wanted: Sequence[Wanted]) -> list[Coverage]:
 def _coverage(trie: TrieView, wanted: Sequence[Wanted]) -> Coverage:
     """Of every path."""
     paths = trie.entries.slots[:, trie.levels[-1].first_child[:-1]]
-    coverage = np.zeros(trie.paths, np.float32)
+    coverage = np.zeros(len(trie.levels[-1]), np.float32)
     for want in wanted:
-        most = np.zeros(trie.paths, np.float32)
+        most = np.zeros(len(trie.levels[-1]), np.float32)
         for slots, worth in zip(paths, want.worth, strict=True):
             if worth.any():
                 ending = np.append(worth, np.float32(0))
@@ -80,8 +109,4 @@ def _keep(level: Level, nodes: Indices, best: Coverage, beam: int) -> Indices:
 
 
 def _children(level: Level, nodes: Indices) -> Indices:
-    first, end = level.first_child[nodes], level.first_child[nodes + 1]
-    counts = end - first
-    # Ranges first..end laid end to end: a running count, moved to each range's beginning.
-    offsets = np.repeat(first - (np.cumsum(counts) - counts), counts)
-    return offsets + np.arange(counts.sum())
+    return ranges(level.first_child[nodes], level.first_child[nodes + 1])[0]

@@ -55,9 +55,17 @@ class Quarantined:
     at_ms: int
 
 
+# The refusals that are remembered, the newest ones: for receipts, and for nothing that is decided.
+REFUSALS_KEPT = 1000
+
+
 @dataclass(slots=True)
 class Bindings:
-    """The fold of the bindings log."""
+    """The fold of the bindings log.
+
+    All but `terms` is bounded by the reserved slots. `terms` remembers the revision of every term
+    that was ever bound or released, so that an old event of it stays stale.
+    """
 
     version: int = 0
     source: Source = field(default_factory=Source)
@@ -87,6 +95,7 @@ class Bindings:
                 self.next_binding = max(self.next_binding, edit.binding + 1)
             case Deactivate():
                 bound = self.active.pop(edit.binding, None)
+                self.bound_at.pop(edit.binding, None)
                 self.terms[edit.term] = (edit.revision, 0)
                 if bound is not None:
                     self.quarantined[edit.binding] = Quarantined(
@@ -95,7 +104,10 @@ class Bindings:
             case FreeSlot():
                 self.quarantined.pop(edit.binding, None)
             case Refuse():
+                self.refused.pop(edit.term, None)
                 self.refused[edit.term] = edit
+                if len(self.refused) > REFUSALS_KEPT:
+                    del self.refused[next(iter(self.refused))]
             case Activate():
                 pass  # a single term is active with its BindSlot
 

@@ -17,8 +17,8 @@ HASH_BYTES = 16
 GENESIS = bytes(HASH_BYTES)
 
 
-class PutItem(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """An item as it is now; the leading fields are what `ItemHead` reads."""
+class ItemHead(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """What all but readers of texts need of a PutItem: its leading fields."""
 
     id: str
     ordinal: int
@@ -27,6 +27,11 @@ class PutItem(msgspec.Struct, frozen=True, array_like=True, tag=1):
     identifier: Identifier
     popularity: float
     bindings: tuple[int, ...]
+
+
+class PutItem(ItemHead, frozen=True, array_like=True, tag=1):
+    """An item as it is now."""
+
     title: str
     text: str
     attributes: tuple[Attribute, ...]
@@ -110,31 +115,10 @@ class Refuse(msgspec.Struct, frozen=True, array_like=True, tag=9):
     cause: str
 
 
-ShardEdit = PutItem | DropItem | Attach | Detach
+Head = ItemHead | DropItem
+ShardEdit = Head | Attach | Detach
 BindingEdit = BindSlot | Activate | Deactivate | FreeSlot | Refuse
-Edit = ShardEdit | BindingEdit
-
-
-class ItemHead(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """The leading fields of a PutItem: what planning needs, without its texts."""
-
-    id: str
-    ordinal: int
-    revision: int
-    content: bytes
-    identifier: Identifier
-
-
-class DropHead(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A DropItem under the name that goes with `ItemHead`."""
-
-    id: str
-    ordinal: int
-    revision: int
-    content: bytes
-
-
-Head = ItemHead | DropHead
+Edit = PutItem | DropItem | Attach | Detach | BindingEdit
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
@@ -202,9 +186,10 @@ _encoder = msgspec.msgpack.Encoder()
 _records: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 _edits: msgspec.msgpack.Decoder[Edit] = msgspec.msgpack.Decoder(Edit)
 _heads: msgspec.msgpack.Decoder[Head] = msgspec.msgpack.Decoder(Head)
+_shard_edits: msgspec.msgpack.Decoder[ShardEdit] = msgspec.msgpack.Decoder(ShardEdit)
 
 
-def encode_edit(edit: Edit) -> bytes:
+def encode_edit(edit: ShardEdit | BindingEdit) -> bytes:
     return _encoder.encode(edit)
 
 
@@ -214,6 +199,14 @@ def decode_edit(raw: bytes | msgspec.Raw) -> Edit:
 
 def decode_head(raw: bytes | msgspec.Raw) -> Head:
     return _heads.decode(raw)
+
+
+def decode_shard_edit(raw: bytes | msgspec.Raw) -> ShardEdit:
+    """An edit as folding needs it: of an item the head.
+
+    Raises msgspec.ValidationError when it is none of a shard's.
+    """
+    return _shard_edits.decode(raw)
 
 
 def encode_record(record: Record) -> bytes:

@@ -10,7 +10,7 @@ from kae.sinks.edits import Counts, Delta, Owned, Source, digest, encode_record
 from kae.sinks.fold import ForeignCodebook, LogState, fold
 from kae.sinks.log import Appending, AppendUnknown, Log
 
-Apply = Callable[[Delta, LogState], None]
+Apply = Callable[[Delta, LogState], object]
 
 
 class BesideLog(Exception):

@@ -20,7 +20,6 @@ from kae.sinks.edits import (
     BindSlot,
     Counts,
     Detach,
-    DropHead,
     DropItem,
     Head,
     ItemHead,
@@ -146,7 +145,7 @@ def _order(known: Change | Head) -> tuple[int, int, bytes]:
     """Where an item stands in the total order of its events."""
     if isinstance(known, Upsert | Delete):
         return known.order
-    return (known.revision, 0 if isinstance(known, DropHead) else 1, known.content)
+    return (known.revision, 0 if isinstance(known, DropItem) else 1, known.content)
 
 
 def _put(

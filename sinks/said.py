@@ -1,9 +1,9 @@
-"""What the items of one view say, seen from its trie: which entries say a word, and which slots.
+"""What the items of one view say: which items say a word, and what share of each slot's items does.
 
-Only own paths count: an item that a term gives more paths says no more for it.
+An item is known by its number: the ordinals of all shards laid end to end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
 from kae.sinks.sayings import Captured, keys_of
-from kae.sinks.trie import Indices, TrieView
+from kae.sinks.trie import Indices
 
 Floats = NDArray[np.float32]
 
@@ -21,91 +21,91 @@ ATTRIBUTE_TIMES = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Mentions:
-    """The own entries of the items that say a word, rising, and how often each does."""
+    """The numbers of the items that say a word, rising, and how often each does."""
 
-    entries: Indices
+    items: Indices
     times: Floats
 
+    def times_of(self, items: Indices) -> Floats:
+        """How often each of some items says it."""
+        if not len(self.items):
+            return np.zeros(len(items), np.float32)
+        places = np.minimum(np.searchsorted(self.items, items), len(self.items) - 1)
+        return np.where(self.items[places] == items, self.times[places], np.float32(0))
 
-@dataclass(frozen=True, slots=True)
+
 class Said:
-    """Shapes: own_entry (ordinals of all shards,), -1 where no live item is; lengths (entries,)."""
+    """The sayings of every shard at one version."""
 
-    shards: tuple[Captured, ...]
-    first_ordinal: tuple[int, ...]  # of each shard in own_entry
-    own_entry: Indices
-    lengths: Floats
-    mean_length: float
-    items_of_slot: tuple[Floats, ...]  # by position
+    def __init__(self, shards: Iterable[Captured]) -> None:
+        self._shards = tuple(shards)
+        self._first = np.cumsum([0, *(len(captured.lengths) for captured in self._shards)])
+        counts = [captured.items_of_slot for captured in self._shards]
+        self._items_of_slot = [_total([count[p] for count in counts]) for p in range(POSITIONS)]
+        items = sum(captured.items for captured in self._shards)
+        tokens = sum(captured.tokens for captured in self._shards)
+        self.mean_length = tokens / items if items else 0.0
 
-    @staticmethod
-    def build(trie: TrieView, shards: Sequence[Captured]) -> "Said":
-        rooms = [len(captured.lengths) for captured in shards]
-        first = np.concatenate(([0], np.cumsum(rooms)))
-        entries = trie.entries
-        own = np.flatnonzero(entries.bindings == 0)
-        own_entry = np.full(int(first[-1]), -1, np.int64)
-        own_entry[first[entries.shards[own]] + entries.ordinals[own]] = own
-        lengths = np.concatenate([captured.lengths for captured in shards]).astype(np.float32)
-        lengths = lengths[first[entries.shards] + entries.ordinals]
-        return Said(
-            tuple(shards),
-            tuple(first[:-1].tolist()),
-            own_entry,
-            lengths,
-            float(lengths[own].mean()) if len(own) else 0.0,
-            tuple(
-                np.bincount(column[own], minlength=int(column.max(initial=0)) + 1).astype(
-                    np.float32
-                )
-                for column in entries.slots
-            ),
-        )
+    def numbers(self, shards: NDArray[np.uint16], ordinals: NDArray[np.uint32]) -> Indices:
+        return self._first[shards] + ordinals.astype(np.int64)
 
-    def own_entries(self, trie: TrieView, entries: Indices) -> Indices:
-        """The own entries of the items of these entries."""
-        first = np.array(self.first_ordinal)
-        return self.own_entry[first[trie.entries.shards[entries]] + trie.entries.ordinals[entries]]
+    def lengths(self, items: Indices) -> Floats:
+        """In tokens."""
+        shards = np.searchsorted(self._first, items, "right") - 1
+        lengths = np.zeros(len(items), np.float32)
+        for shard in np.unique(shards).tolist():
+            mine = shards == shard
+            lengths[mine] = self._shards[shard].lengths[items[mine] - self._first[shard]]
+        return lengths
 
     def saying(self, spellings: Sequence[str]) -> Mentions:
         """The items that say all of these tokens, as often as the one that they say least."""
-        found = [self._saying_one(spelling) for spelling in spellings]
-        entries, times = found[0].entries, found[0].times
-        for other in found[1:]:
-            entries, mine, its = np.intersect1d(
-                entries, other.entries, assume_unique=True, return_indices=True
-            )
-            times = np.minimum(times[mine], other.times[its])
-        return Mentions(entries, times)
+        first, *others = map(self._saying_one, spellings)
+        items, times = first.items, first.times
+        for other in others:
+            its = other.times_of(items)
+            items, times = items[its > 0], np.minimum(times, its)[its > 0]
+        return Mentions(items, times)
 
     def _saying_one(self, spelling: str) -> Mentions:
         in_text, alone = keys_of(spelling)
-        entries, times = np.unique(self._entries(in_text), return_counts=True)
-        others = self._entries(alone)
+        items, times = np.unique(self._having(in_text), return_counts=True)
+        others = self._having(alone)
         # No item has both.
-        entries = np.concatenate([entries, others])
+        items = np.concatenate([items, others])
         weights = np.concatenate([times, np.full(len(others), ATTRIBUTE_TIMES)])
-        order = np.argsort(entries)
-        return Mentions(entries[order], weights[order].astype(np.float32))
+        order = np.argsort(items)
+        return Mentions(items[order], weights[order].astype(np.float32))
 
-    def _entries(self, key: int) -> Indices:
-        """The own entries of the live items with a key, as often as they have it."""
-        pieces = [
-            self.own_entry[kept.saying(key).astype(np.int64) + first]
-            for captured, first in zip(self.shards, self.first_ordinal, strict=True)
-            for kept in captured.kept
-        ]
-        found = np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
-        return found[found >= 0]
+    def _having(self, key: int) -> Indices:
+        return np.concatenate(
+            [
+                captured.saying(key) + first
+                for captured, first in zip(self._shards, self._first[:-1].tolist(), strict=True)
+            ],
+            dtype=np.int64,
+        )
 
-    def shares(self, trie: TrieView, mentions: Mentions) -> list[Floats]:
+    def shares(self, mentions: Mentions) -> list[Floats]:
         """For each position and slot the share of its items that say a word; nothing says empty."""
         shares = []
-        for position in range(POSITIONS):
-            items = self.items_of_slot[position]
-            slots = trie.entries.slots[position][mentions.entries]
-            share = np.bincount(slots, minlength=len(items)).astype(np.float32)
-            share /= np.maximum(items, 1)
+        slots = np.concatenate(list(self._slots(mentions.items)), 1)
+        for mentioned, items in zip(slots, self._items_of_slot, strict=True):
+            share = np.bincount(mentioned, minlength=len(items)) / np.maximum(items, 1)
             share[:1] = 0
-            shares.append(share)
+            shares.append(share.astype(np.float32))
         return shares
+
+    def _slots(self, items: Indices) -> Iterator[NDArray[np.uint16]]:
+        ends = np.searchsorted(items, self._first)
+        for captured, first, start, end in zip(
+            self._shards, self._first[:-1], ends[:-1], ends[1:], strict=True
+        ):
+            yield captured.identifiers[:, items[start:end] - first]
+
+
+def _total(counts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    total = np.zeros(max(map(len, counts)), np.int64)
+    for count in counts:
+        total[: len(count)] += count
+    return total

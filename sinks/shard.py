@@ -50,7 +50,7 @@ class Shard:
         """Open the store, claim the log and catch up with it.
 
         A store that is beside its log is deleted and rebuilt.
-        Raises: StoreUnusable, ForeignCodebook, AppendUnknown, LogTruncated.
+        Raises: StoreUnusable, DiskFull, ForeignCodebook, AppendUnknown, LogTruncated.
         """
         self.folder = folder
         self.rebuilt = ""
@@ -125,7 +125,7 @@ class Shard:
     def settle(self, sent: Sent) -> None:
         """Wait for the append and apply it.
 
-        Raises: Fenced, AppendUnknown.
+        Raises: Fenced, AppendUnknown, DiskFull.
         """
 
         def apply(delta: Delta, state: LogState) -> None:

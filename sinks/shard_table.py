@@ -4,18 +4,20 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.edits import DropItem, ItemHead, ShardEdit
 
 _FIRST_ROOM = 1024
 
 
 class ShardTable:
-    """Identifiers, liveness, popularity and last version of a shard's items.
+    """Identifiers, liveness, popularity and last delta of a shard's items.
 
     Shapes: identifiers (6, room) uint16; live (room,) bool; popularity (room,) float32; versions
-    (room,) int64: the delta that put the item.
+    and offsets (room,) int64: the delta that put the item, and where it lies. It grows with the
+    shard's ordinals, 33 bytes each, and with nothing else.
     """
 
     def __init__(self) -> None:
@@ -23,28 +25,50 @@ class ShardTable:
         self.live: NDArray[np.bool_] = np.zeros(_FIRST_ROOM, np.bool_)
         self.popularity: NDArray[np.float32] = np.zeros(_FIRST_ROOM, np.float32)
         self.versions: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
+        self.offsets: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
 
-    def apply(self, edits: Iterable[ShardEdit], version: int) -> None:
-        """Take over the items of one accepted delta."""
-        newest: dict[int, PutItem | None] = {}
+    def apply(self, edits: Iterable[ShardEdit], version: int, offset: int) -> BitMap:
+        """Take over the items of one accepted delta; returns those whose paths may differ now."""
+        newest: dict[int, ItemHead | None] = {}
         for edit in edits:
-            if isinstance(edit, PutItem):
+            if isinstance(edit, ItemHead):
                 newest[edit.ordinal] = edit
             elif isinstance(edit, DropItem) and edit.ordinal >= 0:
                 newest[edit.ordinal] = None
         if not newest:
-            return
+            return BitMap()
         self._make_room(max(newest) + 1)
-        self.live[[ordinal for ordinal, item in newest.items() if item is None]] = False
+        dropped = [ordinal for ordinal, item in newest.items() if item is None]
+        self.live[dropped] = False
+        changed = BitMap(dropped)
         put = {ordinal: item for ordinal, item in newest.items() if item is not None}
         if put:
-            ordinals = np.fromiter(put, np.int64, len(put))
-            self.identifiers[:, ordinals] = np.array(
-                [item.identifier for item in put.values()], np.uint16
-            ).T
-            self.popularity[ordinals] = [item.popularity for item in put.values()]
-            self.versions[ordinals] = version
-            self.live[ordinals] = True
+            changed |= self._put(put, version, offset)
+        return changed
+
+    def _put(self, items: dict[int, ItemHead], version: int, offset: int) -> BitMap:
+        ordinals = np.fromiter(items, np.int64, len(items))
+        identifiers = np.array([item.identifier for item in items.values()], np.uint16).T
+        popularity = np.array([item.popularity for item in items.values()], np.float32)
+        differs = (
+            ~self.live[ordinals]
+            | (self.popularity[ordinals] != popularity)
+            | (self.identifiers[:, ordinals] != identifiers).any(axis=0)
+        )
+        self.identifiers[:, ordinals] = identifiers
+        self.popularity[ordinals] = popularity
+        self.versions[ordinals] = version
+        self.offsets[ordinals] = offset
+        self.live[ordinals] = True
+        return BitMap(ordinals[differs].astype(np.uint32))
+
+    def copy_paths(self) -> "ShardTable":
+        """A copy of what paths are made of, for another thread to read."""
+        twin = ShardTable()
+        twin.identifiers = self.identifiers.copy()
+        twin.live = self.live.copy()
+        twin.popularity = self.popularity.copy()
+        return twin
 
     def _make_room(self, size: int) -> None:
         room = len(self.live)
@@ -55,3 +79,4 @@ class ShardTable:
         self.live = np.pad(self.live, (0, more))
         self.popularity = np.pad(self.popularity, (0, more))
         self.versions = np.pad(self.versions, (0, more))
+        self.offsets = np.pad(self.offsets, (0, more))

@@ -10,25 +10,43 @@ from pathlib import Path
 
 import msgspec
 from pyroaring import BitMap
-from rocksdict import ColumnFamily, Options, Rdict, Snapshot, WriteBatch, WriteOptions
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    ColumnFamily,
+    Options,
+    Rdict,
+    Snapshot,
+    WriteBatch,
+    WriteOptions,
+)
 
 from kae.sinks import keys
 from kae.sinks.batch import Batch
+from kae.sinks.disk import DiskFull, tells_full
 from kae.sinks.edits import (
     Attach,
     Counts,
     Delta,
-    Detach,
     DropItem,
     Head,
+    ItemHead,
     PutItem,
     ShardEdit,
     Source,
     decode_edit,
     decode_head,
+    decode_shard_edit,
 )
 from kae.sinks.fold import LogCorrupt, LogState
 from kae.sinks.plan import Plan
+
+# One for all column families; RocksDB would give each a cache of blocks of its own.
+CACHE_BYTES = 64 << 20
+# A write-ahead log stays until every column family has written the rows that it holds. `items`
+# fills its buffers in seconds and `bindings` perhaps never, which by RocksDB's own measure would
+# keep 56 buffers' worth of log on the disk. Beyond this many, `bindings` is written too.
+WAL_BUFFERS = 2
 
 
 class StoreUnusable(Exception):
@@ -76,7 +94,7 @@ class ShardStore:
         `sync_writes` waits for the disk at each delta; without it a power cut costs some reading
         of the log, never data.
 
-        Raises: StoreUnusable when the folder is locked, unreadable or of another format.
+        Raises: StoreUnusable when the folder is locked, unreadable or of another format; DiskFull.
         """
         self.folder = folder
         self._db = _open(folder, write_buffer_bytes)
@@ -86,6 +104,7 @@ class ShardStore:
         }
         self._write_options = WriteOptions()
         self._write_options.sync = sync_writes
+        self._refused = False
         self.state = self._read_state()
         self.bindings: dict[int, Attach] = dict(self._read_bindings())
         self.attached: dict[int, BitMap] = self._read_attached()
@@ -93,10 +112,14 @@ class ShardStore:
     def close(self) -> None:
         """Give the folder back; safe to call twice."""
         self._handles.clear()
-        for family in self._families.values():
-            family.close()
+        for opened in (*self._families.values(), self._db):
+            try:
+                opened.close()
+            except Exception as error:  # rocksdict raises bare Exception for every cause
+                # It is closed all the same; what a full disk did not take is read from the log.
+                if not (self._refused or tells_full(error)):
+                    raise
         self._families.clear()
-        self._db.close()
 
     @property
     def next_ordinal(self) -> int:
@@ -146,21 +169,24 @@ class ShardStore:
 
     # What folding writes.
 
-    def apply(self, delta: Delta, log: LogState, plan: Plan | None = None) -> None:
+    def apply(self, delta: Delta, log: LogState, plan: Plan | None = None) -> BitMap:
         """Write one accepted delta; `log` is the log's state after it.
 
+        Returns the ordinals of those that were put or dropped and have other bindings now.
         A delta that the store has already is passed over. The plan spares the owner, who has just
         made it, from decoding and reading again.
+        Raises: DiskFull; the store is what it was before. RocksDB takes writes again some seconds
+        after there is room for a write buffer.
         """
         if delta.version <= self.state.version:
-            return
+            return BitMap()
         plan = plan or self.planned(delta)
         rows = WriteBatch(raw_mode=True)
         batch = Batch(self, plan.before, rows, self._handles)
         for edit, raw in zip(plan.edits, plan.raw, strict=True):
             batch.add(edit, raw)
         batch.finish()
-        self.state = StoreState(
+        state = StoreState(
             epoch=log.epoch,
             nonce=log.nonce,
             fingerprint=log.fingerprint,
@@ -173,8 +199,10 @@ class ShardStore:
             next_ordinal=batch.next_ordinal,
             live=batch.live,
         )
-        rows.put(keys.STATE, msgspec.msgpack.encode(self.state), self._handles[keys.META])
-        self._db.write(rows, self._write_options)
+        rows.put(keys.STATE, msgspec.msgpack.encode(state), self._handles[keys.META])
+        self._write(rows)
+        self.state = state
+        return batch.moved
 
     def planned(self, delta: Delta) -> Plan:
         """A delta as its owner planned it.
@@ -182,8 +210,20 @@ class ShardStore:
         Raises: LogCorrupt when it holds an edit that is none of a shard's.
         """
         edits = [_shard_edit(raw) for raw in delta.edits]
-        items = sorted({edit.id for edit in edits if isinstance(edit, PutItem | DropItem)})
+        items = sorted({edit.id for edit in edits if isinstance(edit, ItemHead | DropItem)})
         return Plan(edits, delta.counts, self.heads(items), list(map(bytes, delta.edits)))
+
+    def _write(self, rows: WriteBatch) -> None:
+        try:
+            self._db.write(rows, self._write_options)
+        except Exception as error:  # rocksdict raises bare Exception for every cause
+            if not tells_full(error):
+                raise
+            self._refused = True
+            # The batch has moved them on already.
+            self.bindings = dict(self._read_bindings())
+            self.attached = self._read_attached()
+            raise DiskFull(self.folder) from error
 
     # What proves.
 
@@ -255,30 +295,41 @@ def content_hash(rows: Iterable[tuple[str, int, tuple[int, ...], list[str]]]) ->
 
 
 def _shard_edit(raw: msgspec.Raw) -> ShardEdit:
-    edit = decode_edit(raw)
-    if not isinstance(edit, PutItem | DropItem | Attach | Detach):
+    try:
+        return decode_shard_edit(raw)
+    except msgspec.ValidationError as error:
         raise LogCorrupt(
-            f"a {type(edit).__name__} has no place in a shard's log. "
+            f"a {type(decode_edit(raw)).__name__} has no place in a shard's log. "
             "Give kae a topics.prefix of its own"
-        )
-    return edit
+        ) from error
 
 
 def _open(folder: Path, write_buffer_bytes: int) -> Rdict:
-    options = Options(raw_mode=True)
+    tables = BlockBasedOptions()
+    tables.set_block_cache(Cache(CACHE_BYTES))
+    # Those of the family that is never used: RocksDB recovers from a full disk once the largest
+    # write buffer has room.
+    options = _family_options(write_buffer_bytes, tables)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
-    families = {}
-    for name in keys.COLUMN_FAMILIES:
-        families[name] = Options(raw_mode=True)
-        families[name].set_write_buffer_size(write_buffer_bytes)
+    options.set_max_total_wal_size(WAL_BUFFERS * write_buffer_bytes)
+    families = {name: _family_options(write_buffer_bytes, tables) for name in keys.COLUMN_FAMILIES}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return Rdict(str(folder), options=options, column_families=families)
     except Exception as error:  # rocksdict raises bare Exception for every cause
+        if tells_full(error):
+            raise DiskFull(folder) from error
         remedy = (
             "Another worker or replica has it open: stop that one or use another --data folder"
             if "lock" in str(error).lower()
             else "Check the folder's permissions and disk, or delete it: it is rebuilt from the log"
         )
         raise StoreUnusable(f"{folder}: cannot open the store: {error}. {remedy}") from error
+
+
+def _family_options(write_buffer_bytes: int, tables: BlockBasedOptions) -> Options:
+    options = Options(raw_mode=True)
+    options.set_write_buffer_size(write_buffer_bytes)
+    options.set_block_based_table_factory(tables)
+    return options

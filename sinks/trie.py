@@ -38,6 +38,15 @@ class Entries:
         return len(self.ordinals)
 
 
+_NO_ENTRIES = Entries(
+    np.zeros((POSITIONS, 0), np.uint16),
+    np.zeros(0, np.uint16),
+    np.zeros(0, np.uint32),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.float32),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """The nodes of one depth, in order: the distinct prefixes of that length.
@@ -72,49 +81,32 @@ class TrieView:
         """Build from the tables and attachments of every shard and the active bindings."""
         pieces: list[Entries] = []
         for shard, (table, members) in enumerate(zip(tables, attached, strict=True)):
-            pieces.append(_own_paths(shard, table))
+            pieces.append(own_paths(shard, table, np.flatnonzero(table.live)))
             pieces += (
-                _term_paths(shard, table, binding, active[binding], members[binding])
+                term_paths(shard, table, binding, active[binding], members[binding])
                 for binding in sorted(members.keys() & active.keys())
             )
+        return TrieView.of(pieces)
+
+    @staticmethod
+    def of(pieces: Sequence[Entries]) -> "TrieView":
+        """Build from entries in any order, of each shard and binding at most one piece."""
         bound = frozenset(int(p.bindings[0]) for p in pieces if len(p) and p.bindings[0])
         entries = _sorted(pieces)
         return TrieView(entries, _levels(entries), bound)
-
-    @property
-    def paths(self) -> int:
-        return len(self.levels[-1])
-
-    def children(self, prefix: Sequence[int] = ()) -> NDArray[np.uint16]:
-        """The mask: exactly the slots under which, after `prefix`, at least one live item hangs."""
-        start, end = 0, len(self.levels[0])
-        for level, index in zip(self.levels, prefix, strict=False):
-            below = level.slot[start:end]
-            node = start + int(np.searchsorted(below, index))
-            if node >= end or level.slot[node] != index:
-                return np.zeros(0, np.uint16)
-            start, end = int(level.first_child[node]), int(level.first_child[node + 1])
-        if len(prefix) >= POSITIONS:
-            return np.zeros(0, np.uint16)
-        return self.levels[len(prefix)].slot[start:end]
-
-    def entries_of(self, shard: int, ordinal: int) -> Indices:
-        """The entries of one item, in the order of their paths."""
-        entries = self.entries
-        return np.flatnonzero((entries.ordinals == ordinal) & (entries.shards == shard))
 
     def path_at(self, entry: int) -> Identifier:
         a, b, c, d, e, f = (int(index) for index in self.entries.slots[:, entry])
         return (a, b, c, d, e, f)
 
 
-def _own_paths(shard: int, table: ShardTable) -> Entries:
-    return _piece(shard, table, np.flatnonzero(table.live), 0)
+def own_paths(shard: int, table: ShardTable, ordinals: Indices) -> Entries:
+    """The own paths of live items."""
+    return _piece(shard, table, ordinals, 0)
 
 
-def _term_paths(
-    shard: int, table: ShardTable, binding: int, slot: Slot, members: BitMap
-) -> Entries:
+def term_paths(shard: int, table: ShardTable, binding: int, slot: Slot, members: BitMap) -> Entries:
+    """The paths that a binding adds to those of its members that are live."""
     ordinals = np.asarray(members.to_array()).astype(np.int64)
     ordinals = ordinals[ordinals < len(table.live)]
     piece = _piece(shard, table, ordinals[table.live[ordinals]], binding)
@@ -134,6 +126,7 @@ def _piece(shard: int, table: ShardTable, ordinals: Indices, binding: int) -> En
 
 
 def _sorted(pieces: Sequence[Entries]) -> Entries:
+    pieces = [piece for piece in pieces if len(piece)] or [_NO_ENTRIES]
     slots = np.concatenate([piece.slots for piece in pieces], 1)
     # Stable, and the pieces come by shard and binding: the order is the same on every replica.
     order = np.lexsort(slots[::-1])

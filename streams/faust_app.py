@@ -142,6 +142,10 @@ class App(faust.App):
 
     kae_positions: Positions
 
+    @property
+    def store_consumer(self) -> StoreConsumer:
+        return cast("StoreConsumer", self.consumer)
+
 
 def build_app(topology: Topology, positions: Positions) -> App:
     """An app with one consumer group a generation, and nothing of Faust's own state."""

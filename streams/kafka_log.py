@@ -17,6 +17,9 @@ log = structlog.get_logger()
 # What tells that a broker is away, and not that anything else is wrong.
 BROKER_AWAY = (AppendUnknown, RetriableError)
 POLL_MS = 500
+FETCH_BYTES = 4 << 20
+# Consumers kept for the next reading: as many as read at once as a rule.
+IDLE_CONSUMERS = 4
 # How long a broker may hold a fetch back; the embedded one answers late by a part of it.
 FETCH_WAIT_MS = 50
 
@@ -133,6 +136,7 @@ class KafkaClients:
         self._producer: KafkaProducer | None = None
         self._idle: list[KafkaConsumer] = []
         self._lock = threading.Lock()
+        self.producers_renewed = 0
 
     @property
     def producer(self) -> KafkaProducer:
@@ -143,7 +147,8 @@ class KafkaClients:
                     client_id=self._client_id,
                     acks="all",
                     enable_idempotence=True,
-                    linger_ms=0,
+                    # The deltas of a batch, one a shard, go out in one request.
+                    linger_ms=1,
                     batch_size=1 << 20,
                     max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
                     delivery_timeout_ms=int(self._timeout * 1000),
@@ -159,6 +164,7 @@ class KafkaClients:
             if failed is None or failed is not self._producer:
                 return
             self._producer = None
+            self.producers_renewed += 1
         log.warning("producer_renewed")
         # What other logs have in flight is still brought to its end.
         patience = self._timeout + 5
@@ -166,7 +172,7 @@ class KafkaClients:
             target=_retire, args=(failed, patience), name="retire", daemon=True
         ).start()
 
-    def consumer(self) -> KafkaConsumer:
+    def consumer(self, fetch_bytes: int = FETCH_BYTES) -> KafkaConsumer:
         """A consumer without a group: positions are kae's own."""
         return KafkaConsumer(
             bootstrap_servers=self._bootstrap,
@@ -174,7 +180,7 @@ class KafkaClients:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            max_partition_fetch_bytes=4 << 20,
+            max_partition_fetch_bytes=fetch_bytes,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             request_timeout_ms=int(self._timeout * 1000) // 2,
             bootstrap_timeout_ms=int(self._timeout * 1000),
@@ -201,7 +207,10 @@ class KafkaClients:
     def _keep(self, consumer: KafkaConsumer) -> None:
         consumer.unsubscribe()
         with self._lock:
-            self._idle.append(consumer)
+            if len(self._idle) < IDLE_CONSUMERS:
+                self._idle.append(consumer)
+                return
+        consumer.close(autocommit=False)
 
     def log(self, topic: str, partition: int) -> KafkaLog:
         return KafkaLog(topic, partition, self, self._timeout + 5)

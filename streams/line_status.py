@@ -1,24 +1,32 @@
 """The state of a whole line: lag, versions, and the accounting, from Kafka and a replica."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from kae.streams.kafka_log import KafkaClients
+from kae.streams.lag import FETCH_BYTES, Lag, read_lags
 from kae.streams.letters.answers import LettersCounted, count
 from kae.streams.letters.letterbox import Letterbox
-from kae.streams.replica.answers import BindingsLogShown, CountsShown, ReplicaShown, ShardShown
+from kae.streams.replica.answers import (
+    BindingsLogShown,
+    CountsShown,
+    ReplicaShown,
+    ShardShown,
+    Status,
+)
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.follower import now_ms
 from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 
-LOOK_MS = 1000
-
 
 class ShardLag(msgspec.Struct, frozen=True):
-    """One shard; `lag_seconds` is the age of the first event that is not indexed yet."""
+    """One shard; `lag_seconds` is the age of the first event that is not indexed yet.
+
+    A shard that is late because it is paused is no problem: somebody wants it so.
+    """
 
     shard: int
     lag_events: int
@@ -31,12 +39,14 @@ class ShardLag(msgspec.Struct, frozen=True):
     counts: CountsShown
     balanced: bool
     paused: bool
+    late: bool
 
 
 class LineStatus(msgspec.Struct, frozen=True):
-    """What `kae status --json` prints."""
+    """What `kae status --json` prints; `problems` is what is out of bounds, a sentence each."""
 
     generation: int
+    problems: list[str]
     lag_events: int
     lag_seconds: float
     balanced: bool
@@ -63,27 +73,25 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
         timeout_seconds=kafka.request_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
-    consumer = clients.consumer()
+    consumer = clients.consumer(FETCH_BYTES)
     items = {
         shard.shard: TopicPartition(topology.items_topic, shard.shard) for shard in status.shards
     }
     terms = TopicPartition(topology.terms_topic, 0)
     try:
-        ends = consumer.end_offsets([*items.values(), terms])
         positions = {items[s.shard]: s.source_next_offset for s in status.shards}
-        waiting = _first_waiting(consumer, positions, ends)
+        lags = read_lags(consumer, positions)
+        terms_end = consumer.end_offsets([terms])[terms]
         box = Letterbox(topology, clients)
         box.read_on()
     finally:
         consumer.close(autocommit=False)
         clients.close()
-    now = now_ms()
-    shards = [
-        _shard(shard, ends[items[shard.shard]], waiting.get(items[shard.shard]), now)
-        for shard in status.shards
-    ]
+    now, limit = now_ms(), topology.limits.lag_seconds
+    shards = [_shard(shard, lags[items[shard.shard]], now, limit) for shard in status.shards]
     return LineStatus(
         generation=status.version.generation,
+        problems=list(_problems(limit, shards, status)),
         lag_events=sum(shard.lag_events for shard in shards),
         lag_seconds=max(shard.lag_seconds for shard in shards),
         balanced=all(shard.balanced for shard in shards),
@@ -91,18 +99,18 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
         counts=_total(shard.counts for shard in shards),
         dead_letters=count(box),
         shards=shards,
-        terms_lag_events=max(0, ends[terms] - status.bindings.source_next_offset),
+        terms_lag_events=max(0, terms_end - status.bindings.source_next_offset),
         bindings=status.bindings,
         replicas=status.replicas,
     )
 
 
-def _shard(shown: ShardShown, end: int, waiting_ms: int | None, now: int) -> ShardLag:
-    counts = shown.counts
+def _shard(shown: ShardShown, lag: Lag, now: int, lag_limit: float) -> ShardLag:
+    counts, late_by = shown.counts, lag.seconds(lag.position, now)
     return ShardLag(
         shard=shown.shard,
-        lag_events=max(0, end - shown.source_next_offset),
-        lag_seconds=0.0 if waiting_ms is None else max(0.0, (now - waiting_ms) / 1000),
+        lag_events=lag.end - lag.position,
+        lag_seconds=late_by,
         version=shown.version,
         epoch=shown.epoch,
         next_offset=shown.source_next_offset,
@@ -111,24 +119,21 @@ def _shard(shown: ShardShown, end: int, waiting_ms: int | None, now: int) -> Sha
         counts=counts,
         balanced=counts.read == counts.put + counts.dropped + counts.stale + counts.dead,
         paused=shown.paused,
+        late=late_by > lag_limit,
     )
 
 
-def _first_waiting(
-    consumer: KafkaConsumer,
-    positions: Mapping[TopicPartition, int],
-    ends: Mapping[TopicPartition, int],
-) -> dict[TopicPartition, int]:
-    """The time, in ms, of the first event of each partition that is not indexed yet."""
-    behind = {tp: offset for tp, offset in positions.items() if ends[tp] > offset}
-    found: dict[TopicPartition, int] = {}
-    for tp, offset in behind.items():
-        consumer.assign([tp])
-        consumer.seek(tp, offset)
-        records = consumer.poll(timeout_ms=LOOK_MS, max_records=1).get(tp, [])
-        if records:
-            found[tp] = records[0].timestamp
-    return found
+def _problems(lag_limit: float, shards: Iterable[ShardLag], status: Status) -> Iterator[str]:
+    for shard in shards:
+        if shard.late and not shard.paused:
+            yield (
+                f"shard {shard.shard}: {shard.lag_events:,} events behind, the oldest by "
+                f"{shard.lag_seconds:,.0f} s; limits.lag_seconds is {lag_limit:g}"
+            )
+        if not shard.balanced:
+            yield f"shard {shard.shard}: read is not put + dropped + stale + dead: {shard.counts}"
+    if not status.freshness.ready:
+        yield f"replica {status.replica}: not fresh: {'; '.join(status.freshness.reasons)}"
 
 
 def _total(counts: Iterable[CountsShown]) -> CountsShown:

@@ -1,10 +1,16 @@
-"""Times as people give and read them on the command line."""
+"""Times: what the clock says, and as people give and read them on the command line."""
 
 import re
+import time
 from datetime import UTC, datetime
 
 _AGO = re.compile(r"(\d+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def now_ms() -> int:
+    """Wall clock, milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 def moment_ms(text: str, now_ms: int) -> int:

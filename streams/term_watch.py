@@ -90,9 +90,10 @@ def _explain(term: str, receipt: Receipt | None, revision: int, seconds: float) 
             "running (kae status)? If the event was broken, its cause is in the dead letters"
         )
     missing = next(stage for stage in receipt.stages if not stage.done)
+    waiting = f", waiting for {', '.join(missing.missing)}" if missing.missing else ""
     return (
-        f"{term!r}: {missing.stage} by {missing.count} of {missing.of} after {seconds:g} s. "
-        "kae status shows the shard or replica that lags"
+        f"{term!r}: {missing.stage} by {missing.count} of {missing.of} after {seconds:g} s"
+        f"{waiting}. kae status shows the shard or replica that lags"
     )
 
 

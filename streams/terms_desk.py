@@ -10,14 +10,16 @@ from kae.sinks.bindings import TermChange
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.registrar import Registrar
-from kae.streams import dead_letters
+from kae.streams import dead_letters, metrics
 from kae.streams.control_follower import ControlFollower
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import TermRules, Undecodable, decode_term
-from kae.streams.indexer import Identity, now_ms
+from kae.streams.identity import Identity
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
+from kae.streams.moments import now_ms
 from kae.streams.topology import Topology
+from kae.streams.worker_meters import WorkerMeters
 
 log = structlog.get_logger()
 
@@ -32,11 +34,13 @@ class TermsDesk:
         codebook: Codebook,
         clients: KafkaClients,
         follower: ControlFollower,
+        meters: WorkerMeters,
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._clients = clients
         self._follower = follower
+        self._meters = meters
         self._reserved = {p: codebook.reserved(p) for p in range(POSITIONS)}
         self._rules = TermRules(
             topology.terms.default_category,
@@ -50,8 +54,10 @@ class TermsDesk:
         return self._registrar is not None
 
     @property
-    def next_offset(self) -> int:
-        return self._registrar.next_offset if self._registrar else 0
+    def next_offset(self) -> int | None:
+        """The term event that is registered next; None while the desk is closed."""
+        registrar = self._registrar
+        return registrar.next_offset if registrar else None
 
     def open(self) -> None:
         """Claim the bindings log, unless it is held already."""
@@ -130,6 +136,7 @@ class TermsDesk:
             self.close()
             self.open()
             return self.next_offset
+        self._meters.count(metrics.WORKER_TERMS_REFUSED, by=len(refused))
         return None
 
     def free(self) -> None:

@@ -43,6 +43,10 @@ def _host_port(value: str) -> str:
     return _host_ports(value)
 
 
+def _host_port_if_any(value: str | None) -> str | None:
+    return value if value is None else _host_port(value)
+
+
 class Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -89,6 +93,7 @@ class StoresPart(Part):
 
 
 class WorkerPart(Part):
+    listen: Annotated[str | None, AfterValidator(_host_port_if_any)]
     batch_events: Count
     session_timeout_seconds: Seconds
     heartbeat_seconds: Seconds
@@ -110,6 +115,7 @@ class ReplicaPart(Part):
 
 
 class LimitsPart(Part):
+    lag_seconds: Seconds
     event_bytes: Annotated[int, Field(ge=1024, le=1_000_000)]
     # Kafka's own default for the largest batch is 1,048,588 bytes, headers included.
     delta_bytes: Annotated[int, Field(ge=4096, le=1_000_000)]

@@ -86,16 +86,14 @@ class Watchdog:
 
     def _watch(self) -> None:
         pause = min(1.0, self._stall / 4)
-        last = time.monotonic()
+        last = woken = time.monotonic()
         while not self._stopping.wait(pause):
             now = time.monotonic()
             if now - last > pause * 2 + 1:
-                # This process itself was stopped; give it its time again.
-                self._alive_at = now
-                self._busy_since = dict.fromkeys(self._busy_since, now)
+                woken = now  # this process itself was stopped; give it its time again
             last = now
             busy = [max(since, self._excused_until) for since in list(self._busy_since.values())]
-            oldest = min([self._alive_at, *busy])
+            oldest = max(woken, min([self._alive_at, *busy]))
             if now - oldest > self._stall:
                 print(
                     f"worker_stalled: nothing moved for {now - oldest:.0f} s "

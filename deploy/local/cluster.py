@@ -13,6 +13,7 @@ from kae.streams.topics import apply_topics
 from kae.streams.topology import REFERENCE, Topology
 
 WORKER_READY = "worker_ready"
+WORKER_LISTENING = "worker_listening"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,14 @@ class Cluster:
         worker = self._process(name, argv, env).start()
         self.workers[name] = worker
         return worker.wait_ready(logged(WORKER_READY)) if wait else worker
+
+    def worker_url(self, name: str) -> str:
+        """Where a worker tells its metrics; it took a port that was free."""
+        listening = list(self.workers[name].events(WORKER_LISTENING))
+        if not listening:
+            raise LookupError(f"{name} does not listen; {self.workers[name].last_words()}")
+        url: str = listening[-1]["url"]
+        return url
 
     def start_replica(self, name: str, listen: str | None = None, *, wait: bool = True) -> Replica:
         """Start a replica; `listen` is HOST:PORT, a free port on loopback by default."""

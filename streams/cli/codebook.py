@@ -1,22 +1,18 @@
-"""`kae codebook build`: decide which word has which slot, from a catalog."""
+"""`kae codebook build | fit | evaluate | show | diff`: which word has which slot, how well."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from kae.encoders.attributes import Item
+from kae.encoders.passes import Passes
 from kae.streams import console
-from kae.streams.catalog import Row, open_catalog, read_rows
+from kae.streams.cli.catalog_items import CatalogItems, progress, steps
 from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
-from kae.streams.topology import CatalogPart
 
 if TYPE_CHECKING:
     from kae.encoders.codebook import Codebook
@@ -52,7 +48,7 @@ class CodebookBuilt(msgspec.Struct, frozen=True):
 
 @app.callback()
 def codebook() -> None:
-    """Build the codebook: word -> slot."""
+    """Build, fit, measure and compare codebooks: word -> slot."""
 
 
 @app.command()
@@ -66,9 +62,9 @@ def build(
     from kae.encoders.build import build_codebook
 
     loaded = open_topology(topology)
-    items = _CatalogItems(catalog, loaded.catalog)
+    items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
-    with _progress(PASSES * items.rows) as told:
+    with progress("building", PASSES * items.rows) as told:
         built = build_codebook(items.read, loaded.codebook_groups, loaded.catalog.fields, out, told)
     report = CodebookBuilt(
         folder=str(out),
@@ -84,24 +80,124 @@ def build(
         _print_report(report)
 
 
-class _CatalogItems:
-    """The items of feed files, to be read more than once; counts those of the last reading."""
+@app.command()
+def fit(
+    catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the codebook is written.")],
+    topology: TopologyOption = None,
+    declared_groups: Annotated[
+        bool, typer.Option("--declared-groups", help="Keep the topology's groups and capacities.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the clusters.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit words, groups, capacities and clusters to a catalog; every word gets a slot."""
+    from kae.streams.cli.codebook_printed import print_fit
+    from kae.streams.cli.groups import write_fitted
+    from kae.streams.codebook_fit import PASSES as FIT_PASSES
+    from kae.streams.codebook_fit import fit as fit_codebook
 
-    def __init__(self, files: Sequence[Path], catalog: CatalogPart) -> None:
-        self._catalog = catalog
-        self._feeds = open_catalog(files, catalog)
-        self.rows = sum(feed.rows for feed in self._feeds)
-        self.accepted = 0
-        self.rejected = 0
+    loaded = open_topology(topology)
+    items = CatalogItems(catalog, loaded.catalog)
+    began = time.monotonic()
+    with steps() as told:
+        passes = Passes(items.read, lambda read: told("reading", read, FIT_PASSES * items.rows))
+        done = fit_codebook(passes, loaded, seed, keep_declared=declared_groups, told=told)
+    done.codebook.save(out)
+    files = write_fitted(done.groups, out)
+    report = done.describe(out, files, items.rejected, time.monotonic() - began)
+    if as_json:
+        console.print_json(report)
+    else:
+        print_fit(report)
 
-    def read(self) -> Iterator[Item]:
-        self.accepted = self.rejected = 0
-        for row in read_rows(self._feeds, self._catalog):
-            if isinstance(row, Row):
-                self.accepted += 1
-                yield row.item
-            else:
-                self.rejected += 1
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
+    topology: TopologyOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the closed codebooks' training.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a codebook on a catalog, beside closed codebooks of the same capacities."""
+    from kae.encoders.codebook import Codebook
+    from kae.streams.cli.codebook_printed import print_evaluated
+    from kae.streams.codebook_quality import Evaluated, baselines, encode, quality_of
+
+    codebook = Codebook.load(folder)
+    items = CatalogItems(catalog, open_topology(topology).catalog)
+    began = time.monotonic()
+    with progress("encoding", items.rows) as told:
+        codes, titles = encode(codebook, Passes(items.read, told))
+    capacities = [group.capacity for group in codebook.groups]
+    with steps() as trained:
+        others = baselines(titles, capacities, seed, trained, console.print_warning)
+    report = Evaluated(
+        **msgspec.structs.asdict(quality_of(codebook, codes)),
+        folder=str(folder),
+        fingerprint=codebook.fingerprint,
+        items=items.accepted,
+        rejected=items.rejected,
+        seed=seed,
+        seconds=round(time.monotonic() - began, 3),
+        baselines=others,
+    )
+    if as_json:
+        console.print_json(report)
+    else:
+        print_evaluated(report)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    head_words: Annotated[
+        int, typer.Option("--words", min=0, metavar="N", help="Head words of each position.")
+    ] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each position holds: solo and cluster slots, head words, what is reserved."""
+    from kae.encoders.codebook import Codebook
+    from kae.streams.cli.codebook_printed import print_shown
+    from kae.streams.codebook_shown import describe
+
+    shown = describe(Codebook.load(folder), str(folder), head_words)
+    if as_json:
+        console.print_json(shown)
+    else:
+        print_shown(shown)
+
+
+@app.command()
+def diff(
+    was: Annotated[Path, typer.Argument(metavar="A", show_default=False)],
+    becomes: Annotated[Path, typer.Argument(metavar="B", show_default=False)],
+    catalog: Annotated[
+        list[Path] | None, typer.Argument(metavar="[CATALOG...]", show_default=False)
+    ] = None,
+    topology: TopologyOption = None,
+    most: Annotated[
+        int, typer.Option("--most", min=0, metavar="N", help="Words and items to spell out.")
+    ] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which words moved from A to B, and which items of a catalog would move."""
+    from kae.encoders.codebook import Codebook
+    from kae.streams.cli.codebook_printed import print_difference
+    from kae.streams.codebook_diff import describe, diff_items
+
+    codebooks = Codebook.load(was), Codebook.load(becomes)
+    items = None
+    if catalog:
+        read = CatalogItems(catalog, open_topology(topology).catalog)
+        with progress("comparing", read.rows) as told:
+            items = diff_items(*codebooks, Passes(read.read, told), most)
+    difference = describe((str(was), str(becomes)), codebooks, most, items)
+    if as_json:
+        console.print_json(difference)
+    else:
+        print_difference(difference)
 
 
 def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:
@@ -119,17 +215,6 @@ def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:
             capacity=group.capacity,
             coverage=round(held / occurrences, 4) if occurrences else 0.0,
         )
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
-    if not sys.stderr.isatty():
-        yield None
-        return
-    columns = (TextColumn("building"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console.err) as bar:
-        task = bar.add_task("items", total=total)
-        yield lambda read: bar.update(task, completed=read)
 
 
 def _print_report(report: CodebookBuilt) -> None:

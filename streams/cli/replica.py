@@ -40,10 +40,10 @@ def run(
     ] = None,
 ) -> None:
     """Serve until SIGTERM; ends with 1 when it cannot follow the logs any more."""
+    from kae.streams.address import listen_at
     from kae.streams.encoding import open_codebook
     from kae.streams.log_heads import check_logs
     from kae.streams.logs import set_up_logs
-    from kae.streams.replica.address import check_address
     from kae.streams.replica.serve import serve
     from kae.streams.store_folder import hold_folder
     from kae.streams.topics import check_topics
@@ -51,16 +51,15 @@ def run(
     opened = open_topology(topology, bootstrap)
     if listen:
         opened = opened.edited({"replica.listen": listen})
-    check_address(opened.replica.listen)
+    listener = listen_at(opened.replica.listen, "replica.listen")
     codebook = open_codebook(opened)
     check_topics(opened)
     check_logs(opened, codebook)
     # From here on it is a service: what it has to say are log lines.
     set_up_logs()
-    address = opened.replica.listen
-    signed = name or f"{socket.gethostname()}-{address.rpartition(':')[2]}"
+    signed = name or f"{socket.gethostname()}-{listener.getsockname()[1]}"
     with (
         tempfile.TemporaryDirectory(prefix="kae-replica-") as scratch,
         hold_folder(data or Path(scratch), "replica"),
     ):
-        sys.exit(asyncio.run(serve(opened, codebook, data or Path(scratch), address, signed)))
+        sys.exit(asyncio.run(serve(opened, codebook, data or Path(scratch), listener, signed)))

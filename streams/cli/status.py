@@ -1,12 +1,20 @@
 """`kae status`: lag, versions and the accounting."""
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from kae.streams import console
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.local_run import open_topology, replica_address
 
+if TYPE_CHECKING:
+    from kae.streams.line_status import LineStatus
+
 app = typer.Typer()
+
+# Not 1, which is that the status could not be told.
+EXIT_OUT_OF_BOUNDS = 3
 
 
 @app.command()
@@ -14,6 +22,9 @@ def status(
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 3 when something is out of its bounds.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far each shard is, whether its events add up, and which replicas live."""
@@ -24,7 +35,13 @@ def status(
     found = read_status(opened, ReplicaClient(replica_address(opened, replica)))
     if as_json:
         console.print_json(found)
-        return
+    else:
+        _print_status(found)
+    if check and found.problems:
+        raise typer.Exit(EXIT_OUT_OF_BOUNDS)
+
+
+def _print_status(found: "LineStatus") -> None:
     counts = found.counts
     console.print_table(
         f"Shards of generation {found.generation}: {found.items:,} items, "
@@ -47,6 +64,8 @@ def status(
     )
     if paused := [str(s.shard) for s in found.shards if s.paused]:
         console.out.print(f"[yellow]paused[/]: {', '.join(paused)} (`kae shard list` says why)")
+    if late := [str(s.shard) for s in found.shards if s.late]:
+        console.out.print(f"[red]late[/]: {', '.join(late)}")
     console.out.print(
         f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
         f"stale {counts.stale:,} + dead letters {counts.dead:,}: "
@@ -59,9 +78,11 @@ def status(
         f"Bindings: version {found.bindings.version}, {found.bindings.active} terms, "
         f"{found.bindings.quarantined} slots in quarantine, "
         f"{found.terms_lag_events} term events behind",
-        ("replica", "live", "bindings version", "shard versions"),
+        ("replica", "live", "deltas behind", "bindings version", "shard versions"),
         (
-            (r.replica, r.live, r.bindings_version, " ".join(map(str, r.shards)))
+            (r.replica, r.live, r.behind, r.bindings_version, " ".join(map(str, r.shards)))
             for r in found.replicas
         ),
     )
+    for problem in found.problems:
+        console.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -117,6 +117,7 @@ def _print_layout(topology: Topology) -> None:
             ("brokers", shown.bootstrap),
             ("codebook", shown.codebook),
             ("stores", shown.stores),
+            ("worker", topology.worker.listen or "answers nowhere"),
             ("replica", topology.replica.listen),
         ),
     )

@@ -4,13 +4,19 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 
 from kae.streams.cli.options import BootstrapOption, TopologyOption
 from kae.streams.local_run import open_topology
+
+if TYPE_CHECKING:
+    from kae.streams.worker import Worker
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,13 +36,20 @@ def run(
             metavar="DIR", help="Folder of this worker's stores, its own; else stores.path."
         ),
     ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where /metrics is; port 0 is any. Else worker.listen."
+        ),
+    ] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="How this worker signs its claims.")
     ] = f"{socket.gethostname()}-{os.getpid()}",
 ) -> None:
     """Index until SIGTERM; ends with 1 when anything is in doubt, so that another takes over."""
+    from kae.streams.address import listen_at
     from kae.streams.encoding import open_codebook
-    from kae.streams.indexer import Identity
+    from kae.streams.identity import Identity
     from kae.streams.log_heads import check_logs
     from kae.streams.logs import set_up_logs
     from kae.streams.store_folder import hold_folder
@@ -44,6 +57,10 @@ def run(
     from kae.streams.worker import Worker
 
     opened = open_topology(topology, bootstrap)
+    if listen:
+        opened = opened.edited({"worker.listen": listen})
+    at = opened.worker.listen
+    listener = listen_at(at, "worker.listen") if at else None
     codebook = open_codebook(opened)
     check_topics(opened)
     check_logs(opened, codebook)
@@ -51,4 +68,23 @@ def run(
     set_up_logs()
     identity = Identity(name, codebook.fingerprint, data or opened.stores_folder)
     with hold_folder(identity.data, "worker"):
-        sys.exit(asyncio.run(Worker(opened, codebook, identity).run()))
+        worker = Worker(opened, codebook, identity)
+        with _face(worker, listener):
+            sys.exit(asyncio.run(worker.run()))
+
+
+@contextmanager
+def _face(worker: "Worker", listener: socket.socket | None) -> Iterator[None]:
+    from kae.streams.address import url_of
+    from kae.streams.worker_face import WorkerFace
+
+    if listener is None:
+        yield
+        return
+    face = WorkerFace(listener, worker.meters, worker.readiness)
+    face.start()
+    structlog.get_logger().info("worker_listening", url=url_of(listener))
+    try:
+        yield
+    finally:
+        face.stop()

@@ -205,11 +205,14 @@ class BindingsLogShown(msgspec.Struct, frozen=True):
 
 
 class ReplicaShown(msgspec.Struct, frozen=True):
+    """What a replica's lease says; `behind` counts the deltas of the view that it has not."""
+
     replica: str
     live: bool
     bindings_version: int
     shards: tuple[int, ...]
     at_ms: int
+    behind: int
 
 
 class Status(msgspec.Struct, frozen=True):

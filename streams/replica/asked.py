@@ -67,22 +67,19 @@ def _most_worth(worth: Sequence[Floats], most: int) -> Iterator[Slot]:
         yield from (Slot(position, index) for index in order[known[order] > 0].tolist())
 
 
-def own_words(view: View, asked: Sequence[Asked], entries: Indices) -> Floats:
-    """How much of the query the items of some entries say themselves, 0 to 1: BM25 over its most.
+def own_words(view: View, asked: Sequence[Asked], items: Indices, bindings: Indices) -> Floats:
+    """How much of the query some items say themselves, 0 to 1: BM25, divided by its most.
 
-    Whoever bound a term to an item says it for the item, if the entry is of the term's path.
+    Whoever bound a term to an item says it for the item; `bindings` are those of the items' paths.
     """
-    own = view.said.own_entries(view.trie, entries)
-    lengths = view.said.lengths
-    damping = SATURATION * (1 - LENGTH + LENGTH * lengths[own] / max(1.0, view.said.mean_length))
-    said = np.zeros(len(entries), np.float32)
-    times = np.zeros(len(lengths), np.float32)
+    mean = max(1.0, view.said.mean_length)
+    damping = SATURATION * (1 - LENGTH + LENGTH * view.said.lengths(items) / mean)
+    said = np.zeros(len(items), np.float32)
     for one in asked:
-        times[one.mentions.entries] = one.mentions.times
-        share = times[own] / (times[own] + damping)
-        times[one.mentions.entries] = 0
+        times = one.mentions.times_of(items)
+        share = times / (times + damping)
         if one.want.terms:
-            share[np.isin(view.trie.entries.bindings[entries], one.want.terms)] = 1
+            share[np.isin(bindings, one.want.terms)] = 1
         said += np.float32(one.weight) * share
     return said
 
@@ -90,10 +87,10 @@ def own_words(view: View, asked: Sequence[Asked], entries: Indices) -> Floats:
 def _look_up(view: View, want: Want) -> tuple[Mentions, float]:
     """Who says a want, and its rarity: BM25's inverse document frequency."""
     mentions, trust = _mentions(view, want.ways), 1.0
-    if not len(mentions.entries) and want.instead:
+    if not len(mentions.items) and want.instead:
         mentions, trust = _mentions(view, want.instead), GUESSED
     # A term is as rare as a word can be: somebody bound it for it to be found.
-    having = 0 if want.terms else len(mentions.entries)
+    having = 0 if want.terms else len(mentions.items)
     return mentions, trust * log(1 + (view.items - having + 0.5) / (having + 0.5))
 
 
@@ -102,17 +99,13 @@ def _mentions(view: View, ways: Sequence[Way]) -> Mentions:
     found = [view.said.saying(way) for way in ways]
     if len(found) == 1:
         return found[0]
-    entries = np.unique(np.concatenate([one.entries for one in found]))
-    times = np.zeros(len(entries), np.float32)
-    for one in found:
-        places = np.searchsorted(entries, one.entries)
-        times[places] = np.maximum(times[places], one.times)
-    return Mentions(entries, times)
+    items = np.unique(np.concatenate([one.items for one in found]))
+    return Mentions(items, np.maximum.reduce([one.times_of(items) for one in found]))
 
 
 def _worth(view: View, want: Want, mentions: Mentions) -> list[Floats]:
     """By position and slot, from what items say and from what the codebook knows."""
-    worth = view.said.shares(view.trie, mentions)
+    worth = view.said.shares(mentions)
     for slot, share in want.slots.items():
         known = worth[slot.position]
         if slot.index >= len(known):

@@ -79,20 +79,19 @@ def _paths(
 ) -> list[PathShown]:
     """The item's own path first, then those of terms, by binding."""
     paths = []
-    for entry in view.trie.entries_of(shard, ordinal).tolist():
-        binding = int(view.trie.entries.bindings[entry])
+    for binding, path in view.trie.paths_of(shard, ordinal):
         bound = view.bindings.active[binding] if binding else None
         placed = index.journal.attached.get(binding, {}).get(shard)
         paths.append(
             PathShown(
-                slots=view.trie.path_at(entry),
+                slots=path,
                 words=words.path_words(own, bound),
                 term=bound.term if bound else None,
                 binding=binding or None,
                 attached=LogPosition(placed.version, placed.offset) if placed else None,
             )
         )
-    return sorted(paths, key=lambda path: path.binding or 0)
+    return paths
 
 
 def show_bindings(codebook: Codebook, view: View) -> BindingsShown:

@@ -11,12 +11,15 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from kae.sinks.disk import DiskFull
 from kae.sinks.log import LogTruncated
 from kae.streams.kafka_log import KafkaClients, poll
+from kae.streams.meters import Meters
 from kae.streams.replica.freshness import FreshnessGauge
+from kae.streams.replica.holding import HeldLogs
 from kae.streams.replica.index import Edits, ReplicaIndex, changes_terms
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
-from kae.streams.replica.metrics import Metrics
+from kae.streams.replica.readings import note_view
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
 
@@ -24,8 +27,8 @@ log = structlog.get_logger()
 
 POLL_MS = 100
 # Between two views that differ in items alone; a view that takes long is built less often.
-PAUSE_SECONDS = 0.05
-PAUSE_PER_BUILD = 4
+PAUSE_SECONDS = 0.005
+PAUSE_PER_BUILD = 3
 # How long a part of a term waits for the others.
 PARTS_SECONDS = 0.05
 
@@ -41,7 +44,7 @@ class Follower:
         index: ReplicaIndex,
         leases: Leases,
         gauge: FreshnessGauge,
-        metrics: Metrics,
+        meters: Meters,
         bell: ViewBell,
         on_end: Callable[[BaseException | None], None],
     ) -> None:
@@ -52,7 +55,7 @@ class Follower:
         self._index = index
         self._leases = leases
         self._gauge = gauge
-        self._metrics = metrics
+        self._meters = meters
         self._bell = bell
         self._on_end = on_end
         self._stopping = threading.Event()
@@ -65,6 +68,7 @@ class Follower:
         self._lease = LeaseWriter(
             clients.producer, topology.replicas_topic, name, topology.replica.lease_seconds
         )
+        self._held = HeldLogs(index.disk, topology.stores.write_buffer_bytes)
         self._due_at: float | None = None  # when a view of what has changed is to be in use
         self._terms_changed = False
         self._news = False  # for those who wait
@@ -104,8 +108,9 @@ class Follower:
         consumer.seek_to_beginning(self._replicas)
         while not self._stopping.is_set():
             records = poll(consumer, "the logs", self._patience_ms())
+            self._held.retry(consumer)
             for record in records:
-                self._fold(record)
+                self._fold(consumer, record)
             self._ask_ends(consumer)
             if self._due_at is not None and time.monotonic() >= self._due_at:
                 self._swap()
@@ -117,7 +122,7 @@ class Follower:
 
     # Records.
 
-    def _fold(self, record: Any) -> None:
+    def _fold(self, consumer: KafkaConsumer, record: Any) -> None:
         if record.topic == self._topology.replicas_topic:
             self._leases.note(record.key, record.value)
             self._news = True
@@ -127,9 +132,22 @@ class Follower:
             self._check_gap(record, self._index.bindings_log.next_offset)
             edits: Edits = self._index.fold_bindings(record.offset, payload)
         else:
-            self._check_gap(record, self._index.logs[record.partition].next_offset)
-            edits = self._index.fold_shard(record.partition, record.offset, payload)
+            edits = self._fold_shard(consumer, record, payload)
         self._note_due(edits)
+
+    def _fold_shard(self, consumer: KafkaConsumer, record: Any, payload: bytes) -> Edits:
+        partition = self._deltas[record.partition]
+        expected = self._index.logs[record.partition].next_offset
+        if partition in self._held and record.offset > expected:
+            return ()  # it came before the log was held, and comes again
+        self._check_gap(record, expected)
+        try:
+            edits = self._index.fold_shard(record.partition, record.offset, payload)
+        except DiskFull as error:
+            self._held.hold(consumer, partition, record.offset, error)
+            return ()
+        self._held.release(partition)
+        return edits
 
     def _check_gap(self, record: Any, expected: int) -> None:
         if record.offset != expected:
@@ -168,7 +186,7 @@ class Follower:
         if self._terms_changed:
             self._lease.write(self._own_lease())
         self._due_at, self._terms_changed, self._news = None, False, True
-        self._metrics.note_view(view)
+        note_view(self._meters, view, caught_up=self._ready)
 
     def _own_lease(self) -> Lease:
         view = self._index.view
@@ -181,6 +199,7 @@ class Follower:
         if self._due_at is None:
             self._viewed = self._positions()
         self._gauge.note_view(self._viewed)
+        self._gauge.hindrance = self._index.disk.reason
         if self._lease.is_due:
             self._lease.write(msgspec.structs.replace(self._own_lease(), at_ms=now_ms()))
         if self._gauge.caught_up and not self._ready:

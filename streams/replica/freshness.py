@@ -25,6 +25,7 @@ class FreshnessGauge:
     """Written by the follower's thread; `reading` may be called from any."""
 
     within_seconds: float
+    hindrance: str = ""  # what keeps the view from getting fresher, beside the brokers
     _asked_at: float = 0.0
     _complete_at: float | None = None
     _ends: Mapping[str, int] = field(default_factory=dict)
@@ -63,4 +64,5 @@ class FreshnessGauge:
             )
         if reasons:
             reasons += [f"{log}: {count} records behind" for log, count in sorted(missing.items())]
+            reasons += [self.hindrance] if self.hindrance else []
         return Freshness(not reasons, age, self.within_seconds, sum(missing.values()), reasons)

@@ -6,7 +6,7 @@
     GET /receipts/{term}    how far a term has come; ?revision=&until=&within_ms=
     GET /status?hash=1      versions, positions, accounting; content hashes when asked for
     GET /livez /readyz      the process answers; the view is fresh
-    GET /metrics            for Prometheus (metrics.py)
+    GET /metrics            for Prometheus (docs/metrics.md)
     GET /                   the page
 
 Answers to /items and /receipts are waited for, `within_ms` at most, when a `revision` is given:
@@ -32,13 +32,14 @@ from starlette.routing import Route
 
 from kae.encoders.codebook import Codebook
 from kae.encoders.text import normalise
+from kae.streams import metrics
+from kae.streams.meters import TEXT, Meters
 from kae.streams.replica.answers import Problem
 from kae.streams.replica.explain import explain_item, live_item, show_bindings
 from kae.streams.replica.follower import now_ms
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
-from kae.streams.replica.metrics import Metrics
 from kae.streams.replica.receipts import Receipt, has_come, receipt_of
 from kae.streams.replica.search import Search
 from kae.streams.replica.status import show_status
@@ -80,14 +81,14 @@ class Answers:
         index: ReplicaIndex,
         leases: Leases,
         gauge: FreshnessGauge,
-        metrics: Metrics,
+        meters: Meters,
     ) -> None:
         self._name = name
         self._codebook = codebook
         self._index = index
         self._leases = leases
         self._gauge = gauge
-        self._metrics = metrics
+        self._meters = meters
         self._search = Search(codebook, beam)
 
     def search(self, request: Request) -> Response:
@@ -97,8 +98,10 @@ class Answers:
         if len(text) > QUERY_CHARACTERS:
             raise Refused(400, f"q: {len(text)} characters, at most {QUERY_CHARACTERS}")
         limit = _whole_number(request, "limit", LIMIT, MOST)
-        with self._metrics.search.time():
-            return _json(self._search.answer(self._index.view, text, limit))
+        began = time.perf_counter()
+        found = _json(self._search.answer(self._index.view, text, limit))
+        self._meters.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
+        return found
 
     def item(self, request: Request) -> Response:
         item_id = request.path_params["id"]
@@ -149,15 +152,14 @@ class Answers:
         return _json(freshness, 200 if freshness.ready else 503)
 
     def metrics(self, _request: Request) -> Response:
-        freshness = self._gauge.reading(time.monotonic())
-        return Response(self._metrics.text(freshness), media_type="text/plain; version=0.0.4")
+        return Response(self._meters.text(), media_type=TEXT)
 
 
 Answer = Callable[[Request], Response]
 HasCome = Callable[[Request], bool]
 
 
-def build_app(answers: Answers, metrics: Metrics, bell: ViewBell) -> Starlette:
+def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
     """The routes; each is counted with the status that it answered."""
 
     def route(path: str, answer: Answer, has_come: HasCome | None = None) -> Route:
@@ -175,7 +177,7 @@ def build_app(answers: Answers, metrics: Metrics, bell: ViewBell) -> Starlette:
                 response = await run_in_threadpool(answered, request)
             except Refused as refused:
                 response = _json(Problem(refused.error), refused.status)
-            metrics.note_request(path, response.status_code)
+            meters.count(metrics.REPLICA_REQUESTS, path, str(response.status_code))
             return response
 
         return Route(path, counted)

@@ -4,13 +4,14 @@ It is written by the follower's thread alone. Readers take `view`, one reference
 """
 
 import shutil
-from array import array
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
 from kae.sinks import keys
 from kae.sinks.bindings import Bindings
+from kae.sinks.disk import bytes_in
 from kae.sinks.edits import (
     Attach,
     BindSlot,
@@ -21,13 +22,14 @@ from kae.sinks.edits import (
     decode_edit,
 )
 from kae.sinks.fold import Folded, ForeignCodebook, LogState, fold
+from kae.sinks.layers import GrowingTrie
 from kae.sinks.said import Said
 from kae.sinks.sayings import Sayings
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.store import ShardStore
 from kae.sinks.store_reader import StoreReader
-from kae.sinks.trie import TrieView
 from kae.streams.bindings_follower import copied
+from kae.streams.full_disk import FullDisk
 from kae.streams.replica.answers import LogPosition
 from kae.streams.replica.journal import Journal
 from kae.streams.replica.view import View, slots_of, terms_of
@@ -40,29 +42,36 @@ class ReplicaIndex:
     def __init__(self, topology: Topology, fingerprint: str, folder: Path) -> None:
         """Begin empty: stores that the folder held are removed.
 
-        Raises: StoreUnusable.
+        Raises: StoreUnusable, DiskFull.
         """
+        self.folder = folder
+        self.disk = FullDisk()
         self.journal = Journal()
         self.logs = [LogState() for _ in range(topology.shards)]
         self.bindings_log = LogState()
         self.deltas = 0
         self.ignored = 0
+        self._oldest_delta_ms: int | None = None  # of those that no view has yet
         self._generation = topology.generation
         self.fingerprint = fingerprint
         self._bindings = Bindings()
         self._tables = [ShardTable() for _ in range(topology.shards)]
-        self._sayings = [Sayings() for _ in range(topology.shards)]
-        self._offsets = [array("q") for _ in range(topology.shards)]  # of version 1, 2, ...
+        self._bases = ThreadPoolExecutor(1, thread_name_prefix="base")
+        self._trie = GrowingTrie(topology.shards, self._bases.submit)
         self._stores: list[ShardStore] = []
         for shard in range(topology.shards):
             store_folder = keys.shard_folder(folder, topology.generation, shard)
             shutil.rmtree(store_folder, ignore_errors=True)
             self._stores.append(ShardStore(store_folder, topology.stores.write_buffer_bytes))
+        self._sayings = [
+            Sayings(store, table) for store, table in zip(self._stores, self._tables, strict=True)
+        ]
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
 
     def close(self) -> None:
         """Close the stores; no view may be in use any more."""
+        self._bases.shutdown()
         for store in self._stores:
             store.close()
 
@@ -71,17 +80,21 @@ class ReplicaIndex:
     def fold_shard(self, shard: int, offset: int, payload: bytes) -> list[ShardEdit]:
         """Fold one record of a shard's log; returns the edits that it made count.
 
-        Raises: LogCorrupt, ForeignCodebook, StoreUnusable.
+        Raises: LogCorrupt, ForeignCodebook, StoreUnusable; DiskFull, and the record is to be
+        folded again.
         """
         folded = self._folded(f"deltas/{shard}", self.logs[shard], offset, payload)
-        self.logs[shard] = folded.state
         if folded.delta is None:
+            self._take(folded)
+            self.logs[shard] = folded.state
             return []
         plan = self._stores[shard].planned(folded.delta)
-        self._stores[shard].apply(folded.delta, folded.state, plan)
-        self._tables[shard].apply(plan.edits, folded.delta.version)
+        moved = self._stores[shard].apply(folded.delta, folded.state, plan)
+        self._take(folded)
+        self.logs[shard] = folded.state
+        changed = self._tables[shard].apply(plan.edits, folded.delta.version, offset)
+        self._trie.note(shard, changed | moved)
         self._sayings[shard].note(plan.edits)
-        self._offsets[shard].append(offset)
         self.journal.note_shard(shard, folded.delta, offset, plan.edits)
         return plan.edits
 
@@ -91,6 +104,7 @@ class ReplicaIndex:
         Raises: LogCorrupt, ForeignCodebook.
         """
         folded = self._folded("bindings", self.bindings_log, offset, payload)
+        self._take(folded)
         self.bindings_log = folded.state
         if folded.delta is None:
             return []
@@ -110,16 +124,24 @@ class ReplicaIndex:
                 "Point codebook.path in topology.yaml at the first, or follow the generation of "
                 "the second"
             )
-        self.deltas += folded.delta is not None
-        self.ignored += bool(folded.ignored)
         return folded
+
+    def _take(self, folded: Folded) -> None:
+        """Count a record that is folded."""
+        if folded.delta is not None:
+            self.deltas += 1
+            at_ms = folded.delta.at_ms
+            self._oldest_delta_ms = min(at_ms, self._oldest_delta_ms or at_ms)
+        self.ignored += bool(folded.ignored)
 
     # Views.
 
     def swap(self, at_ms: int) -> View:
         """Build a view of what is folded now and put it in use."""
         self.view = self._build(self.view.number + 1, at_ms)
+        self._oldest_delta_ms = None
         self.journal.note_view(self.view.trie.bindings, at_ms)
+        self.journal.forget(self._bindings)
         return self.view
 
     def _build(self, number: int, at_ms: int) -> View:
@@ -128,7 +150,7 @@ class ReplicaIndex:
             if self._readers[shard].state.version != store.state.version:
                 self._readers[shard] = StoreReader(store)
         bindings = self._bindings
-        trie = TrieView.build(
+        trie = self._trie.layers(
             self._tables, [reader.attached for reader in self._readers], slots_of(bindings)
         )
         return View(
@@ -138,16 +160,21 @@ class ReplicaIndex:
             bindings_offset=self.bindings_log.offset,
             terms=terms_of(bindings),
             trie=trie,
-            said=Said.build(trie, [sayings.capture() for sayings in self._sayings]),
+            said=Said(sayings.capture() for sayings in self._sayings),
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
+            oldest_delta_ms=self._oldest_delta_ms,
         )
+
+    def store_bytes(self, shard: int) -> int:
+        """What a shard's store takes on the disk."""
+        return bytes_in(self._stores[shard].folder)
 
     def put_at(self, shard: int, ordinal: int) -> LogPosition:
         """The delta that put an item."""
-        version = int(self._tables[shard].versions[ordinal])
-        return LogPosition(version, self._offsets[shard][version - 1])
+        table = self._tables[shard]
+        return LogPosition(int(table.versions[ordinal]), int(table.offsets[ordinal]))
 
 
 Edits = Sequence[Edit] | Sequence[ShardEdit]

@@ -2,14 +2,18 @@
 
 It remembers what the logs say about terms beyond the newest state, so that a receipt can tell each
 stage with its time. It is a fold as well: a replica that begins again has the same journal, but for
-the moments at which views came into use.
+the moments at which views came into use. Of the terms that are released it remembers the newest
+RELEASED_KEPT; of the others a receipt says that they are released, and not when.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kae.sinks.bindings import Bindings
 from kae.sinks.edits import Attach, BindSlot, Deactivate, Delta, Detach, Edit, ShardEdit
 from kae.streams.replica.leases import Lease
+
+RELEASED_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,12 @@ class Journal:
             elif isinstance(edit, Deactivate):
                 self._waiting.pop(edit.binding, None)
                 self.release_applied_ms.pop(edit.term, None)
+                self.released.pop(edit.term, None)  # so that the oldest come first
                 self.released[edit.term] = Released(
                     edit.binding, edit.revision, delta.version, delta.at_ms
                 )
 
-    def all_whole(self, edits: Iterable[Edit], shards: int) -> bool:
+    def all_whole(self, edits: Iterable[Edit] | Iterable[ShardEdit], shards: int) -> bool:
         """Whether the terms that edits change wait for no other shard's part."""
         return not any(
             isinstance(edit, BindSlot)
@@ -79,6 +84,26 @@ class Journal:
         """Take notice of the bindings that a new view has a path for."""
         for binding in decodable:
             self.decodable_ms.setdefault(binding, at_ms)
+
+    def forget(self, bindings: Bindings) -> None:
+        """Drop what no receipt tells any more.
+
+        A shard's delta may come before or after that of the bindings log which it follows: what is
+        not bound yet is kept, what comes late is dropped by the next call.
+        """
+        for term in list(self.released)[:-RELEASED_KEPT]:
+            del self.released[term]
+            self.release_applied_ms.pop(term, None)
+        released = {one.binding for one in self.released.values()}
+
+        def untold(known: Iterable[int], told: Container[int]) -> list[int]:
+            return [b for b in known if b not in told and b < bindings.next_binding]
+
+        for bound in (self.attached, self.decodable_ms, self.applied_ms):
+            for binding in untold(bound, bindings.active):
+                del bound[binding]
+        for binding in untold(self.detached, released | bindings.active.keys()):
+            del self.detached[binding]
 
     def note_leases(self, live: Sequence[Lease], shards: int) -> None:
         """Take notice of what the live replicas hold."""

@@ -6,7 +6,7 @@ older than `lease_seconds`, or taken back by a tombstone, counts no more.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
@@ -15,6 +15,9 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 log = structlog.get_logger()
+
+# A replica that is silent for a day is gone under that name, and not shown any more.
+FORGOTTEN_MS = 86_400_000
 
 
 class LeaseInvalid(Exception):
@@ -36,6 +39,12 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, tag=1):
             shard < len(self.shards) and self.shards[shard] >= version
             for shard, version in shards.items()
         )
+
+    def behind(self, bindings_version: int, versions: Sequence[int]) -> int:
+        """How many of the deltas up to these versions the view has not."""
+        held = (*self.shards, *[0] * (len(versions) - len(self.shards)))
+        pairs = zip((bindings_version, *versions), (self.bindings_version, *held), strict=True)
+        return sum(max(0, there - here) for there, here in pairs)
 
 
 _decoder = msgspec.msgpack.Decoder(Lease)
@@ -66,6 +75,11 @@ class Leases:
                 lease = _decoder.decode(value)
                 if lease.generation == self._generation:
                     newest[lease.replica] = lease
+                    newest = {
+                        name: known
+                        for name, known in newest.items()
+                        if lease.at_ms - known.at_ms <= FORGOTTEN_MS
+                    }
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LeaseInvalid(
                 f"the replicas topic holds a record that is no lease: {error}. "

@@ -23,13 +23,17 @@ from kae.streams.replica.view import View
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One stage: `count` of `of` have reached it; once all have, `at_ms` says when."""
+    """One stage: `count` of `of` have reached it; once all have, `at_ms` says when.
+
+    `missing` names the shards or the replicas that have not.
+    """
 
     stage: str
     done: bool
     count: int
     of: int
     at_ms: int | None
+    missing: tuple[str, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -65,6 +69,9 @@ def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -
         state, stages = "bound", _bound_stages(bound, view, journal, live)
     elif released is not None:
         state, stages = "released", _released_stages(term, released, view, journal, live)
+    elif revision >= 0:
+        # Released so long ago that the journal has forgotten when.
+        state, stages = "released", [Stage("released", True, 1, 1, None)]
     else:
         state, stages = "refused", []
     return Receipt(
@@ -140,16 +147,15 @@ def _released_stages(
     stages = [Stage("released", True, 1, 1, released.at_ms)]
     if released.binding:
         stages.append(_by_shards("detached", places, shards))
-    applied = [lease for lease in live if lease.covers(released.version, {})]
-    done = bool(live) and len(applied) == len(live)
-    at_ms = journal.release_applied_ms.get(term) if done else None
-    return [*stages, Stage("applied", done, len(applied), len(live), at_ms)]
+    at_ms = journal.release_applied_ms.get(term)
+    return [*stages, _by_replicas(live, released.version, {}, at_ms)]
 
 
 def _by_shards(stage: str, places: Mapping[int, Placed], shards: int) -> Stage:
     done = len(places) == shards
     at_ms = max(placed.at_ms for placed in places.values()) if done else None
-    return Stage(stage, done, len(places), shards, at_ms)
+    missing = tuple(f"shard {shard}" for shard in range(shards) if shard not in places)
+    return Stage(stage, done, len(places), shards, at_ms, missing)
 
 
 def _applied(
@@ -159,7 +165,17 @@ def _applied(
     live: Sequence[Lease],
     at_ms: int | None,
 ) -> Stage:
+    if len(places) < shards:
+        return Stage("applied", False, 0, len(live), None, tuple(lease.replica for lease in live))
     wanted = {shard: placed.version for shard, placed in places.items()}
-    count = sum(lease.covers(version, wanted) for lease in live) if len(places) == shards else 0
-    done = bool(live) and count == len(live)
-    return Stage("applied", done, count, len(live), at_ms if done else None)
+    return _by_replicas(live, version, wanted, at_ms)
+
+
+def _by_replicas(
+    live: Sequence[Lease], version: int, shards: Mapping[int, int], at_ms: int | None
+) -> Stage:
+    """By those that live; one that is silent is not waited for, and a slow one is named."""
+    missing = tuple(lease.replica for lease in live if not lease.covers(version, shards))
+    done = bool(live) and not missing
+    count = len(live) - len(missing)
+    return Stage("applied", done, count, len(live), at_ms if done else None, missing)

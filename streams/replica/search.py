@@ -6,16 +6,20 @@ identifier carries is what an item is, not only what its text mentions. Then by 
 id. docs/adr/0012-search.md says why.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kae.encoders.categories import Slot
 from kae.encoders.codebook import Codebook
 from kae.encoders.query import Query, QueryEncoder
-from kae.sinks.beam import Coverage, Decoded, decode
+from kae.sinks.beam import Coverage, Decoded, Wanted, decode_all
 from kae.sinks.edits import PutItem
+from kae.sinks.layer import Layer
 from kae.sinks.said import Floats
 from kae.sinks.trie import Indices
 from kae.streams.replica import words
@@ -34,11 +38,26 @@ DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
+class _Reached:
+    """The items that decoded paths lead to, each by its best path; an element each.
+
+    `bindings` are 0 where the path is the item's own; `items` are numbers as in `Said`.
+    """
+
+    shards: NDArray[np.uint16]
+    ordinals: NDArray[np.uint32]
+    items: Indices
+    bindings: Indices
+    popularity: Floats
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An item, the entry of its best path, and what it is ranked by."""
+    """An item, the binding of its best path (0: its own), and what it is ranked by."""
 
     item: PutItem
-    entry: int
+    binding: int
     coverage: float
     said: float
     rank: float
@@ -59,25 +78,22 @@ class Search:
         began = perf_counter()
         query = self._encoder.encode(text, view.terms)
         asked = ask(view, query)
-        decoded = decode(view.trie, [one.wanted() for one in asked], self._beam)
-        entries, coverage = _best_entries(view, decoded)
-        said = own_words(view, asked, entries)
+        reached = _reached(view, [one.wanted() for one in asked], self._beam)
+        said = own_words(view, asked, reached.items, reached.bindings)
         slots = heaviest_slots(asked, SLOTS_SHOWN)
         return Found(
             version=version_of(view),
             query=self._understood(view, text, query, slots),
-            items=[
-                self._hit(view, slots, found)
-                for found in _ranked(view, entries, coverage, said, limit)
-            ],
+            items=[self._hit(view, slots, found) for found in _ranked(view, reached, said, limit)],
             took_ms=round((perf_counter() - began) * 1000, 3),
         )
 
     def _hit(self, view: View, slots: dict[Slot, float], found: _Candidate) -> Hit:
         own = words.own_words(self._codebook, found.item)
-        path = view.trie.path_at(found.entry)
-        binding = int(view.trie.entries.bindings[found.entry])
-        bound = view.bindings.active[binding] if binding else None
+        bound = view.bindings.active[found.binding] if found.binding else None
+        path = list(found.item.identifier)
+        if bound:
+            path[bound.position] = bound.index
         return Hit(
             id=found.item.id,
             title=found.item.title,
@@ -113,41 +129,58 @@ def version_of(view: View) -> Version:
     return Version(view.generation, view.number, view.bindings.version, view.versions)
 
 
-def _best_entries(view: View, decoded: Decoded) -> tuple[Indices, Coverage]:
-    """The best entry, with its coverage, of each item that a decoded path leads to."""
-    deepest, entries = view.trie.levels[-1], view.trie.entries
-    first = deepest.first_child[decoded.nodes]
-    counts = deepest.first_child[decoded.nodes + 1] - first
-    found = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    coverage = np.repeat(decoded.coverage, counts)
+def _reached(view: View, wanted: Sequence[Wanted], beam: int) -> _Reached:
+    layers = view.trie.parts
+    parts = [
+        (layer.trie.entries, *_behind(layer, decoded))
+        for layer, decoded in zip(layers, decode_all(layers, wanted, beam), strict=True)
+    ]
+
+    def joined(column: str) -> NDArray[Any]:
+        return np.concatenate([getattr(entries, column)[found] for entries, found, _ in parts])
+
+    shards, ordinals, bindings = joined("shards"), joined("ordinals"), joined("bindings")
+    coverage = np.concatenate([covered for _, _, covered in parts])
+    items = view.said.numbers(shards, ordinals)
     # Of two paths that cover the same the item's own comes first: its binding is 0.
-    order = np.lexsort((entries.bindings[found], -coverage))
-    found, coverage = found[order], coverage[order]
-    items = entries.shards[found].astype(np.int64) << 32 | entries.ordinals[found]
-    once = np.unique(items, return_index=True)[1]
-    return found[once], coverage[once]
+    order = np.lexsort((bindings, -coverage))
+    once = order[np.unique(items[order], return_index=True)[1]]
+    return _Reached(
+        shards[once],
+        ordinals[once],
+        items[once],
+        bindings[once],
+        joined("popularity")[once],
+        coverage[once],
+    )
 
 
-def _ranked(
-    view: View, entries: Indices, coverage: Coverage, said: Floats, limit: int
-) -> list[_Candidate]:
+def _behind(layer: Layer, decoded: Decoded) -> tuple[Indices, Coverage]:
+    """The live entries behind decoded paths, with their coverage."""
+    entries, places = layer.entries_below(decoded.nodes)
+    return entries, decoded.coverage[places]
+
+
+def _ranked(view: View, reached: _Reached, said: Floats, limit: int) -> list[_Candidate]:
     """The best `limit` candidates; only those, and the ones that tie with the last, are read."""
-    rank = np.round(said + np.float32(COVERAGE) * coverage, DECIMALS)
-    popularity = view.trie.entries.popularity[entries]
+    rank = np.round(said + np.float32(COVERAGE) * reached.coverage, DECIMALS)
+    popularity = reached.popularity
     order = np.lexsort((-popularity, -rank))
     if len(order) > limit:
         last, rest = order[limit - 1], order[limit:]
         tied = (rank[rest] == rank[last]) & (popularity[rest] == popularity[last])
         order = order[: limit + min(TIED, int(tied.sum()))]
+    columns = (reached.shards, reached.ordinals, reached.bindings, reached.coverage, said, rank)
     found = [
-        _Candidate(_item(view, entry), entry, round(covered, DECIMALS), round(own, DECIMALS), value)
-        for entry, covered, own, value in zip(
-            *(column[order].tolist() for column in (entries, coverage, said, rank)), strict=True
+        _Candidate(
+            view.shards[shard].item_at(ordinal),
+            binding,
+            round(covered, DECIMALS),
+            round(own, DECIMALS),
+            value,
+        )
+        for shard, ordinal, binding, covered, own, value in zip(
+            *(column[order].tolist() for column in columns), strict=True
         )
     ]
     return sorted(found, key=_Candidate.order)[:limit]
-
-
-def _item(view: View, entry: int) -> PutItem:
-    entries = view.trie.entries
-    return view.shards[int(entries.shards[entry])].item_at(int(entries.ordinals[entry]))

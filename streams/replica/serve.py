@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +13,13 @@ import uvicorn
 
 from kae.encoders.codebook import Codebook
 from kae.streams.kafka_log import KafkaClients
+from kae.streams.meters import Meters
 from kae.streams.replica.follower import Follower
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.http import Answers, build_app
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
-from kae.streams.replica.metrics import Metrics
+from kae.streams.replica.readings import ReplicaReadings
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
 
@@ -33,11 +36,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(topology: Topology, codebook: Codebook, data: Path, listen: str, name: str) -> int:
+async def serve(
+    topology: Topology, codebook: Codebook, data: Path, listener: socket.socket, name: str
+) -> int:
     """Serve until SIGTERM or SIGINT (returns 0) or until the follower fails (returns 1).
 
     `data` is scratch: stores in it are removed and made anew from the logs.
-    Raises: StoreUnusable.
+    Raises: StoreUnusable, DiskFull.
     """
     clients = KafkaClients(
         topology.kafka.bootstrap,
@@ -45,10 +50,12 @@ async def serve(topology: Topology, codebook: Codebook, data: Path, listen: str,
         timeout_seconds=topology.kafka.delivery_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
-    metrics = Metrics()
+    meters = Meters("replica")
     leases = Leases(topology.generation, topology.replica.lease_seconds)
     gauge = FreshnessGauge(topology.replica.fresh_within_seconds)
     index = ReplicaIndex(topology, codebook.fingerprint, data / "replica")
+    readings = ReplicaReadings(name, index, gauge)
+    meters.read_from(lambda: readings.samples(time.monotonic()))
     failure: list[BaseException] = []
     loop = asyncio.get_running_loop()
 
@@ -62,17 +69,15 @@ async def serve(topology: Topology, codebook: Codebook, data: Path, listen: str,
             loop.call_soon_threadsafe(stop)
 
     bell = ViewBell()
-    follower = Follower(
-        topology, name, clients, index, leases, gauge, metrics, bell, follower_ended
-    )
+    follower = Follower(topology, name, clients, index, leases, gauge, meters, bell, follower_ended)
     beam = topology.replica.beam
-    answers = Answers(name, codebook, beam, index, leases, gauge, metrics)
-    server = _server(build_app(answers, metrics, bell), listen)
+    answers = Answers(name, codebook, beam, index, leases, gauge, meters)
+    server = _server(build_app(answers, meters, bell))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     follower.start()
     try:
-        await server.serve()
+        await server.serve(sockets=[listener])
     finally:
         # Stores are closed only under nobody's hands; they are scratch and need no goodbye.
         if await asyncio.to_thread(follower.stop, DRAIN_SECONDS):
@@ -84,13 +89,10 @@ async def serve(topology: Topology, codebook: Codebook, data: Path, listen: str,
     return 0
 
 
-def _server(app: object, listen: str) -> _Server:
-    host, _, port = listen.rpartition(":")
+def _server(app: object) -> _Server:
     return _Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]
-            host=host.strip("[]"),
-            port=int(port),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -34,7 +34,7 @@ def show_status(
         freshness=freshness,
         shards=[_shard(shard, reader, hashed) for shard, reader in enumerate(view.shards)],
         bindings=_bindings(view),
-        replicas=_replicas(leases),
+        replicas=_replicas(leases, view),
     )
 
 
@@ -70,7 +70,7 @@ def _bindings(view: View) -> BindingsLogShown:
     )
 
 
-def _replicas(leases: Leases) -> list[ReplicaShown]:
+def _replicas(leases: Leases, view: View) -> list[ReplicaShown]:
     now = now_ms()
     return [
         ReplicaShown(
@@ -79,6 +79,7 @@ def _replicas(leases: Leases) -> list[ReplicaShown]:
             bindings_version=lease.bindings_version,
             shards=lease.shards,
             at_ms=lease.at_ms,
+            behind=lease.behind(view.bindings.version, view.versions),
         )
         for lease in leases.all()
     ]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from kae.encoders.categories import Slot
 from kae.encoders.query import BoundTerms
 from kae.sinks.bindings import Bindings
+from kae.sinks.layers import Layers
 from kae.sinks.said import Said
 from kae.sinks.store_reader import StoreReader
-from kae.sinks.trie import TrieView
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,12 @@ class View:
     bindings: Bindings
     bindings_offset: int  # of the log record that made this version; -1: none
     terms: BoundTerms
-    trie: TrieView
+    trie: Layers
     said: Said
     shards: tuple[StoreReader, ...]
     swapped_ms: int
     built_seconds: float
+    oldest_delta_ms: int | None  # of the deltas that the view before this one had not; None: none
 
     @property
     def versions(self) -> tuple[int, ...]:

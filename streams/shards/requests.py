@@ -15,8 +15,12 @@ from kae.sinks.shard import Shard
 from kae.streams import control, failpoints
 from kae.streams.control import Answer, Filed, Refold, Request, Reset, Resume
 from kae.streams.control_follower import ControlFollower
-from kae.streams.indexer import Identity, Indexer, Outcome, now_ms
+from kae.streams.held_shards import HeldShards
+from kae.streams.identity import Identity
+from kae.streams.indexer import Indexer
 from kae.streams.kafka_log import KafkaClients
+from kae.streams.moments import now_ms
+from kae.streams.outcome import Outcome
 from kae.streams.shards.rules import Kept, carried_out, why_no_refold, why_no_reset
 from kae.streams.topology import Topology
 
@@ -31,12 +35,14 @@ class ShardRequests:
         topology: Topology,
         identity: Identity,
         clients: KafkaClients,
+        held: HeldShards,
         indexer: Indexer,
         follower: ControlFollower,
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._clients = clients
+        self._held = held
         self._indexer = indexer
         self._follower = follower
         self._log = clients.log(topology.control_topic, 0)
@@ -49,7 +55,7 @@ class ShardRequests:
         The end of the topic is the record that says so, as for every log.
         Raises: AppendUnknown, KafkaTimeoutError: the broker is away.
         """
-        shards = sorted(self._indexer.shards)
+        shards = sorted(self._held.shards)
         if not shards:
             return Outcome()
         self._follower.wait_for(self._announce(shards))
@@ -61,7 +67,7 @@ class ShardRequests:
         Raises: AppendUnknown when an answer is in doubt.
         """
         outcome = Outcome()
-        open_requests = self._follower.book.open_of(self._indexer.shards)
+        open_requests = self._follower.book.open_of(self._held.shards)
         self._answered.intersection_update([filed.offset for filed in open_requests])
         for filed in open_requests:
             if filed.offset not in self._answered:
@@ -71,14 +77,17 @@ class ShardRequests:
     def _carry_out(self, filed: Filed) -> Outcome:
         outcome = self._indexer.land()
         partition = filed.request.shard
-        shard = self._indexer.shards.get(partition)
+        shard = self._held.shards.get(partition)
         if shard is None:
             return outcome
         refused = ""
         if shard.source.next_control <= filed.offset:
             refused = self._why_not(filed.request, shard.next_offset)
             if isinstance(filed.request, Refold) and not refused:
-                shard = self._indexer.refold(partition)
+                outcome = outcome.and_then(self._held.refold(partition))
+                if partition in outcome.lost:
+                    return outcome  # whoever opens it next finds the request open
+                shard = self._held.shards[partition]
                 self._announce([partition])
             outcome = outcome.and_then(self._append(filed, shard, refused))
             if partition in outcome.lost:
@@ -123,7 +132,7 @@ class ShardRequests:
 
     def _announce(self, shards: list[int]) -> int:
         """Say who holds these shards; the last record's offset."""
-        reached = [control.encode(self._indexer.reached(shard)) for shard in shards]
+        reached = [control.encode(self._held.reached(shard)) for shard in shards]
         return self._log.append(reached).offsets()[-1]
 
     def _why_not(self, request: Request, next_offset: int) -> str:

@@ -23,7 +23,11 @@ CHANGES: dict[str, object] = {"topics.prefix": "bench", "terms.quarantine_second
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The running line; `events_per_second` is its full rate, with a replica that follows."""
+    """The running line.
+
+    `events_per_second` is its full rate: with a producer that goes as fast as it can beside it, and
+    a replica that follows, all on this machine.
+    """
 
     cluster: Cluster
     replica: ReplicaFace
@@ -44,10 +48,11 @@ def filled_line(items: int, workers: int) -> Iterator[Filled]:
             shards = Topology.load().shards
             cluster = Cluster(root / "line", broker, shards=shards, workers=0, changes=CHANGES)
             with cluster:
-                fill(cluster.topology, items)
-                console.err.print(f"streaming {items:,} items in", highlight=False)
                 for number in range(workers):
                     cluster.start_worker(f"worker-{number}", wait=False)
+                cluster.wait_ready()
+                console.err.print(f"streaming {items:,} items in", highlight=False)
+                fill(cluster.topology, items)
                 rate = _drain(cluster, items)
                 replica = ReplicaFace(cluster.replica.url)
                 _wait_shown(replica, items)

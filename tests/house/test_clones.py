@@ -76,6 +76,7 @@ def test_a_room_cannot_be_imported_by_its_bare_name(room: str) -> None:
 
 def test_a_replica_loads_neither_faust_nor_what_only_workers_need() -> None:
     heavy = {"torch", "transformers", "apache_beam", "faust", "aiokafka", "pyarrow"}
+    heavy |= {"sklearn", "scipy", "matplotlib"}
     program = "import sys, kae.streams.replica.serve; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd="/", capture_output=True, text=True, check=True

@@ -46,8 +46,10 @@ class Trickle:
     def _run(self) -> None:
         try:
             while self._sent < len(self._events):
-                self._ledger.publish(self._events[self._sent : self._sent + self._next()])
-                self._sent += self._next()
+                # Taken once: the allowance may grow at any moment.
+                portion = self._events[self._sent : self._sent + self._next()]
+                self._ledger.publish(portion)
+                self._sent += len(portion)
                 self._flood.wait(0.1)
         except BaseException as error:
             self._error = error

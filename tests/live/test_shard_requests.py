@@ -15,6 +15,7 @@ from tests.live.flow import Flow
 from tests.live.ledger import Ledger, bind, release, storm, upserts
 from tests.live.proof import prove
 from tests.live.refold import Reading
+from tests.live.scrape import scrape
 from tests.live.storm import Killer, wait_for
 from tests.real_parts import catalog_items
 
@@ -66,6 +67,11 @@ def streaming(cluster: Cluster, ledger: Ledger, killer: Killer) -> Iterator[Flow
     yield flow
     flow.end()
     assert ledger.published() - before > 1000, "it came too late in the stream"
+
+
+def paused_by_workers(cluster: Cluster) -> float:
+    told = [scrape(cluster.worker_url(name)) for name in cluster.workers]
+    return sum(one.total("kae_worker_shard_paused") for one in told)
 
 
 def jumps(cluster: Cluster) -> dict[int, list[tuple[int, int]]]:
@@ -123,6 +129,8 @@ def test_a_paused_shard_stays_paused_through_kill_9_while_terms_are_attached(
     assert {n for n, one in listed.items() if one["paused"]} == {3, 5}
     assert listed[3]["pause"]["reason"] == "a slow disk"
     assert listed[3]["next_offset"] == paused_at[3]
+    wait_for(lambda: paused_by_workers(cluster) == 2, "the workers to tell it")
+    assert scrape(cluster.replica.url).total("kae_replica_shard_paused") == 2
     assert listed[3]["lag_events"] == ledger.ends()[3] - paused_at[3] > 0
     assert "paused: 3, 5" in kae(cluster, "status", "--replica", cluster.replica.url).stdout
 
@@ -273,11 +281,13 @@ class TestStalling:
 
     @pytest.fixture
     def pace(self, pace: dict[str, object]) -> dict[str, object]:
-        return {**pace, "worker.stall_seconds": self.STALL_SECONDS}
+        stall, late = self.STALL_SECONDS, self.STALL_SECONDS
+        return {**pace, "worker.stall_seconds": stall, "limits.lag_seconds": late}
 
-    def test_a_paused_shard_is_not_taken_for_a_stalled_one(
+    def test_a_paused_shard_is_taken_neither_for_a_stalled_one_nor_for_one_out_of_bounds(
         self, cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
     ) -> None:
+        replica = cluster.start_replica("replica")
         worker = cluster.start_worker("one")
         shard(cluster, "pause", *map(str, SHARDS), "--yes")
         ledger.publish(upserts(catalog[:400]))
@@ -285,6 +295,12 @@ class TestStalling:
         wait_for(lambda: time.monotonic() > waits_until, "a stall to be suspected, and found")
         cluster.check()
         assert list(worker.events("sought_back")) == []
+        found = told(cluster, "status", "--check", "--replica", replica.url)
+        assert all(one["paused"] and one["late"] for one in found["shards"])
+        assert found["problems"] == []
+        shown = kae(cluster, "status", "--replica", replica.url).stdout
+        for state in ("paused", "late"):
+            assert f"{state}: {', '.join(map(str, SHARDS))}" in shown
         shard(cluster, "resume", *map(str, SHARDS), "--yes")
         prove(cluster, ledger, tmp_path)
 

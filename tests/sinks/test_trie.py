@@ -7,10 +7,12 @@ from itertools import product
 import numpy as np
 import pytest
 from pyroaring import BitMap
+from tests.sinks.wants import wanted
 
 from kae.encoders.categories import EMPTY, POSITIONS, Identifier, Slot
 from kae.sinks.beam import Wanted, decode
 from kae.sinks.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.layer import Layer
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.trie import TrieView
 
@@ -28,15 +30,8 @@ def drop(ordinal: int) -> DropItem:
 def table(*deltas: list[ShardEdit]) -> ShardTable:
     made = ShardTable()
     for version, edits in enumerate(deltas, 1):
-        made.apply(edits, version)
+        made.apply(edits, version, offset=version)
     return made
-
-
-def wanted(weight: float, slots: Mapping[Slot, float]) -> Wanted:
-    worth = [np.zeros(100, np.float32) for _ in range(POSITIONS)]
-    for slot, share in slots.items():
-        worth[slot.position][slot.index] = share
-    return Wanted(weight, worth)
 
 
 def paths_of(trie: TrieView) -> dict[tuple[int, int], set[tuple[Identifier, int]]]:
@@ -92,6 +87,7 @@ def test_the_mask_allows_exactly_the_slots_above_a_live_item(
     line: tuple[list[ShardTable], list[dict[int, BitMap]], Bound],
 ) -> None:
     trie = TrieView.build(*line)
+    layer = Layer.whole(trie)
     children = defaultdict(set)
     for paths in paths_of(trie).values():
         for path, _ in paths:
@@ -100,49 +96,41 @@ def test_the_mask_allows_exactly_the_slots_above_a_live_item(
     alphabet = (0, 1, 2, 3, 90, 91, 92)
     for depth in range(4):
         for prefix in product(alphabet, repeat=depth):
-            assert trie.children(prefix).tolist() == sorted(children[prefix])
+            assert layer.children(prefix).tolist() == sorted(children[prefix])
     for prefix in list(children):
-        assert trie.children(prefix).tolist() == sorted(children[prefix])
+        assert layer.children(prefix).tolist() == sorted(children[prefix])
 
 
 def test_a_whole_path_has_nothing_after_it() -> None:
-    trie = TrieView.build([table([put(0, (1, 2, 3, 4, 5, 6))])], [{}], {})
+    trie = Layer.whole(TrieView.build([table([put(0, (1, 2, 3, 4, 5, 6))])], [{}], {}))
     assert trie.children((1, 2, 3, 4, 5)).tolist() == [6]
     assert trie.children((1, 2, 3, 4, 5, 6)).tolist() == []
 
 
 def test_without_live_items_nothing_can_be_decoded() -> None:
     trie = TrieView.build([table([put(0, EMPTY)], [drop(0)])], [{1: BitMap([0])}], {1: Slot(0, 9)})
-    assert trie.paths == 0
+    layer = Layer.whole(trie)
+    assert layer.paths == 0
     assert trie.bindings == frozenset()
-    assert trie.children().tolist() == []
-    assert decode(trie, [wanted(1.0, {Slot(0, 9): 1.0})], 5).nodes.tolist() == []
+    assert layer.children().tolist() == []
+    assert decode(layer, [wanted(1.0, {Slot(0, 9): 1.0})], 5).nodes.tolist() == []
 
 
 def test_an_unknown_binding_is_hidden() -> None:
     items = table([put(0, (1, 0, 0, 0, 0, 0))])
     hidden = TrieView.build([items], [{7: BitMap([0])}], {})
-    assert hidden.children().tolist() == [1]
+    assert Layer.whole(hidden).children().tolist() == [1]
     shown = TrieView.build([items], [{7: BitMap([0])}], {7: Slot(0, 99)})
-    assert shown.children().tolist() == [1, 99]
+    assert Layer.whole(shown).children().tolist() == [1, 99]
     assert shown.bindings == {7}
 
 
 def test_a_change_after_a_view_was_built_leaves_the_view_alone() -> None:
     items = table([put(0, (1, 0, 0, 0, 0, 0))])
     view = TrieView.build([items], [{}], {})
-    items.apply([put(0, (2, 0, 0, 0, 0, 0)), put(1, (3, 0, 0, 0, 0, 0))], 2)
-    assert view.children().tolist() == [1]
-    assert TrieView.build([items], [{}], {}).children().tolist() == [2, 3]
-
-
-def test_entries_of_an_item_are_found_by_shard_and_ordinal() -> None:
-    tables = [table([put(0, (1, 0, 0, 0, 0, 0))]), table([put(0, (2, 0, 0, 0, 0, 0))])]
-    trie = TrieView.build(tables, [{}, {5: BitMap([0])}], {5: Slot(3, 8)})
-    assert [trie.path_at(e) for e in trie.entries_of(1, 0)] == [
-        (2, 0, 0, 0, 0, 0),
-        (2, 0, 0, 8, 0, 0),
-    ]
+    items.apply([put(0, (2, 0, 0, 0, 0, 0)), put(1, (3, 0, 0, 0, 0, 0))], 2, 2)
+    assert Layer.whole(view).children().tolist() == [1]
+    assert Layer.whole(TrieView.build([items], [{}], {})).children().tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("beam", [1, 7, 50, 10_000])
@@ -165,7 +153,8 @@ def test_a_beam_finds_the_paths_that_cover_most(
 
     every = {path for paths in paths_of(trie).values() for path, _ in paths}
     expected = [c for c in sorted(map(covered, every), reverse=True) if c > 0][:beam]
-    decoded = decode(trie, [wanted(weight, slots) for weight, slots in wants], beam)
+    wants_of = [wanted(weight, slots) for weight, slots in wants]
+    decoded = decode(Layer.whole(trie), wants_of, beam)
     assert decoded.coverage.tolist() == expected
     first_entries = trie.levels[-1].first_child[decoded.nodes]
     found = [trie.path_at(entry) for entry in first_entries]
@@ -178,7 +167,7 @@ def test_a_slot_beyond_the_end_of_a_worth_is_worth_nothing() -> None:
         [table([put(0, (1, 0, 0, 0, 0, 0)), put(1, (9, 0, 0, 0, 0, 0))])], [{}], {}
     )
     worth = [np.array([0.0, 1.0], np.float32)] + [np.zeros(0, np.float32)] * 5
-    decoded = decode(trie, [Wanted(1.0, worth)], 5)
+    decoded = decode(Layer.whole(trie), [Wanted(1.0, worth)], 5)
     entries = trie.levels[-1].first_child[decoded.nodes]
     assert [trie.path_at(entry)[0] for entry in entries] == [1]
 
@@ -188,6 +177,6 @@ def test_of_equal_coverage_the_more_popular_path_is_kept() -> None:
         [put(o, (1, o + 1, 0, 0, 0, 0), popularity) for o, popularity in enumerate((1.0, 9.0, 5.0))]
     )
     trie = TrieView.build([items], [{}], {})
-    decoded = decode(trie, [wanted(1.0, {Slot(0, 1): 1.0})], 2)
+    decoded = decode(Layer.whole(trie), [wanted(1.0, {Slot(0, 1): 1.0})], 2)
     entries = trie.levels[-1].first_child[decoded.nodes]
     assert [trie.path_at(entry)[1] for entry in entries] == [2, 3]

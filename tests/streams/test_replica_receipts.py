@@ -159,3 +159,28 @@ def test_a_refused_term_has_the_cause(line: Followed) -> None:
     assert receipt.refused is not None
     assert receipt.refused.revision == revision
     assert "CodebookFull" in receipt.refused.cause
+
+
+def test_a_receipt_names_who_is_missing(line: Followed, catalog: list[Item]) -> None:
+    line.put(catalog[:100])
+    line.bind("quietcore", where='brand = "hp"')
+    line.spread(0)
+    line.follow()
+
+    def missing() -> dict[str, tuple[str, ...]]:
+        return {stage.stage: stage.missing for stage in line.receipt("quietcore").stages}
+
+    assert missing()["attached"] == ("shard 1",)
+    assert missing()["applied"] == (NAME,)
+    line.spread(1)
+    line.follow()
+    view = line.index.view
+    slow = Lease(view.generation, "slow", view.bindings.version, (1, 0), line.now)
+    line.lease(slow)
+    assert missing() == {**dict.fromkeys(missing(), ()), "applied": ("slow",)}
+    held = sum(view.versions)
+    assert slow.behind(view.bindings.version, view.versions) == held - 1
+    assert slow.behind(view.bindings.version + 2, view.versions) == held + 1
+    line.now += 60_000
+    line.swap()
+    assert missing()["applied"] == ()

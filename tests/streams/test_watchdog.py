@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -64,3 +66,34 @@ def test_long_work_is_excused_with_what_waits_for_it_and_nothing_after_it() -> N
     )
     assert worked.stdout == "long work is over\n"
     assert worked.returncode == EXIT_STALLED
+
+
+STOPPED = """
+import os, time
+from kae.streams.watchdog import Watchdog
+dog = Watchdog(stall_seconds=0.4)
+dog.start()
+with dog.busy():
+    before = time.monotonic()  # the signal may come as soon as the line is out
+    print("busy", flush=True)
+    while time.monotonic() - before < 1:  # until it has been stopped, and gone on
+        dog.alive()
+    time.sleep(0.2)
+for _ in range(20):
+    time.sleep(0.05)
+    dog.alive()
+with dog.busy():
+    print("its own", flush=True)
+    time.sleep(9)
+"""
+
+
+def test_a_process_that_was_stopped_gets_its_time_again_and_no_more() -> None:
+    with subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"busy\n"
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(2)
+        os.kill(process.pid, signal.SIGCONT)
+        assert process.stdout.readline() == b"its own\n"
+        assert process.wait(9) == EXIT_STALLED

@@ -1,0 +1,87 @@
+"""Fit a whole codebook to a catalog: dictionary, groups, capacities, solo and cluster slots.
+
+    groups    group_fit.py; or the declared ones as they are
+    solo      the words that most items have, each on a slot of its own with its aliases
+    cluster   all others, by k-means over what they look like and occur with (word_vectors.py)
+
+Every word that an item of the catalog has gets a slot. The same items in the same order, with the
+same seed, give the same bytes. Needs scikit-learn (extra `fit`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from kae.encoders.build import number, order_spellings
+from kae.encoders.closed_codebooks import nearest_centers
+from kae.encoders.codebook import Codebook, Word
+from kae.encoders.group_fit import FittedGroups
+from kae.encoders.occurrences import Occurrences
+from kae.encoders.word_vectors import word_vectors
+
+# Of a position whose words do not all fit, how many of its slots are solo, as in the paper.
+SOLO_SHARE = 0.5
+
+Spellings = list[list[Word]]
+
+
+def fit_codebook(
+    fitted: FittedGroups,
+    fields: Mapping[str, str],
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> Codebook:
+    """Give every word that was observed a slot.
+
+    `progress` is told how many positions are done.
+    """
+    seen = fitted.occurrences
+    by_position = order_spellings(seen.counts(), fitted.groups, fitted.dictionary)
+    words: list[Word] = []
+    solo_slots: list[int] = []
+    for position, (group, spellings) in enumerate(zip(fitted.groups, by_position, strict=True)):
+        slots = group.capacity - group.reserved - 1
+        solo = slots if len(spellings) <= slots else max(1, int(slots * SOLO_SHARE))
+        solo_slots.append(solo)
+        words += number(spellings[:solo])
+        tail = spellings[solo:]
+        if tail:
+            words += _clusters(tail, slots - solo, solo + 1, seen, seed + position)
+        if progress:
+            progress(position + 1)
+    return Codebook(fitted.groups, dict(fields), words, seen.items, solo_slots)
+
+
+def _clusters(
+    tail: Spellings, slots: int, first: int, seen: Occurrences, seed: int
+) -> Iterator[Word]:
+    """The words of the tail on cluster slots, numbered by the items that they have together."""
+    weights = np.array([_items(spelling) for spelling in tail], dtype=np.float64)
+    vectors = word_vectors([spelling[0] for spelling in tail], seen, seed)
+    labels, _ = nearest_centers(vectors, slots, seed, weights)
+    alike = [
+        sorted(words, key=lambda word: (-word.items, word.category, word.word))
+        for words in _gathered(tail, labels.tolist(), slots)
+    ]
+    alike.sort(key=lambda words: (-_items(words), words[0].category, words[0].word))
+    return number(alike, first)
+
+
+def _gathered(tail: Spellings, labels: Sequence[int], slots: int) -> list[list[Word]]:
+    """The words of each cluster; slots that clustering left over go to the most frequent alone."""
+    members = Counter(labels)
+    left_over = slots - len(members)
+    clusters: defaultdict[int, list[Word]] = defaultdict(list)
+    alone: list[list[Word]] = []
+    for label, spelling in zip(labels, tail, strict=True):
+        if len(alone) < left_over and members[label] > 1:
+            members[label] -= 1
+            alone.append(spelling)
+        else:
+            clusters[label] += spelling
+    return [*clusters.values(), *alone]
+
+
+def _items(words: Sequence[Word]) -> int:
+    return sum(word.items for word in words)

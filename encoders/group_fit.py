@@ -1,0 +1,130 @@
+"""Groups of categories, positions and capacities, fitted to a catalog.
+
+learn       the dictionary of this catalog; no other codebook has its words
+observe     which categories the items have words of
+merge       categories into groups, cut at six, since an identifier has six positions
+represent   what each group would say of the items: its entropy orders and sizes the positions
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from kae.encoders.build import learn_dictionary
+from kae.encoders.capacity import core_slots
+from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS, Group, check_groups
+from kae.encoders.merge import MergeTree, Weights, merge, names
+from kae.encoders.occurrences import Occurrences, observe
+from kae.encoders.passes import Passes
+from kae.encoders.presence import Presence
+from kae.encoders.representatives import Representatives, represent
+
+# Passes over the catalog.
+PASSES = 3
+# In fewer items a share is uncertain by more than five points.
+FEWEST_ITEMS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FittedGroups:
+    """Groups in the order of their positions, and how they came about."""
+
+    groups: tuple[Group, ...]
+    representatives: Representatives
+    presence: Presence
+    tree: MergeTree  # of the categories that occur
+    declared_because: str  # why these are the declared groups; empty when they are fitted
+    dictionary: dict[str, int]
+    occurrences: Occurrences
+
+
+def fit_groups(
+    passes: Passes,
+    declared: Sequence[Group],
+    fields: Mapping[str, str],
+    weights: Weights,
+    *,
+    keep_declared: bool = False,
+) -> FittedGroups:
+    """Fit groups to a catalog; with `keep_declared`, only look at what the declared ones give.
+
+    `declared` says how many slots they share out and reserve, and beside which others a category
+    belongs that no item has; where there is too little to merge, it is the result.
+    Raises: GroupsInvalid if the declared groups cannot be.
+    """
+    check_groups(declared)
+    dictionary = learn_dictionary(passes, declared, fields)
+    seen = observe(passes, declared, fields, dictionary)
+    presence = seen.presence()
+    occurring = [c for c in range(len(CATEGORIES)) if presence.together[c][c]]
+    tree = merge(presence, occurring, weights)
+    because = "asked for" if keep_declared else _too_little(presence.items, len(occurring))
+    groups = tuple(declared)
+    if not because:
+        groups = tuple(_gathered(seen, presence, tree.cut(POSITIONS), declared))
+    told = represent(passes, groups, fields, seen.counts(), dictionary)
+    if not because:
+        groups, told = _ordered(groups, told)
+        groups = _sized(groups, told, declared)
+    return FittedGroups(groups, told, presence, tree, because, dictionary, seen)
+
+
+def _too_little(items: int, occurring: int) -> str:
+    if items < FEWEST_ITEMS:
+        return f"{items} items are too few to measure shares of; give at least {FEWEST_ITEMS}"
+    if occurring < POSITIONS:
+        return (
+            f"items have words of {occurring} categories, and {POSITIONS} groups need at least "
+            f"{POSITIONS}; map more fields to categories in catalog.fields"
+        )
+    return ""
+
+
+def _gathered(
+    seen: Occurrences,
+    presence: Presence,
+    cut: Sequence[tuple[int, ...]],
+    declared: Sequence[Group],
+) -> Iterator[Group]:
+    """Each group with the declared strays, named for the two categories that most items have.
+
+    Its categories are in the order in which their words tell most: of several words that are
+    trusted alike, the one of the first category represents the item.
+    """
+    strays = set(range(len(CATEGORIES))).difference(*cut)
+    for categories, group in zip(cut, declared, strict=True):
+        leading = sorted(categories, key=lambda c: (-presence.together[c][c], c))[:2]
+        taken = {c for c in strays if _host(c, cut, declared) == categories}
+        members = names(sorted({*categories, *taken}, key=lambda c: (-seen.bits_told(c), c)))
+        yield Group("-".join(names(leading)), members, group.capacity, group.reserved)
+
+
+def _host(stray: int, cut: Sequence[tuple[int, ...]], declared: Sequence[Group]) -> tuple[int, ...]:
+    """The group with most of those that a category which no item has is declared beside."""
+    beside = next(
+        {CATEGORY_INDEX[name] for name in group.categories}
+        for group in declared
+        if CATEGORIES[stray] in group.categories
+    )
+    return max(cut, key=lambda categories: len(beside.intersection(categories)))
+
+
+def _ordered(
+    groups: Sequence[Group], told: Representatives
+) -> tuple[tuple[Group, ...], Representatives]:
+    """Most information first."""
+    order = sorted(range(len(groups)), key=lambda p: (-told.information[p], groups[p].name))
+    return tuple(groups[p] for p in order), Representatives(
+        tuple(told.spellings[p] for p in order), tuple(told.information[p] for p in order)
+    )
+
+
+def _sized(
+    groups: Sequence[Group], told: Representatives, declared: Sequence[Group]
+) -> tuple[Group, ...]:
+    """Share out the slots of the declared positions; each position reserves what it did."""
+    total = sum(group.capacity - group.reserved for group in declared)
+    core = core_slots(told.information, told.spellings, total)
+    return tuple(
+        Group(group.name, group.categories, slots + position.reserved, position.reserved)
+        for group, slots, position in zip(groups, core, declared, strict=True)
+    )

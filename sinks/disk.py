@@ -1,0 +1,64 @@
+"""The disk under a store: how much it holds, how much is left, and what is said of a full one."""
+
+import errno
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+_FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
+
+
+class DiskFull(Exception):
+    """There is no room for a store; what could not be written is in its log."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.free = room_at(folder).free
+        super().__init__(
+            f"{folder}: no room on the disk, {self.free:,} bytes are left. Make room there, or "
+            "move the stores: stores.path in topology.yaml, or --data"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A disk's size and what is left of it, in bytes."""
+
+    size: int
+    free: int
+
+
+def room_at(folder: Path) -> Room:
+    """The disk that has the folder, or will have it."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    usage = shutil.disk_usage(there)
+    return Room(usage.total, usage.free)
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Raises: DiskFull when less than `size` bytes are left."""
+    if room_at(folder).free < size:
+        raise DiskFull(folder)
+
+
+def tells_full(error: BaseException) -> bool:
+    """Whether RocksDB's error, of which there is the text alone, comes from a full disk."""
+    return any(full in str(error) for full in _FULL)
+
+
+def bytes_in(folder: Path) -> int:
+    """What the files of a store take on the disk; they come and go while they are counted."""
+    total = 0
+    try:
+        with os.scandir(folder) as files:
+            for file in files:
+                try:
+                    total += file.stat().st_blocks * 512
+                except FileNotFoundError:
+                    continue
+    except FileNotFoundError:
+        return 0
+    return total

@@ -1,0 +1,202 @@
+"""The trie of views that go on changing: a large one that stays, and a small one of what is new.
+
+    base      everything at some moment; what has changed since is dead in it
+    overlay   the paths of items that have changed, and of terms that were bound, since the base
+
+A view's trie is both, neither of which changes any more, so readers need no lock, and a new view
+costs what has changed, not what there is. Once the overlay has grown, a new base is built beside.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from kae.encoders.categories import Identifier, Slot
+from kae.sinks.layer import Layer, ranges
+from kae.sinks.shard_table import ShardTable
+from kae.sinks.trie import Entries, Indices, TrieView, own_paths, term_paths
+
+# An overlay of as many entries costs some 3 ms a view, a base of a million items 0.1 s.
+OVERLAY_ENTRIES = 8192
+OVERLAY_SHARE = 16  # of a larger base, one in so many
+
+Attached = Sequence[Mapping[int, BitMap]]  # of each shard, by binding
+Active = Mapping[int, Slot]
+Bound = tuple[int, int]  # shard, binding
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A whole trie, with where each item's entries are in it.
+
+    `numbers` are the items' first numbers, a shard each, and the end: ordinals laid end to end.
+    Entries by_item[first[n]:first[n + 1]] are those of item number n.
+    """
+
+    layer: Layer
+    numbers: tuple[int, ...]
+    by_item: Indices
+    first: Indices
+    bound: frozenset[Bound]
+
+    @staticmethod
+    def build(tables: Sequence[ShardTable], attached: Attached, active: Active) -> "Base":
+        trie = TrieView.build(tables, attached, active)
+        sizes = [len(table.live) for table in tables]
+        numbers = np.cumsum([0, *sizes])
+        items = numbers[trie.entries.shards] + trie.entries.ordinals
+        by_item = np.argsort(items, kind="stable")
+        first = np.searchsorted(items[by_item], np.arange(numbers[-1] + 1))
+        return Base(
+            Layer.whole(trie), tuple(numbers.tolist()), by_item, first, bound_now(attached, active)
+        )
+
+    def entries_of(self, shard: int, ordinals: BitMap) -> Indices:
+        """The entries of some items of a shard; none of those that came later."""
+        numbers = np.asarray(ordinals.to_array()).astype(np.int64) + self.numbers[shard]
+        numbers = numbers[numbers < self.numbers[shard + 1]]
+        places, _ = ranges(self.first[numbers], self.first[numbers + 1])
+        return self.by_item[places]
+
+    def entries_by(self, gone: frozenset[Bound]) -> Indices:
+        """The entries of bindings that shards no longer have."""
+        entries = self.layer.trie.entries
+        found = np.zeros(len(entries), np.bool_)
+        for shard, binding in gone:
+            found |= (entries.bindings == binding) & (entries.shards == shard)
+        return np.flatnonzero(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """All paths of one view; `bindings` are those that have one."""
+
+    whole: Base
+    base: Layer
+    overlay: Layer
+    bindings: frozenset[int]
+
+    @property
+    def parts(self) -> tuple[Layer, Layer]:
+        return self.base, self.overlay
+
+    @property
+    def paths(self) -> int:
+        """The paths by which live items can be decoded, each once."""
+        trie = self.overlay.trie
+        again = self.base.count_at(trie.entries.slots[:, self.overlay.starts[-1][:-1]])
+        return self.base.paths + self.overlay.paths - int(np.count_nonzero(again))
+
+    @property
+    def entries(self) -> int:
+        """The pairs of a path and a live item behind it."""
+        return sum(int(np.count_nonzero(part.live)) for part in self.parts)
+
+    def children(self, prefix: Sequence[int] = ()) -> NDArray[np.uint16]:
+        """The mask: exactly the slots under which, after `prefix`, at least one live item hangs."""
+        return np.union1d(self.base.children(prefix), self.overlay.children(prefix))
+
+    def paths_of(self, shard: int, ordinal: int) -> list[tuple[int, Identifier]]:
+        """The paths of one item, each with its binding (0: its own), by binding."""
+        own = BitMap([ordinal])
+        of_base = self.whole.entries_of(shard, own)
+        trie = self.overlay.trie
+        of_overlay = np.flatnonzero(
+            (trie.entries.ordinals == ordinal) & (trie.entries.shards == shard)
+        )
+        return sorted(
+            (int(part.trie.entries.bindings[entry]), part.trie.path_at(entry))
+            for part, entries in ((self.base, of_base), (self.overlay, of_overlay))
+            for entry in entries.tolist()
+            if part.live[entry]
+        )
+
+
+class GrowingTrie:
+    """Makes the layers of one view after the other; used by the thread that writes the tables.
+
+    `beside` runs the building of a base elsewhere, and tells when it is done.
+    """
+
+    def __init__(self, shards: int, beside: Callable[[Callable[[], Base]], "Future[Base]"]) -> None:
+        self._beside = beside
+        self._base = Base.build([ShardTable() for _ in range(shards)], [{}] * shards, {})
+        self._changed = [BitMap() for _ in range(shards)]
+        self._building: Future[Base] | None = None
+        self._changed_since = [BitMap() for _ in range(shards)]  # that building began
+
+    def note(self, shard: int, changed: BitMap) -> None:
+        """Take notice of items whose paths may differ from now on."""
+        self._changed[shard] |= changed
+        self._changed_since[shard] |= changed
+
+    def layers(self, tables: Sequence[ShardTable], attached: Attached, active: Active) -> Layers:
+        """What is live now.
+
+        `attached` and what it holds may not be changed afterwards.
+        """
+        if self._building is not None and self._building.done():
+            self._base, self._building = self._building.result(), None
+            self._changed = [changed.copy() for changed in self._changed_since]
+        pieces = self._pieces(tables, attached, active)
+        grown = sum(map(len, pieces))
+        size = len(self._base.layer.trie.entries)
+        if grown > max(OVERLAY_ENTRIES, size // OVERLAY_SHARE):
+            if 2 * grown > size:
+                self._base, self._building = Base.build(tables, attached, active), None
+                self._changed = [BitMap() for _ in tables]
+                pieces = []
+            elif self._building is None:
+                self._build_beside(tables, attached, active)
+        return self._layered(pieces, attached, active)
+
+    def _build_beside(
+        self, tables: Sequence[ShardTable], attached: Attached, active: Active
+    ) -> None:
+        copies = [table.copy_paths() for table in tables]
+        kept = tuple(attached)
+        self._changed_since = [BitMap() for _ in tables]
+        self._building = self._beside(lambda: Base.build(copies, kept, active))
+
+    def _pieces(
+        self, tables: Sequence[ShardTable], attached: Attached, active: Active
+    ) -> list[Entries]:
+        """The entries of what has changed since the base, where there are any."""
+        pieces: list[Entries] = []
+        for shard, (table, changed) in enumerate(zip(tables, self._changed, strict=True)):
+            ordinals = np.asarray(changed.to_array()).astype(np.int64)
+            pieces.append(own_paths(shard, table, ordinals[table.live[ordinals]]))
+            for binding in sorted(attached[shard].keys() & active.keys()):
+                members = attached[shard][binding]
+                if (shard, binding) in self._base.bound:
+                    members = members & changed
+                pieces.append(term_paths(shard, table, binding, active[binding], members))
+        return [piece for piece in pieces if len(piece)]
+
+    def _layered(self, pieces: Sequence[Entries], attached: Attached, active: Active) -> Layers:
+        base = self._base
+        dead = [base.entries_of(shard, changed) for shard, changed in enumerate(self._changed)]
+        dead.append(base.entries_by(base.bound - bound_now(attached, active)))
+        layer = base.layer.without(np.unique(np.concatenate(dead)))
+        overlay = Layer.whole(TrieView.of(pieces))
+        return Layers(base, layer, overlay, _bindings_in(layer) | overlay.trie.bindings)
+
+
+def bound_now(attached: Attached, active: Active) -> frozenset[Bound]:
+    """The active bindings that each shard has attached."""
+    return frozenset(
+        (shard, binding)
+        for shard, members in enumerate(attached)
+        for binding in members.keys() & active.keys()
+    )
+
+
+def _bindings_in(layer: Layer) -> frozenset[int]:
+    """The bindings that a live entry is by."""
+    if not layer.trie.bindings:
+        return frozenset()
+    return frozenset(np.unique(layer.trie.entries.bindings[layer.live]).tolist()) - {0}

@@ -1,0 +1,64 @@
+"""The items of feed files, for commands that read a catalog several times, with a progress bar."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from kae.encoders.attributes import Item
+from kae.streams import console
+from kae.streams.catalog import Row, open_catalog, read_rows
+from kae.streams.topology import CatalogPart
+
+
+class CatalogItems:
+    """The items of feed files, to be read more than once; counts those of the last reading."""
+
+    def __init__(self, files: Sequence[Path], catalog: CatalogPart) -> None:
+        self._catalog = catalog
+        self._feeds = open_catalog(files, catalog)
+        self.rows = sum(feed.rows for feed in self._feeds)
+        self.accepted = 0
+        self.rejected = 0
+
+    def read(self) -> Iterator[Item]:
+        self.accepted = self.rejected = 0
+        for row in read_rows(self._feeds, self._catalog):
+            if isinstance(row, Row):
+                self.accepted += 1
+                yield row.item
+            else:
+                self.rejected += 1
+
+
+@contextmanager
+def progress(doing: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar on standard error where a person looks at it; what is yielded moves it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console.err) as bar:
+        task = bar.add_task("items", total=total)
+        yield lambda read: bar.update(task, completed=read)
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for work in steps under names; what is yielded moves it."""
+    if not sys.stderr.isatty():
+        yield lambda name, done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console.err) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def told(name: str, done: int, total: int) -> None:
+            task = tasks.get(name)
+            if task is None:
+                task = tasks[name] = bar.add_task(name, total=total)
+            bar.update(task, completed=done)
+
+        yield told

@@ -1,0 +1,66 @@
+"""The intake: what Faust's agents have brought, in batches that never wait for a timer."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from kae.streams.admission import Run
+from kae.streams.ending import Ending
+from kae.streams.faust_app import RUN_RECORDS
+from kae.streams.worker_parts import WorkerParts
+
+# Of a steady stream more comes sooner; then the shards are not to be busy with anything else.
+PATIENCE_SECONDS = 0.005
+LOOK_SECONDS = 1.0
+
+# Takes runs, and whether more have come meanwhile.
+Work = Callable[[list[Run], bool], Coroutine[Any, Any, None]]
+
+
+class Intake:
+    """Small batches when idle, full ones under load."""
+
+    def __init__(self, parts: WorkerParts, ending: Ending) -> None:
+        self._parts = parts
+        self._ending = ending
+
+    async def drain(self, stream: Any, limit: int, work: Work, *, rests: bool = False) -> None:
+        """Have a stream's runs worked on, at most `limit` records at a time.
+
+        Under load one batch waits behind the other, so that the thread that works never waits for
+        this loop. `rests` gives the shards the time in which nothing comes.
+        """
+        queue = stream.channel.queue
+        begun: deque[asyncio.Task[None]] = deque()
+        try:
+            while True:
+                first = await (self._next(queue) if rests else queue.get())
+                runs = [first.value]
+                while sum(map(len, runs)) + RUN_RECORDS <= limit and not queue.empty():
+                    runs.append(queue.get_nowait().value)
+                more = not queue.empty()
+                begun.append(asyncio.ensure_future(work(runs, more)))
+                while len(begun) > more:
+                    with self._parts.watchdog.busy():
+                        await begun.popleft()
+        except Exception as error:
+            if not self._ending.has_begun:
+                self._ending.fail(error)
+            # Nothing more is taken from the queue; the process ends.
+            await asyncio.Event().wait()
+
+    async def _next(self, queue: asyncio.Queue[Any]) -> Any:
+        """What comes next; what is indexed until then, no selector waits for."""
+        coming = asyncio.ensure_future(queue.get())
+        indexer = self._parts.indexer
+        try:
+            while True:
+                patience = PATIENCE_SECONDS if indexer.has_waiting else LOOK_SECONDS
+                done, _ = await asyncio.wait({coming}, timeout=patience)
+                if done:
+                    return coming.result()
+                if indexer.has_waiting:
+                    await self._parts.threads.on_shards(indexer.rest)
+        finally:
+            coming.cancel()

@@ -1,0 +1,73 @@
+"""What a replica tells when it is asked: read from the view in use."""
+
+from collections.abc import Iterator
+
+from kae.sinks.disk import room_at
+from kae.streams import metrics
+from kae.streams.meters import Meters, Sample, accounted
+from kae.streams.replica.freshness import Freshness, FreshnessGauge
+from kae.streams.replica.index import ReplicaIndex
+from kae.streams.replica.view import View
+
+
+class ReplicaReadings:
+    """Asked by the server's threads; takes one view for each answer."""
+
+    def __init__(self, name: str, index: ReplicaIndex, gauge: FreshnessGauge) -> None:
+        self._name = name
+        self._index = index
+        self._gauge = gauge
+
+    def samples(self, now: float) -> Iterator[Sample]:
+        view, freshness = self._index.view, self._gauge.reading(now)
+        yield Sample(
+            metrics.REPLICA_INFO, 1, (self._name, str(view.generation), self._index.fingerprint)
+        )
+        yield from _fresh(freshness)
+        yield Sample(metrics.REPLICA_BINDINGS_VERSION, view.bindings.version)
+        yield Sample(metrics.REPLICA_BINDINGS, len(view.bindings.active))
+        yield Sample(metrics.REPLICA_ITEMS, view.items)
+        yield Sample(metrics.REPLICA_PATHS, view.trie.paths)
+        yield Sample(metrics.REPLICA_IGNORED, self._index.ignored)
+        yield from self._shards(view)
+        yield from accounted(
+            metrics.REPLICA_TERMS_READ,
+            metrics.REPLICA_TERMS,
+            metrics.REPLICA_TERMS_UNBALANCED,
+            view.bindings.counts,
+        )
+        room = room_at(self._index.folder)
+        yield Sample(metrics.REPLICA_DISK, room.size)
+        yield Sample(metrics.REPLICA_DISK_FREE, room.free)
+        yield Sample(metrics.REPLICA_DISK_FULL, bool(self._index.disk.reason))
+
+    def _shards(self, view: View) -> Iterator[Sample]:
+        for shard, reader in enumerate(view.shards):
+            labels = (str(shard),)
+            yield Sample(metrics.REPLICA_VERSION, reader.state.version, labels)
+            yield Sample(metrics.REPLICA_PAUSED, reader.state.source.paused, labels)
+            yield Sample(metrics.REPLICA_STORE, self._index.store_bytes(shard), labels)
+            yield from accounted(
+                metrics.REPLICA_READ,
+                metrics.REPLICA_EVENTS,
+                metrics.REPLICA_UNBALANCED,
+                reader.state.counts,
+                *labels,
+            )
+
+
+def note_view(meters: Meters, view: View, *, caught_up: bool) -> None:
+    """Take notice of a view that has come into use."""
+    meters.count(metrics.REPLICA_VIEWS)
+    meters.observe(metrics.REPLICA_VIEW_BUILD, view.built_seconds)
+    if caught_up and view.oldest_delta_ms is not None:
+        late_ms = max(0, view.swapped_ms - view.oldest_delta_ms)
+        meters.observe(metrics.REPLICA_APPLY_LAG, late_ms / 1000)
+
+
+def _fresh(freshness: Freshness) -> Iterator[Sample]:
+    age = freshness.age_seconds
+    yield Sample(metrics.REPLICA_READY, freshness.ready)
+    yield Sample(metrics.REPLICA_AGE, -1 if age is None else age)
+    yield Sample(metrics.REPLICA_FRESH_WITHIN, freshness.within_seconds)
+    yield Sample(metrics.REPLICA_BEHIND, freshness.behind_records)

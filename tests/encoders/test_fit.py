@@ -1,0 +1,225 @@
+"""A fitted codebook: every word has a slot, alike words share one, and bytes come out the same."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.encoders.sample import FIELDS, GROUPS, catalog, category
+from tests.real_parts import catalog_items
+from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
+
+from kae.encoders.assign import Encoder
+from kae.encoders.attributes import Item
+from kae.encoders.build import build_codebook
+from kae.encoders.categories import Group, GroupsInvalid, Slot
+from kae.encoders.codebook import Codebook, CodebookInvalid, Word
+from kae.encoders.fit import fit_codebook
+from kae.encoders.group_fit import fit_groups
+from kae.encoders.merge import Weights
+from kae.encoders.passes import Passes
+from kae.encoders.query import BoundTerms, QueryEncoder
+from kae.encoders.spelling import one_spelling
+from kae.streams.catalog import read_items
+from kae.streams.catalog_inspect import inspect
+from kae.streams.topology import CatalogPart, Topology
+
+TOPOLOGY = Topology.load()
+SMALL = tuple(replace(group, capacity=40, reserved=8) for group in TOPOLOGY.codebook_groups)
+
+
+def fitted(
+    items: list[Item],
+    groups: tuple[Group, ...] = SMALL,
+    fields: dict[str, str] = TOPOLOGY.catalog.fields,
+    seed: int = 1,
+) -> Codebook:
+    fit = fit_groups(Passes(lambda: items), groups, fields, Weights(), keep_declared=True)
+    return fit_codebook(fit, fields, seed)
+
+
+@pytest.fixture(scope="module")
+def icecat() -> list[Item]:
+    return catalog_items(1500)
+
+
+@pytest.fixture(scope="module")
+def crowded(icecat: list[Item]) -> Codebook:
+    """A codebook with many more words than slots."""
+    return fitted(icecat)
+
+
+def test_every_word_that_an_item_has_gets_a_slot(crowded: Codebook, icecat: list[Item]) -> None:
+    assert all(word.index for word in crowded.words)
+    for encoded in Encoder(crowded).encode_all(icecat):
+        for attribute in encoded.attributes:
+            assert crowded.slot_of(attribute.category, attribute.word) is not None
+        positions = {crowded.position_of(found.category) for found in encoded.attributes}
+        assert {p for p, index in enumerate(encoded.identifier) if index} == positions
+
+
+def test_slots_are_empty_solo_cluster_and_reserved_in_this_order(crowded: Codebook) -> None:
+    assert crowded.solo_slots is not None
+    for position, solo in enumerate(crowded.solo_slots):
+        slots = {w.index for w in crowded.words if crowded.position_of(w.category) == position}
+        assert slots == set(range(1, len(slots) + 1))
+        assert max(slots) < crowded.reserved(position).start == 32
+        for index in slots:
+            words = [
+                w.word
+                for w in crowded.words
+                if crowded.position_of(w.category) == position and w.index == index
+            ]
+            if index <= solo:
+                assert len(set(map(one_spelling, words))) == 1
+    assert crowded.solo_slots[0] == 15
+    assert not crowded.is_cluster(0, 15)
+    assert crowded.is_cluster(0, 16)
+
+
+def test_a_full_position_leaves_no_slot_unused(crowded: Codebook) -> None:
+    used = {word.index for word in crowded.words if crowded.position_of(word.category) == 0}
+    assert used == set(range(1, 32))
+
+
+def test_words_that_are_written_alike_share_a_cluster() -> None:
+    """Typos of one brand lie together, whatever else there is."""
+    right = ["vellantor", "quixomat", "brodikern"]
+    typos = ["vellantorr", "velantor", "quixomatt", "quixomaat", "brodikernn", "brodikrn"]
+    brands = ["acme", "bolt", "casa"] * 20 + right * 3 + typos
+    items = [Item(str(n), "thing", fields={"brand": brand}) for n, brand in enumerate(brands)]
+    three_clusters = tuple(replace(group, capacity=8, reserved=1) for group in GROUPS)
+    codebook = fitted(items, three_clusters, {"brand": "brand"})
+    slots = {word: codebook.slot_of(category("brand"), word) for word in brands}
+    for typo in typos:
+        assert [word for word in right if slots[word] == slots[typo]] == [
+            word for word in right if word[0] == typo[0]
+        ]
+
+
+def test_where_all_words_fit_there_is_no_cluster() -> None:
+    codebook = fitted(catalog(), GROUPS, FIELDS)
+    assert codebook.solo_slots is not None
+    assert not any(
+        codebook.is_cluster(codebook.position_of(word.category), word.index)
+        for word in codebook.words
+    )
+
+
+@pytest.mark.parametrize("feed", [german_fashion, groceries, japanese_goods, spanish_tools])
+def test_any_catalog_in_any_letters_is_fitted(feed: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = feed(tmp_path)
+    mapping = CatalogPart.model_validate(inspect([path], SMALL).catalog)
+    items = list(read_items([path], mapping))
+    tiny = tuple(replace(group, capacity=4, reserved=1) for group in SMALL)
+    codebook = fitted(items, tiny, dict(mapping.fields))
+    assert all(word.index for word in codebook.words)
+    assert any(
+        codebook.is_cluster(codebook.position_of(word.category), word.index)
+        for word in codebook.words
+    )
+    codebook.save(tmp_path / "codebook")
+    assert Codebook.load(tmp_path / "codebook").fingerprint == codebook.fingerprint
+
+
+@pytest.mark.parametrize(
+    "letters",
+    [
+        "אבגדהוזח",
+        "กขคงจฉชซ",
+        "的一是不了人我在",
+        "가나다라마바사아",
+        "жзийклмн",
+        "αβγδεζηθ",
+        "👍🏽❤️é",
+    ],
+)
+def test_words_of_any_script_find_slots(letters: str) -> None:
+    def word(number: int) -> str:
+        return "".join(letters[number // 8**place % len(letters)] for place in range(4))
+
+    mapping = {"brand": "brand", "kind": "entity", "tone": "color", "of": "material"}
+    mapping |= {"for": "audience", "look": "style"}
+    items = [
+        Item(
+            str(n),
+            f"{word(n)} {word(7 * n)}",
+            fields={name: word(n * factor) for factor, name in enumerate(mapping, 1) if n % factor},
+        )
+        for n in range(300)
+    ]
+    tiny = tuple(replace(group, capacity=24, reserved=4) for group in GROUPS)
+    fit = fit_groups(Passes(lambda: items), tiny, mapping, Weights())
+    codebook = fit_codebook(fit, mapping, 1)
+    assert all(word.index for word in codebook.words)
+    encoded = Encoder(codebook).encode_all(items)
+    said = {attribute.word for one in encoded for attribute in one.attributes}
+    assert {word.word for word in codebook.words} == said
+
+
+def test_the_same_catalog_and_seed_give_the_same_bytes(
+    crowded: Codebook, icecat: list[Item], tmp_path: Path
+) -> None:
+    crowded.save(tmp_path / "one")
+    fitted(icecat).save(tmp_path / "other")
+    for file in (tmp_path / "one").iterdir():
+        assert (tmp_path / "other" / file.name).read_bytes() == file.read_bytes()
+    assert fitted(icecat, seed=2).fingerprint != crowded.fingerprint
+
+
+def test_a_query_for_a_word_of_a_cluster_leads_to_its_slot(crowded: Codebook) -> None:
+    rare = next(
+        word
+        for word in reversed(crowded.words)
+        if crowded.is_cluster(crowded.position_of(word.category), word.index)
+        and word.category == category("model")
+    )
+    query = QueryEncoder(crowded).encode(rare.word, BoundTerms())
+    assert all(want.slots[Slot(0, rare.index)] == 1.0 for want in query.wants)
+
+
+# The folder.
+
+
+def test_a_codebook_with_clusters_is_written_as_format_2_and_read_again(
+    crowded: Codebook, tmp_path: Path
+) -> None:
+    crowded.save(tmp_path)
+    assert json.loads((tmp_path / "codebook.json").read_text())["format"] == 2
+    again = Codebook.load(tmp_path)
+    assert again.fingerprint == crowded.fingerprint
+    assert (again.words, again.solo_slots) == (crowded.words, crowded.solo_slots)
+
+
+def test_the_former_format_is_read_and_written_as_it_was(tmp_path: Path) -> None:
+    demo = TOPOLOGY.codebook_folder
+    assert json.loads((demo / "codebook.json").read_text())["format"] == 1
+    former = Codebook.load(demo)
+    assert former.solo_slots is None
+    former.save(tmp_path)
+    for name in ("codebook.json", "words.tsv"):
+        assert (tmp_path / name).read_bytes() == (demo / name).read_bytes()
+
+
+def test_a_later_format_is_refused_with_its_remedy(crowded: Codebook, tmp_path: Path) -> None:
+    crowded.save(tmp_path)
+    manifest = tmp_path / "codebook.json"
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
+    with pytest.raises(CodebookInvalid, match=r"are \(3, .* reads formats 1 and 2 .* build"):
+        Codebook.load(tmp_path)
+
+
+def test_solo_slots_beyond_the_capacity_are_refused() -> None:
+    words = [Word(category("entity"), "cable", 1, 1, True)]
+    with pytest.raises(GroupsInvalid, match="solo_slots are"):
+        Codebook(GROUPS, {}, words, 1, [64, 1, 1, 1, 1, 1])
+    with pytest.raises(GroupsInvalid, match="solo_slots are"):
+        Codebook(GROUPS, {}, words, 1, [1, 1])
+
+
+def test_clusters_change_the_fingerprint(tmp_path: Path) -> None:
+    built = build_codebook(catalog, GROUPS, FIELDS, tmp_path)
+    with_clusters = Codebook(GROUPS, FIELDS, built.words, 9, [2, 2, 2, 2, 2, 2])
+    without = Codebook(GROUPS, FIELDS, built.words, 9)
+    assert without.fingerprint == built.fingerprint != with_clusters.fingerprint

@@ -1,0 +1,229 @@
+"""Layers against a trie that is built anew from the same tables after every change."""
+
+import random
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+from pyroaring import BitMap
+from tests.sinks.wants import wanted
+
+from kae.encoders.categories import Identifier, Slot
+from kae.sinks import layers as layers_module
+from kae.sinks.beam import Decoded, decode, decode_all
+from kae.sinks.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.layer import Layer
+from kae.sinks.layers import Base, GrowingTrie, Layers
+from kae.sinks.shard_table import ShardTable
+from kae.sinks.trie import TrieView
+
+SHARDS = 2
+ITEMS = 400
+
+
+class Beside:
+    """Builds a base when told to, as another thread would some time later."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Callable[[], Base], Future[Base]]] = []
+
+    def __call__(self, build: Callable[[], Base]) -> "Future[Base]":
+        future: Future[Base] = Future()
+        self.waiting.append((build, future))
+        return future
+
+    def finish(self) -> None:
+        for build, future in self.waiting:
+            future.set_result(build())
+        self.waiting.clear()
+
+
+class World:
+    """Tables and attachments that change at random, and the trie that grows with them."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.beside = Beside()
+        self.trie = GrowingTrie(SHARDS, self.beside)
+        self.tables = [ShardTable() for _ in range(SHARDS)]
+        self.attached: list[dict[int, BitMap]] = [{} for _ in range(SHARDS)]
+        self.active: dict[int, Slot] = {}
+        self.versions = [0] * SHARDS
+        self.bindings = 0
+
+    def change(self, items: int) -> None:
+        """Put and drop some items of one shard, and bind or release a term now and then."""
+        shard = self.chance.randrange(SHARDS)
+        edits: dict[int, ShardEdit] = {}
+        moved = BitMap()
+        for _ in range(items):
+            ordinal = self.chance.randrange(ITEMS)
+            if self.chance.random() < 0.2:
+                edits[ordinal] = DropItem(f"i{ordinal}", ordinal, 2, b"")
+            else:
+                a, b, c, d, e, f = (self.chance.randrange(4) for _ in range(6))
+                identifier: Identifier = (a, b, c, d, e, f)
+                popularity = float(self.chance.randrange(3))
+                edits[ordinal] = PutItem(
+                    f"i{ordinal}", ordinal, 1, b"", identifier, popularity, (), "", "", ()
+                )
+        self.versions[shard] += 1
+        changed = self.tables[shard].apply(edits.values(), self.versions[shard], 0)
+        members = {b: m.copy() for b, m in self.attached[shard].items()}
+        for ordinal, edit in edits.items():
+            for held in members.values():
+                joins = isinstance(edit, PutItem) and self.chance.random() < 0.5
+                if joins != (ordinal in held):
+                    moved.add(ordinal)
+                    held.add(ordinal) if joins else held.discard(ordinal)
+        self.attached[shard] = members
+        self.trie.note(shard, changed | moved)
+
+    def bind_or_release(self) -> None:
+        if len(self.active) > 3 or (self.active and self.chance.random() < 0.3):
+            binding = self.chance.choice(sorted(self.active))
+            del self.active[binding]
+            for shard in range(SHARDS):
+                kept = dict(self.attached[shard])
+                kept.pop(binding, None)
+                self.attached[shard] = kept
+            return
+        # A binding's id is never used again.
+        self.bindings += 1
+        binding = self.bindings
+        self.active[binding] = Slot(binding % 6, 90 + binding)
+        for shard in range(self.chance.choice((1, SHARDS))):
+            live = np.flatnonzero(self.tables[shard].live).tolist()
+            members = BitMap(self.chance.sample(live, len(live) // 3))
+            self.attached[shard] = {**self.attached[shard], binding: members}
+
+    def layers(self) -> Layers:
+        return self.trie.layers(self.tables, tuple(self.attached), dict(self.active))
+
+    def rebuilt(self) -> TrieView:
+        return TrieView.build(self.tables, self.attached, self.active)
+
+
+def entries(layer: Layer) -> set[tuple[Identifier, int, int, int]]:
+    """(path, shard, ordinal, binding) of the live entries."""
+    found = layer.trie.entries
+    return {
+        (
+            layer.trie.path_at(entry),
+            int(found.shards[entry]),
+            int(found.ordinals[entry]),
+            int(found.bindings[entry]),
+        )
+        for entry in np.flatnonzero(layer.live).tolist()
+    }
+
+
+def compare(layers: Layers, whole: Layer) -> None:
+    base, overlay = entries(layers.base), entries(layers.overlay)
+    assert not base & overlay
+    assert base | overlay == entries(whole)
+    assert layers.entries == len(whole.trie.entries)
+    assert layers.paths == whole.paths
+    assert layers.bindings == whole.trie.bindings
+    prefixes: list[tuple[int, ...]] = [()]
+    for prefix in prefixes:
+        allowed = whole.children(prefix).tolist()
+        assert layers.children(prefix).tolist() == allowed
+        if len(prefix) < 3:
+            prefixes += [(*prefix, index) for index in (*allowed, 7)]
+
+
+@pytest.fixture(autouse=True)
+def small_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bases come often in a world of hundreds of items."""
+    monkeypatch.setattr(layers_module, "OVERLAY_ENTRIES", 60)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_layers_are_what_a_trie_built_anew_is(seed: int) -> None:
+    world = World(seed)
+    bases = set()
+    for step in range(60):
+        for _ in range(world.chance.randrange(3)):
+            world.change(world.chance.choice((1, 5, 300)))
+        if world.chance.random() < 0.4:
+            world.bind_or_release()
+        if world.chance.random() < 0.5:
+            world.beside.finish()
+        layers = world.layers()
+        compare(layers, Layer.whole(world.rebuilt()))
+        bases.add(id(layers.whole))
+        for shard in range(SHARDS):
+            for ordinal in world.chance.sample(range(ITEMS), 5):
+                expected = sorted(
+                    (binding, path)
+                    for path, s, o, binding in entries(Layer.whole(world.rebuilt()))
+                    if (s, o) == (shard, ordinal)
+                )
+                assert layers.paths_of(shard, ordinal) == expected
+        if step == 30:
+            world.beside.finish()
+    assert len(bases) > 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_out_is_not_moved_by_later_changes(seed: int) -> None:
+    world = World(seed)
+    world.change(300)
+    world.bind_or_release()
+    layers = world.layers()
+    before = entries(layers.base) | entries(layers.overlay)
+    for _ in range(20):
+        world.change(50)
+        world.bind_or_release()
+        world.beside.finish()
+        world.layers()
+    assert entries(layers.base) | entries(layers.overlay) == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_beam_over_layers_covers_what_one_over_the_whole_covers(seed: int) -> None:
+    world = World(seed)
+    for _ in range(12):
+        world.change(60)
+        world.bind_or_release()
+        layers = world.layers()
+    wants = [
+        wanted(0.5, {Slot(0, 1): 1.0, Slot(1, 2): 0.5}),
+        wanted(0.25, {Slot(3, 3): 0.5, Slot(2, 92): 1.0}),
+    ]
+    whole = Layer.whole(world.rebuilt())
+    for beam in (1, 10, 1000):
+        expected = best(whole, decode(whole, wants, beam))
+        found = [
+            path
+            for layer, decoded in zip(
+                layers.parts, decode_all(layers.parts, wants, beam), strict=True
+            )
+            for path in best(layer, decoded)
+        ]
+        assert len(found) <= beam
+        assert max(covered for covered, _ in found) == max(covered for covered, _ in expected)
+    assert set(found) == set(expected)  # of a beam that holds them all
+
+
+def best(layer: Layer, decoded: Decoded) -> list[tuple[float, Identifier]]:
+    """(coverage, path) of what was decoded."""
+    first = layer.starts[-1][decoded.nodes].tolist()
+    paths = [layer.trie.path_at(entry) for entry in first]
+    return list(zip(decoded.coverage.tolist(), paths, strict=True))
+
+
+def test_an_item_put_again_as_it_was_costs_no_overlay() -> None:
+    world = World(0)
+    world.change(300)
+    layers = world.layers()
+    table = world.tables[0]
+    again = [
+        PutItem(f"i{o}", o, 9, b"", tuple(table.identifiers[:, o].tolist()),
+                float(table.popularity[o]), (), "", "", ())
+        for o in np.flatnonzero(table.live).tolist()
+    ]  # fmt: skip
+    world.trie.note(0, table.apply(again, 99, 0))
+    assert len(world.layers().overlay.trie.entries) == len(layers.overlay.trie.entries)

@@ -1,0 +1,61 @@
+"""What a store keeps on the disk and in memory beside its rows is bounded."""
+
+import contextlib
+import os
+import re
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from pyroaring import BitMap
+
+from kae.sinks.edits import GENESIS, Attach, Counts, Delta, DropItem, Edit, Source, encode_edit
+from kae.sinks.fold import LogState
+from kae.sinks.store import CACHE_BYTES, WAL_BUFFERS, ShardStore
+
+BUFFER = 1 << 16
+
+
+def apply(store: ShardStore, *edits: Edit) -> None:
+    version = store.state.version + 1
+    raw = tuple(msgspec.Raw(encode_edit(edit)) for edit in edits)
+    delta = Delta(1, version, GENESIS, 0, 1, 0, Source(version), Counts(), raw)
+    store.apply(delta, LogState(epoch=1, version=version))
+
+
+def kept(folder: Path) -> int:
+    """The bytes of a store's write-ahead logs."""
+    total = 0
+    for log in folder.glob("*.log"):
+        with contextlib.suppress(FileNotFoundError):  # they go while they are counted
+            total += log.stat().st_size
+    return total
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def test_rows_of_a_family_that_is_seldom_written_do_not_keep_the_logs_of_all_others(
+    folder: Path,
+) -> None:
+    store = ShardStore(folder, BUFFER)
+    apply(store, Attach(7, "zorblax", 0, 1, BitMap().serialize()))
+    for number in range(40 * 16):
+        apply(store, DropItem(os.urandom(BUFFER // 32).hex(), -1, number, bytes(8)))
+    # RocksDB puts them away in a thread of its own.
+    until = time.monotonic() + 10
+    while kept(folder) > (WAL_BUFFERS + 1) * BUFFER:
+        assert time.monotonic() < until, f"{kept(folder):,} bytes of logs"
+    store.close()
+    assert ShardStore(folder, BUFFER).bindings.keys() == {7}
+
+
+def test_the_column_families_of_a_store_share_one_cache(folder: Path) -> None:
+    store = ShardStore(folder, BUFFER)
+    told = (folder / "LOG").read_text()
+    store.close()
+    assert len(set(re.findall(r" block_cache: (\S+)", told))) == 1
+    assert set(re.findall(r" capacity : (\d+)", told)) == {str(CACHE_BYTES)}
