@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kae.encoders.categories import Slot
 from kae.encoders.query import Query, Want, Way
@@ -82,6 +83,16 @@ def own_words(view: View, asked: Sequence[Asked], items: Indices, bindings: Indi
             share[np.isin(bindings, one.want.terms)] = 1
         said += np.float32(one.weight) * share
     return said
+
+
+def named(asked: Sequence[Asked], paths: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Whether some paths, a column each, hold a slot that the query names."""
+    found = np.zeros(paths.shape[1], np.bool_)
+    slots = {slot for one in asked for slot in one.want.slots}
+    for position, held in enumerate(paths):
+        indices = [slot.index for slot in slots if slot.position == position]
+        found |= np.isin(held, indices)
+    return found
 
 
 def _look_up(view: View, want: Want) -> tuple[Mentions, float]:

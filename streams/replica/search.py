@@ -1,9 +1,10 @@
 """Search: query -> wants -> slots -> beam over the trie -> items, ranked.
 
-Candidates come from the decoded identifiers alone. Among them the rank is by how much of the query
-the item's own words say, to which how much of it the best path covers adds a fifth: what the
-identifier carries is what an item is, not only what its text mentions. Then by popularity, then by
-id. docs/adr/0012-search.md says why.
+Candidates come from the decoded identifiers alone. One that neither says anything of the query nor
+holds a slot that the query names is not shown: only its likes say it. The rank of the others is by
+how much of the query the item's own words say, to which how much of it the best path covers adds a
+fifth: what the identifier carries is what an item is, not only what its text mentions. Then by
+popularity, then by id. docs/adr/0012-search.md says why.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from kae.sinks.said import Floats
 from kae.sinks.trie import Indices
 from kae.streams.replica import words
 from kae.streams.replica.answers import Found, Hit, QueryShown, SlotShown, Version
-from kae.streams.replica.asked import ask, heaviest_slots, own_words
+from kae.streams.replica.asked import ask, heaviest_slots, named, own_words
 from kae.streams.replica.view import View
 
 # Of the slots that a query was understood as, those that weigh most are shown.
@@ -41,9 +42,11 @@ DECIMALS = 6
 class _Reached:
     """The items that decoded paths lead to, each by its best path; an element each.
 
-    `bindings` are 0 where the path is the item's own; `items` are numbers as in `Said`.
+    `paths` are (6, n); `bindings` are 0 where the path is the item's own; `items` are numbers as in
+    `Said`.
     """
 
+    paths: NDArray[np.uint16]
     shards: NDArray[np.uint16]
     ordinals: NDArray[np.uint32]
     items: Indices
@@ -80,11 +83,15 @@ class Search:
         asked = ask(view, query)
         reached = _reached(view, [one.wanted() for one in asked], self._beam)
         said = own_words(view, asked, reached.items, reached.bindings)
+        shown = (said > 0) | named(asked, reached.paths)
         slots = heaviest_slots(asked, SLOTS_SHOWN)
         return Found(
             version=version_of(view),
             query=self._understood(view, text, query, slots),
-            items=[self._hit(view, slots, found) for found in _ranked(view, reached, said, limit)],
+            items=[
+                self._hit(view, slots, found)
+                for found in _ranked(view, reached, said, shown, limit)
+            ],
             took_ms=round((perf_counter() - began) * 1000, 3),
         )
 
@@ -146,6 +153,7 @@ def _reached(view: View, wanted: Sequence[Wanted], beam: int) -> _Reached:
     order = np.lexsort((bindings, -coverage))
     once = order[np.unique(items[order], return_index=True)[1]]
     return _Reached(
+        np.concatenate([entries.slots[:, found] for entries, found, _ in parts], 1)[:, once],
         shards[once],
         ordinals[once],
         items[once],
@@ -161,11 +169,14 @@ def _behind(layer: Layer, decoded: Decoded) -> tuple[Indices, Coverage]:
     return entries, decoded.coverage[places]
 
 
-def _ranked(view: View, reached: _Reached, said: Floats, limit: int) -> list[_Candidate]:
-    """The best `limit` candidates; only those, and the ones that tie with the last, are read."""
+def _ranked(
+    view: View, reached: _Reached, said: Floats, shown: NDArray[np.bool_], limit: int
+) -> list[_Candidate]:
+    """The best `limit` of those shown; only they, and the ones that tie with the last, are read."""
     rank = np.round(said + np.float32(COVERAGE) * reached.coverage, DECIMALS)
     popularity = reached.popularity
     order = np.lexsort((-popularity, -rank))
+    order = order[shown[order]]
     if len(order) > limit:
         last, rest = order[limit - 1], order[limit:]
         tied = (rank[rest] == rank[last]) & (popularity[rest] == popularity[last])

@@ -129,6 +129,22 @@ def test_an_item_is_found_by_a_word_that_its_identifier_does_not_carry(line: Fol
     assert all("quietcore" not in hit.identifier for hit in hits)
 
 
+def test_an_item_that_is_only_like_those_that_say_a_word_is_not_found(line: Followed) -> None:
+    line.put(
+        [
+            Item(f"{kind}-{number}", f"hp {kind}", fields={"brand": "hp"})
+            for kind in ("quietcore", "inkwise")
+            for number in range(3)
+        ]
+    )
+    line.follow()
+    expected = {"quietcore-0", "quietcore-1", "quietcore-2"}
+    assert {hit.id for hit in line.search("quietcore")} == expected
+    both = [hit.id for hit in line.search("hp quietcore")]
+    assert len(both) == 6
+    assert set(both[:3]) == expected
+
+
 def test_another_spelling_finds_the_same_and_a_slip_nearly(
     line: Followed, catalog: list[Item]
 ) -> None:
