@@ -1,6 +1,6 @@
 # make help says what there is. The first line of each target checks what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type bench docs
+.PHONY: help setup demo test lint type bench neural docs
 BIN := .venv/bin
 export PYTHON
 
@@ -41,6 +41,11 @@ bench: ## measure the live path against a bare Faust agent, on Apache Kafka
 	@.ci/check python memory=3000 java maven
 	@.ci/setup live,demo,bench,test
 	@$(BIN)/kae bench live --json
+
+neural: ## test that the tagger learns (installs torch, several GB, for this alone)
+	@.ci/check python memory=3000
+	@.ci/setup live,demo,bench,test,neural
+	@$(BIN)/python -m pytest tests/neural
 
 docs: ## check that every path which the documents name exists
 	@.ci/check python memory=500

@@ -5,6 +5,7 @@ KaeError
   LocalRunInvalid     .kae/local.json is not what `kae demo run --keep` writes (local_run.py)
   CatalogInvalid      a feed file cannot be read, or lacks a column that topology.yaml names
   RowsRejected        some rows of a feed are not items; they are written down, with reasons
+  ItemsInvalid        a file of items cannot be read or written, or a line of it is no item
   ProgressInvalid     the progress of an ingest cannot be read or written (ingest_progress.py)
   KafkaUnreachable    no broker answers, or none in time
   TopicDiffers        a topic exists and is not what the topology says
@@ -38,6 +39,10 @@ class KaeError(Exception):
 
 class CatalogInvalid(KaeError, ValueError):
     """A feed file cannot be read, or lacks a column that topology.yaml names."""
+
+
+class ItemsInvalid(KaeError, ValueError):
+    """A file of items cannot be read or written, or a line of it is no item."""
 
 
 class RowsRejected(KaeError):

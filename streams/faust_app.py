@@ -46,7 +46,7 @@ class PartitionRuns(SchedulingStrategyT):
     """Hands over what was fetched in runs: consecutive records of one partition at a time.
 
     Faust's own strategy takes turns between partitions, record by record, and then makes a message
-    and an event of each; that alone costs more than indexing an item (ADR 9).
+    and an event of each; that alone costs more than indexing an item (docs/benchmarks.md).
     """
 
     def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, list[Any]]]:

@@ -1,7 +1,9 @@
-"""`kae item explain`: how an item is indexed."""
+"""`kae item`: what is found in an item, and how it is indexed."""
 
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.tree import Tree
 
@@ -11,10 +13,69 @@ from kae.streams.local_run import open_topology, replica_address
 
 app = typer.Typer(no_args_is_help=True)
 
+NO_TAGGER = "none"
+
+
+class ItemsExtracted(msgspec.Struct, frozen=True):
+    """What `kae item extract --json` prints."""
+
+    output: str
+    items: int
+    codebook: str  # its fingerprint, or none
+    tagger: str  # its fingerprint, or none
+
 
 @app.callback()
 def item() -> None:
-    """Explain how an item is indexed."""
+    """Extract attributes from items; explain how an item is indexed."""
+
+
+@app.command()
+def extract(
+    source: Annotated[
+        Path,
+        typer.Option("--input", metavar="FILE", help="Items, one JSON object a line."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--output", metavar="FILE", help="Where their attributes are written.")
+    ],
+    codebook: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default=False,
+            help="Codebook whose fields and words are used too; without it, fields by their names.",
+        ),
+    ] = None,
+    tagger: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help=f"Tagger for titles: a folder, {NO_TAGGER!r}, or the one that kae carries.",
+        ),
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Find the attributes of items: category, word, the text as it stands in the input, source."""
+    from kae.encoders.codebook import Codebook
+    from kae.encoders.literal import LiteralExtractor
+    from kae.encoders.tagger.tagger import Tagger
+    from kae.encoders.tagger.weights import PACKAGED
+    from kae.streams.item_lines import extract_lines, read_item_lines, write_lines
+
+    used = Codebook.load(codebook) if codebook else None
+    reader = None if tagger == NO_TAGGER else Tagger(Path(tagger) if tagger else PACKAGED)
+    lines = extract_lines(read_item_lines(source), LiteralExtractor(used, reader))
+    report = ItemsExtracted(
+        output=str(out),
+        items=write_lines(lines, out),
+        codebook=used.fingerprint if used else NO_TAGGER,
+        tagger=reader.fingerprint if reader else NO_TAGGER,
+    )
+    if as_json:
+        console.print_json(report)
+    else:
+        console.out.print(f"{out}: {report.items:,} items, tagger {report.tagger}")
 
 
 @app.command()

@@ -49,7 +49,9 @@ def build(bootstrap: str, topic: str, group: str, batch: int) -> faust.App:
 
     @app.timer(interval=0.5)  # type: ignore[untyped-decorator]
     async def tell() -> None:
-        print(json.dumps(seen), flush=True)
+        # In one write: a library's warning may not come between a line and its end.
+        sys.stdout.write(json.dumps(seen) + "\n")
+        sys.stdout.flush()
 
     return app
 

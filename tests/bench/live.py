@@ -121,7 +121,8 @@ def _wait_drained(agents: list[Process], items: int) -> list[Seen]:
 
 
 def _told(agent: Process) -> Seen:
-    lines = [line for line in agent.output().splitlines() if line.startswith('{"events"')]
+    whole_lines, _, _ = agent.output().rpartition("\n")
+    lines = [line for line in whole_lines.splitlines() if line.startswith('{"events"')]
     return msgspec.json.decode(lines[-1], type=Seen) if lines else Seen()
 
 

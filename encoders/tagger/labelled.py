@@ -1,0 +1,120 @@
+"""Titles with the values that people found in them: what a tagger learns from, and is measured by.
+
+titles/oa_mine.jsonl holds product titles of ten types, each with one value of a kind at most;
+titles/kinds.json says which category a kind belongs to. A kind that is not named there says nothing
+of the product (its container, its closure) and is left out.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from kae.encoders.tagger.weights import Kind
+
+_FOLDER = Path(__file__).parent / "titles"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Value:
+    """A value of a title, as text[begin:end]."""
+
+    begin: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A labelled title.
+
+    `gold` is what is asked for, as (category, text); `values` is where that was found in the text.
+    """
+
+    text: str
+    product_type: str
+    values: tuple[Value, ...]
+    gold: frozenset[tuple[str, str]]
+
+
+class _Record(msgspec.Struct):
+    input: str
+    category: str
+    target_scores: dict[str, dict[str, float]]
+
+
+def read_kinds() -> tuple[Kind, ...]:
+    """Every kind that has a category, in order of name."""
+    categories = msgspec.json.decode((_FOLDER / "kinds.json").read_bytes(), type=dict[str, str])
+    return tuple(Kind(name, category) for name, category in sorted(categories.items()))
+
+
+def read_titles() -> list[Title]:
+    """Every labelled title, in the order of the file."""
+    category_of = {kind.name: kind.category for kind in read_kinds()}
+    decoder = msgspec.json.Decoder(_Record)
+    titles: list[Title] = []
+    for line in (_FOLDER / "oa_mine.jsonl").read_bytes().splitlines():
+        record = decoder.decode(line)
+        named = [
+            (kind, value)
+            for kind, values in record.target_scores.items()
+            if kind in category_of
+            for value in values
+            if value and value != "n/a"
+        ]
+        titles.append(
+            Title(
+                record.input,
+                record.category,
+                tuple(sorted(_located(record.input, named))),
+                frozenset((category_of[kind], value) for kind, value in named),
+            )
+        )
+    return titles
+
+
+def split(titles: Sequence[Title], folds: int, fold: int, seed: int) -> tuple[list[Title], ...]:
+    """Titles to learn from and titles to measure with; equal texts are on one side."""
+    texts = sorted({title.text for title in titles})
+    random.Random(seed).shuffle(texts)
+    held_back = set(texts[fold::folds])
+    return (
+        [title for title in titles if title.text not in held_back],
+        [title for title in titles if title.text in held_back],
+    )
+
+
+def _located(text: str, named: Iterable[tuple[str, str]]) -> Iterator[Value]:
+    """Where each value stands: the last place of whole words that no other value takes.
+
+    The values with the fewest places choose first, long ones before short ones.
+    """
+    candidates = [(list(_places(text, value)), kind) for kind, value in named]
+    candidates.sort(key=lambda one: (len(one[0]), -_length(one[0])))
+    taken: list[tuple[int, int]] = []
+    for places, kind in candidates:
+        for begin, end in reversed(places):
+            if all(end <= other_begin or begin >= other_end for other_begin, other_end in taken):
+                taken.append((begin, end))
+                yield Value(begin, end, kind)
+                break
+
+
+def _length(places: list[tuple[int, int]]) -> int:
+    return places[0][1] - places[0][0] if places else 0
+
+
+def _places(text: str, value: str) -> Iterator[tuple[int, int]]:
+    begin = text.find(value)
+    while begin >= 0:
+        end = begin + len(value)
+        if not (_inside_word(text, begin) or _inside_word(text, end)):
+            yield begin, end
+        begin = text.find(value, begin + 1)
+
+
+def _inside_word(text: str, place: int) -> bool:
+    return 0 < place < len(text) and text[place - 1].isalnum() and text[place].isalnum()

@@ -1,0 +1,183 @@
+"""`kae tagger`: train the neural tagger, and measure how good it is on titles held back."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from kae.encoders.tagger.labelled import Title, read_titles, split
+from kae.encoders.tagger.measured import Measured, measure
+from kae.encoders.tagger.tagger import Tagger
+from kae.encoders.tagger.weights import PACKAGED
+from kae.streams import console
+from kae.streams.cli.options import JsonOption
+from kae.streams.errors import NotInstalled
+
+app = typer.Typer(no_args_is_help=True)
+
+FOLDS = 5
+
+SeedOption = Annotated[int, typer.Option(metavar="N", help="Of all that is drawn in training.")]
+RoundsOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Rounds of each member; fewer are quicker and worse."),
+]
+ThreadsOption = Annotated[int, typer.Option(metavar="N", help="Threads to compute with.")]
+
+
+class TaggerTrained(msgspec.Struct, frozen=True):
+    """What `kae tagger train --json` prints."""
+
+    folder: str
+    fingerprint: str
+    titles: int
+
+
+class TaggerEvaluated(msgspec.Struct, frozen=True):
+    """What `kae tagger evaluate --json` prints; the titles measured with were not learned from."""
+
+    learned: int
+    held_back: str
+    measured: Measured
+
+
+@app.callback()
+def tagger() -> None:
+    """Train the neural tagger, and measure it."""
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it is written.")] = PACKAGED,
+    seed: SeedOption = 0,
+    rounds: RoundsOption = None,
+    threads: ThreadsOption = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from all labelled titles, some 20 minutes on two cores; needs the extra `neural`."""
+    titles = read_titles()
+    report = TaggerTrained(str(out), _trained(titles, seed, rounds, threads, out), len(titles))
+    if as_json:
+        console.print_json(report)
+    else:
+        console.out.print(
+            f"{out}: tagger {report.fingerprint}, learned from {len(titles):,} titles"
+        )
+
+
+@app.command()
+def evaluate(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the tagger is written.")],
+    fold: Annotated[
+        int, typer.Option(metavar="N", min=0, max=FOLDS - 1, help="Fifth to hold back.")
+    ] = 0,
+    unseen: Annotated[
+        str,
+        typer.Option(
+            metavar="TYPE", help="Hold back all titles of this product type instead, such as Tea."
+        ),
+    ] = "",
+    seed: SeedOption = 0,
+    rounds: RoundsOption = None,
+    threads: ThreadsOption = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from a part of the labelled titles, and measure with the rest."""
+    titles = read_titles()
+    if unseen:
+        learned = [title for title in titles if title.product_type != unseen]
+        held_back = [title for title in titles if title.product_type == unseen]
+    else:
+        learned, held_back = split(titles, FOLDS, fold, seed=0)
+    _trained(learned, seed, rounds, threads, out)
+    report = TaggerEvaluated(
+        len(learned),
+        f"titles of {unseen}" if unseen else f"fold {fold} of {FOLDS}",
+        measured(held_back, out),
+    )
+    if as_json:
+        console.print_json(report)
+    else:
+        _print_report(report)
+
+
+def measured(titles: list[Title], folder: Path) -> Measured:
+    """What the tagger of a folder finds in titles, compared with what people found."""
+    from kae.encoders.categories import CATEGORIES
+
+    tagged = Tagger(folder).tag([title.text for title in titles])
+    return measure(
+        (
+            frozenset(
+                (CATEGORIES[value.category], title.text[value.begin : value.end])
+                for value in values
+            ),
+            title.gold,
+        )
+        for title, values in zip(titles, tagged, strict=True)
+    )
+
+
+def _trained(titles: list[Title], seed: int, rounds: int | None, threads: int, out: Path) -> str:
+    # Nothing is fetched while it runs; the libraries would ask for newer weights.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        from kae.encoders.tagger.training import MEMBERS, ROUNDS, train
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            f"`kae tagger` learns with the module {error.name}, which is not installed; "
+            "in a clone: make neural; elsewhere: pip install 'kae[neural]'"
+        ) from error
+    rounds = rounds or ROUNDS
+    with _progress(MEMBERS * rounds) as told:
+        trained = train(titles, seed, threads, told, rounds)
+    return trained.save(out, {"seed": str(seed), "rounds": str(rounds), "titles": str(len(titles))})
+
+
+@contextmanager
+def _progress(rounds: int) -> Iterator[Callable[[int, float], None]]:
+    """A bar on a terminal, else a line a round."""
+    if not sys.stderr.isatty():
+        yield lambda done, loss: console.err.print(
+            f"learning: round {done} of {rounds}, loss {loss:.3f}", highlight=False
+        )
+        return
+    columns = (
+        TextColumn("learning"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rounds, loss {task.fields[loss]:.3f},"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console.err) as bar:
+        task = bar.add_task("rounds", total=rounds, loss=float("nan"))
+        yield lambda done, loss: bar.update(task, completed=done, loss=loss)
+
+
+def _print_report(report: TaggerEvaluated) -> None:
+    found = report.measured
+    console.print_table(
+        f"Learned from {report.learned:,} titles, measured with {report.held_back}: "
+        f"{found.titles:,}",
+        ("category", "wanted", "precision", "recall", "F1"),
+        (
+            *(
+                (name, one.wanted, one.precision, one.recall, one.f1)
+                for name, one in found.categories.items()
+            ),
+            (
+                "all",
+                found.micro.wanted,
+                found.micro.precision,
+                found.micro.recall,
+                found.micro.f1,
+            ),
+            ("mean of the seven", None, None, None, found.macro_f1),
+        ),
+    )
