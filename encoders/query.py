@@ -1,11 +1,12 @@
-"""From a query to weighted slots: the words of the codebook, and the words that operations bound.
+"""From a query to what it wants: for each of its words, how items say it and which slots mean it.
 
-    "grey toner cartridges, zorblax"  ->  slots   gray 1.0, toner cartridge 1.0, zorblax's 1.0,
-                                                  and less for each word that contains one of them
+    "grey toner cartridges, zorblax"  ->  gray, toner, cartridge: the slots of the words with them
+                                          zorblax: the slot that operations bound it to
                                           words   ["toner cartridge", "grey", "zorblax"]
 
-The longest words are found first; none overlaps another. On equal length a bound term wins; the
-codebook's word then counts as an expansion, so what it led to is not lost.
+The codebook's longest words are found first; none overlaps another. On equal length a bound term
+wins; the codebook's word then counts half, so what it led to is not lost. A term is one want; of
+any other word each token is, since an identifier may hold it in any position, or only a part of it.
 """
 
 from collections import defaultdict
@@ -15,31 +16,51 @@ from types import MappingProxyType
 
 from kae.encoders.categories import Slot
 from kae.encoders.codebook import Codebook, Word
-from kae.encoders.measures import canonical
+from kae.encoders.measures import canonical, is_bare_number, is_measure, is_unit
+from kae.encoders.respelling import Respelling
 from kae.encoders.spelling import token_spelling
 from kae.encoders.text import normalise
+from kae.encoders.vocabulary import stop_words
 
 QUERY_CHARACTERS = 500
 QUERY_TOKENS = 32
-EXPANSIONS = 64
+# Slots by which one want is known from the codebook alone.
+NAMED_SLOTS = 64
 
-EXACT_WEIGHT = 1.0
-# Of the same word in a position that its own category does not lead to.
-ELSEWHERE_WEIGHT = 0.5
-# Of a longer word, times the share of its tokens that the query has.
-EXPANSION_WEIGHT = 0.5
+EXACT_SHARE = 1.0
+# Of a codebook's word that is bound as a term too.
+BESIDE_TERM_SHARE = 0.5
+
+# Spellings of tokens; an item says it when its text has all of them.
+Way = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One word that a query asks for.
+
+    `ways`: how items say it; `instead`: what may be meant where none says it in any of these ways.
+    `slots`: the share of the items under a slot that is about it, as far as the codebook knows.
+    `terms`: the ids of the bindings that it names.
+    """
+
+    word: str
+    ways: tuple[Way, ...]
+    instead: tuple[Way, ...]
+    slots: dict[Slot, float]
+    terms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a query asks for.
+    """`words`: the codebook's and the bound ones that were found."""
 
-    `slots`: the weight of each, at most 1.0; `terms`: the ids of the bindings that it names.
-    """
-
-    slots: dict[Slot, float]
+    wants: list[Want]
     words: list[str]
-    terms: list[int]
+
+    @property
+    def terms(self) -> list[int]:
+        return [term for want in self.wants for term in want.terms]
 
 
 class BoundTerms:
@@ -76,38 +97,50 @@ class QueryEncoder:
         self._codebook = codebook
         by_spelling: defaultdict[str, list[Word]] = defaultdict(list)
         containing: defaultdict[str, list[Word]] = defaultdict(list)
+        items: defaultdict[str, int] = defaultdict(int)
+        self._items_of_slot: defaultdict[Slot, int] = defaultdict(int)
         self._longest = 1
         # The words that most items have come first, so what is cut off is rare.
         for word in sorted(
             codebook.words, key=lambda word: (-word.items, word.category, word.word)
         ):
             if word.index:
-                spellings = _spellings(word.word)
-                by_spelling["".join(spellings)].append(word)
-                for token in dict.fromkeys(spellings):
+                way = spelled(word.word)
+                by_spelling["".join(way)].append(word)
+                for token in dict.fromkeys(way):
                     containing[token].append(word)
-                self._longest = max(self._longest, len(spellings))
+                    items[token] += word.items
+                self._items_of_slot[self._slot(word)] += word.items
+                self._longest = max(self._longest, len(way))
         self._by_spelling = {spelling: tuple(words) for spelling, words in by_spelling.items()}
         self._containing = {token: tuple(words) for token, words in containing.items()}
+        self._respelling = Respelling(items)
 
     def encode(self, text: str, terms: BoundTerms) -> Query:
-        """The slots, words and bound terms of a query; unknown tokens give none."""
-        tokens = normalise(text[:QUERY_CHARACTERS]).split(" ")[:QUERY_TOKENS]
+        """What a query wants, each word once; words of grammar only if there is nothing else."""
+        tokens = normalise(text[:QUERY_CHARACTERS]).split()[:QUERY_TOKENS]
+        wants: dict[Way, Want] = {}
+        words: dict[str, None] = {}
+        for found in self._split(tokens, terms):
+            own = tokens[found.start : found.start + found.length]
+            if found.bound or found.words:
+                words[" ".join(own)] = None
+            made = self._bound(own, found) if found.bound else self._plain(own, found.words)
+            for want in made:
+                wants.setdefault(want.ways[0], want)
+        said = [want for want in wants.values() if want.word not in stop_words()]
+        return Query(said or list(wants.values()), list(words))
+
+    def _split(self, tokens: Sequence[str], terms: BoundTerms) -> Iterator[_Found]:
+        """Words that do not overlap, the longest first, and then the tokens that are left."""
         spellings = list(map(token_spelling, tokens))
-        query = Query({}, [], [])
         taken: set[int] = set()
         for found in sorted(self._candidates(tokens, spellings, terms), key=_Found.order):
             span = range(found.start, found.start + found.length)
             if taken.isdisjoint(span):
                 taken.update(span)
-                word = " ".join(tokens[found.start : found.start + found.length])
-                if word not in query.words:
-                    query.words.append(word)
-                    self._add(query, found, [spellings[place] for place in span])
-        left = (spelling for place, spelling in enumerate(spellings) if place not in taken)
-        for spelling in dict.fromkeys(left):
-            self._expand(query, [spelling])
-        return query
+                yield found
+        yield from (_Found(place, 1, (), ()) for place in range(len(tokens)) if place not in taken)
 
     def _candidates(
         self, tokens: Sequence[str], spellings: Sequence[str], terms: BoundTerms
@@ -120,40 +153,59 @@ class QueryEncoder:
                 words = self._by_spelling.get("".join(spellings[start : start + length]), ())
                 if not words and length <= 2:
                     words = self._by_spelling.get(canonical(surface), ())
-                if bound or words:
+                if bound or words or (length == 2 and is_measure(surface)):
                     yield _Found(start, length, bound, words)
 
-    def _add(self, query: Query, found: _Found, spellings: Sequence[str]) -> None:
-        for binding, slot in found.bound:
-            query.terms.append(binding)
-            _raise(query, slot, EXACT_WEIGHT)
-        own = {self._codebook.position_of(word.category) for word in found.words if word.scanned}
-        for word in found.words:
-            slot = self._slot(word)
-            leads = not found.bound and (slot.position in own or not own)
-            _raise(query, slot, EXACT_WEIGHT if leads else ELSEWHERE_WEIGHT)
-        self._expand(query, spellings)
+    def _bound(self, tokens: Sequence[str], found: _Found) -> Iterator[Want]:
+        slots = {self._slot(word): BESIDE_TERM_SHARE for word in found.words}
+        slots.update((slot, EXACT_SHARE) for _, slot in found.bound)
+        terms = tuple(binding for binding, _ in found.bound)
+        yield Want(" ".join(tokens), (tuple(map(token_spelling, tokens)),), (), slots, terms)
 
-    def _expand(self, query: Query, spellings: Sequence[str]) -> None:
-        """Add the most frequent words that contain all of these tokens and more."""
-        lists = [self._containing.get(spelling, ()) for spelling in spellings]
-        rarest = min(lists, key=len)
-        added = 0
-        for word in rarest:
-            tokens = _spellings(word.word)
-            if len(tokens) > len(spellings) and set(spellings) <= set(tokens):
-                _raise(query, self._slot(word), EXPANSION_WEIGHT * len(spellings) / len(tokens))
-                added += 1
-                if added == EXPANSIONS:
-                    return
+    def _plain(self, tokens: Sequence[str], words: Sequence[Word]) -> Iterator[Want]:
+        """A want for each token of the word as most items have it.
+
+        To say the whole word in another way is to say each of its tokens.
+        """
+        asked = tuple(map(token_spelling, tokens))
+        whole = spelled(words[0].word) if words else asked
+        others = [asked, *_of_measure(" ".join(tokens)), *(spelled(word.word) for word in words)]
+        others = [way for way in others if way != whole]
+        for token in whole:
+            slots = self._named(token)
+            slots.update((self._slot(word), EXACT_SHARE) for word in words)
+            instead = () if token in self._containing else self._respelling.of(token)
+            for part in {part for way in instead for part in way}:
+                slots |= self._named(part)
+            yield Want(token, tuple(dict.fromkeys([(token,), *others])), instead, slots)
+
+    def _named(self, token: str) -> dict[Slot, float]:
+        """The slots with a word that has the token: those of the most items."""
+        items: defaultdict[Slot, int] = defaultdict(int)
+        for word in self._containing.get(token, ())[:NAMED_SLOTS]:
+            items[self._slot(word)] += word.items
+        return {
+            slot: min(EXACT_SHARE, having / self._items_of_slot[slot])
+            for slot, having in items.items()
+            if having
+        }
 
     def _slot(self, word: Word) -> Slot:
         return Slot(self._codebook.position_of(word.category), word.index)
 
 
-def _spellings(word: str) -> list[str]:
-    return list(map(token_spelling, word.split(" ")))
+def spelled(word: str) -> Way:
+    """The spellings of a normalised word's tokens."""
+    return tuple(map(token_spelling, word.split(" ")))
 
 
-def _raise(query: Query, slot: Slot, weight: float) -> None:
-    query.slots[slot] = max(weight, query.slots.get(slot, 0.0))
+def _of_measure(surface: str) -> Iterator[Way]:
+    """Number and unit written together, and apart."""
+    if not is_measure(surface):
+        return
+    word = canonical(surface)
+    end = next(place for place, sign in enumerate(word) if not (sign.isdecimal() or sign == "."))
+    number, unit = word[:end], word[end:]
+    yield (token_spelling(word),)
+    if is_bare_number(number) and is_unit(unit):
+        yield number, token_spelling(unit)

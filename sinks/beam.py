@@ -1,21 +1,30 @@
 """Decoding a query over the trie: position by position, keeping the best prefixes.
 
-What a path is worth is how much of the query it covers: the sum of the weights of the query's slots
-that it holds; all other slots are free and worth nothing. A prefix is kept for the best path below
-it, which is known exactly, so a beam of n finds n paths that no other path covers more than.
+What a path is worth is how much of the query it covers: for each thing that the query wants its
+weight, times the worth for it of the one slot of the path that is worth most; all other slots are
+free and worth nothing. A prefix is kept for the best path below it, which is known exactly, so a
+beam of n finds n paths that no other path covers more than.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.encoders.categories import POSITIONS, Slot
+from kae.encoders.categories import POSITIONS
 from kae.sinks.layer import Layer, ranges
-from kae.sinks.trie import Indices, Level
+from kae.sinks.trie import Indices, Level, TrieView
 
 Coverage = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`worth[position][index]` is a slot's, 0 to 1; of a slot beyond the end it is 0."""
+
+    weight: float
+    worth: Sequence[Coverage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +38,9 @@ class Decoded:
     coverage: Coverage
 
 
-def decode_all(layers: Sequence[Layer], weights: Mapping[Slot, float], beam: int) -> list[Decoded]:
+def decode_all(layers: Sequence[Layer], wanted: Sequence[Wanted], beam: int) -> list[Decoded]:
     """The `beam` paths of several layers that cover most, by the layer that they are of."""
-    decoded = [decode(layer, weights, beam) for layer in layers]
+    decoded = [decode(layer, wanted, beam) for layer in layers]
     ranked = [_ranks(layer, found) for layer, found in zip(layers, decoded, strict=True)]
     order = np.lexsort(np.concatenate(ranked, 1))[:beam]
     kept = np.zeros(sum(len(found.nodes) for found in decoded), np.bool_)
@@ -50,13 +59,13 @@ def _ranks(layer: Layer, found: Decoded) -> NDArray[np.float64]:
     return np.vstack([slots, -level.popularity[found.nodes], -found.coverage]).astype(np.float64)
 
 
-def decode(layer: Layer, weights: Mapping[Slot, float], beam: int) -> Decoded:
+def decode(layer: Layer, wanted: Sequence[Wanted], beam: int) -> Decoded:
     """The `beam` live paths that cover most; of equal coverage the more popular, then trie order.
 
     How popular a path is counts the items that have left it too, until the next base.
     """
     trie = layer.trie
-    best = _best_below(layer, weights)
+    best = _best_below(layer, wanted)
     level, nodes = trie.levels[0], np.arange(len(trie.levels[0]))
     nodes = _keep(level, nodes, best[0], beam)
     for depth in range(1, POSITIONS):
@@ -66,23 +75,30 @@ def decode(layer: Layer, weights: Mapping[Slot, float], beam: int) -> Decoded:
     return Decoded(nodes, best[-1][nodes])
 
 
-def _best_below(layer: Layer, weights: Mapping[Slot, float]) -> list[Coverage]:
+def _best_below(layer: Layer, wanted: Sequence[Wanted]) -> list[Coverage]:
     """For each node of each level, the highest coverage of a live path through it."""
     trie = layer.trie
-    coverage = np.zeros(len(trie.levels[-1]), np.float32)
-    first_entry = trie.levels[-1].first_child[:-1]
-    for position in sorted({slot.position for slot in weights}):
-        worth = np.zeros(1 << 16, np.float32)
-        for slot, weight in weights.items():
-            if slot.position == position:
-                worth[slot.index] = weight
-        coverage += worth[trie.entries.slots[position][first_entry]]
+    coverage = _coverage(trie, wanted)
     coverage[layer.counts[-1] == 0] = 0
     best = [coverage]
     for level in trie.levels[-2::-1]:
         below = best[-1]
         best.append(np.maximum.reduceat(below, level.first_child[:-1]) if len(below) else below)
     return best[::-1]
+
+
+def _coverage(trie: TrieView, wanted: Sequence[Wanted]) -> Coverage:
+    """Of every path."""
+    paths = trie.entries.slots[:, trie.levels[-1].first_child[:-1]]
+    coverage = np.zeros(len(trie.levels[-1]), np.float32)
+    for want in wanted:
+        most = np.zeros(len(trie.levels[-1]), np.float32)
+        for slots, worth in zip(paths, want.worth, strict=True):
+            if worth.any():
+                ending = np.append(worth, np.float32(0))
+                np.maximum(most, ending[np.minimum(slots, len(worth))], out=most)
+        coverage += np.float32(want.weight) * most
+    return coverage
 
 
 def _keep(level: Level, nodes: Indices, best: Coverage, beam: int) -> Indices:

@@ -14,43 +14,18 @@ That a word of a selector shares its key with another of ten million words has a
 from array import array
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import numpy as np
 from pyroaring import BitMap
 
 from kae.encoders.selector import All, Any, Compiled, Equals, Expression, Not
 from kae.encoders.text import contains_phrase
 from kae.sinks.edits import DropItem, ItemHead, ShardEdit
+from kae.sinks.item_words import decode_words
 from kae.sinks.segment import Segment
 from kae.sinks.store import ShardStore
 
 # Read from the store at once; bounds the memory that indexing takes beside the postings.
 CHUNK = 1024
-
-
-class _Word(msgspec.Struct, frozen=True, array_like=True):
-    """The leading fields of an Attribute."""
-
-    category: int
-    word: str
-
-
-class _Indexed(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """A PutItem, of which only what selectors look at is decoded."""
-
-    id: msgspec.Raw
-    ordinal: int
-    revision: msgspec.Raw
-    content: msgspec.Raw
-    identifier: msgspec.Raw
-    popularity: msgspec.Raw
-    bindings: msgspec.Raw
-    title: msgspec.Raw
-    text: str
-    attributes: tuple[_Word, ...]
-
-
-_decode = msgspec.msgpack.Decoder(_Indexed).decode
 
 
 class Postings:
@@ -110,7 +85,7 @@ class Postings:
         self._uncover(chunk)
         words, ordinals, counts = array("q"), array("I"), array("I")
         for row in self._store.rows_at(chunk):
-            item = _decode(row)
+            item = decode_words(row)
             keys = {hash((found.category, found.word)) for found in item.attributes}
             keys.update(map(hash, item.text.split(" ")))
             words.extend(keys)
@@ -165,7 +140,7 @@ class Postings:
             return found
         return BitMap(
             item.ordinal
-            for item in map(_decode, self._store.rows_at(found))
+            for item in map(decode_words, self._store.rows_at(found))
             if contains_phrase(item.text, phrase)
         )
 

@@ -65,12 +65,15 @@ class Segment:
 
     def having(self, word: int) -> BitMap:
         """The covered items that have the word of this key."""
+        # From an array of C integers a bitmap is made 30 times as fast as from numpy's.
+        return BitMap(array("I", self.at(word).tobytes())) & self.covered
+
+    def at(self, word: int) -> Ordinals:
+        """The ordinals of the pairs with the word of this key, covered or not."""
         place = int(np.searchsorted(self.words, word))
         if place == len(self.words) or self.words[place] != word:
-            return BitMap()
-        found = self.ordinals[self.starts[place] : self.starts[place + 1]]
-        # From an array of C integers a bitmap is made 30 times as fast as from numpy's.
-        return BitMap(array("I", found.tobytes())) & self.covered
+            return self.ordinals[:0]
+        return self.ordinals[self.starts[place] : self.starts[place + 1]]
 
     def _pairs(self) -> tuple[Keys, Ordinals]:
         """The pairs of covered items, by word."""

@@ -36,7 +36,7 @@ class SlotShown(msgspec.Struct, frozen=True):
 
 
 class QueryShown(msgspec.Struct, frozen=True):
-    """What a query was understood as."""
+    """What a query was understood as; `slots` are those that weigh most, the heaviest first."""
 
     text: str
     words: list[str]
@@ -48,8 +48,9 @@ class Hit(msgspec.Struct, frozen=True):
     """An item with the path that it was decoded by.
 
     `identifier` are the item's own words; `path` those of the path, which differs where `via` names
-    a term; `covers` the positions at which the path holds a slot of the query. `score` is the
-    coverage, `own_words` the share of the query's tokens that the item's own text has.
+    a term; `covers` the positions at which the path holds one of the slots that are shown for the
+    query. `score` is how much of the query the path covers, `own_words` how much of it the item's
+    own words say, both 0 to 1 and by weight; the rank is by own_words + score / 5.
     """
 
     id: str

@@ -23,6 +23,8 @@ from kae.sinks.edits import (
 )
 from kae.sinks.fold import Folded, ForeignCodebook, LogState, fold
 from kae.sinks.layers import GrowingTrie
+from kae.sinks.said import Said
+from kae.sinks.sayings import Sayings
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.store import ShardStore
 from kae.sinks.store_reader import StoreReader
@@ -61,6 +63,9 @@ class ReplicaIndex:
             store_folder = keys.shard_folder(folder, topology.generation, shard)
             shutil.rmtree(store_folder, ignore_errors=True)
             self._stores.append(ShardStore(store_folder, topology.stores.write_buffer_bytes))
+        self._sayings = [
+            Sayings(store, table) for store, table in zip(self._stores, self._tables, strict=True)
+        ]
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
 
@@ -89,6 +94,7 @@ class ReplicaIndex:
         self.logs[shard] = folded.state
         changed = self._tables[shard].apply(plan.edits, folded.delta.version, offset)
         self._trie.note(shard, changed | moved)
+        self._sayings[shard].note(plan.edits)
         self.journal.note_shard(shard, folded.delta, offset, plan.edits)
         return plan.edits
 
@@ -154,6 +160,7 @@ class ReplicaIndex:
             bindings_offset=self.bindings_log.offset,
             terms=terms_of(bindings),
             trie=trie,
+            said=Said(sayings.capture() for sayings in self._sayings),
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,

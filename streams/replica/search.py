@@ -1,10 +1,13 @@
-"""Search: query -> words -> slots -> beam over the trie -> items, ranked.
+"""Search: query -> wants -> slots -> beam over the trie -> items, ranked.
 
-Ranked by how much of the query an item's best path covers, then by the share of the query's tokens
-that the item's own text has, then by popularity, then by id.
+Candidates come from the decoded identifiers alone. One that neither says anything of the query nor
+holds a slot that the query names is not shown: only its likes say it. The rank of the others is by
+how much of the query the item's own words say, to which how much of it the best path covers adds a
+fifth: what the identifier carries is what an item is, not only what its text mentions. Then by
+popularity, then by id. docs/adr/0012-search.md says why.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -12,34 +15,58 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.encoders.categories import Identifier, Slot
+from kae.encoders.categories import Slot
 from kae.encoders.codebook import Codebook
 from kae.encoders.query import Query, QueryEncoder
-from kae.encoders.text import normalise
-from kae.sinks.beam import Coverage, Decoded, decode_all
+from kae.sinks.beam import Coverage, Decoded, Wanted, decode_all
 from kae.sinks.edits import PutItem
 from kae.sinks.layer import Layer
+from kae.sinks.said import Floats
 from kae.sinks.trie import Indices
 from kae.streams.replica import words
 from kae.streams.replica.answers import Found, Hit, QueryShown, SlotShown, Version
+from kae.streams.replica.asked import ask, heaviest_slots, named, own_words
 from kae.streams.replica.view import View
 
-# Items whose own text is looked at; of equal coverage the most popular ones are.
-CANDIDATES = 1000
+# Of the slots that a query was understood as, those that weigh most are shown.
+SLOTS_SHOWN = 64
+# Equally ranked items that are read to tell them apart, beyond those that are asked for.
+TIED = 1000
+# What coverage adds to own words.
+COVERAGE = 0.2
+# Ranks differ from here on; what is below is rounding.
+DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """The items that decoded paths lead to, each by its best path; an element each.
+
+    `paths` are (6, n); `bindings` are 0 where the path is the item's own; `items` are numbers as in
+    `Said`.
+    """
+
+    paths: NDArray[np.uint16]
+    shards: NDArray[np.uint16]
+    ordinals: NDArray[np.uint32]
+    items: Indices
+    bindings: Indices
+    popularity: Floats
+    coverage: Coverage
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An item, its best path by the binding it is of (0: its own), and what it is ranked by."""
+    """An item, the binding of its best path (0: its own), and what it is ranked by."""
 
     item: PutItem
-    path: Identifier
     binding: int
     coverage: float
-    share: float
+    said: float
+    rank: float
 
-    def order(self) -> tuple[float, float, float, str]:
-        return -self.coverage, -self.share, -self.item.popularity, self.item.id
+    def order(self) -> tuple[float, float, str]:
+        return -self.rank, -self.item.popularity, self.item.id
 
 
 class Search:
@@ -53,38 +80,42 @@ class Search:
     def answer(self, view: View, text: str, limit: int) -> Found:
         began = perf_counter()
         query = self._encoder.encode(text, view.terms)
-        best = _best_entries(view, query, self._beam, limit)
-        tokens = list(dict.fromkeys(normalise(text).split()))
-        candidates = sorted(
-            (
-                _Candidate(item, path, binding, covered, _share(tokens, item))
-                for item, path, binding, covered in best
-            ),
-            key=_Candidate.order,
-        )
+        asked = ask(view, query)
+        reached = _reached(view, [one.wanted() for one in asked], self._beam)
+        said = own_words(view, asked, reached.items, reached.bindings)
+        shown = (said > 0) | named(asked, reached.paths)
+        slots = heaviest_slots(asked, SLOTS_SHOWN)
         return Found(
             version=version_of(view),
-            query=self._understood(view, text, query),
-            items=[self._hit(view, query, found) for found in candidates[:limit]],
+            query=self._understood(view, text, query, slots),
+            items=[
+                self._hit(view, slots, found)
+                for found in _ranked(view, reached, said, shown, limit)
+            ],
             took_ms=round((perf_counter() - began) * 1000, 3),
         )
 
-    def _hit(self, view: View, query: Query, found: _Candidate) -> Hit:
+    def _hit(self, view: View, slots: dict[Slot, float], found: _Candidate) -> Hit:
         own = words.own_words(self._codebook, found.item)
         bound = view.bindings.active[found.binding] if found.binding else None
+        path = list(found.item.identifier)
+        if bound:
+            path[bound.position] = bound.index
         return Hit(
             id=found.item.id,
             title=found.item.title,
             identifier=own,
             path=words.path_words(own, bound),
-            covers=[p for p, index in enumerate(found.path) if Slot(p, index) in query.slots],
+            covers=[p for p, index in enumerate(path) if Slot(p, index) in slots],
             via=bound.term if bound else None,
-            score=round(found.coverage, 6),
-            own_words=round(found.share, 6),
+            score=found.coverage,
+            own_words=found.said,
             popularity=found.item.popularity,
         )
 
-    def _understood(self, view: View, text: str, query: Query) -> QueryShown:
+    def _understood(
+        self, view: View, text: str, query: Query, slots: dict[Slot, float]
+    ) -> QueryShown:
         return QueryShown(
             text=text,
             words=query.words,
@@ -96,7 +127,7 @@ class Search:
                     words.slot_word(self._codebook, view.bindings, slot.position, slot.index) or "",
                     round(weight, 6),
                 )
-                for slot, weight in sorted(query.slots.items(), key=lambda s: (-s[1], s[0]))
+                for slot, weight in slots.items()
             ],
         )
 
@@ -105,54 +136,62 @@ def version_of(view: View) -> Version:
     return Version(view.generation, view.number, view.bindings.version, view.versions)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entries:
-    """Live entries of one layer that cover something of the query; an element each."""
-
-    layer: Layer
-    entries: Indices
-    coverage: Coverage
-
-
-def _best_entries(
-    view: View, query: Query, beam: int, limit: int
-) -> Iterator[tuple[PutItem, Identifier, int, float]]:
-    """The best path of each item that may be among the best `limit`, with its coverage."""
+def _reached(view: View, wanted: Sequence[Wanted], beam: int) -> _Reached:
     layers = view.trie.parts
     parts = [
-        _behind(layer, decoded)
-        for layer, decoded in zip(layers, decode_all(layers, query.slots, beam), strict=True)
+        (layer.trie.entries, *_behind(layer, decoded))
+        for layer, decoded in zip(layers, decode_all(layers, wanted, beam), strict=True)
     ]
 
     def joined(column: str) -> NDArray[Any]:
-        return np.concatenate([getattr(p.layer.trie.entries, column)[p.entries] for p in parts])
+        return np.concatenate([getattr(entries, column)[found] for entries, found, _ in parts])
 
-    shards, ordinals = joined("shards"), joined("ordinals")
-    bindings, popularity = joined("bindings"), joined("popularity")
-    coverage = np.concatenate([p.coverage for p in parts])
+    shards, ordinals, bindings = joined("shards"), joined("ordinals"), joined("bindings")
+    coverage = np.concatenate([covered for _, _, covered in parts])
+    items = view.said.numbers(shards, ordinals)
     # Of two paths that cover the same the item's own comes first: its binding is 0.
-    order = np.lexsort((bindings, ordinals, shards, -popularity, -coverage))
-    items = shards[order].astype(np.int64) << 32 | ordinals[order]
-    once = order[np.sort(np.unique(items, return_index=True)[1])]
-    # What covers less than the last item that is asked for cannot come before it.
-    worst = coverage[once[min(limit, len(once)) - 1]] if len(once) else 0.0
-    once = once[coverage[once] >= worst][: max(CANDIDATES, limit)]
-    size = len(parts[0].entries)
-    for place in once.tolist():
-        part, entry = (parts[0], place) if place < size else (parts[1], place - size)
-        item = view.shards[int(shards[place])].item_at(int(ordinals[place]))
-        path = part.layer.trie.path_at(int(part.entries[entry]))
-        yield item, path, int(bindings[place]), float(coverage[place])
+    order = np.lexsort((bindings, -coverage))
+    once = order[np.unique(items[order], return_index=True)[1]]
+    return _Reached(
+        np.concatenate([entries.slots[:, found] for entries, found, _ in parts], 1)[:, once],
+        shards[once],
+        ordinals[once],
+        items[once],
+        bindings[once],
+        joined("popularity")[once],
+        coverage[once],
+    )
 
 
-def _behind(layer: Layer, decoded: Decoded) -> _Entries:
+def _behind(layer: Layer, decoded: Decoded) -> tuple[Indices, Coverage]:
+    """The live entries behind decoded paths, with their coverage."""
     entries, places = layer.entries_below(decoded.nodes)
-    return _Entries(layer, entries, decoded.coverage[places])
+    return entries, decoded.coverage[places]
 
 
-def _share(tokens: list[str], item: PutItem) -> float:
-    """How many of the query's tokens the item's own text or attributes have."""
-    if not tokens:
-        return 0.0
-    text = f" {item.text} {' '.join(found.word for found in item.attributes)} "
-    return sum(f" {token} " in text for token in tokens) / len(tokens)
+def _ranked(
+    view: View, reached: _Reached, said: Floats, shown: NDArray[np.bool_], limit: int
+) -> list[_Candidate]:
+    """The best `limit` of those shown; only they, and the ones that tie with the last, are read."""
+    rank = np.round(said + np.float32(COVERAGE) * reached.coverage, DECIMALS)
+    popularity = reached.popularity
+    order = np.lexsort((-popularity, -rank))
+    order = order[shown[order]]
+    if len(order) > limit:
+        last, rest = order[limit - 1], order[limit:]
+        tied = (rank[rest] == rank[last]) & (popularity[rest] == popularity[last])
+        order = order[: limit + min(TIED, int(tied.sum()))]
+    columns = (reached.shards, reached.ordinals, reached.bindings, reached.coverage, said, rank)
+    found = [
+        _Candidate(
+            view.shards[shard].item_at(ordinal),
+            binding,
+            round(covered, DECIMALS),
+            round(own, DECIMALS),
+            value,
+        )
+        for shard, ordinal, binding, covered, own, value in zip(
+            *(column[order].tolist() for column in columns), strict=True
+        )
+    ]
+    return sorted(found, key=_Candidate.order)[:limit]

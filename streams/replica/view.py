@@ -6,6 +6,7 @@ from kae.encoders.categories import Slot
 from kae.encoders.query import BoundTerms
 from kae.sinks.bindings import Bindings
 from kae.sinks.layers import Layers
+from kae.sinks.said import Said
 from kae.sinks.store_reader import StoreReader
 
 
@@ -19,6 +20,7 @@ class View:
     bindings_offset: int  # of the log record that made this version; -1: none
     terms: BoundTerms
     trie: Layers
+    said: Said
     shards: tuple[StoreReader, ...]
     swapped_ms: int
     built_seconds: float

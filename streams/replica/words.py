@@ -1,8 +1,7 @@
 """Slots as words: an identifier as people read it."""
 
-from collections.abc import Sequence
-
 from kae.encoders.attributes import Attribute
+from kae.encoders.categories import Slot
 from kae.encoders.codebook import Codebook
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import BindSlot, PutItem
@@ -11,24 +10,22 @@ from kae.streams.replica.answers import Words
 
 def own_words(codebook: Codebook, item: PutItem) -> Words:
     """The six words of an item's identifier, as the item itself says them; null where empty."""
+    alike: dict[Slot, Attribute] = {}
+    for attribute in sorted(item.attributes, key=lambda found: (found.source, -found.score)):
+        slot = codebook.slot_of(attribute.category, attribute.word)
+        if slot is not None:
+            # Of several that share the slot, the most trusted.
+            alike.setdefault(slot, attribute)
     return tuple(
-        _own_word(codebook, item.attributes, position, index) if index else None
+        _own_word(codebook, alike.get(Slot(position, index)), position, index) if index else None
         for position, index in enumerate(item.identifier)
     )
 
 
 def _own_word(
-    codebook: Codebook, attributes: Sequence[Attribute], position: int, index: int
+    codebook: Codebook, attribute: Attribute | None, position: int, index: int
 ) -> str | None:
-    """The most trusted of the item's words that share the slot."""
-    alike = []
-    for attribute in attributes:
-        slot = codebook.slot_of(attribute.category, attribute.word)
-        if slot is not None and (slot.position, slot.index) == (position, index):
-            alike.append(attribute)
-    if alike:
-        return min(alike, key=lambda found: (found.source, -found.score)).word
-    return slot_word(codebook, None, position, index)
+    return attribute.word if attribute else slot_word(codebook, None, position, index)
 
 
 def path_words(own: Words, bound: BindSlot | None) -> Words:

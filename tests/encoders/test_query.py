@@ -6,46 +6,104 @@ from kae.encoders.assign import Encoder
 from kae.encoders.attributes import Item
 from kae.encoders.categories import Group, Slot
 from kae.encoders.codebook import Codebook, Word
-from kae.encoders.query import EXPANSIONS, BoundTerms, Query, QueryEncoder
+from kae.encoders.query import NAMED_SLOTS, BoundTerms, Query, QueryEncoder, Want
 
 NOTHING = BoundTerms()
 RESERVED = Slot(0, 60)
 
 
-def weights(codebook: Codebook, query: Query) -> dict[str, float]:
-    heads = {slot: codebook.word_at(slot.position, slot.index) for slot in query.slots}
-    return {head[1]: query.slots[slot] for slot, head in heads.items() if head}
+def heads(codebook: Codebook, want: Want) -> dict[str, float]:
+    words = {slot: codebook.word_at(slot.position, slot.index) for slot in want.slots}
+    return {head[1]: want.slots[slot] for slot, head in words.items() if head}
 
 
-def test_a_word_weighs_one_and_longer_words_less(sample: Codebook) -> None:
+def wants(query: Query) -> list[str]:
+    return [want.word for want in query.wants]
+
+
+def test_each_token_is_wanted_in_every_word_that_has_it(sample: Codebook) -> None:
     query = QueryEncoder(sample).encode("black USB", NOTHING)
     assert query.words == ["black", "usb"]
-    assert weights(sample, query) == {"black": 1.0, "usb": 1.0, "usb hub": 0.25}
+    black, usb = query.wants
+    assert heads(sample, black) == {"black": 1.0}
+    assert heads(sample, usb) == {"usb": 1.0, "usb hub": 1.0}
 
 
-def test_a_spelling_that_the_catalog_lacks_is_found(sample: Codebook) -> None:
-    query = QueryEncoder(sample).encode("tonercartridges 1.50M", NOTHING)
-    assert weights(sample, query) == {"toner cartridge": 1.0, "1.5m": 1.0}
+def test_a_word_written_together_is_wanted_as_if_it_were_apart(sample: Codebook) -> None:
+    encoder = QueryEncoder(sample)
+    toner, cartridge = encoder.encode("tonercartridges", NOTHING).wants
+    assert toner.ways == (("toner",), ("tonercartridge",))
+    assert cartridge.ways == (("cartridge",), ("tonercartridge",))
+    assert heads(sample, toner) == heads(sample, cartridge) == {"toner cartridge": 1.0}
 
 
-def test_an_unknown_word_gives_nothing(sample: Codebook) -> None:
-    assert QueryEncoder(sample).encode("zorblax", NOTHING) == Query({}, [], [])
-    assert QueryEncoder(sample).encode(" !! ", NOTHING) == Query({}, [], [])
+def test_a_measure_is_wanted_together_and_apart(sample: Codebook) -> None:
+    encoder = QueryEncoder(sample)
+    (together,) = encoder.encode("1.50M", NOTHING).wants
+    assert together.ways == (("1.5m",), ("1.50m",), ("1.5", "m"))
+    assert heads(sample, together) == {"1.5m": 1.0}
+    # The codebook need not know the measure.
+    number, unit = encoder.encode("77 GB", NOTHING).wants
+    assert number.ways == (("77",), ("77gb",))
+    assert unit.ways == (("gb",), ("77gb",))
 
 
-def test_a_part_of_a_phrase_leads_to_it(sample: Codebook) -> None:
+def test_plurals_and_the_other_english_are_one_spelling(sample: Codebook) -> None:
+    encoder = QueryEncoder(sample)
+    one, other = (encoder.encode(text, NOTHING) for text in ("grey cables", "gray cable"))
+    assert [(want.ways, want.slots) for want in one.wants] == [
+        (want.ways, want.slots) for want in other.wants
+    ]
+
+
+def test_an_unknown_word_is_wanted_without_a_slot(sample: Codebook) -> None:
+    encoder = QueryEncoder(sample)
+    assert encoder.encode("zorblax", NOTHING) == Query(
+        [Want("zorblax", (("zorblax",),), (), {})], []
+    )
+    assert encoder.encode(" !! ", NOTHING) == Query([], [])
+
+
+def test_an_unknown_word_may_be_meant_as_known_ones(sample: Codebook) -> None:
+    encoder = QueryEncoder(sample)
+    meant = {
+        text: encoder.encode(text, NOTHING).wants[0].instead
+        for text in ("cabel", "catridge", "runing", "cartr", "hdmicable", "ca", "zorblax")
+    }
+    assert meant == {
+        "cabel": (("cable",),),
+        "catridge": (("cartridge",),),
+        "runing": (("running",),),
+        "cartr": (("cartridge",),),
+        "hdmicable": (("hdmi", "cable"),),
+        "ca": (),
+        "zorblax": (),
+    }
+    assert heads(sample, encoder.encode("cabel", NOTHING).wants[0])["cable"] == 1.0
+
+
+def test_a_known_word_is_meant_as_it_is(sample: Codebook) -> None:
+    assert all(not want.instead for want in QueryEncoder(sample).encode("cable hub", NOTHING).wants)
+
+
+def test_words_of_grammar_are_left_out_unless_there_is_nothing_else(sample: Codebook) -> None:
+    encoder = QueryEncoder(sample)
+    assert wants(encoder.encode("cable for the hub", NOTHING)) == ["cable", "hub"]
+    assert wants(encoder.encode("for the", NOTHING)) == ["for", "the"]
+
+
+def test_a_phrase_without_spaces_is_wanted_sign_by_sign(sample: Codebook) -> None:
     query = QueryEncoder(sample).encode("鼠标", NOTHING)
     assert query.words == []
-    assert weights(sample, query) == {"无 线 鼠 标": 0.125}
+    assert [heads(sample, want) for want in query.wants] == [{"无 线 鼠 标": 1.0}] * 2
 
 
-def test_a_bound_term_is_a_word(sample: Codebook) -> None:
+def test_a_bound_term_is_one_want(sample: Codebook) -> None:
     terms = BoundTerms([(7, "zorblax", RESERVED)])
     query = QueryEncoder(sample).encode("Zorblax cable", terms)
     assert query.terms == [7]
     assert query.words == ["zorblax", "cable"]
-    assert query.slots[RESERVED] == 1.0
-    assert weights(sample, query) == {"cable": 1.0}
+    assert query.wants[0] == Want("zorblax", (("zorblax",),), (), {RESERVED: 1.0}, (7,))
 
 
 def test_the_longest_match_wins_and_then_the_bound_term(sample: Codebook) -> None:
@@ -54,8 +112,9 @@ def test_the_longest_match_wins_and_then_the_bound_term(sample: Codebook) -> Non
     assert encoder.encode("toner cartridge", shorter).terms == []
     equal = encoder.encode("toner cartridge", BoundTerms([(8, "toner cartridge", RESERVED)]))
     assert equal.terms == [8]
-    assert equal.slots[RESERVED] == 1.0
-    assert weights(sample, equal) == {"toner cartridge": 0.5}
+    (want,) = equal.wants
+    assert want.slots[RESERVED] == 1.0
+    assert heads(sample, want) == {"toner cartridge": 0.5}
     longer = encoder.encode("usb cable black", BoundTerms([(9, "cable black", RESERVED)]))
     assert longer.words == ["cable black", "usb"]
 
@@ -64,25 +123,26 @@ def test_two_bindings_of_one_form_are_both_named(sample: Codebook) -> None:
     terms = BoundTerms([(9, "zorblax", Slot(2, 30)), (7, "zorblax", RESERVED)])
     query = QueryEncoder(sample).encode("zorblax", terms)
     assert query.terms == [7, 9]
-    assert query.slots == {RESERVED: 1.0, Slot(2, 30): 1.0}
+    assert query.wants[0].slots == {RESERVED: 1.0, Slot(2, 30): 1.0}
 
 
 def test_a_word_said_twice_counts_once(sample: Codebook) -> None:
     encoder, terms = QueryEncoder(sample), BoundTerms([(7, "zorblax", RESERVED)])
-    twice = encoder.encode("zorblax cable cable zorblax", terms)
-    assert twice == encoder.encode("zorblax cable", terms)
+    twice = encoder.encode("zorblax cable cables zorblax", terms)
+    assert wants(twice) == ["zorblax", "cable"]
 
 
 def test_every_item_is_named_by_its_own_words(sample: Codebook) -> None:
     queries, encoder = QueryEncoder(sample), Encoder(sample)
     for item in catalog():
-        slots = queries.encode(item.title, NOTHING).slots
+        query = queries.encode(item.title, NOTHING)
+        slots = {slot for want in query.wants for slot in want.slots}
         identifier = encoder.encode(Item(item.id, item.title)).identifier
         for position, index in enumerate(identifier):
             assert index == 0 or Slot(position, index) in slots
 
 
-def test_expansions_are_the_most_frequent_and_bounded() -> None:
+def test_named_slots_are_the_most_frequent_and_bounded() -> None:
     entity = category("entity")
     words = [
         Word(entity, f"{letter}{other} cable", index, 1000 - index, True)
@@ -91,13 +151,23 @@ def test_expansions_are_the_most_frequent_and_bounded() -> None:
         )
     ]
     wide = (Group("core", GROUPS[0].categories, 256, 8), *GROUPS[1:])
-    query = QueryEncoder(Codebook(wide, {}, words)).encode("cable", NOTHING)
-    assert set(query.slots) == {Slot(0, index) for index in range(1, EXPANSIONS + 1)}
-    assert set(query.slots.values()) == {0.25}
+    (want,) = QueryEncoder(Codebook(wide, {}, words)).encode("cable", NOTHING).wants
+    assert set(want.slots) == {Slot(0, index) for index in range(1, NAMED_SLOTS + 1)}
+
+
+def test_of_a_slot_with_several_words_the_share_that_has_the_token_counts() -> None:
+    entity = category("entity")
+    words = [Word(entity, "sofa", 1, 30, True), Word(entity, "couch table", 1, 10, True)]
+    encoder = QueryEncoder(Codebook(GROUPS, {}, words))
+    (want,) = encoder.encode("table", NOTHING).wants
+    assert want.slots == {Slot(0, 1): 0.25}
+    (whole,) = encoder.encode("sofa", NOTHING).wants
+    assert whole.slots == {Slot(0, 1): 1.0}
 
 
 @given(st.text(max_size=2000))
 def test_any_query_is_encoded(sample: Codebook, text: str) -> None:
     query = QueryEncoder(sample).encode(text, NOTHING)
     assert query == QueryEncoder(sample).encode(text, NOTHING)
-    assert all(0 < weight <= 1 for weight in query.slots.values())
+    assert all(0 < share <= 1 for want in query.wants for share in want.slots.values())
+    assert all(way for want in query.wants for way in (*want.ways, *want.instead))

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 from pyroaring import BitMap
+from tests.sinks.wants import wanted
 
 from kae.encoders.categories import Identifier, Slot
 from kae.sinks import layers as layers_module
@@ -188,14 +189,17 @@ def test_a_beam_over_layers_covers_what_one_over_the_whole_covers(seed: int) -> 
         world.change(60)
         world.bind_or_release()
         layers = world.layers()
-    weights = {Slot(0, 1): 1.0, Slot(1, 2): 1.0, Slot(3, 3): 0.5, Slot(2, 92): 2.0}
+    wants = [
+        wanted(0.5, {Slot(0, 1): 1.0, Slot(1, 2): 0.5}),
+        wanted(0.25, {Slot(3, 3): 0.5, Slot(2, 92): 1.0}),
+    ]
     whole = Layer.whole(world.rebuilt())
     for beam in (1, 10, 1000):
-        expected = best(whole, decode(whole, weights, beam))
+        expected = best(whole, decode(whole, wants, beam))
         found = [
             path
             for layer, decoded in zip(
-                layers.parts, decode_all(layers.parts, weights, beam), strict=True
+                layers.parts, decode_all(layers.parts, wants, beam), strict=True
             )
             for path in best(layer, decoded)
         ]

@@ -7,9 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 from pyroaring import BitMap
+from tests.sinks.wants import wanted
 
 from kae.encoders.categories import EMPTY, POSITIONS, Identifier, Slot
-from kae.sinks.beam import decode
+from kae.sinks.beam import Wanted, decode
 from kae.sinks.edits import DropItem, PutItem, ShardEdit
 from kae.sinks.layer import Layer
 from kae.sinks.shard_table import ShardTable
@@ -112,7 +113,7 @@ def test_without_live_items_nothing_can_be_decoded() -> None:
     assert layer.paths == 0
     assert trie.bindings == frozenset()
     assert layer.children().tolist() == []
-    assert decode(layer, {Slot(0, 9): 1.0}, 5).nodes.tolist() == []
+    assert decode(layer, [wanted(1.0, {Slot(0, 9): 1.0})], 5).nodes.tolist() == []
 
 
 def test_an_unknown_binding_is_hidden() -> None:
@@ -137,21 +138,38 @@ def test_a_beam_finds_the_paths_that_cover_most(
     line: tuple[list[ShardTable], list[dict[int, BitMap]], Bound], beam: int
 ) -> None:
     trie = TrieView.build(*line)
-    weights = {Slot(0, 90): 1.0, Slot(1, 2): 1.0, Slot(4, 3): 0.5, Slot(5, 1): 0.25, Slot(5, 90): 1}
+    wants: list[tuple[float, dict[Slot, float]]] = [
+        (0.5, {Slot(0, 90): 1.0, Slot(1, 2): 0.5, Slot(5, 90): 0.25}),
+        (0.25, {Slot(1, 2): 1.0, Slot(4, 3): 1.0, Slot(5, 1): 0.5}),
+        (0.125, {Slot(5, 3): 0.5, Slot(5, 2): 1.0}),
+    ]
+
+    def covered(path: Identifier) -> float:
+        """Of each want the worth of the slot that is worth most, times its weight."""
+        return sum(
+            weight * max(slots.get(Slot(p, index), 0.0) for p, index in enumerate(path))
+            for weight, slots in wants
+        )
+
     every = {path for paths in paths_of(trie).values() for path, _ in paths}
-    coverage = sorted(
-        (sum(weights.get(Slot(p, index), 0.0) for p, index in enumerate(path)) for path in every),
-        reverse=True,
-    )
-    expected = [covered for covered in coverage if covered > 0][:beam]
-    decoded = decode(Layer.whole(trie), weights, beam)
+    expected = [c for c in sorted(map(covered, every), reverse=True) if c > 0][:beam]
+    wants_of = [wanted(weight, slots) for weight, slots in wants]
+    decoded = decode(Layer.whole(trie), wants_of, beam)
     assert decoded.coverage.tolist() == expected
     first_entries = trie.levels[-1].first_child[decoded.nodes]
     found = [trie.path_at(entry) for entry in first_entries]
     assert len(set(found)) == len(found)
-    assert [
-        sum(weights.get(Slot(p, index), 0.0) for p, index in enumerate(path)) for path in found
-    ] == expected
+    assert list(map(covered, found)) == expected
+
+
+def test_a_slot_beyond_the_end_of_a_worth_is_worth_nothing() -> None:
+    trie = TrieView.build(
+        [table([put(0, (1, 0, 0, 0, 0, 0)), put(1, (9, 0, 0, 0, 0, 0))])], [{}], {}
+    )
+    worth = [np.array([0.0, 1.0], np.float32)] + [np.zeros(0, np.float32)] * 5
+    decoded = decode(Layer.whole(trie), [Wanted(1.0, worth)], 5)
+    entries = trie.levels[-1].first_child[decoded.nodes]
+    assert [trie.path_at(entry)[0] for entry in entries] == [1]
 
 
 def test_of_equal_coverage_the_more_popular_path_is_kept() -> None:
@@ -159,6 +177,6 @@ def test_of_equal_coverage_the_more_popular_path_is_kept() -> None:
         [put(o, (1, o + 1, 0, 0, 0, 0), popularity) for o, popularity in enumerate((1.0, 9.0, 5.0))]
     )
     trie = TrieView.build([items], [{}], {})
-    decoded = decode(Layer.whole(trie), {Slot(0, 1): 1.0}, 2)
+    decoded = decode(Layer.whole(trie), [wanted(1.0, {Slot(0, 1): 1.0})], 2)
     entries = trie.levels[-1].first_child[decoded.nodes]
     assert [trie.path_at(entry)[1] for entry in entries] == [2, 3]
