@@ -4,7 +4,7 @@ Candidates come from the decoded identifiers alone. One that neither says anythi
 holds a slot that the query names is not shown: only its likes say it. The rank of the others is by
 how much of the query the item's own words say, to which how much of it the best path covers adds a
 fifth: what the identifier carries is what an item is, not only what its text mentions. Then by
-popularity, then by id. docs/adr/0012-search.md says why.
+popularity, then by id. docs/adr/0015-search.md says why.
 """
 
 from collections.abc import Sequence
