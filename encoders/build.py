@@ -1,25 +1,26 @@
 """Build a codebook from a catalog, in two passes over its items.
 
-    learn     count what fields and titles say; decide the dictionary
-    measure   extract every item with that dictionary; count the items of each word
+    learn     count what fields and titles say; decide the vocabulary (vocabulary_fit.py)
+    measure   extract every item with its dictionary; count the items of each word
     assign    give slots to the words with the most items, position by position
 
 The same items, in the same order, give the same bytes.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from kae.encoders.attributes import Item
+from kae.encoders.bounded import BoundedCounts
 from kae.encoders.categories import Group, check_groups
 from kae.encoders.codebook import Codebook, Word
-from kae.encoders.dictionary import Evidence
 from kae.encoders.extract import Extractor
 from kae.encoders.passes import Passes
-from kae.encoders.spelling import one_spelling
 from kae.encoders.titles import fewest_items
+from kae.encoders.vocabulary import Vocabulary
+from kae.encoders.vocabulary_fit import learn_vocabulary
 
 # The words of the largest dictionary that the method is published with.
 WORDS = 1_080_000
@@ -41,12 +42,12 @@ def build_codebook(
     """
     check_groups(groups)
     passes = Passes(items, progress)
-    dictionary = learn_dictionary(passes, groups, fields)
-    measured, catalog_items = _measure(passes, groups, fields, dictionary)
+    vocabulary = learn_vocabulary(passes, groups, fields)
+    measured, catalog_items = _measure(passes, groups, fields, vocabulary.dictionary)
     fewest = fewest_items(catalog_items)
-    counts = {key: items for key, items in measured.items() if items >= fewest}
     words: list[Word] = []
-    for group, spellings in zip(groups, order_spellings(counts, groups, dictionary), strict=True):
+    for group, observed in zip(groups, order_spellings(measured, groups, vocabulary), strict=True):
+        spellings = [alike for alike in observed if sum(word.items for word in alike) >= fewest]
         slots = group.capacity - group.reserved - 1
         words += number(spellings[:slots])
         words += (word for spelling in spellings[slots:] for word in spelling)
@@ -55,40 +56,26 @@ def build_codebook(
     return codebook
 
 
-def learn_dictionary(
-    items: Iterable[Item], groups: Sequence[Group], fields: Mapping[str, str]
-) -> dict[str, int]:
-    """The category of each word that titles are searched for; whichever the groups are."""
-    evidence = Evidence(fields)
-    extractor = Extractor(Codebook(groups, dict(fields), ()))
-    for item in items:
-        evidence.add(item, extractor.of_fields(item))
-    return dict(evidence.dictionary())
-
-
 def _measure(
     items: Iterable[Item],
     groups: Sequence[Group],
     fields: Mapping[str, str],
     dictionary: Mapping[str, int],
-) -> tuple[Counter[tuple[int, str]], int]:
+) -> tuple[Mapping[tuple[int, str], int], int]:
     """How many items have each (category, word), and how many items there are."""
     scanned = [Word(category, word, 0, 0, True) for word, category in dictionary.items()]
     extractor = Extractor(Codebook(groups, dict(fields), scanned))
-    counts: Counter[tuple[int, str]] = Counter()
+    counts: BoundedCounts[tuple[int, str]] = BoundedCounts(_COUNTED_WORDS)
     read = 0
     for item in items:
         counts.update((found.category, found.word) for found in extractor.extract(item))
+        counts.forget_the_rarest()
         read += 1
-        floor = 1
-        while len(counts) > _COUNTED_WORDS:
-            counts = Counter({key: n for key, n in counts.items() if n > floor})
-            floor *= 2
     return counts, read
 
 
 def order_spellings(
-    counts: Mapping[tuple[int, str], int], groups: Sequence[Group], dictionary: Mapping[str, int]
+    counts: Mapping[tuple[int, str], int], groups: Sequence[Group], vocabulary: Vocabulary
 ) -> list[list[list[Word]]]:
     """Of each position, the words of each spelling, head first; what most items have comes first.
 
@@ -98,9 +85,9 @@ def order_spellings(
     placed = Codebook(groups, {}, ())
     spellings: list[defaultdict[str, list[Word]]] = [defaultdict(list) for _ in groups]
     for category, word in kept:
-        scanned = dictionary.get(word) == category
+        scanned = vocabulary.dictionary.get(word) == category
         position = placed.position_of(category)
-        spellings[position][one_spelling(word)].append(
+        spellings[position][vocabulary.spelling(category, word)].append(
             Word(category, word, 0, counts[category, word], scanned)
         )
     return [

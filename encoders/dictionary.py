@@ -1,22 +1,24 @@
-"""The dictionary of a catalog: for each surface form, the one category that it mostly has.
+"""What one pass over a catalog says about its words: which there are, and of which category.
 
 Fields vote for the category they are mapped to, once for each item. A title votes for a phrase that
 none of the item's fields explains: for the category of the bundled vocabulary if that lists the
-phrase, else for entity or modifier.
+phrase, else for entity or modifier. Candidates are words that a person or the tagger found before;
+those that no one else knows are taken up when a title says them.
+
+Memory is bounded, whatever the catalog: the rarest words are forgotten (bounded.py).
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from kae.encoders.attributes import Attribute, Item
+from kae.encoders.bounded import BoundedCounts
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.measures import is_number
-from kae.encoders.text import normalise
-from kae.encoders.titles import TitlePhrases, fewest_items
-from kae.encoders.vocabulary import stop_words, vocabulary
-
-# Field words above this many are forgotten from the rarest on.
-FIELD_WORDS = 2_000_000
+from kae.encoders.seeds import seeds
+from kae.encoders.text import contains_phrase, normalise
+from kae.encoders.titles import NGRAMS, TitlePhrases, fewest_items
+from kae.encoders.vocabulary import Form, Origin
 
 _ENTITY = CATEGORY_INDEX["entity"]
 _MODIFIER = CATEGORY_INDEX["modifier"]
@@ -27,55 +29,108 @@ _APART = frozenset(
 )
 
 
-class Evidence:
-    """What one pass over a catalog says about its words."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of a catalog is held in memory; the words of the largest dictionary published."""
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
+    ngrams: int = NGRAMS
+    field_words: int = 2_000_000
+    forms: int = 1_080_000
+
+
+class Evidence:
+    """The votes of fields and titles; `candidates` are category -> word, of the tagger."""
+
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        candidates: Mapping[str, int],
+        bounds: Bounds,
+    ) -> None:
         self._brands_known = "brand" in fields.values()
-        self._field_items: Counter[tuple[str, int]] = Counter()
-        self._explained: Counter[str] = Counter()
+        self._candidates = candidates
+        self._beginning = _by_first_token(candidates)
+        self._said: Counter[str] = Counter()
+        self._bounds = bounds
+        self._field_items: BoundedCounts[tuple[str, int]] = BoundedCounts(bounds.field_words)
         self._listed_apart = frozenset(
-            word
-            for word, category in vocabulary().items()
-            if category in _APART and category != _BRAND
+            word for word, category in seeds().items() if category in _APART and category != _BRAND
         )
-        self._titles = TitlePhrases()
+        self._titles = TitlePhrases(bounds.ngrams)
+
+    @property
+    def items(self) -> int:
+        return self._titles.titles
+
+    @property
+    def uncounted(self) -> int:
+        """How many items at most a word may have beyond those counted, since it was forgotten."""
+        return self._field_items.lost + self._titles.counts.lost
 
     def add(self, item: Item, of_fields: Sequence[Attribute]) -> None:
         words = {(found.word, found.category) for found in of_fields}
         self._field_items.update(words)
+        self._field_items.forget_the_rarest()
         apart = {
             token for word, category in words if category in _APART for token in word.split(" ")
         }
-        ngrams = self._titles.add(normalise(item.title), self._listed_apart | apart)
-        self._explained.update(ngrams.intersection(word for word, _ in words))
-        self._forget_the_rarest()
+        title = normalise(item.title)
+        self._titles.add(title, self._listed_apart | apart, [word for word, _ in words])
+        if self._beginning:
+            self._said.update(self._candidates_in(title))
 
-    def _forget_the_rarest(self) -> None:
-        floor = 1
-        while len(self._field_items) > FIELD_WORDS:
-            self._field_items = Counter(
-                {key: n for key, n in self._field_items.items() if n > floor}
-            )
-            kept = {word for word, _ in self._field_items}
-            self._explained = Counter({k: n for k, n in self._explained.items() if k in kept})
-            floor *= 2
+    def forms(self) -> list[tuple[int, Form]]:
+        """The words of the catalog, each with its category; what most items have comes first."""
+        counted: defaultdict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0])
 
-    def dictionary(self) -> Iterator[tuple[str, int]]:
-        """(surface form, category) in alphabetical order."""
-        votes: defaultdict[str, Counter[int]] = defaultdict(Counter)
-        fewest = fewest_items(self._titles.titles)
+        def count(category: int, word: str, items: int, origin: Origin) -> None:
+            votes = counted[category, word]
+            votes[0] += items
+            votes[1] |= origin
+
+        fewest = fewest_items(self.items)
         for (word, category), items in self._field_items.items():
-            if items >= fewest and _is_scannable(word):
-                votes[word][category] += items
+            if items >= fewest:
+                count(category, word, items, Origin.FIELD)
         for phrase in self._titles.phrases():
-            unexplained = self._titles.counts[phrase] - self._explained[phrase]
-            votes[phrase][self._category(phrase)] += unexplained
-        for word in sorted(votes):
-            yield word, self._winner(votes[word])
+            if unexplained := self._titles.unexplained(phrase):
+                count(self._category(phrase), phrase, unexplained, Origin.TITLE)
+        known = {word for _, word in counted}
+        for word in self._said.keys() - known:
+            count(self._candidates[word], word, self._said[word], Origin.TAGGER)
+        most = sorted(counted, key=lambda key: (-counted[key][0], key))[: self._bounds.forms]
+        listed = seeds()
+        return [
+            (
+                category,
+                Form(
+                    word,
+                    counted[category, word][0],
+                    Origin(counted[category, word][1])
+                    | (Origin.SEED if listed.get(word) == category else Origin(0)),
+                ),
+            )
+            for category, word in most
+        ]
+
+    def rest(self) -> Iterator[tuple[int | None, Form]]:
+        """What too few items have for a word of its own; a title says of no category."""
+        fewest = fewest_items(self.items)
+        for (word, category), items in self._field_items.items():
+            if items < fewest:
+                yield category, Form(word, items, Origin.FIELD)
+        for ngram in self._titles.counts:
+            if unexplained := self._titles.unexplained(ngram):
+                yield None, Form(ngram, unexplained, Origin.TITLE)
+
+    def _candidates_in(self, title: str) -> Iterator[str]:
+        for token in set(title.split(" ")).intersection(self._beginning):
+            for word in self._beginning[token]:
+                if contains_phrase(title, word):
+                    yield word
 
     def _category(self, phrase: str) -> int:
-        listed = vocabulary().get(phrase)
+        listed = seeds().get(phrase)
         if listed == _BRAND:
             # Most brand names are common words too: trust the list only where nothing says better.
             listed = None if self._brands_known or not self._titles.leads(phrase) else listed
@@ -83,11 +138,9 @@ class Evidence:
             return listed
         return _MODIFIER if self._titles.is_modifier(phrase) else _ENTITY
 
-    @staticmethod
-    def _winner(votes: Counter[int]) -> int:
-        return min(votes, key=lambda category: (-votes[category], category))
 
-
-def _is_scannable(word: str) -> bool:
-    """Whether finding the word in a running text means anything."""
-    return len(word) > 1 and not is_number(word) and word not in stop_words()
+def _by_first_token(words: Mapping[str, int]) -> dict[str, list[str]]:
+    beginning: defaultdict[str, list[str]] = defaultdict(list)
+    for word in sorted(words):
+        beginning[word.split(" ")[0]].append(word)
+    return dict(beginning)

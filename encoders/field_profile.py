@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.measures import is_measure, is_model, is_number
+from kae.encoders.seeds import seeds
 from kae.encoders.text import normalise
 from kae.encoders.values import words_of
-from kae.encoders.vocabulary import vocabulary
 
 # Beyond so many distinct values the rest is counted and not kept.
 DISTINCT_VALUES = 50_000
@@ -103,7 +103,7 @@ class FieldProfile:
 
     def listed(self) -> tuple[str, float] | None:
         """The category that the bundled vocabularies list most of the values in, and the share."""
-        known = vocabulary()
+        known = seeds()
         categories: Counter[int] = Counter()
         for value, times in self._judged():
             words = [word for word, _ in words_of(value, CATEGORY_INDEX["specification"])]

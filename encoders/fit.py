@@ -37,7 +37,7 @@ def fit_codebook(
     `progress` is told how many positions are done.
     """
     seen = fitted.occurrences
-    by_position = order_spellings(seen.counts(), fitted.groups, fitted.dictionary)
+    by_position = order_spellings(seen.counts(), fitted.groups, fitted.vocabulary)
     words: list[Word] = []
     solo_slots: list[int] = []
     for position, (group, spellings) in enumerate(zip(fitted.groups, by_position, strict=True)):

@@ -1,6 +1,6 @@
 """Groups of categories, positions and capacities, fitted to a catalog.
 
-learn       the dictionary of this catalog; no other codebook has its words
+learn       the vocabulary of this catalog, if it was not before; no other has its words
 observe     which categories the items have words of
 merge       categories into groups, cut at six, since an identifier has six positions
 represent   what each group would say of the items: its entropy orders and sizes the positions
@@ -9,7 +9,6 @@ represent   what each group would say of the items: its entropy orders and sizes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kae.encoders.build import learn_dictionary
 from kae.encoders.capacity import core_slots
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS, Group, check_groups
 from kae.encoders.merge import MergeTree, Weights, merge, names
@@ -17,6 +16,8 @@ from kae.encoders.occurrences import Occurrences, observe
 from kae.encoders.passes import Passes
 from kae.encoders.presence import Presence
 from kae.encoders.representatives import Representatives, represent
+from kae.encoders.vocabulary import Vocabulary
+from kae.encoders.vocabulary_fit import learn_vocabulary
 
 # Passes over the catalog.
 PASSES = 3
@@ -33,7 +34,7 @@ class FittedGroups:
     presence: Presence
     tree: MergeTree  # of the categories that occur
     declared_because: str  # why these are the declared groups; empty when they are fitted
-    dictionary: dict[str, int]
+    vocabulary: Vocabulary
     occurrences: Occurrences
 
 
@@ -44,6 +45,7 @@ def fit_groups(
     weights: Weights,
     *,
     keep_declared: bool = False,
+    vocabulary: Vocabulary | None = None,
 ) -> FittedGroups:
     """Fit groups to a catalog; with `keep_declared`, only look at what the declared ones give.
 
@@ -52,8 +54,9 @@ def fit_groups(
     Raises: GroupsInvalid if the declared groups cannot be.
     """
     check_groups(declared)
-    dictionary = learn_dictionary(passes, declared, fields)
-    seen = observe(passes, declared, fields, dictionary)
+    if vocabulary is None:
+        vocabulary = learn_vocabulary(passes, declared, fields)
+    seen = observe(passes, declared, fields, vocabulary.dictionary)
     presence = seen.presence()
     occurring = [c for c in range(len(CATEGORIES)) if presence.together[c][c]]
     tree = merge(presence, occurring, weights)
@@ -61,11 +64,11 @@ def fit_groups(
     groups = tuple(declared)
     if not because:
         groups = tuple(_gathered(seen, presence, tree.cut(POSITIONS), declared))
-    told = represent(passes, groups, fields, seen.counts(), dictionary)
+    told = represent(passes, groups, fields, seen.counts(), vocabulary)
     if not because:
         groups, told = _ordered(groups, told)
         groups = _sized(groups, told, declared)
-    return FittedGroups(groups, told, presence, tree, because, dictionary, seen)
+    return FittedGroups(groups, told, presence, tree, because, vocabulary, seen)
 
 
 def _too_little(items: int, occurring: int) -> str:

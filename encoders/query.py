@@ -18,9 +18,9 @@ from kae.encoders.categories import Slot
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.measures import canonical, is_bare_number, is_measure, is_unit
 from kae.encoders.respelling import Respelling
+from kae.encoders.seeds import stop_words
 from kae.encoders.spelling import token_spelling
 from kae.encoders.text import normalise
-from kae.encoders.vocabulary import stop_words
 
 QUERY_CHARACTERS = 500
 QUERY_TOKENS = 32

@@ -11,6 +11,7 @@ from kae.encoders.categories import CAPACITY_LIMIT, Group
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.occurrences import batches
 from kae.encoders.presence import entropy
+from kae.encoders.vocabulary import Vocabulary
 
 # The rarest words beyond what an index can number count as one: no position has so many slots.
 _LAST = CAPACITY_LIMIT - 1
@@ -29,11 +30,11 @@ def represent(
     groups: Sequence[Group],
     fields: Mapping[str, str],
     counts: Mapping[tuple[int, str], int],
-    dictionary: Mapping[str, int],
+    vocabulary: Vocabulary,
 ) -> Representatives:
     """Encode every item with a codebook of all words; it is used here and never written."""
     widest = [Group(group.name, group.categories, CAPACITY_LIMIT, 1) for group in groups]
-    spellings = order_spellings(counts, widest, dictionary)
+    spellings = order_spellings(counts, widest, vocabulary)
     words: list[Word] = []
     for of_position in spellings:
         words += number(of_position[:_LAST])

@@ -9,14 +9,15 @@ Words that stand apart, such as the item's brand and colour, interrupt a phrase.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import groupby
 from math import isqrt, log
 
+from kae.encoders.bounded import BoundedCounts
 from kae.encoders.measures import is_number, is_unit
+from kae.encoders.seeds import stop_words
 from kae.encoders.spelling import one_spelling
 from kae.encoders.text import is_unspaced
-from kae.encoders.vocabulary import stop_words
 
 TITLE_TOKENS = 64
 # The longest phrase of each kind of run, in tokens.
@@ -37,14 +38,18 @@ SMALL_CATALOG = 1000
 class TitlePhrases:
     """Counts of the n-grams of titles."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = NGRAMS) -> None:
         self.titles = 0
-        self.counts: Counter[str] = Counter()
+        self.counts: BoundedCounts[str] = BoundedCounts(most)
+        self._explained: Counter[str] = Counter()
         self._followed: Counter[str] = Counter()
         self._leading: Counter[str] = Counter()
 
-    def add(self, title: str, apart: Container[str] = ()) -> set[str]:
-        """Count a normalised title, of which some tokens stand apart; its n-grams, each once."""
+    def add(self, title: str, apart: Container[str] = (), explained: Iterable[str] = ()) -> None:
+        """Count the n-grams of a normalised title, each once.
+
+        Some of its tokens stand apart, and some of its words are explained: fields say them too.
+        """
         self.titles += 1
         ngrams: set[str] = set()
         followed: set[str] = set()
@@ -56,8 +61,14 @@ class TitlePhrases:
         self.counts.update(ngrams)
         self._followed.update(followed)
         self._leading.update(ngram for ngram in ngrams if f"{title} ".startswith(f"{ngram} "))
-        self._forget_the_rarest()
-        return ngrams
+        self._explained.update(ngrams.intersection(explained))
+        for forgotten in self.counts.forget_the_rarest():
+            for counter in (self._explained, self._followed, self._leading):
+                counter.pop(forgotten, None)
+
+    def unexplained(self, ngram: str) -> int:
+        """The titles that say it, and no field of the item does."""
+        return self.counts[ngram] - self._explained[ngram]
 
     def phrases(self) -> list[str]:
         """The n-grams that are keywords, in alphabetical order.
@@ -101,15 +112,6 @@ class TitlePhrases:
             # Everywhere, or around a stop word, whose side is not counted.
             return 1.0 if both >= self.titles else 0.0
         return log(both * self.titles / (one * other)) / -log(both / self.titles)
-
-    def _forget_the_rarest(self) -> None:
-        floor = 1
-        while len(self.counts) > NGRAMS:
-            self.counts = Counter({k: n for k, n in self.counts.items() if n > floor})
-            for counter in (self._followed, self._leading):
-                for ngram in counter.keys() - self.counts.keys():
-                    del counter[ngram]
-            floor *= 2
 
 
 def fewest_items(catalog_items: int) -> int:

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 from transformers.utils import logging
 
+from kae.encoders.seeds import seeds
 from kae.encoders.tagger.examples import NO_LABEL, Batch, Examples
 from kae.encoders.tagger.labelled import Title, read_kinds
 from kae.encoders.tagger.pieces import SHAPES, Pieces
 from kae.encoders.tagger.rounding import whole_numbers
 from kae.encoders.tagger.weights import Kind, save_weights
-from kae.encoders.vocabulary import vocabulary
 
 MEMBERS = 2
 ROUNDS = 20
@@ -152,7 +152,7 @@ def _kept(listed: Sequence[str], texts: Sequence[str]) -> list[int]:
     out, and what would make the weights larger than they may be.
     """
     pieces = Pieces(listed)
-    seen = {number for text in (*texts, *vocabulary()) for number in pieces.read(text).pieces}
+    seen = {number for text in (*texts, *seeds()) for number in pieces.read(text).pieces}
     useful = [number for number, piece in enumerate(listed) if _is_latin(piece)]
     useful.sort(key=lambda number: (number not in seen and not _is_mark(listed[number]), number))
     return sorted(useful[:_PIECES_KEPT])

@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 from tests.encoders.sample import category
 
 from kae.encoders.measures import canonical
+from kae.encoders.seeds import seeds
 from kae.encoders.spelling import one_spelling
 from kae.encoders.text import normalise
 from kae.encoders.values import WORDS_OF_A_VALUE, words_of
-from kae.encoders.vocabulary import vocabulary
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_a_value_gives_a_bounded_number_of_words() -> None:
 
 
 def test_the_bundled_words_are_in_normal_form() -> None:
-    assert [word for word in vocabulary() if normalise(word) != word] == []
-    assert vocabulary()["navy blue"] == category("color")
-    assert vocabulary()["women"] == category("audience")
+    assert [word for word in seeds() if normalise(word) != word] == []
+    assert seeds()["navy blue"] == category("color")
+    assert seeds()["women"] == category("audience")
