@@ -116,7 +116,7 @@ class Vocabulary:
         most: dict[str, tuple[int, int]] = {}
         for entry in self.entries:
             for form in entry.forms:
-                if _is_scannable(form.word):
+                if is_scannable(form.word):
                     vote = (-form.items, entry.category)
                     most[form.word] = min(vote, most.get(form.word, vote))
         return {word: most[word][1] for word in sorted(most)}
@@ -203,7 +203,7 @@ def _place(entry: Entry) -> tuple[int, int, str]:
     return entry.category, -sum(form.items for form in entry.forms), entry.head.word
 
 
-def _is_scannable(word: str) -> bool:
+def is_scannable(word: str) -> bool:
     """Whether finding the word in a running text means anything."""
     return len(word) > 1 and not is_number(word) and word not in stop_words()
 

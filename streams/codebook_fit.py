@@ -1,28 +1,33 @@
 """Fit a codebook to a catalog and say what came of it."""
 
-import resource
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from kae.encoders.candidates import TakenUp, taken_up
 from kae.encoders.codebook import Codebook
 from kae.encoders.group_fit import PASSES as GROUP_PASSES
 from kae.encoders.group_fit import FittedGroups, fit_groups
 from kae.encoders.merge import Weights
 from kae.encoders.passes import Passes
 from kae.encoders.quality import Quality
+from kae.encoders.vocabulary import Vocabulary
+from kae.encoders.vocabulary_fit import learn_vocabulary
 from kae.streams import codebook_shown, groups_fitted
 from kae.streams.codebook_quality import encode, quality_of
 from kae.streams.codebook_shown import CodebookShown
 from kae.streams.errors import NotInstalled
 from kae.streams.groups_fitted import GroupsFitted
+from kae.streams.peak_memory import peak_memory_bytes
 from kae.streams.topology import Topology
+from kae.streams.vocabulary_fitted import look_for_candidates
 
-# Those that fit the groups, and one that measures the codebook.
-PASSES = GROUP_PASSES + 1
+# Those that fit the groups to a vocabulary, and one that measures the codebook.
+PASSES = GROUP_PASSES
+# Of candidates that nobody looks over, those of so many sampled titles are taken up.
+TITLES_OF_A_CANDIDATE = 2
 _HEAD_WORDS = 8
 
 
@@ -32,9 +37,59 @@ class CodebookFitted(msgspec.Struct, frozen=True):
     seed: int
     seconds: float
     peak_memory_bytes: int  # of the whole process
+    vocabulary: str  # its fingerprint
+    candidates: TakenUp | None  # null without any
     quality: Quality  # on the catalog that it was fitted to
     groups: GroupsFitted
     codebook: CodebookShown
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A vocabulary, and what became of the candidates that it was learned with."""
+
+    vocabulary: Vocabulary
+    candidates: TakenUp | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordsGiven:
+    """Where the words come from: a vocabulary made before, or the catalog itself.
+
+    `candidates` are read from a file; a `tagger` looks for more in a sample of titles.
+    """
+
+    vocabulary: Vocabulary | None = None
+    candidates: Mapping[str, int] | None = None
+    tagger: Path | None = None
+    sample: int = 0
+
+    @property
+    def passes(self) -> int:
+        """Over the catalog, to have the vocabulary."""
+        if self.vocabulary is not None:
+            return 0
+        return 1 if self.tagger is None else 3
+
+    def learn(
+        self, passes: Passes, topology: Topology, told: Callable[[str, int, int], None]
+    ) -> Words:
+        """The vocabulary, and what became of candidates."""
+        if self.vocabulary is not None:
+            return Words(self.vocabulary, None)
+        groups, fields = topology.codebook_groups, topology.catalog.fields
+        candidates = self.candidates
+        vocabulary = learn_vocabulary(passes, groups, fields, candidates)
+        if self.tagger is not None:
+            looked = look_for_candidates(
+                passes, vocabulary, topology, self.tagger, self.sample, told
+            )
+            found = [one for one in looked.found if one.titles >= TITLES_OF_A_CANDIDATE]
+            first = {one.word: one.category for one in reversed(found)}
+            candidates = first | dict(candidates or {})
+            vocabulary = learn_vocabulary(passes, groups, fields, candidates)
+        taken = None if candidates is None else taken_up(vocabulary, candidates)
+        return Words(vocabulary, taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +100,7 @@ class Fit:
     groups: FittedGroups
     quality: Quality
     seed: int
+    words: Words
 
     def describe(
         self, folder: Path, files: Sequence[Path], rejected: int, seconds: float
@@ -54,7 +110,9 @@ class Fit:
         return CodebookFitted(
             seed=self.seed,
             seconds=round(seconds, 3),
-            peak_memory_bytes=_peak_memory_bytes(),
+            peak_memory_bytes=peak_memory_bytes(),
+            vocabulary=self.words.vocabulary.fingerprint,
+            candidates=self.words.candidates,
             quality=self.quality,
             groups=msgspec.structs.replace(groups, files=tuple(map(str, files))),
             codebook=codebook_shown.describe(self.codebook, str(folder), _HEAD_WORDS),
@@ -65,11 +123,12 @@ def fit(
     passes: Passes,
     topology: Topology,
     seed: int,
+    given: WordsGiven,
     *,
     keep_declared: bool,
     told: Callable[[str, int, int], None],
 ) -> Fit:
-    """Fit groups, capacities and slots, then encode the catalog once to measure the result.
+    """Fit words, groups, capacities and slots, then encode the catalog once to measure the result.
 
     Raises: NotInstalled without scikit-learn.
     """
@@ -80,16 +139,17 @@ def fit(
             f"`kae codebook fit` needs the module {error.name}, which is not installed; "
             "pip install 'kae[fit]', or use `kae codebook build`, which makes no clusters"
         ) from error
+    words = given.learn(passes, topology, told)
     fields = topology.catalog.fields
     groups = fit_groups(
-        passes, topology.codebook_groups, fields, Weights(), keep_declared=keep_declared
+        passes,
+        topology.codebook_groups,
+        fields,
+        Weights(),
+        keep_declared=keep_declared,
+        vocabulary=words.vocabulary,
     )
     positions = len(groups.groups)
     codebook = fit_codebook(groups, fields, seed, lambda done: told("clustering", done, positions))
     codes, _ = encode(codebook, passes)
-    return Fit(codebook, groups, quality_of(codebook, codes), seed)
-
-
-def _peak_memory_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return Fit(codebook, groups, quality_of(codebook, codes), seed, words)

@@ -12,6 +12,7 @@ KaeError
   TopicRefused        the brokers do not create a topic: their reason
   CodebookDiffers     the codebook was built with other groups or fields than topology.yaml has,
                       or the logs were begun with another one
+  VocabularyDiffers   the vocabulary was fitted with other fields than topology.yaml has
   StoreFolderUnusable the folder of the stores is held by another process, or cannot be written
   AddressRefused      a replica cannot listen where it should answer
   ReplicaUnreachable  no replica answers where one was looked for
@@ -63,6 +64,10 @@ class TopicRefused(KaeError):
 
 class CodebookDiffers(KaeError):
     """The codebook is not the topology's, or not the logs'."""
+
+
+class VocabularyDiffers(KaeError):
+    """The vocabulary was fitted with other fields than topology.yaml has."""
 
 
 class StoreFolderUnusable(KaeError):

@@ -11,7 +11,16 @@ import typer
 from kae.encoders.passes import Passes
 from kae.streams import console
 from kae.streams.cli.catalog_items import CatalogItems, progress, steps
-from kae.streams.cli.options import JsonOption, TopologyOption
+from kae.streams.cli.options import (
+    NO_TAGGER,
+    SAMPLE,
+    CandidatesOption,
+    JsonOption,
+    SampleOption,
+    TaggerOption,
+    TopologyOption,
+    tagger_folder,
+)
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
@@ -89,22 +98,51 @@ def fit(
         bool, typer.Option("--declared-groups", help="Keep the topology's groups and capacities.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the clusters.")] = 1,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", show_default=False, help="Vocabulary to use, instead of fitting one."
+        ),
+    ] = None,
+    candidates: CandidatesOption = None,
+    tagger: TaggerOption = NO_TAGGER,
+    sample: SampleOption = SAMPLE,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit words, groups, capacities and clusters to a catalog; every word gets a slot."""
+    """Fit words, groups, capacities and clusters to a catalog; every word gets a slot.
+
+    With a tagger, words that it finds in several of the sampled titles are taken up too.
+    """
+    from kae.encoders.candidates import read_candidates
     from kae.streams.cli.codebook_printed import print_fit
     from kae.streams.cli.groups import write_fitted
     from kae.streams.codebook_fit import PASSES as FIT_PASSES
+    from kae.streams.codebook_fit import WordsGiven
     from kae.streams.codebook_fit import fit as fit_codebook
+    from kae.streams.vocabulary_fitted import open_vocabulary
 
+    if vocabulary and (candidates or tagger != NO_TAGGER):
+        raise typer.BadParameter(
+            "a vocabulary has its words already: give --candidates to `kae vocabulary fit`, and "
+            "find them with `kae vocabulary candidates`, or leave out --vocabulary"
+        )
     loaded = open_topology(topology)
+    given = WordsGiven(
+        open_vocabulary(vocabulary, loaded) if vocabulary else None,
+        read_candidates(candidates) if candidates else None,
+        tagger_folder(tagger),
+        sample,
+    )
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
     with steps() as told:
-        passes = Passes(items.read, lambda read: told("reading", read, FIT_PASSES * items.rows))
-        done = fit_codebook(passes, loaded, seed, keep_declared=declared_groups, told=told)
+        rows = (given.passes + FIT_PASSES) * items.rows
+        passes = Passes(items.read, lambda read: told("reading", read, rows))
+        done = fit_codebook(passes, loaded, seed, given, keep_declared=declared_groups, told=told)
     done.codebook.save(out)
     files = write_fitted(done.groups, out)
+    if vocabulary is None:
+        files += done.words.vocabulary.save(out / "vocabulary")
     report = done.describe(out, files, items.rejected, time.monotonic() - began)
     if as_json:
         console.print_json(report)

@@ -3,6 +3,7 @@
 from kae.encoders.quality import Quality
 from kae.streams import console
 from kae.streams.cli.groups import print_fitted
+from kae.streams.cli.vocabulary import print_taken
 from kae.streams.codebook_diff import CodebooksDiffer, Meaning, Place
 from kae.streams.codebook_fit import CodebookFitted
 from kae.streams.codebook_quality import Evaluated
@@ -10,7 +11,7 @@ from kae.streams.codebook_shown import CodebookShown
 
 
 def print_fit(report: CodebookFitted) -> None:
-    """The fit in three lines, then its positions."""
+    """The positions, then the fit in a few lines."""
     print_fitted(report.groups)
     print_shown(report.codebook)
     quality = report.quality
@@ -21,6 +22,8 @@ def print_fit(report: CodebookFitted) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if report.candidates:
+        print_taken(report.candidates)
     if report.groups.fitted:
         console.out.print(
             f"put {report.groups.files[0]} in the place of `groups` in topology.yaml: a worker "

@@ -34,6 +34,7 @@ NOUNS = (
     Noun("contracts", "kae.streams.cli.contracts:app", "Show and write the schemas."),
     Noun("topics", "kae.streams.cli.topics:app", "Create the topics that the topology names."),
     Noun("groups", "kae.streams.cli.groups:app", "Merge the categories into six groups."),
+    Noun("vocabulary", "kae.streams.cli.vocabulary:app", "Fit the words of a catalog."),
     Noun("codebook", "kae.streams.cli.codebook:app", "Build, fit, measure and compare codebooks."),
     Noun("catalog", "kae.streams.cli.catalog:app", "Inspect a feed; publish it as item events."),
     Noun("worker", "kae.streams.cli.worker:app", "Index items and terms."),

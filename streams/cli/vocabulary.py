@@ -1,0 +1,160 @@
+"""`kae vocabulary fit | candidates`: the words of a catalog, and those that may be more."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kae.encoders.passes import Passes
+from kae.streams import console
+from kae.streams.cli.catalog_items import CatalogItems, progress, steps
+from kae.streams.cli.options import (
+    PACKAGED_TAGGER,
+    SAMPLE,
+    CandidatesOption,
+    JsonOption,
+    SampleOption,
+    TaggerOption,
+    TopologyOption,
+    tagger_folder,
+)
+from kae.streams.local_run import open_topology
+
+if TYPE_CHECKING:
+    from kae.encoders.candidates import TakenUp
+    from kae.streams.vocabulary_fitted import CandidatesFound, VocabularyFitted
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def vocabulary() -> None:
+    """Fit the words of a catalog; find candidates for more of them."""
+
+
+@app.command()
+def fit(
+    catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the vocabulary is written.")],
+    candidates: CandidatesOption = None,
+    topology: TopologyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the words of a catalog: by category, with aliases, who has them and who says so."""
+    from kae.encoders.candidates import read_candidates
+    from kae.encoders.vocabulary_fit import learn_vocabulary
+    from kae.streams.vocabulary_fitted import describe
+
+    loaded = open_topology(topology)
+    told_words = read_candidates(candidates) if candidates else None
+    items = CatalogItems(catalog, loaded.catalog)
+    began = time.monotonic()
+    with progress("reading", items.rows) as told:
+        fitted = learn_vocabulary(
+            Passes(items.read, told), loaded.codebook_groups, loaded.catalog.fields, told_words
+        )
+    fitted.save(out)
+    report = describe(fitted, out, items.rejected, time.monotonic() - began, told_words)
+    if as_json:
+        console.print_json(report)
+    else:
+        print_vocabulary(report)
+
+
+@app.command(name="candidates")
+def find(
+    catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
+    folder: Annotated[
+        Path, typer.Option("--vocabulary", metavar="DIR", help="What is known: a vocabulary.")
+    ],
+    tagger: TaggerOption = PACKAGED_TAGGER,
+    sample: SampleOption = SAMPLE,
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Candidates to list, the most frequent first.")
+    ] = 100,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Where they are written, for --candidates."
+        ),
+    ] = None,
+    topology: TopologyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find words in titles that the tagger finds and the vocabulary does not know."""
+    from kae.encoders.candidates import write_candidates
+    from kae.encoders.vocabulary import Vocabulary
+    from kae.streams.vocabulary_fitted import describe_candidates, look_for_candidates
+
+    known = Vocabulary.load(folder)
+    loaded = open_topology(topology)
+    items = CatalogItems(catalog, loaded.catalog)
+    began = time.monotonic()
+    with steps() as told:
+        passes = Passes(items.read, lambda read: told("reading", read, items.rows))
+        looked = look_for_candidates(passes, known, loaded, tagger_folder(tagger), sample, told)
+    if out is not None:
+        write_candidates(looked.found[:limit], out)
+    report = describe_candidates(looked, known, limit, out, time.monotonic() - began)
+    if as_json:
+        console.print_json(report)
+    else:
+        print_candidates(report)
+
+
+def print_vocabulary(report: "VocabularyFitted") -> None:
+    """Print a category a line, and what became of candidates."""
+    console.print_table(
+        f"Vocabulary {report.folder}: {report.words:,} words of {report.items:,} items, "
+        f"{report.seconds:.1f} s",
+        ("category", "words", "aliases", "misspelled", "field", "title", "seed", "tagger"),
+        (
+            (
+                each.category,
+                each.words,
+                each.aliases,
+                each.misspelled,
+                *each.by_source.values(),
+            )
+            for each in report.categories
+            if each.words
+        ),
+    )
+    if report.candidates:
+        print_taken(report.candidates)
+    if report.uncounted:
+        console.print_warning(
+            f"more words than memory is given to: a form may have {report.uncounted:,} items more "
+            "than counted, and forms with fewer items may be missing"
+        )
+    if report.rejected:
+        console.err.print(f"{report.rejected:,} rows are not items and were left out")
+
+
+def print_taken(became: "TakenUp") -> None:
+    """Print what became of candidates."""
+    console.out.print(
+        f"candidates: {became.taken:,} taken up, {became.known:,} known without them, "
+        f"{became.absent:,} in no title",
+        highlight=False,
+    )
+
+
+def print_candidates(report: "CandidatesFound") -> None:
+    """Print the candidates, the most frequent first, and where they were written."""
+    by_category = ", ".join(f"{name} {n:,}" for name, n in report.categories.items())
+    console.print_table(
+        f"{report.found:,} candidates in {report.titles:,} titles, {report.seconds:.1f} s"
+        + (f": {by_category}" if by_category else ""),
+        ("category", "word", "titles", "score", "example"),
+        ((c.category, c.word, c.titles, c.score, c.example) for c in report.candidates),
+    )
+    if report.file:
+        console.out.print(
+            f"{report.file}: strike out what is no word, then "
+            f"kae vocabulary fit CATALOG... --candidates {report.file} --out DIR",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
