@@ -2,8 +2,8 @@
 
 Fields vote for the category they are mapped to, once for each item. A title votes for a phrase that
 none of the item's fields explains: for the category of the bundled vocabulary if that lists the
-phrase, else for entity or modifier. Candidates are words that a person or the tagger found before;
-those that no one else knows are taken up when a title says them.
+phrase, else for what candidates say, else for entity or modifier. Candidates are words that the
+tagger or a person found before; those that a title says are taken up.
 
 Memory is bounded, whatever the catalog: the rarest words are forgotten (bounded.py).
 """
@@ -94,7 +94,10 @@ class Evidence:
                 count(category, word, items, Origin.FIELD)
         for phrase in self._titles.phrases():
             if unexplained := self._titles.unexplained(phrase):
-                count(self._category(phrase), phrase, unexplained, Origin.TITLE)
+                category = self._category(phrase)
+                told = self._candidates.get(phrase) == category
+                origin = Origin.TITLE | Origin.TAGGER if told else Origin.TITLE
+                count(category, phrase, unexplained, origin)
         known = {word for _, word in counted}
         for word in self._said.keys() - known:
             count(self._candidates[word], word, self._said[word], Origin.TAGGER)
@@ -136,6 +139,8 @@ class Evidence:
             listed = None if self._brands_known or not self._titles.leads(phrase) else listed
         if listed is not None:
             return listed
+        if phrase in self._candidates:
+            return self._candidates[phrase]
         return _MODIFIER if self._titles.is_modifier(phrase) else _ENTITY
 
 
