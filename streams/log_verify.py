@@ -8,6 +8,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from kae.sinks.fold import LogState, fold
+from kae.sinks.log import refuse_gap
 from kae.sinks.store import ShardStore
 from kae.streams.kafka_log import KafkaClients, poll
 from kae.streams.replica.answers import CountsShown, ShardShown
@@ -105,6 +106,7 @@ def _fold(
         elif time.monotonic() - heard_at > SILENCE_SECONDS:
             break
         for record in records:
+            refuse_gap(f"{partition.topic}/{partition.partition}", state.next_offset, record.offset)
             folded = fold(state, record.offset, record.value or b"")
             state = folded.state
             if folded.delta is not None and state.version <= shown.version:

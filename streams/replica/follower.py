@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from kae.sinks.disk import DiskFull
-from kae.sinks.log import LogTruncated
+from kae.sinks.log import refuse_gap
 from kae.streams.kafka_log import KafkaClients, poll
 from kae.streams.meters import Meters
 from kae.streams.replica.freshness import FreshnessGauge
@@ -129,7 +129,7 @@ class Follower:
             return
         payload = record.value or b""
         if record.topic == self._topology.bindings_topic:
-            self._check_gap(record, self._index.bindings_log.next_offset)
+            refuse_gap(_name(self._bindings), self._index.bindings_log.next_offset, record.offset)
             edits: Edits = self._index.fold_bindings(record.offset, payload)
         else:
             edits = self._fold_shard(consumer, record, payload)
@@ -140,7 +140,7 @@ class Follower:
         expected = self._index.logs[record.partition].next_offset
         if partition in self._held and record.offset > expected:
             return ()  # it came before the log was held, and comes again
-        self._check_gap(record, expected)
+        refuse_gap(_name(partition), expected, record.offset)
         try:
             edits = self._index.fold_shard(record.partition, record.offset, payload)
         except DiskFull as error:
@@ -148,13 +148,6 @@ class Follower:
             return ()
         self._held.release(partition)
         return edits
-
-    def _check_gap(self, record: Any, expected: int) -> None:
-        if record.offset != expected:
-            raise LogTruncated(
-                f"{record.topic}/{record.partition}: offset {expected} is gone, the next record is "
-                f"{record.offset}. Start from a snapshot, or backfill a new generation"
-            )
 
     # Views.
 
