@@ -102,8 +102,9 @@ class Follower:
 
     def _follow(self, consumer: KafkaConsumer) -> None:
         consumer.assign([*self._deltas, self._bindings, self._replicas])
-        for partition in (*self._deltas, self._bindings):
-            consumer.seek(partition, 0)
+        for partition, state in zip(self._deltas, self._index.logs, strict=True):
+            consumer.seek(partition, state.next_offset)
+        consumer.seek(self._bindings, 0)
         # Its older records may be compacted away: the newest of each replica is enough.
         consumer.seek_to_beginning(self._replicas)
         while not self._stopping.is_set():
