@@ -92,6 +92,16 @@ class Sayings:
         ]
         self._changed.update(changed)
 
+    @property
+    def waiting(self) -> int:
+        """How many items are noted and not captured yet."""
+        return len(self._changed)
+
+    @property
+    def captured(self) -> Captured:
+        """What was captured last."""
+        return self._captured
+
     def capture(self) -> Captured:
         """What the items say now; the same object until something is noted."""
         if self._changed:

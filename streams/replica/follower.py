@@ -185,7 +185,9 @@ class Follower:
         self._swapped_at = time.monotonic()
         if self._terms_changed:
             self._lease.write(self._own_lease())
-        self._due_at, self._terms_changed, self._news = None, False, True
+        self._viewed = self._positions()
+        self._terms_changed, self._news = False, True
+        self._due_at = self._next_swap_at() if self._index.is_behind else None
         note_view(self._meters, view, caught_up=self._ready)
 
     def _own_lease(self) -> Lease:

@@ -66,6 +66,7 @@ class ReplicaIndex:
         self._sayings = [
             Sayings(store, table) for store, table in zip(self._stores, self._tables, strict=True)
         ]
+        self._said = Said(sayings.captured for sayings in self._sayings)
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
 
@@ -160,12 +161,28 @@ class ReplicaIndex:
             bindings_offset=self.bindings_log.offset,
             terms=terms_of(bindings),
             trie=trie,
-            said=Said(sayings.capture() for sayings in self._sayings),
+            said=self._listen(),
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
             oldest_delta_ms=self._oldest_delta_ms,
         )
+
+    def _listen(self) -> Said:
+        """What the items say, brought up to date for the shard that is furthest behind.
+
+        One shard a view: it costs a millisecond whatever has changed, which paths do not wait for.
+        """
+        furthest = max(self._sayings, key=lambda sayings: sayings.waiting)
+        if furthest.waiting:
+            furthest.capture()
+            self._said = Said(sayings.captured for sayings in self._sayings)
+        return self._said
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether words of items are older than their paths in the view that is in use."""
+        return any(sayings.waiting for sayings in self._sayings)
 
     def store_bytes(self, shard: int) -> int:
         """What a shard's store takes on the disk."""

@@ -36,6 +36,8 @@ def indexed(
             for offset, record in enumerate(log.records):
                 index.fold_shard(number, offset, record)
         index.swap(at_ms=0)
+        while index.is_behind:
+            index.swap(at_ms=0)
         yield index
         index.close()
 

@@ -149,11 +149,13 @@ class Followed:
             self.index.fold_bindings(offset, self.bindings_log.records[offset])
 
     def follow(self) -> None:
-        """Read every log to its end, put a view in use, and write the lease."""
+        """Read every log to its end, put views in use until nothing is behind, write the lease."""
         self.follow_bindings()
         for shard in range(SHARDS):
             self.follow_shard(shard)
         self.swap()
+        while self.index.is_behind:
+            self.swap()
 
     def swap(self) -> None:
         view = self.index.swap(self.tick())
