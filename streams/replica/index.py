@@ -5,7 +5,7 @@ It is written by the follower's thread alone. Readers take `view`, one reference
 
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -39,6 +39,8 @@ from kae.streams.replica.journal import Journal
 from kae.streams.replica.view import View, slots_of, terms_of
 from kae.streams.topology import Topology
 
+# From one taking up of words to the next.
+HEAR_SECONDS = 0.25
 # The version of what a snapshot brought: its deltas are not read.
 UNKNOWN = -1
 # Items that are adopted at once.
@@ -75,6 +77,9 @@ class ReplicaIndex:
         self._bindings = Bindings()
         self._tables = [ShardTable() for _ in range(topology.shards)]
         self._bases = ThreadPoolExecutor(1, thread_name_prefix="base")
+        self._words = ThreadPoolExecutor(1, thread_name_prefix="words")
+        self._hearing: Future[None] | None = None
+        self._hear_at = 0.0
         self._trie = GrowingTrie(topology.shards, self._bases.submit)
         self._stores: list[ShardStore] = []
         for shard in range(topology.shards):
@@ -87,12 +92,14 @@ class ReplicaIndex:
         ]
         for shard in range(topology.shards):
             self._adopt(shard)
+        self._said = Said(sayings.captured for sayings in self._sayings)
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
 
     def close(self) -> None:
         """Close the stores; no view may be in use any more."""
         self._bases.shutdown()
+        self._words.shutdown()
         for store in self._stores:
             store.close()
 
@@ -104,6 +111,7 @@ class ReplicaIndex:
         while some := list(islice(items, ADOPTED)):
             self._trie.note(shard, self._tables[shard].apply(some, UNKNOWN, UNKNOWN))
             self._sayings[shard].note(some)
+        self._sayings[shard].capture()
         state = store.state
         self.journal.note_snapshot(shard, store.bindings, state.version, state.offset)
 
@@ -192,12 +200,36 @@ class ReplicaIndex:
             bindings_offset=self.bindings_log.offset,
             terms=terms_of(bindings),
             trie=trie,
-            said=Said(sayings.capture() for sayings in self._sayings),
+            said=self._said,
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
             oldest_delta_ms=self._oldest_delta_ms,
         )
+
+    # Words.
+
+    def listen(self, now: float) -> bool:
+        """Have the words of what has changed captured beside; whether the view has older ones.
+
+        Not all the time: a shard costs half a millisecond, whatever has changed in it. `now` is in
+        seconds.
+        """
+        if self._hearing is not None and self._hearing.done():
+            self._hearing.result()
+            self._hearing = None
+            self._said = Said(sayings.captured for sayings in self._sayings)
+        if self._hearing is None and now >= self._hear_at:
+            calls = [sayings.hear() for sayings in self._sayings if sayings.waiting]
+            if calls:
+                self._hear_at = now + HEAR_SECONDS
+                self._hearing = self._words.submit(_call_all, calls)
+        return self.view.said is not self._said
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether words of items are older than their paths in the view that is in use."""
+        return self._hearing is not None or any(sayings.waiting for sayings in self._sayings)
 
     def store_bytes(self, shard: int) -> int:
         """What a shard's store takes on the disk."""
@@ -209,6 +241,11 @@ class ReplicaIndex:
         if table.versions[ordinal] == UNKNOWN:
             return None
         return LogPosition(int(table.versions[ordinal]), int(table.offsets[ordinal]))
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 def _begin(shard: int, folder: Path, snapshots: Snapshots, buffer: int) -> ShardStore:
