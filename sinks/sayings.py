@@ -19,7 +19,7 @@ from kae.encoders.bounded import Bounded
 from kae.encoders.categories import POSITIONS
 from kae.encoders.spelling import token_spelling
 from kae.sinks.edits import DropItem, ItemHead, ShardEdit
-from kae.sinks.item_words import ItemWords, decode_words
+from kae.sinks.item_words import Dropped, ItemWords, decode_stored
 from kae.sinks.segment import Ordinals, Segment
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.store import ShardStore
@@ -156,7 +156,10 @@ class Sayings:
         words, ordinals, counts = array("q"), array("I"), array("I")
         for first in range(0, len(taken.changed), CHUNK):
             for row in self._store.rows_at(taken.changed[first : first + CHUNK]):
-                item = decode_words(row)
+                item = decode_stored(row)
+                # Dropped since, and perhaps put again under another ordinal: noted again.
+                if isinstance(item, Dropped) or item.ordinal not in taken.changed:
+                    continue
                 keys = self._words(item)
                 words.extend(keys)
                 ordinals.append(item.ordinal)
