@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
+from kae.sinks.ranges import Indices
 from kae.sinks.sayings import Captured, keys_of
-from kae.sinks.trie import Indices
 
 Floats = NDArray[np.float32]
 
