@@ -26,16 +26,17 @@ def places_in(
     """
     if not len(values):
         return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
-    last, before = len(values) - 1, first.astype(np.int64) - 1
+    places = first.astype(np.int64)  # before them is less than what is wanted
     step = 1 << int((end - first).max(initial=0)).bit_length() >> 1
     while step:
-        ahead = before + step
-        is_less = values.take(np.minimum(ahead, last)) < wanted
-        is_less &= ahead < end
-        before = np.where(is_less, ahead, before)
+        last = places + (step - 1)
+        is_less = values.take(last, mode="clip") < wanted
+        is_less &= last < end
+        np.add(places, step, out=places, where=is_less)
         step >>= 1
-    places = np.minimum(before + 1, last)
-    return places, (before + 1 < end) & (values.take(places) == wanted)
+    found = values.take(places, mode="clip") == wanted
+    found &= places < end
+    return np.minimum(places, len(values) - 1), found
 
 
 def places_of(rising: NDArray[Any], values: NDArray[Any]) -> Indices:
