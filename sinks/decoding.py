@@ -18,6 +18,9 @@ from kae.encoders.categories import POSITIONS
 from kae.sinks.layer import Layer, Prefixes
 from kae.sinks.ranges import Indices
 
+# Up to so many children, gathering them costs less than a mask.
+FEW = 65_536
+
 
 class PrefixInvalid(ValueError):
     """Prefixes, or a width, that no decode over these paths can have."""
@@ -61,10 +64,29 @@ def children(layers: Sequence[Layer], prefixes: Prefixes) -> tuple[Indices, NDAr
 
     Raises: PrefixInvalid.
     """
-    depth = _depth(prefixes, POSITIONS - 1)
-    used = max(layer.trie.rows[depth].width for layer in layers)
-    places, slots = np.nonzero(mask(layers, prefixes, used))
-    return places, slots.astype(np.uint16)
+    found = few_children(layers, prefixes, FEW)
+    if found is None:
+        used = max(layer.trie.rows[prefixes.shape[1]].width for layer in layers)
+        places, slots = np.nonzero(mask(layers, prefixes, used))
+        return places, slots.astype(np.uint16)
+    pairs = np.unique(found[0] << 16 | found[1])
+    return pairs >> 16, (pairs & 0xFFFF).astype(np.uint16)
+
+
+def few_children(
+    layers: Sequence[Layer], prefixes: Prefixes, most: int
+) -> tuple[Indices, NDArray[np.uint16]] | None:
+    """The pairs of `children` in any order, some of them twice; None where a mask is cheaper: when
+    more than `most` would have to be looked at.
+
+    Raises: PrefixInvalid.
+    """
+    _depth(prefixes, POSITIONS - 1)
+    found = [layer.few_children(prefixes, most) for layer in layers]
+    pairs = [one for one in found if one is not None]
+    if len(pairs) < len(found):
+        return None
+    return np.concatenate([p for p, _ in pairs]), np.concatenate([s for _, s in pairs])
 
 
 def count(layers: Sequence[Layer], prefixes: Prefixes) -> Indices:

@@ -112,6 +112,25 @@ class Layer:
         if len(full):
             mask[full] |= self.allowed(prefixes[full], mask.shape[1])
 
+    def few_children(
+        self, prefixes: Prefixes, most: int
+    ) -> tuple[Indices, NDArray[np.uint16]] | None:
+        """What `allowed` says, as pairs of a prefix's number and a slot; None if more than `most`
+        children, the dead ones too, would have to be looked at."""
+        depth = prefixes.shape[1]
+        _, first, end = self.below(prefixes)
+        if int((end - first).sum()) > most:
+            return None
+        children, places = ranges(first, end)
+        gone = self.gone[depth]
+        dead, of = ranges(places_of(gone, first), places_of(gone, end))
+        if len(dead):
+            begins = np.cumsum(end - first) - (end - first)
+            live = np.ones(len(children), np.bool_)
+            live[begins[of] + gone.take(dead) - first[of]] = False
+            children, places = children[live], places[live]
+        return places, self.trie.levels[depth].slot.take(children)
+
     def count(self, prefixes: Prefixes) -> Indices:
         """The live items below each prefix."""
         depth = prefixes.shape[1]

@@ -127,6 +127,12 @@ class Layers:
         """The slots that the mask allows, rising, and for each the number of its prefix."""
         return decoding.children(self.parts, prefixes)
 
+    def few_children(
+        self, prefixes: Prefixes, most: int = decoding.FEW
+    ) -> tuple[Indices, NDArray[np.uint16]] | None:
+        """The same in any order, some of it twice; None where a mask is cheaper."""
+        return decoding.few_children(self.parts, prefixes, most)
+
     def count(self, prefixes: Prefixes) -> Indices:
         """The live items below each prefix."""
         return decoding.count(self.parts, prefixes)

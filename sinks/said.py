@@ -105,7 +105,7 @@ class Said:
 
 
 def _total(counts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    total = np.zeros(max(map(len, counts)), np.int64)
+    total = np.zeros(max(map(len, counts), default=0), np.int64)
     for count in counts:
         total[: len(count)] += count
     return total

@@ -52,8 +52,14 @@ class Decode:
 
         Raises: PrefixInvalid.
         """
-        places, slots = self._view.trie.children(prefixes)
-        return places, slots
+        return self._view.trie.children(prefixes)
+
+    def few_children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]] | None:
+        """The same in any order, some of it twice; None where there are many: a mask costs less.
+
+        Raises: PrefixInvalid.
+        """
+        return self._view.trie.few_children(prefixes)
 
     def count(self, prefixes: Prefixes) -> Indices:
         """The live items below each prefix.

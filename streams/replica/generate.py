@@ -7,6 +7,7 @@ model.generate(..., num_beams=512, max_new_tokens=7, logits_processor=[live])
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import LogitsProcessor
 
 from kae.encoders.categories import POSITIONS
@@ -20,19 +21,26 @@ class LiveIdentifiers(LogitsProcessor):
 
     `prompt` is how many tokens stand before the identifier: the one that the decoder starts with,
     and what a decoder-only model was given. After the identifier only the token `end` may come.
+    With `reuse` the scores of one step are written over at the next: beam search, which copies
+    what it keeps, takes them so; sampling with `output_scores` does not.
     """
 
-    def __init__(self, decode: Decode, layout: TokenLayout, end: int, prompt: int = 1) -> None:
+    def __init__(
+        self, decode: Decode, layout: TokenLayout, end: int, prompt: int = 1, *, reuse: bool = False
+    ) -> None:
         self.decode = decode
         self._layout = layout
         self._end = end
         self._prompt = prompt
+        self._reuse = reuse
+        self._blank = torch.empty(0)
+        self._written: slice | torch.Tensor | None = None  # of `_blank`, columns or flat places
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         tokens = input_ids[:, self._prompt :].cpu().numpy()
-        constrained = torch.full_like(scores, -torch.inf)
+        constrained = self._blank_like(scores)
         if tokens.shape[1] >= POSITIONS:
-            constrained[:, self._end] = scores[:, self._end]
+            self._leave_columns(constrained, scores, slice(self._end, self._end + 1))
             return constrained
         prefixes, valid = self._layout.slots(tokens)
         if len(valid) and not valid.any():
@@ -40,10 +48,46 @@ class LiveIdentifiers(LogitsProcessor):
                 f"no beam begins with slots after {self._prompt} tokens, the first has "
                 f"{tokens[0].tolist()}; say with `prompt` how many stand before the identifier"
             )
-        allowed = self.decode.mask(prefixes)
-        allowed[~valid] = False
         own = self._layout.tokens_of(tokens.shape[1])
-        window = slice(own.start, own.stop)
-        forbidden = torch.from_numpy(np.logical_not(allowed, out=allowed)).to(scores.device)
-        constrained[:, window] = scores[:, window].masked_fill(forbidden, -torch.inf)
+        pairs = self.decode.few_children(prefixes)
+        if pairs is None:
+            forbidden = ~self.decode.mask(prefixes)
+            forbidden[~valid] = True
+            self._leave_columns(constrained, scores, slice(own.start, own.stop), forbidden)
+            return constrained
+        places, slots = pairs
+        if not valid.all():
+            places, slots = places[valid[places]], slots[valid[places]]
+        flat = torch.from_numpy(places * scores.shape[1] + own.start + slots).to(scores.device)
+        constrained.view(-1)[flat] = scores.reshape(-1)[flat]
+        self._written = flat
         return constrained
+
+    def _leave_columns(
+        self,
+        constrained: torch.Tensor,
+        scores: torch.Tensor,
+        columns: slice,
+        forbidden: NDArray[np.bool_] | None = None,
+    ) -> None:
+        constrained[:, columns] = scores[:, columns]
+        if forbidden is not None:
+            where = torch.from_numpy(forbidden).to(scores.device)
+            constrained[:, columns].masked_fill_(where, -torch.inf)
+        self._written = columns
+
+    def _blank_like(self, scores: torch.Tensor) -> torch.Tensor:
+        """-inf everywhere; what was written before is taken back, where that is allowed."""
+        blank, written = self._blank, self._written
+        alike = (blank.shape, blank.dtype, blank.device) == (
+            scores.shape,
+            scores.dtype,
+            scores.device,
+        )
+        if not (self._reuse and alike):
+            self._blank = torch.full_like(scores, -torch.inf)
+        elif isinstance(written, slice):
+            blank[:, written] = -torch.inf
+        elif written is not None:
+            blank.view(-1)[written] = -torch.inf
+        return self._blank
