@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.ranges import Bounds, Indices, count_in, is_among, places_in, places_of, ranges
+from kae.sinks.ranges import Bounds, Indices, count_in, is_among, once, places_in, places_of, ranges
 from kae.sinks.trie import Places, TrieView
 
 Prefixes = NDArray[np.uint16]
@@ -37,14 +37,14 @@ class Layer:
         return Layer(trie, none, (none,) * POSITIONS, (none,) * len(trie.bound))
 
     def without(self, entries: NDArray[np.int64]) -> "Layer":
-        """The same layer in which these entries, rising, are dead too."""
+        """The same layer in which these entries, in any order, are dead too."""
         if not len(entries):
             return self
-        dead = np.union1d(self.dead, entries.astype(np.int32))
+        dead, _ = once(np.sort(np.concatenate([self.dead, entries.astype(np.int32)])))
         gone, below = [], dead
         for level in reversed(self.trie.levels):
             parents = np.searchsorted(level.first_child, below, "right") - 1
-            parents, counts = np.unique(parents, return_counts=True)
+            parents, counts = once(parents)
             widths = level.first_child[parents + 1] - level.first_child[parents]
             below = parents[counts == widths].astype(np.int32)
             gone.append(below)

@@ -222,7 +222,7 @@ class GrowingTrie:
         base = self._base
         dead = [base.entries_of(shard, changed) for shard, changed in enumerate(self._changed)]
         dead.append(base.entries_by(base.bound - bound_now(attached, active)))
-        layer = base.layer.without(np.unique(np.concatenate(dead)))
+        layer = base.layer.without(np.concatenate(dead))
         overlay = Layer.whole(TrieView.of(pieces))
         return Layers(base, layer, overlay, base.bindings_in(layer) | overlay.trie.bindings)
 

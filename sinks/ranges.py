@@ -39,6 +39,14 @@ def places_in(
     return np.minimum(places, len(values) - 1), found
 
 
+def once(rising: NDArray[Any]) -> tuple[NDArray[Any], Indices]:
+    """The different ones among numbers that rise, and how often each is there."""
+    begins = np.ones(len(rising), np.bool_)
+    np.not_equal(rising[1:], rising[:-1], out=begins[1:])
+    first = np.flatnonzero(begins)
+    return rising[first], np.diff(np.append(first, len(rising)))
+
+
 def places_of(rising: NDArray[Any], values: NDArray[Any]) -> Indices:
     """Where values would stand among some that rise."""
     # numpy would rather copy all of `rising` than lose a bit of the values' type.

@@ -59,7 +59,7 @@ class LiveIdentifiers(LogitsProcessor):
         if not valid.all():
             places, slots = places[valid[places]], slots[valid[places]]
         flat = torch.from_numpy(places * scores.shape[1] + own.start + slots).to(scores.device)
-        constrained.view(-1)[flat] = scores.reshape(-1)[flat]
+        constrained.view(-1).index_copy_(0, flat, scores.reshape(-1).index_select(0, flat))
         self._written = flat
         return constrained
 
@@ -89,5 +89,5 @@ class LiveIdentifiers(LogitsProcessor):
         elif isinstance(written, slice):
             blank[:, written] = -torch.inf
         elif written is not None:
-            blank.view(-1)[written] = -torch.inf
+            blank.view(-1).index_fill_(0, written, -torch.inf)
         return self._blank

@@ -30,7 +30,7 @@ QUERIES = Path(__file__).parent / "judged" / "icecat.csv"
 QUERIES_ASKED = 24
 TIMES = 480  # a depth and a kind of prefixes
 OUR_TIMES = 96
-THEIR_TIMES = 6
+THEIR_TIMES = 12
 EDITS_A_SECOND = 1000
 # The capacities of the method's paper: 9,216 core codes and 60 reserved.
 DENSE, LIGHT, RESERVED = 2058, 1034, 10

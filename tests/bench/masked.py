@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,8 @@ class MaskedItems:
     @property
     def trie_bytes(self) -> int:
         """The arrays of the view's base and overlay."""
-        return _bytes_of(self.view.trie)
+        arrays = {id(array): array.nbytes for array in _arrays(self.view.trie)}
+        return sum(arrays.values())
 
     def _change(self) -> None:
         """One delta: items of a shard are dropped, or put with other identifiers."""
@@ -137,12 +139,15 @@ class MaskedItems:
         )
 
 
-def _bytes_of(part: object) -> int:
+def _arrays(part: object) -> Iterator[NDArray[Any]]:
     if isinstance(part, np.ndarray):
-        return part.nbytes
-    if is_dataclass(part):
-        return sum(_bytes_of(getattr(part, field.name)) for field in fields(part))
-    return sum(map(_bytes_of, part)) if isinstance(part, tuple) else 0
+        yield part
+    elif is_dataclass(part):
+        for field in fields(part):
+            yield from _arrays(getattr(part, field.name))
+    elif isinstance(part, tuple):
+        for one in part:
+            yield from _arrays(one)
 
 
 def _put(ordinal: int, row: list[int]) -> PutItem:
