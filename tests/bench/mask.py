@@ -22,6 +22,7 @@ from kae.encoders.tokens import TokenLayout
 from kae.sinks.layer import Prefixes
 from kae.streams import console
 from kae.streams.catalog import read_items
+from kae.streams.interpreter import set_for_indexing
 from kae.streams.replica.decode import Decode
 from kae.streams.topology import Topology
 
@@ -86,6 +87,7 @@ def measure_mask(items: int) -> MaskReport:
     own = recombination.identifiers(recombination.donors(SEED, items))
     console.err.print(f"building a trie of {items:,} items", highlight=False)
     held = MaskedItems(own)
+    set_for_indexing()  # as a replica is
     try:
         return _measured(held, codebook, recombination)
     finally:

@@ -60,7 +60,7 @@ def test_a_beam_ends_at_live_items_of_the_version_that_it_holds(
     assert decode.count(slots).all()
     assert decode.version == began
     now = Decode(line.index.view, codebook)
-    assert now.version.view == began.view + POSITIONS
+    assert now.version.view >= began.view + POSITIONS
     assert not now.count(slots).any()
     assert not now.mask(np.zeros((1, 0), np.uint16)).any()
 
