@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
+from kae.sinks.ranges import Indices
 from kae.sinks.sayings import Captured, keys_of
-from kae.sinks.trie import Indices
 
 Floats = NDArray[np.float32]
 Shards = TypeVar("Shards", int, Indices)
@@ -124,7 +124,7 @@ def _first(shard: Shards) -> Shards:
 
 
 def _total(counts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    total = np.zeros(max(map(len, counts)), np.int64)
+    total = np.zeros(max(map(len, counts), default=0), np.int64)
     for count in counts:
         total[: len(count)] += count
     return total
