@@ -50,7 +50,8 @@ def test_a_binding_is_hidden_until_the_bindings_log_names_it(
     for shard in range(SHARDS):
         line.follow_shard(shard)
     line.swap()
-    position, index = 0, next(iter(line.registrar.bindings.active.values())).index
+    bound = next(iter(line.registrar.bindings.active.values()))
+    position, index = bound.position, bound.index
     assert index not in line.index.view.trie.children()[position:].tolist()
     assert line.search("quietcore") == []
     line.follow()
