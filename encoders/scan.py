@@ -40,16 +40,18 @@ _BLANK = "\N{SYMBOL FOR SUBSTITUTE}"
 class _Shape:
     """What a token, or a number with its unit, is by its letters and digits alone."""
 
-    __slots__ = ("category", "found", "is_measure", "surface")
+    __slots__ = ("category", "found", "is_measure", "is_number", "surface")
 
-    def __init__(self, surface: str, category: int, *, is_measure: bool = False) -> None:
+    def __init__(
+        self, surface: str, category: int, *, is_measure: bool = False, is_number: bool = False
+    ) -> None:
         self.surface = surface
         self.category = category
         self.is_measure = is_measure
+        self.is_number = is_number  # a measure if a unit follows it
         self.found: list[Found | None] = [None, None]
 
 
-_NUMBER = _Shape("", _SPECIFICATION)  # a measure if a unit follows it
 _TEXT_ENDS = _Shape("", _SPECIFICATION)
 
 
@@ -60,7 +62,6 @@ class Scanner:
         self._rank = rank
         self._known = frozenset(word.word for word in words)
         self._shapes = Bounded[str, _Shape | None](self._shape_of)
-        self._numbers = Bounded[str, _Shape](_number)
         self._automaton = AhoCorasick(
             [*(_spaced(word.word.split(" ")) for word in words), END],
             matchkind=MatchKind.LeftmostLongest,
@@ -101,43 +102,43 @@ class Scanner:
             if shape is _TEXT_ENDS:
                 number += 1
                 continue
-            if shape is _NUMBER:
-                end += unit_after(tokens, place)
-                shape = self._shapes[" ".join(tokens[place:end])]
-                if shape is _NUMBER and not number & 1:
-                    shape = self._numbers[tokens[place]]
-                if shape is None or shape is _NUMBER:
+            if shape.is_number:
+                of_unit = unit_after(tokens, place)
+                if of_unit:
+                    end += of_unit
+                    shape = self._shapes[" ".join(tokens[place:end])]
+                    if shape is None:
+                        continue
+                elif number & 1:
                     continue
             if shape.is_measure:
                 tokens[place:end] = [_BLANK] * (end - place)
-            found.setdefault(number, []).append(self._shaped(shape, number & 1))
+            one = shape.found[number & 1] or self._shaped(shape, number & 1)
+            if number in found:
+                found[number].append(one)
+            else:
+                found[number] = [one]
         return found
 
     def _shape_of(self, surface: str) -> _Shape | None:
         if surface == END:
             return _TEXT_ENDS
         if is_bare_number(surface):
-            return _NUMBER
+            category = _MODEL if is_part_number(surface) else _SPECIFICATION
+            return _Shape(surface, category, is_number=True)
         measure = is_measure(surface)
         if surface in self._known or not (measure or is_model(surface)):
             return None
         return _Shape(surface, _SPECIFICATION if measure else _MODEL, is_measure=measure)
 
     def _shaped(self, shape: _Shape, parity: int) -> Found:
-        found = shape.found[parity]
-        if found is None:
-            word = canonical(shape.surface)
-            found = self._in_text(shape.category, word, shape.surface, _SCORES[parity])
-            shape.found[parity] = found
+        word = canonical(shape.surface)
+        found = self._in_text(shape.category, word, shape.surface, _SCORES[parity])
+        shape.found[parity] = found
         return found
 
     def _in_text(self, category: int, word: str, surface: str, score: float) -> Found:
         return Found(Attribute(category, word, surface, Source.DICTIONARY, score), self._rank)
-
-
-def _number(surface: str) -> _Shape:
-    """A number without a unit: "43459435", "62.5"."""
-    return _Shape(surface, _MODEL if is_part_number(surface) else _SPECIFICATION)
 
 
 def _spaced(tokens: Iterable[str]) -> str:

@@ -139,20 +139,8 @@ def fashion(folder: Path) -> Path:
     looks = ["Check", "Striped", "Printed", "Slim Fit"]
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(
-            [
-                "id",
-                "gender",
-                "masterCategory",
-                "subCategory",
-                "articleType",
-                "baseColour",
-                "season",
-                "year",
-                "usage",
-                "productDisplayName",
-            ]
-        )
+        mapped = ["gender", "masterCategory", "subCategory", "articleType", "baseColour"]
+        rows.writerow(["id", *mapped, "season", "year", "usage", "productDisplayName"])
         for number, (kind, brand, colour, look) in enumerate(
             product(kinds, brands, colours, looks), 15970
         ):
