@@ -1,28 +1,26 @@
 """From attributes to the identifier: one representative word for each group.
 
 Of several words with a slot in a group, the representative is the first by
-    1. subject: what the item is, an entity that a field or the title names, before all else,
-    2. source: a field before the dictionary,
-    3. score: what the title says too before the field alone; the title before the description,
-    4. category, in the order that the group declares,
-    5. length in tokens, longer first,
-    6. items of the catalog that have the word, more first,
-    7. the word itself.
+    1. trust: what the item is, what else its fields or title say, what its description mentions,
+    2. items of the catalog that have the word, in any spelling: fewer first, as it tells more,
+    3. the word itself: longer first, then in alphabetical order.
 
-Subject first: OneRetrieval (arXiv 2606.13533), importance of words.
+importance.py says why.
 """
 
 from collections.abc import Iterable, Sequence
 
 from kae.encoders.attributes import Attribute, Encoded, Item
-from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS, Identifier
+from kae.encoders.categories import CATEGORIES, POSITIONS, Identifier
 from kae.encoders.codebook import Codebook
 from kae.encoders.extract import Extractor
-from kae.encoders.found import TITLE_SCORE, UNRANKED, Found, Rank
+from kae.encoders.found import UNRANKED, Found, Rank
+from kae.encoders.importance import by_telling, trust
+from kae.encoders.spelling import one_spelling
 
-_ENTITY = CATEGORY_INDEX["entity"]
 # An order ends with the slot's index, which UNRANKED has as 0: empty.
 _INDEX_BITS = 16
+_TELLING_BITS = 24
 _INDEX = (1 << _INDEX_BITS) - 1
 
 
@@ -30,33 +28,23 @@ class Assigner:
     """The representative's order, worked out once for a codebook."""
 
     def __init__(self, codebook: Codebook) -> None:
-        self._place = [
-            (position, codebook.groups[position].categories.index(category))
-            for category, position in (
-                (name, codebook.position_of(index)) for index, name in enumerate(CATEGORIES)
-            )
-        ]
+        self._positions = [codebook.position_of(index) for index in range(len(CATEGORIES))]
         self._words: list[dict[str, tuple[int, int]]] = [{} for _ in codebook.groups]
-        slotted = [word for word in codebook.words if word.index]
-        slotted.sort(key=lambda word: (-word.word.count(" "), -word.items, word.word))
-        for preference, word in enumerate(slotted):
-            position = codebook.position_of(word.category)
-            self._words[position].setdefault(word.word, (preference, word.index))
+        telling = by_telling((word.word, word.items) for word in codebook.words)
+        for word in codebook.words:
+            if word.index:
+                of_position = self._words[self._positions[word.category]]
+                of_position.setdefault(word.word, (telling[one_spelling(word.word)], word.index))
 
     def rank(self, found: Attribute) -> Rank:
         """Where an attribute stands among those of its group; UNRANKED when it has no slot."""
-        position, category = self._place[found.category]
+        position = self._positions[found.category]
         entry = self._words[position].get(found.word)
         if entry is None:
             return UNRANKED
-        preference, index = entry
-        is_subject = found.category == _ENTITY and found.score >= TITLE_SCORE
+        telling, index = entry
         # Of one position, which of two comes first is told by one comparison of whole numbers.
-        order = int(not is_subject)
-        order = order << 2 | found.source
-        order = order << 10 | round((1 - found.score) * 1000)
-        order = order << 5 | category
-        order = order << 22 | preference
+        order = trust(found) << _TELLING_BITS | telling
         return position, order << _INDEX_BITS | index
 
 

@@ -27,7 +27,7 @@ from kae.encoders.text import NORMALISATION
 # A codebook without clusters is written as 1, so what was built before there were any stays itself.
 SOLO_FORMAT, CLUSTER_FORMAT = 1, 2
 # A part of the fingerprint: raise it when the extractor or assign gives another result.
-EXTRACTION = 1
+EXTRACTION = 2
 TAGGER = "none"
 _VERSIONS = (NORMALISATION, EXTRACTION, TAGGER)
 

@@ -1,8 +1,9 @@
 """Groups of categories, positions and capacities, fitted to a catalog.
 
 learn       the vocabulary of this catalog, if it was not before; no other has its words
-observe     which categories the items have words of
+observe     which words the items have
 merge       categories into groups, cut at six, since an identifier has six positions
+regroup     categories that would hide each other in one group
 represent   what each group would say of the items: its entropy orders and sizes the positions
 """
 
@@ -15,12 +16,13 @@ from kae.encoders.merge import MergeTree, Weights, merge, names
 from kae.encoders.occurrences import Occurrences, observe
 from kae.encoders.passes import Passes
 from kae.encoders.presence import Presence
-from kae.encoders.representatives import Representatives, represent
+from kae.encoders.regroup import regroup
+from kae.encoders.representatives import Representatives, Table
 from kae.encoders.vocabulary import Vocabulary
 from kae.encoders.vocabulary_fit import learn_vocabulary
 
 # Passes over the catalog.
-PASSES = 3
+PASSES = 2
 # In fewer items a share is uncertain by more than five points.
 FEWEST_ITEMS = 100
 
@@ -36,6 +38,7 @@ class FittedGroups:
     declared_because: str  # why these are the declared groups; empty when they are fitted
     vocabulary: Vocabulary
     occurrences: Occurrences
+    table: Table
 
 
 def fit_groups(
@@ -62,13 +65,27 @@ def fit_groups(
     tree = merge(presence, occurring, weights)
     because = "asked for" if keep_declared else _too_little(presence.items, len(occurring))
     groups = tuple(declared)
+    table = Table(seen)
     if not because:
-        groups = tuple(_gathered(seen, presence, tree.cut(POSITIONS), declared))
-    told = represent(passes, groups, fields, seen.counts(), vocabulary)
+        beginnings = (tree.cut(POSITIONS), *_occurring(declared, occurring))
+        parts = regroup(table, beginnings, weights)
+        groups = tuple(_gathered(seen, presence, parts, declared))
+    told = table.represent([_numbers(group) for group in groups])
     if not because:
         groups, told = _ordered(groups, told)
         groups = _sized(groups, told, declared)
-    return FittedGroups(groups, told, presence, tree, because, vocabulary, seen)
+    return FittedGroups(groups, told, presence, tree, because, vocabulary, seen, table)
+
+
+def _numbers(group: Group) -> list[int]:
+    return [CATEGORY_INDEX[name] for name in group.categories]
+
+
+def _occurring(declared: Sequence[Group], occurring: Sequence[int]) -> Iterator[list[list[int]]]:
+    """The declared groups without what no item has, if something is left of each."""
+    parts = [[c for c in _numbers(group) if c in occurring] for group in declared]
+    if all(parts):
+        yield parts
 
 
 def _too_little(items: int, occurring: int) -> str:
@@ -90,8 +107,7 @@ def _gathered(
 ) -> Iterator[Group]:
     """Each group with the declared strays, named for the two categories that most items have.
 
-    Its categories are in the order in which their words tell most: of several words that are
-    trusted alike, the one of the first category represents the item.
+    Its categories are in the order in which their words tell most of an item.
     """
     strays = set(range(len(CATEGORIES))).difference(*cut)
     for categories, group in zip(cut, declared, strict=True):

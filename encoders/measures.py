@@ -30,6 +30,7 @@ _APART = "|".join(sorted({*_UNITS_APART, " ".join(_FLUID_OUNCES)}))
 _MEASURE = re.compile(rf"({_NUMBER})(?:({_UNITS})| ({_APART}))")
 _MODEL = re.compile(r"(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{3,24}")
 _BARE_NUMBER = re.compile(_NUMBER)
+_PART_NUMBER = re.compile(r"\d{3,}")
 
 
 def unit_after(tokens: Sequence[str], place: int) -> int:
@@ -51,6 +52,11 @@ def is_measure(word: str) -> bool:
 
 def is_model(word: str) -> bool:
     return not is_measure(word) and _MODEL.fullmatch(word) is not None
+
+
+def is_part_number(token: str) -> bool:
+    """Whether a number without a unit rather names a model than counts or measures something."""
+    return _PART_NUMBER.fullmatch(token) is not None
 
 
 def canonical(word: str) -> str:

@@ -28,7 +28,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "offer": ("price", "marketing"),
     "occasion": ("season", "location", "scene"),
 }
-_FAMILY_OF = {
+FAMILY_OF = {
     CATEGORY_INDEX[category]: family
     for family, categories in FAMILIES.items()
     for category in categories
@@ -113,7 +113,7 @@ def merge_cost(
     """What joining two groups costs."""
     entropies = [fmean(map(presence.entropy, group)) for group in (left, right)]
     rates = [fmean(map(presence.rate, group)) for group in (left, right)]
-    strangers = fmean(_FAMILY_OF[x] != _FAMILY_OF[y] for x, y in product(left, right))
+    strangers = fmean(FAMILY_OF[x] != FAMILY_OF[y] for x, y in product(left, right))
     return (
         presence.mean_loss(left, right)
         + weights.entropy * abs(entropies[0] - entropies[1])

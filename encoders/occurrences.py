@@ -1,7 +1,8 @@
 """Which items of a catalog have which words: what fitting looks at, as arrays.
 
 One pass finds the words of every item with the extractor that indexes items, so a category is
-present where the index will have a word of it.
+present where the index will have a word of it. Every item is counted; the words of a sample are
+kept, every first, second, fourth, ... item, so that a catalog of any size fits in memory.
 """
 
 from array import array
@@ -16,39 +17,59 @@ from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, Group
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.extract import Extractor
+from kae.encoders.found import Found
+from kae.encoders.importance import trust
 from kae.encoders.presence import Presence
 
 BATCH_ITEMS = 512
+# Of a larger catalog, at least half as many items are looked at together.
+SAMPLED_ITEMS = 500_000
+# Above this many words those of the fewest items are forgotten.
+COUNTED_WORDS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrences:
-    """The words of each item: item i has words[place[starts[i] : starts[i + 1]]]."""
+    """The words of each sampled item: item i has words[place[starts[i] : starts[i + 1]]].
+
+    `counts` says how many of all `catalog_items` have each word; `trust`, beside `place`, how each
+    occurrence is trusted (importance.py).
+    """
 
     words: tuple[tuple[int, str], ...]  # (category, word) in the order in which they were met
+    counts: NDArray[np.int64]
+    catalog_items: int
     place: NDArray[np.int32]
+    trust: NDArray[np.uint8]
     starts: NDArray[np.int64]
 
     @property
     def items(self) -> int:
+        """Those of the sample."""
         return len(self.starts) - 1
 
-    def counts(self) -> dict[tuple[int, str], int]:
-        """How many items have each word."""
-        items = np.bincount(self.place, minlength=len(self.words))
-        return dict(zip(self.words, items.tolist(), strict=True))
+    def counted(self) -> dict[tuple[int, str], int]:
+        """How many items of the catalog have each (category, word)."""
+        return dict(zip(self.words, self.counts.tolist(), strict=True))
+
+    def item_of(self) -> NDArray[np.int32]:
+        """Beside `place`, the item of each occurrence."""
+        return np.repeat(np.arange(self.items, dtype=np.int32), np.diff(self.starts))
+
+    def categories(self) -> NDArray[np.uint8]:
+        """The category of each word."""
+        return np.fromiter((category for category, _ in self.words), np.uint8, len(self.words))
 
     def presence(self) -> Presence:
         """Which categories the items have words of."""
-        present = self._present().astype(np.int64)
+        present = self._present().astype(np.int32)
         together = present.T @ present
         return Presence(self.items, tuple(map(tuple, together.tolist())))
 
     def bits_told(self, category: int) -> float:
         """What naming a word of a category tells of an item on average: log2(items / its items)."""
-        of_category = [place for place, (c, _) in enumerate(self.words) if c == category]
-        counts = np.bincount(self.place, minlength=len(self.words))[of_category]
-        told = counts * np.log2(self.items / np.maximum(counts, 1))
+        counts = self.counts[self.categories() == category]
+        told = counts * np.log2(self.catalog_items / np.maximum(counts, 1))
         return float(told.sum() / counts.sum()) if len(counts) else 0.0
 
     def crowded(self, group: Group) -> float:
@@ -58,10 +79,8 @@ class Occurrences:
         return float(several.mean()) if self.items else 0.0
 
     def _present(self) -> NDArray[np.bool_]:
-        categories = np.array([category for category, _ in self.words], dtype=np.int64)
-        item_of = np.repeat(np.arange(self.items), np.diff(self.starts))
         present = np.zeros((self.items, len(CATEGORIES)), dtype=np.bool_)
-        present[item_of, categories[self.place]] = True
+        present[self.item_of(), self.categories()[self.place]] = True
         return present
 
 
@@ -70,21 +89,21 @@ def observe(
     groups: Sequence[Group],
     fields: Mapping[str, str],
     dictionary: Mapping[str, int],
+    *,
+    most_items: int = SAMPLED_ITEMS,
+    most_words: int = COUNTED_WORDS,
 ) -> Occurrences:
-    """Find the words of every item; whichever the groups are."""
+    """Find the words of every item; whichever the groups are.
+
+    A sample of under `most_items` (an even number) is kept, and at most `most_words` are counted.
+    """
     scanned = [Word(category, word, 0, 0, True) for word, category in dictionary.items()]
     extractor = Extractor(Codebook(groups, dict(fields), scanned))
-    places: dict[tuple[int, str], int] = {}
-    place, starts = array("i"), array("q", [0])
+    observing = _Observing(most_items, most_words)
     for batch in batches(items):
         for found in extractor.find(batch)[1]:
-            for one in found:
-                key = (one.attribute.category, one.attribute.word)
-                place.append(places.setdefault(key, len(places)))
-            starts.append(len(place))
-    return Occurrences(
-        tuple(places), np.frombuffer(place, np.int32), np.frombuffer(starts, np.int64)
-    )
+            observing.add(found)
+    return observing.seen()
 
 
 def batches(items: Iterable[Item]) -> Iterable[list[Item]]:
@@ -92,3 +111,74 @@ def batches(items: Iterable[Item]) -> Iterable[list[Item]]:
     reading = iter(items)
     while batch := list(islice(reading, BATCH_ITEMS)):
         yield batch
+
+
+class _Observing:
+    """Counts of all items so far, and the words of every `_stride`th."""
+
+    def __init__(self, most_items: int, most_words: int) -> None:
+        self._most_items, self._most_words = most_items, most_words
+        self._places: dict[tuple[int, str], int] = {}
+        self._counts = array("q")
+        self._items = 0
+        self._stride = 1
+        self._place, self._trust, self._starts = array("i"), array("B"), array("q", [0])
+
+    def add(self, found: Sequence[Found]) -> None:
+        places, counts = self._places, self._counts
+        is_sampled = self._items % self._stride == 0
+        for one in found:
+            key = (one.attribute.category, one.attribute.word)
+            place = places.setdefault(key, len(places))
+            if place == len(counts):
+                counts.append(0)
+            counts[place] += 1
+            if is_sampled:
+                self._place.append(place)
+                self._trust.append(trust(one.attribute))
+        self._items += 1
+        if is_sampled:
+            self._starts.append(len(self._place))
+            if len(self._starts) > self._most_items:
+                self._stride *= 2
+                starts = np.frombuffer(self._starts, np.int64)
+                self._keep(np.repeat(np.arange(len(starts) - 1) % 2 == 0, np.diff(starts)), 2)
+        if len(places) > self._most_words:
+            self._forget_the_rarest()
+
+    def seen(self) -> Occurrences:
+        return Occurrences(
+            tuple(self._places),
+            np.array(self._counts, np.int64),
+            self._items,
+            np.array(self._place, np.int32),
+            np.array(self._trust, np.uint8),
+            np.array(self._starts, np.int64),
+        )
+
+    def _forget_the_rarest(self) -> None:
+        """Keep the more frequent half at most, under new numbers."""
+        counts = np.array(self._counts, np.int64)
+        kept = counts > np.median(counts)
+        number = (np.cumsum(kept) - 1).astype(np.int32)
+        self._places = {
+            key: place
+            for place, key in enumerate(
+                key for key, stays in zip(self._places, kept.tolist(), strict=True) if stays
+            )
+        }
+        self._counts = array("q", counts[kept].tobytes())
+        stays = kept[np.array(self._place, np.int32)]
+        self._keep(stays, 1)
+        place = np.array(self._place, np.int32)
+        self._place = array("i", number[place].tobytes())
+
+    def _keep(self, stays: NDArray[np.bool_], every: int) -> None:
+        """Keep some occurrences, and the boundaries of every so many items."""
+        before = np.concatenate(([0], np.cumsum(stays)))
+        starts = before[np.array(self._starts, np.int64)]
+        place, trusted = np.array(self._place, np.int32), np.array(self._trust, np.uint8)
+        self._place = array("i", place[stays].tobytes())
+        self._trust = array("B", trusted[stays].tobytes())
+        # An item that is left out is empty now, so its end is the next one's beginning.
+        self._starts = array("q", starts[::every].tobytes())

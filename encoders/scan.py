@@ -1,9 +1,11 @@
-"""Searching texts for a codebook's words, and for measures and model numbers.
+"""Searching texts for a codebook's words, and for measures, model numbers and numbers.
 
 Words are found by one Aho-Corasick automaton: the leftmost, longest ones, at token boundaries, none
 inside another. A measure or a model number is known by its shape; a measure that is no word of the
-dictionary itself is searched for no words. The texts of many items are searched as one: each search
-lets go of the interpreter's lock, and getting it back costs more than the search of one title.
+dictionary itself is searched for no words. A number without a unit counts in a title, where it is
+often all that tells two items apart, and not in a description. The texts of many items are searched
+as one: each search lets go of the interpreter's lock, and getting it back costs more than the
+search of one title.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,9 +17,16 @@ from kae.encoders.bounded import Bounded
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook import Word
 from kae.encoders.found import DESCRIPTION_SCORE, TITLE_SCORE, Found, Ranks
-from kae.encoders.measures import canonical, is_bare_number, is_measure, is_model, unit_after
+from kae.encoders.measures import (
+    canonical,
+    is_bare_number,
+    is_measure,
+    is_model,
+    is_part_number,
+    unit_after,
+)
 
-_MEASURE = CATEGORY_INDEX["specification"]
+_SPECIFICATION = CATEGORY_INDEX["specification"]
 _MODEL = CATEGORY_INDEX["model"]
 # Titles and descriptions take turns: by the parity of a text's number.
 _SCORES = (TITLE_SCORE, DESCRIPTION_SCORE)
@@ -31,16 +40,19 @@ _BLANK = "\N{SYMBOL FOR SUBSTITUTE}"
 class _Shape:
     """What a token, or a number with its unit, is by its letters and digits alone."""
 
-    __slots__ = ("found", "is_measure", "surface")
+    __slots__ = ("category", "found", "is_measure", "is_number", "surface")
 
-    def __init__(self, surface: str, is_measure: bool) -> None:
+    def __init__(
+        self, surface: str, category: int, *, is_measure: bool = False, is_number: bool = False
+    ) -> None:
         self.surface = surface
+        self.category = category
         self.is_measure = is_measure
+        self.is_number = is_number  # a measure if a unit follows it
         self.found: list[Found | None] = [None, None]
 
 
-_NUMBER = _Shape("", False)  # a measure if a unit follows it
-_TEXT_ENDS = _Shape("", False)
+_TEXT_ENDS = _Shape("", _SPECIFICATION)
 
 
 class Scanner:
@@ -61,7 +73,7 @@ class Scanner:
         ]
 
     def search(self, tokens: list[str]) -> Iterator[list[Found]]:
-        """For each text its words in their order, then its measures and models.
+        """For each text its words in their order, then its measures, models and numbers.
 
         `tokens` are those of a title, a description, a title and so on, with END after each; the
         measures among them are blanked.
@@ -80,7 +92,7 @@ class Scanner:
             start, number = end + 1, number + 1
 
     def _find_shapes(self, tokens: list[str]) -> dict[int, list[Found]]:
-        """Measures and models that are no words of the dictionary, by the number of their text."""
+        """What is no word of the dictionary and has a shape, by the number of its text."""
         found: dict[int, list[Found]] = {}
         number = 0
         for place in [place for place, token in enumerate(tokens) if not token.isalpha()]:
@@ -90,33 +102,39 @@ class Scanner:
             if shape is _TEXT_ENDS:
                 number += 1
                 continue
-            if shape is _NUMBER:
-                end += unit_after(tokens, place)
-                shape = self._shapes[" ".join(tokens[place:end])]
-                if shape is None or shape is _NUMBER:
+            if shape.is_number:
+                of_unit = unit_after(tokens, place)
+                if of_unit:
+                    end += of_unit
+                    shape = self._shapes[" ".join(tokens[place:end])]
+                    if shape is None:
+                        continue
+                elif number & 1:
                     continue
             if shape.is_measure:
                 tokens[place:end] = [_BLANK] * (end - place)
-            found.setdefault(number, []).append(self._shaped(shape, number & 1))
+            one = shape.found[number & 1] or self._shaped(shape, number & 1)
+            if number in found:
+                found[number].append(one)
+            else:
+                found[number] = [one]
         return found
 
     def _shape_of(self, surface: str) -> _Shape | None:
         if surface == END:
             return _TEXT_ENDS
         if is_bare_number(surface):
-            return _NUMBER
+            category = _MODEL if is_part_number(surface) else _SPECIFICATION
+            return _Shape(surface, category, is_number=True)
         measure = is_measure(surface)
         if surface in self._known or not (measure or is_model(surface)):
             return None
-        return _Shape(surface, measure)
+        return _Shape(surface, _SPECIFICATION if measure else _MODEL, is_measure=measure)
 
     def _shaped(self, shape: _Shape, parity: int) -> Found:
-        found = shape.found[parity]
-        if found is None:
-            category = _MEASURE if shape.is_measure else _MODEL
-            word = canonical(shape.surface)
-            found = self._in_text(category, word, shape.surface, _SCORES[parity])
-            shape.found[parity] = found
+        word = canonical(shape.surface)
+        found = self._in_text(shape.category, word, shape.surface, _SCORES[parity])
+        shape.found[parity] = found
         return found
 
     def _in_text(self, category: int, word: str, surface: str, score: float) -> Found:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.layer import Layer, ranges
-from kae.sinks.trie import Indices, Level, TrieView
+from kae.sinks.layer import Layer
+from kae.sinks.ranges import Indices, ranges
+from kae.sinks.trie import Level, TrieView
 
 Coverage = NDArray[np.float32]
 
@@ -55,7 +56,7 @@ def decode_all(layers: Sequence[Layer], wanted: Sequence[Wanted], beam: int) -> 
 def _ranks(layer: Layer, found: Decoded) -> NDArray[np.float64]:
     """What paths are ordered by, the last row first."""
     level, entries = layer.trie.levels[-1], layer.trie.entries
-    slots = entries.slots[::-1, layer.starts[-1][found.nodes]]
+    slots = entries.slots[::-1, level.first_child[found.nodes]]
     return np.vstack([slots, -level.popularity[found.nodes], -found.coverage]).astype(np.float64)
 
 
@@ -79,7 +80,7 @@ def _best_below(layer: Layer, wanted: Sequence[Wanted]) -> list[Coverage]:
     """For each node of each level, the highest coverage of a live path through it."""
     trie = layer.trie
     coverage = _coverage(trie, wanted)
-    coverage[layer.counts[-1] == 0] = 0
+    coverage[layer.gone[-1]] = 0
     best = [coverage]
     for level in trie.levels[-2::-1]:
         below = best[-1]

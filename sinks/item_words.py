@@ -25,4 +25,9 @@ class ItemWords(msgspec.Struct, frozen=True, array_like=True, tag=1):
     attributes: tuple[AttributeWord, ...]
 
 
+class Dropped(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A DropItem, which says nothing."""
+
+
+decode_stored = msgspec.msgpack.Decoder(ItemWords | Dropped).decode
 decode_words = msgspec.msgpack.Decoder(ItemWords).decode

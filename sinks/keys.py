@@ -1,5 +1,6 @@
 """Every key and file name of a store, spelled here and nowhere else (docs/formats.md)."""
 
+import re
 import struct
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _TRIE = struct.Struct(">6HI")
 _ORDINAL = struct.Struct(">I")
 _BINDING = struct.Struct(">Q")
 _ATTACHED = struct.Struct(">QI")
+_BLOB = re.compile(r"[0-9a-f]{32}")
+_MANIFEST_FILE = re.compile(r"([0-9]{20})\.([0-9a-f]{32})\.json")
 
 
 def item_key(item_id: str) -> bytes:
@@ -65,3 +68,22 @@ def parse_trie(key: bytes) -> tuple[Identifier, int]:
 
 def shard_folder(root: Path, generation: int, shard: int) -> Path:
     return root / f"g{generation}" / f"shard-{shard:04d}"
+
+
+# Where snapshots are kept, below the folder of a log's own (sinks/snapshots).
+MANIFESTS, BLOBS, TRASH = "manifests", "blobs", "trash"
+
+
+def manifest_file(version: int, digest: str) -> str:
+    """Padded, so that the order of names is that of versions."""
+    return f"{version:020d}.{digest}.json"
+
+
+def parse_manifest_file(name: str) -> tuple[int, str] | None:
+    """The version and the digest that a manifest's name tells; None for any other file."""
+    found = _MANIFEST_FILE.fullmatch(name)
+    return (int(found[1]), found[2]) if found else None
+
+
+def is_blob(name: str) -> bool:
+    return _BLOB.fullmatch(name) is not None

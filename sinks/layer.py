@@ -1,113 +1,161 @@
 """A trie of which some entries no longer count: the items behind them have changed since.
 
-The trie itself never changes. For each node it is known how many live entries hang below it, so
+The trie itself never changes. What is dead in it is a rising list for the entries, and one a level
+for the nodes behind which nobody lives any more, so a layer costs what has died, not what there is;
 what nobody lives behind is neither offered nor found.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.trie import Indices, TrieView
+from kae.sinks.ranges import Bounds, Indices, count_in, is_among, once, places_in, places_of, ranges
+from kae.sinks.trie import Places, TrieView
+
+Prefixes = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A trie and its live entries.
+    """A trie and what is dead in it.
 
-    Shapes: live (entries,) bool; counts, a level each, (nodes,) int32: the live entries below;
-    starts, a level each, (nodes + 1,): the first entry below each node, and the end; keys, a level
-    each, (nodes,): the parent's number and the slot as one number, rising.
+    Shapes: dead, the dead entries; gone, a level each, the nodes without a live entry below; bound,
+    the dead ones among `trie.bound`. All rising.
     """
 
     trie: TrieView
-    live: NDArray[np.bool_]
-    counts: tuple[NDArray[np.int32], ...]
-    starts: tuple[Indices, ...]
-    keys: tuple[Indices, ...]
+    dead: Places
+    gone: tuple[Places, ...]
+    bound: tuple[Places, ...]
 
     @staticmethod
     def whole(trie: TrieView) -> "Layer":
         """All entries are live."""
-        starts = [trie.levels[-1].first_child]
-        for level in trie.levels[-2::-1]:
-            starts.append(starts[-1][level.first_child])
-        starts.reverse()
-        counts = tuple(np.diff(start).astype(np.int32) for start in starts)
-        return Layer(
-            trie, np.ones(len(trie.entries), np.bool_), counts, tuple(starts), tuple(_keys(trie))
-        )
+        none = np.zeros(0, np.int32)
+        return Layer(trie, none, (none,) * POSITIONS, (none,) * len(trie.bound))
 
-    def without(self, entries: Indices) -> "Layer":
-        """The same layer in which these entries, each given once, are dead too."""
-        entries = entries[self.live[entries]]
+    def without(self, entries: NDArray[np.int64]) -> "Layer":
+        """The same layer in which these entries, in any order, are dead too."""
         if not len(entries):
             return self
-        live = self.live.copy()
-        live[entries] = False
-        counts = []
-        for count, start in zip(self.counts, self.starts, strict=True):
-            left = count.copy()
-            np.subtract.at(left, np.searchsorted(start, entries, "right") - 1, 1)
-            counts.append(left)
-        return Layer(self.trie, live, tuple(counts), self.starts, self.keys)
+        dead, _ = once(np.sort(np.concatenate([self.dead, entries.astype(np.int32)])))
+        gone, below = [], dead
+        for level in reversed(self.trie.levels):
+            parents = np.searchsorted(level.first_child, below, "right") - 1
+            parents, counts = once(parents)
+            widths = level.first_child[parents + 1] - level.first_child[parents]
+            below = parents[counts == widths].astype(np.int32)
+            gone.append(below)
+        apart = self.trie.entries.apart[dead]
+        bound = tuple(dead[apart == depth] if depth else dead[:0] for depth in range(POSITIONS + 1))
+        return Layer(self.trie, dead, tuple(gone[::-1]), bound)
+
+    def is_live(self, entries: Indices) -> NDArray[np.bool_]:
+        return ~is_among(entries, self.dead)
+
+    @property
+    def entries(self) -> int:
+        """The live entries."""
+        return len(self.trie.entries) - len(self.dead)
 
     @property
     def paths(self) -> int:
         """The paths that a live item hangs behind."""
-        return int(np.count_nonzero(self.counts[-1]))
+        return len(self.trie.levels[-1]) - len(self.gone[-1])
 
-    def children(self, prefix: Sequence[int] = ()) -> NDArray[np.uint16]:
-        """The mask: exactly the slots under which, after `prefix`, at least one live item hangs."""
-        levels = self.trie.levels
-        start, end = 0, len(levels[0])
-        for level, index in zip(levels, prefix, strict=False):
-            node = start + int(np.searchsorted(level.slot[start:end], index))
-            if node >= end or level.slot[node] != index:
-                return np.zeros(0, np.uint16)
-            start, end = int(level.first_child[node]), int(level.first_child[node + 1])
-        depth = len(prefix)
-        if depth >= POSITIONS:
-            return np.zeros(0, np.uint16)
-        return levels[depth].slot[start:end][self.counts[depth][start:end] > 0]
+    def below(self, prefixes: Prefixes) -> tuple[Indices, Indices, Indices]:
+        """The node of each prefix, and the range of what is below it: empty where there is none.
 
-    def count_at(self, paths: NDArray[np.uint16]) -> NDArray[np.int32]:
-        """The live entries behind each of some whole paths; 0 where the trie has no such path.
-
-        Shapes: paths (6, n); the answer (n,).
+        Shapes: prefixes (n, depth). The root is node 0 of no level.
         """
-        nodes: Indices = np.zeros(paths.shape[1], np.int64)
-        found = np.ones(paths.shape[1], np.bool_)
-        for keys, slots in zip(self.keys, paths, strict=True):
-            wanted = nodes << 16 | slots
-            nodes = np.minimum(np.searchsorted(keys, wanted), max(0, len(keys) - 1))
-            found &= keys[nodes] == wanted if len(keys) else False
-        counts = np.zeros(paths.shape[1], np.int32)
-        counts[found] = self.counts[-1][nodes[found]]
+        count = len(prefixes)
+        nodes = np.zeros(count, np.int64)
+        if not len(self.trie.entries):
+            return nodes, nodes, nodes
+        first, end = nodes, np.full(count, len(self.trie.levels[0]))
+        for level, slots in zip(self.trie.levels, prefixes.T, strict=False):
+            nodes, found = places_in(level.slot, first, end, slots)
+            first = level.first_child.take(nodes).astype(np.int64)
+            end = np.where(found, level.first_child.take(nodes + 1), first)
+        return nodes, first, end
+
+    def allowed(self, prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
+        """(prefixes, slots): the slots under which, after each prefix, a live item hangs."""
+        depth = prefixes.shape[1]
+        nodes, first, end = self.below(prefixes)
+        slot, rows, gone = self.trie.levels[depth].slot, self.trie.rows[depth], self.gone[depth]
+        ready = np.where(first < end, rows.of(nodes), rows.none)
+        mask = rows.unpacked(ready, slots)
+        few = np.flatnonzero((ready == rows.none) & (first < end))
+        children, places = ranges(first[few], end[few])
+        mask[few[places], slot.take(children)] = True
+        if len(gone):
+            dead, places = ranges(places_of(gone, first), places_of(gone, end))
+            mask[places, slot.take(gone.take(dead))] = False
+        return mask
+
+    def add_to(self, mask: NDArray[np.bool_], prefixes: Prefixes) -> None:
+        """Allow in a mask what this layer allows too: for a layer that has little to add."""
+        depth = prefixes.shape[1]
+        nodes, first, end = self.below(prefixes)
+        slot, rows, gone = self.trie.levels[depth].slot, self.trie.rows[depth], self.gone[depth]
+        some = np.flatnonzero(first < end)
+        has_row = rows.of(nodes[some]) < rows.none
+        few, full = some[~has_row], some[has_row]
+        children, places = ranges(first[few], end[few])
+        if len(gone):
+            live = ~is_among(children, gone)
+            children, places = children[live], places[live]
+        mask[few[places], slot.take(children)] = True
+        if len(full):
+            mask[full] |= self.allowed(prefixes[full], mask.shape[1])
+
+    def few_children(
+        self, prefixes: Prefixes, most: int
+    ) -> tuple[Indices, NDArray[np.uint16]] | None:
+        """What `allowed` says, as pairs of a prefix's number and a slot; None if more than `most`
+        children, the dead ones too, would have to be looked at."""
+        depth = prefixes.shape[1]
+        _, first, end = self.below(prefixes)
+        if int((end - first).sum()) > most:
+            return None
+        children, places = ranges(first, end)
+        gone = self.gone[depth]
+        dead, of = ranges(places_of(gone, first), places_of(gone, end))
+        if len(dead):
+            begins = np.cumsum(end - first) - (end - first)
+            live = np.ones(len(children), np.bool_)
+            live[begins[of] + gone.take(dead) - first[of]] = False
+            children, places = children[live], places[live]
+        return places, self.trie.levels[depth].slot.take(children)
+
+    def count(self, prefixes: Prefixes) -> Indices:
+        """The live items below each prefix."""
+        depth = prefixes.shape[1]
+        _, first, end = self.below(prefixes)
+        for level in self.trie.levels[depth:]:
+            first = level.first_child.take(first).astype(np.int64)
+            end = level.first_child.take(end).astype(np.int64)
+        counts = end - first - count_in(self.dead, first, end)
+        # An item that is below by its own path is counted by that one alone.
+        for apart in range(depth + 1, POSITIONS + 1):
+            counts -= count_in(self.trie.bound[apart], first, end)
+            counts += count_in(self.bound[apart], first, end)
         return counts
 
-    def entries_below(self, paths: Indices) -> tuple[Indices, Indices]:
+    def entries_behind(self, paths: Prefixes) -> tuple[Indices, Indices]:
+        """The live entries behind whole paths, and for each the place of its path."""
+        _, first, end = self.below(paths)
+        return self._live_in(first, end)
+
+    def entries_below(self, nodes: Indices) -> tuple[Indices, Indices]:
         """The live entries behind nodes of the last level, and for each the place of its node."""
-        start = self.starts[-1]
-        first = start[paths]
-        entries, places = ranges(first, start[paths + 1])
-        living = self.live[entries]
-        return entries[living], places[living]
+        first_child = self.trie.levels[-1].first_child
+        return self._live_in(first_child[nodes], first_child[nodes + 1])
 
-
-def _keys(trie: TrieView) -> Iterator[Indices]:
-    parents: Indices = np.zeros(len(trie.levels[0]), np.int64)
-    for level in trie.levels:
-        yield parents << 16 | level.slot
-        parents = np.repeat(np.arange(len(level)), np.diff(level.first_child))
-
-
-def ranges(first: Indices, end: Indices) -> tuple[Indices, Indices]:
-    """The ranges first..end laid end to end, and for each element the number of its range."""
-    counts = end - first
-    # A running count, moved to each range's beginning.
-    moved = np.repeat(first - (np.cumsum(counts) - counts), counts)
-    return moved + np.arange(counts.sum()), np.repeat(np.arange(len(counts)), counts)
+    def _live_in(self, first: Bounds, end: Bounds) -> tuple[Indices, Indices]:
+        entries, places = ranges(first, end)
+        live = self.is_live(entries)
+        return entries[live], places[live]

@@ -7,6 +7,7 @@ A view's trie is both, neither of which changes any more, so readers need no loc
 costs what has changed, not what there is. Once the overlay has grown, a new base is built beside.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from kae.encoders.categories import Identifier, Slot
-from kae.sinks.layer import Layer, ranges
+from kae.sinks import decoding
+from kae.sinks.decoding import Behind
+from kae.sinks.layer import Layer, Prefixes
+from kae.sinks.ranges import Indices, ranges
 from kae.sinks.shard_table import ShardTable
-from kae.sinks.trie import Entries, Indices, TrieView, own_paths, term_paths
+from kae.sinks.trie import Entries, Places, TrieView, own_paths, term_paths
 
 # An overlay of as many entries costs some 3 ms a view, a base of a million items 0.1 s.
 OVERLAY_ENTRIES = 8192
@@ -34,14 +38,16 @@ class Base:
     """A whole trie, with where each item's entries are in it.
 
     `numbers` are the items' first numbers, a shard each, and the end: ordinals laid end to end.
-    Entries by_item[first[n]:first[n + 1]] are those of item number n.
+    Entries by_item[first[n]:first[n + 1]] are those of item number n. `bound` is what shards had
+    attached, `entries_of_binding` how many entries each binding has.
     """
 
     layer: Layer
     numbers: tuple[int, ...]
-    by_item: Indices
-    first: Indices
+    by_item: Places
+    first: Places
     bound: frozenset[Bound]
+    entries_of_binding: Mapping[int, int]
 
     @staticmethod
     def build(tables: Sequence[ShardTable], attached: Attached, active: Active) -> "Base":
@@ -51,24 +57,40 @@ class Base:
         items = numbers[trie.entries.shards] + trie.entries.ordinals
         by_item = np.argsort(items, kind="stable")
         first = np.searchsorted(items[by_item], np.arange(numbers[-1] + 1))
+        added = trie.entries.bindings[np.concatenate(trie.bound)]
+        bindings, counts = np.unique(added, return_counts=True)
         return Base(
-            Layer.whole(trie), tuple(numbers.tolist()), by_item, first, bound_now(attached, active)
+            Layer.whole(trie),
+            tuple(numbers.tolist()),
+            by_item.astype(np.int32),
+            first.astype(np.int32),
+            bound_now(attached, active),
+            dict(zip(bindings.tolist(), counts.tolist(), strict=True)),
         )
 
-    def entries_of(self, shard: int, ordinals: BitMap) -> Indices:
+    def entries_of(self, shard: int, ordinals: BitMap) -> Places:
         """The entries of some items of a shard; none of those that came later."""
         numbers = np.asarray(ordinals.to_array()).astype(np.int64) + self.numbers[shard]
         numbers = numbers[numbers < self.numbers[shard + 1]]
         places, _ = ranges(self.first[numbers], self.first[numbers + 1])
         return self.by_item[places]
 
-    def entries_by(self, gone: frozenset[Bound]) -> Indices:
+    def entries_by(self, gone: frozenset[Bound]) -> Places:
         """The entries of bindings that shards no longer have."""
-        entries = self.layer.trie.entries
-        found = np.zeros(len(entries), np.bool_)
+        trie = self.layer.trie
+        added = np.concatenate(trie.bound)
+        bindings, shards = trie.entries.bindings[added], trie.entries.shards[added]
+        found = np.zeros(len(added), np.bool_)
         for shard, binding in gone:
-            found |= (entries.bindings == binding) & (entries.shards == shard)
-        return np.flatnonzero(found)
+            found |= (bindings == binding) & (shards == shard)
+        return added[found]
+
+    def bindings_in(self, layer: Layer) -> frozenset[int]:
+        """The bindings that a live entry is by; `layer` is this base's with more dead."""
+        dead = Counter(layer.trie.entries.bindings[np.concatenate(layer.bound)].tolist())
+        return frozenset(
+            binding for binding, count in self.entries_of_binding.items() if count > dead[binding]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +110,36 @@ class Layers:
     def paths(self) -> int:
         """The paths by which live items can be decoded, each once."""
         trie = self.overlay.trie
-        again = self.base.count_at(trie.entries.slots[:, self.overlay.starts[-1][:-1]])
-        return self.base.paths + self.overlay.paths - int(np.count_nonzero(again))
+        added = trie.entries.slots[:, trie.levels[-1].first_child[:-1]].T
+        again = int(np.count_nonzero(self.base.count(added)))
+        return self.base.paths + self.overlay.paths - again
 
     @property
     def entries(self) -> int:
         """The pairs of a path and a live item behind it."""
-        return sum(int(np.count_nonzero(part.live)) for part in self.parts)
+        return sum(part.entries for part in self.parts)
 
-    def children(self, prefix: Sequence[int] = ()) -> NDArray[np.uint16]:
-        """The mask: exactly the slots under which, after `prefix`, at least one live item hangs."""
-        return np.union1d(self.base.children(prefix), self.overlay.children(prefix))
+    def mask(self, prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
+        """(prefixes, slots): exactly the slots under which, after each, a live item hangs."""
+        return decoding.mask(self.parts, prefixes, slots)
+
+    def children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
+        """The slots that the mask allows, rising, and for each the number of its prefix."""
+        return decoding.children(self.parts, prefixes)
+
+    def few_children(
+        self, prefixes: Prefixes, most: int = decoding.FEW
+    ) -> tuple[Indices, NDArray[np.uint16]] | None:
+        """The same in any order, some of it twice; None where a mask is cheaper."""
+        return decoding.few_children(self.parts, prefixes, most)
+
+    def count(self, prefixes: Prefixes) -> Indices:
+        """The live items below each prefix."""
+        return decoding.count(self.parts, prefixes)
+
+    def items(self, paths: Prefixes, limit: int) -> Behind:
+        """At most `limit` live items behind each path, the more popular first."""
+        return decoding.items(self.parts, paths, limit)
 
     def paths_of(self, shard: int, ordinal: int) -> list[tuple[int, Identifier]]:
         """The paths of one item, each with its binding (0: its own), by binding."""
@@ -112,7 +153,7 @@ class Layers:
             (int(part.trie.entries.bindings[entry]), part.trie.path_at(entry))
             for part, entries in ((self.base, of_base), (self.overlay, of_overlay))
             for entry in entries.tolist()
-            if part.live[entry]
+            if part.is_live(np.array([entry]))[0]
         )
 
 
@@ -181,9 +222,9 @@ class GrowingTrie:
         base = self._base
         dead = [base.entries_of(shard, changed) for shard, changed in enumerate(self._changed)]
         dead.append(base.entries_by(base.bound - bound_now(attached, active)))
-        layer = base.layer.without(np.unique(np.concatenate(dead)))
+        layer = base.layer.without(np.concatenate(dead))
         overlay = Layer.whole(TrieView.of(pieces))
-        return Layers(base, layer, overlay, _bindings_in(layer) | overlay.trie.bindings)
+        return Layers(base, layer, overlay, base.bindings_in(layer) | overlay.trie.bindings)
 
 
 def bound_now(attached: Attached, active: Active) -> frozenset[Bound]:
@@ -193,10 +234,3 @@ def bound_now(attached: Attached, active: Active) -> frozenset[Bound]:
         for shard, members in enumerate(attached)
         for binding in members.keys() & active.keys()
     )
-
-
-def _bindings_in(layer: Layer) -> frozenset[int]:
-    """The bindings that a live entry is by."""
-    if not layer.trie.bindings:
-        return frozenset()
-    return frozenset(np.unique(layer.trie.entries.bindings[layer.live]).tolist()) - {0}

@@ -12,6 +12,15 @@ class LogTruncated(Exception):
     """Records that this reader still needs are gone from the log."""
 
 
+def refuse_gap(name: str, expected: int, found: int) -> None:
+    """Raises: LogTruncated when a log goes on elsewhere than at the record that is needed."""
+    if found != expected:
+        raise LogTruncated(
+            f"{name}: offset {expected} is gone, the next record is {found}. Begin with a snapshot "
+            "that is newer (`kae snapshot list`), or backfill a new generation"
+        )
+
+
 class Appending(Protocol):
     """An append on its way."""
 
@@ -64,6 +73,7 @@ class MemoryLog:
     def __init__(self, name: str = "memory") -> None:
         self.name = name
         self.records: list[bytes] = []
+        self.begins_at = 0
 
     def append(self, payloads: Sequence[bytes]) -> Appended:
         first = len(self.records)
@@ -72,6 +82,7 @@ class MemoryLog:
 
     def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
         while True:
+            refuse_gap(self.name, offset, max(offset, self.begins_at))
             while offset < len(self.records):
                 yield offset, self.records[offset]
                 offset += 1

@@ -8,7 +8,7 @@ import msgspec
 
 from kae.sinks.edits import Counts, Delta, Owned, Source, digest, encode_record
 from kae.sinks.fold import ForeignCodebook, LogState, fold
-from kae.sinks.log import Appending, AppendUnknown, Log
+from kae.sinks.log import Appending, AppendUnknown, Log, refuse_gap
 
 Apply = Callable[[Delta, LogState], object]
 
@@ -61,7 +61,8 @@ class OwnedLog:
             claim = Owned(epoch, self._nonce, self._owner, self._fingerprint)
             (offset,) = self.log.append([encode_record(claim)]).offsets()
             on_append()
-            self._check_base(offset)
+            if self.state.offset >= 0:
+                check_base(self.log, self.state.offset, self.state.tail, offset)
             self._read_through(offset)
             if self.state.fingerprint != self._fingerprint:
                 raise ForeignCodebook(
@@ -120,19 +121,10 @@ class OwnedLog:
         if self.state.version != sent.parts[0].version:
             raise AppendUnknown(f"{self.log.name}: version {sent.parts[0].version} did not count")
 
-    def _check_base(self, end: int) -> None:
-        base = self.state
-        if base.offset < 0:
-            return
-        if base.offset >= end:
-            raise BesideLog(f"{self.log.name}: the log ends at {end}, the store at {base.offset}")
-        offset, payload = next(found for found in self.log.read(base.offset) if found[0] >= 0)
-        if offset != base.offset or digest(payload) != base.tail:
-            raise BesideLog(f"{self.log.name}: offset {base.offset} holds another record")
-
     def _read_through(self, last: int) -> None:
         for offset, payload in self.log.read(self.state.next_offset):
             if offset >= 0:
+                refuse_gap(self.log.name, self.state.next_offset, offset)
                 self._fold(offset, payload, self._apply)
             if self.state.next_offset > last:
                 return
@@ -143,6 +135,19 @@ class OwnedLog:
             apply(folded.delta, folded.state)
         self.ignored += bool(folded.ignored)
         self.state = folded.state
+
+
+def check_base(log: Log, offset: int, tail: bytes, end: int) -> None:
+    """Refuse a state whose newest record is not that of the log, which ends at `end` or beyond.
+
+    Raises: BesideLog; LogTruncated when the log begins after the record.
+    """
+    if offset >= end:
+        raise BesideLog(f"{log.name}: the log ends at {end}, the store at {offset}")
+    found, payload = next(record for record in log.read(offset) if record[0] >= 0)
+    refuse_gap(log.name, offset, found)
+    if digest(payload) != tail:
+        raise BesideLog(f"{log.name}: offset {offset} holds another record")
 
 
 def split(delta: Delta, edits: Sequence[bytes], max_bytes: int) -> list[Delta]:

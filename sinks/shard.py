@@ -1,6 +1,5 @@
 """One owned shard: its store and its log, planned, appended and applied as one."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,12 @@ import msgspec
 from pyroaring import BitMap
 
 from kae.encoders.selector import Compiled
+from kae.sinks.beginnings import Snapshots, begin_first, no_snapshots
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import Counts, Delta, Source
 from kae.sinks.fold import LogState
 from kae.sinks.log import Log
-from kae.sinks.owned import BesideLog, InFlight, OwnedLog
+from kae.sinks.owned import InFlight, OwnedLog
 from kae.sinks.plan import Plan, Prepared, plan_bindings, plan_items
 from kae.sinks.postings import Postings
 from kae.sinks.store import ShardStore
@@ -46,32 +46,31 @@ class Shard:
         write_buffer_bytes: int = 64 << 20,
         sync_writes: bool = False,
         on_claim: Callable[[], None] = lambda: None,
+        snapshots: Snapshots = no_snapshots,
     ) -> None:
         """Open the store, claim the log and catch up with it.
 
-        A store that is beside its log is deleted and rebuilt.
-        Raises: StoreUnusable, DiskFull, ForeignCodebook, AppendUnknown, LogTruncated.
+        Begun with is the first that a prefix of the log leads to: the store that the folder holds,
+        the snapshots in their order, nothing. `passed_over` says why each of the others was not.
+        Raises: StoreUnusable, DiskFull, ForeignCodebook, AppendUnknown; LogTruncated when the log
+        has lost what even the best of them lacks.
         """
         self.folder = folder
-        self.rebuilt = ""
+        self.passed_over: list[str] = []
         self._max_bytes = max_bytes
-        for last_try in (False, True):
+
+        def begin() -> None:
             self.store = ShardStore(folder, write_buffer_bytes, sync_writes)
             self.log = OwnedLog(
                 log, self.store.state.log_state(), owner, fingerprint, self.store.apply
             )
             try:
                 self.log.claim(on_claim)
-                break
-            except BesideLog as error:
-                self.store.close()
-                if last_try:
-                    raise
-                self.rebuilt = str(error)
-                shutil.rmtree(folder)
             except BaseException:
                 self.store.close()
                 raise
+
+        self.begun_with = begin_first(folder, snapshots, begin, self.passed_over)
         self.postings = Postings(self.store)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from pyroaring import BitMap
 from rocksdict import (
     BlockBasedOptions,
     Cache,
+    Checkpoint,
     ColumnFamily,
     Options,
     Rdict,
@@ -242,6 +243,20 @@ class ShardStore:
     def snapshots(self) -> dict[str, Snapshot]:
         """Every column family as it is now, for point reads that later deltas do not move."""
         return {name: family.snapshot() for name, family in self._families.items()}
+
+    def checkpoint(self, folder: Path) -> None:
+        """Lay a store like this one at a folder that is not there yet, on the same disk.
+
+        What is in memory is written first; the files that never change are linked, not copied.
+        Raises: DiskFull; the folder may be there then.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Checkpoint(self._db).create_checkpoint(str(folder))
+        except Exception as error:  # rocksdict raises bare Exception for every cause
+            if tells_full(error):
+                raise DiskFull(folder) from error
+            raise
 
     def trie_rows(self) -> Iterator[tuple[tuple[int, ...], int]]:
         """Every (identifier, ordinal) of the trie, in order."""

@@ -8,7 +8,7 @@ as active is hidden.
 A trie is built at once from arrays and never changed, so a reader needs no lock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS, Identifier, Slot
+from kae.sinks.bit_rows import BitRows
+from kae.sinks.ranges import Indices
 from kae.sinks.shard_table import ShardTable
 
-Indices = NDArray[np.int64]
+Places = NDArray[np.int32]  # of nodes or entries, as a trie keeps them
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,15 @@ class Entries:
     """One (path, item) pair a column, in the order of the paths.
 
     Shapes: slots (6, n) uint16, else (n,). `bindings` is 0 where the path is the item's own.
+    `apart` is the length of the shortest prefix that the path does not share with the item's own
+    path; 0 where it is that path.
     """
 
     slots: NDArray[np.uint16]
     shards: NDArray[np.uint16]
     ordinals: NDArray[np.uint32]
     bindings: NDArray[np.int64]
+    apart: NDArray[np.uint8]
     popularity: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -43,6 +48,7 @@ _NO_ENTRIES = Entries(
     np.zeros(0, np.uint16),
     np.zeros(0, np.uint32),
     np.zeros(0, np.int64),
+    np.zeros(0, np.uint8),
     np.zeros(0, np.float32),
 )
 
@@ -57,7 +63,7 @@ class Level:
     """
 
     slot: NDArray[np.uint16]
-    first_child: Indices
+    first_child: Places
     popularity: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -66,10 +72,16 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class TrieView:
-    """All paths of one view: six levels over sorted entries; a path is a node of the last level."""
+    """All paths of one view: six levels over sorted entries; a path is a node of the last level.
+
+    `rows[depth]` are the children, as bits, of those prefixes of that length that have many.
+    `bound[depth]` are the entries that a binding added and that are apart from `depth` on, rising.
+    """
 
     entries: Entries
     levels: tuple[Level, ...]
+    rows: tuple[BitRows, ...]
+    bound: tuple[Places, ...]
     bindings: frozenset[int]  # those that have a path
 
     @staticmethod
@@ -93,7 +105,8 @@ class TrieView:
         """Build from entries in any order, of each shard and binding at most one piece."""
         bound = frozenset(int(p.bindings[0]) for p in pieces if len(p) and p.bindings[0])
         entries = _sorted(pieces)
-        return TrieView(entries, _levels(entries), bound)
+        levels = _levels(entries)
+        return TrieView(entries, levels, tuple(_rows(levels)), _bound(entries), bound)
 
     def path_at(self, entry: int) -> Identifier:
         a, b, c, d, e, f = (int(index) for index in self.entries.slots[:, entry])
@@ -111,6 +124,7 @@ def term_paths(shard: int, table: ShardTable, binding: int, slot: Slot, members:
     ordinals = ordinals[ordinals < len(table.live)]
     piece = _piece(shard, table, ordinals[table.live[ordinals]], binding)
     piece.slots[slot.position] = slot.index
+    piece.apart[:] = slot.position + 1
     return piece
 
 
@@ -121,6 +135,7 @@ def _piece(shard: int, table: ShardTable, ordinals: Indices, binding: int) -> En
         shards=np.full(count, shard, np.uint16),
         ordinals=ordinals.astype(np.uint32),
         bindings=np.full(count, binding, np.int64),
+        apart=np.zeros(count, np.uint8),
         popularity=table.popularity[ordinals],
     )
 
@@ -135,6 +150,7 @@ def _sorted(pieces: Sequence[Entries]) -> Entries:
         shards=np.concatenate([piece.shards for piece in pieces])[order],
         ordinals=np.concatenate([piece.ordinals for piece in pieces])[order],
         bindings=np.concatenate([piece.bindings for piece in pieces])[order],
+        apart=np.concatenate([piece.apart for piece in pieces])[order],
         popularity=np.concatenate([piece.popularity for piece in pieces])[order],
     )
 
@@ -153,6 +169,22 @@ def _levels(entries: Entries) -> tuple[Level, ...]:
     for column, start in zip(entries.slots[::-1], starts[::-1], strict=True):
         first_child = np.searchsorted(below, start)
         popularity = np.maximum.reduceat(popularity, first_child) if count else popularity
-        levels.append(Level(column[start], np.append(first_child, len(below)), popularity))
+        children = np.append(first_child, len(below)).astype(np.int32)
+        levels.append(Level(column[start], children, popularity))
         below = start
     return tuple(levels[::-1])
+
+
+def _rows(levels: Sequence[Level]) -> Iterator[BitRows]:
+    """Of the root, then of the nodes of every level but the last."""
+    root = np.array([0, len(levels[0])], np.int32)
+    for first_child, below in zip(
+        (root, *(level.first_child for level in levels)), levels, strict=False
+    ):
+        yield BitRows.build(first_child, below.slot)
+
+
+def _bound(entries: Entries) -> tuple[Places, ...]:
+    added = np.flatnonzero(entries.apart).astype(np.int32)
+    apart = entries.apart[added]
+    return tuple(added[apart == depth] for depth in range(POSITIONS + 1))

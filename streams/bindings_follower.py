@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kae.encoders.selector import Compiled, compile_selector
 from kae.sinks.bindings import Bindings
 from kae.sinks.fold import LogState, fold
+from kae.sinks.log import refuse_gap
 from kae.streams.kafka_log import KafkaLog
 
 
@@ -70,6 +71,7 @@ class BindingsFollower:
             if self._stopping.is_set():
                 return
             if offset >= 0:
+                refuse_gap(self._log.name, self._state.next_offset, offset)
                 self._fold(offset, payload)
 
     def _fold(self, offset: int, payload: bytes) -> None:

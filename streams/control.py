@@ -77,8 +77,36 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, tag=6):
     at_ms: int
 
 
-Request = Pause | Resume | Reset | Refold
-Record = Reached | Request | Answer
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """Asks a shard's owner to take a snapshot; `Snapshotted` tells when it is there."""
+
+    generation: int
+    shard: int
+    by: str
+    reason: str
+    at_ms: int
+
+
+class Snapshotted(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """A snapshot of a shard is in the archive, whole; or why it is not (`failed`).
+
+    It tells people and spares who takes snapshots a look; nobody believes a snapshot for it.
+    """
+
+    generation: int
+    shard: int
+    version: int
+    offset: int
+    manifest: str
+    bytes: int
+    sent_bytes: int
+    failed: str
+    worker: str
+    at_ms: int
+
+
+Request = Pause | Resume | Reset | Refold | Snapshot
+Record = Reached | Request | Answer | Snapshotted
 
 encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
@@ -121,6 +149,7 @@ class ControlBook:
     # By shard: the newest request, and the Pause that was carried out and is in force.
     last: dict[int, Filed] = field(default_factory=dict)
     pauses: dict[int, Pause] = field(default_factory=dict)
+    snapshots: dict[int, Snapshotted] = field(default_factory=dict)  # by shard: the newest taken
 
     def enter(self, offset: int, record: Record) -> bool:
         """Take one record in; whether it is a request of this generation."""
@@ -131,6 +160,10 @@ class ControlBook:
             return False
         if isinstance(record, Answer):
             self._close(record)
+            return False
+        if isinstance(record, Snapshotted):
+            if not record.failed:
+                self.snapshots[record.shard] = record
             return False
         self.open[offset] = self.last[record.shard] = Filed(offset, record)
         return True

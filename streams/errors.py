@@ -25,6 +25,9 @@ KaeError
   ShardUnknown        a shard was named that the topology does not have
   ShardRefused        what was asked of a shard cannot be done; the message says why, and what can
   ShardTimedOut       what was asked of a shard has no answer yet
+  SnapshotsOff        the topology keeps no snapshots
+  SnapshotsBroken     some snapshots are not what was written; the message names the files
+  SnapshotFailed      a snapshot that was asked for did not come about, or not in time
   LogsDiffer          a replica is not what its logs say
   NotInstalled        a command needs an extra that is not installed
   ContractUnknown     a contract was asked for by a name that none has
@@ -116,6 +119,18 @@ class ShardRefused(KaeError):
 
 class ShardTimedOut(KaeError):
     """What was asked of a shard has no answer yet."""
+
+
+class SnapshotsOff(KaeError):
+    """The topology keeps no snapshots."""
+
+
+class SnapshotsBroken(KaeError):
+    """Some snapshots are not what was written."""
+
+
+class SnapshotFailed(KaeError):
+    """A snapshot that was asked for did not come about, or not in time."""
 
 
 class LogsDiffer(KaeError):

@@ -24,6 +24,9 @@ REQUEST_APPENDED = "request_appended_not_acknowledged"
 REQUEST_APPLIED = "request_applied_not_answered"
 REQUEST_STEPS = (REQUEST_READ, REQUEST_APPENDED, REQUEST_APPLIED)
 
+SNAPSHOT_SENT = "snapshot_file_sent_no_manifest"
+SNAPSHOT_TAKEN = "snapshot_taken_not_announced"
+
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 _folder = os.environ.get("KAE_FAILPOINTS", "")
 

@@ -73,7 +73,7 @@ def describe(fit: FittedGroups, rejected: int, seconds: float) -> GroupsFitted:
     told = fit.representatives
     occurring = set(fit.tree.categories)
     return GroupsFitted(
-        items=fit.presence.items,
+        items=fit.occurrences.catalog_items,
         rejected=rejected,
         seconds=round(seconds, 3),
         fitted=not fit.declared_because,

@@ -6,6 +6,7 @@ from collections.abc import Set
 import structlog
 
 from kae.sinks import keys
+from kae.sinks.beginnings import Snapshots, no_snapshots
 from kae.sinks.disk import DiskFull, require_room
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
@@ -16,6 +17,7 @@ from kae.streams.full_disk import FullDisk
 from kae.streams.identity import Identity
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.outcome import Outcome
+from kae.streams.snapshots.archives import snapshots_of
 from kae.streams.topology import Topology
 from kae.streams.worker_meters import WorkerMeters
 
@@ -72,7 +74,7 @@ class HeldShards:
         without_room = Outcome()
         for partition in sorted(wanted - self.shards.keys()):
             try:
-                self._open(partition)
+                self._open(partition, self._snapshots(partition))
             except DiskFull as error:
                 self.disk.note(error)
                 without_room.lost[partition] = str(error)
@@ -90,7 +92,8 @@ class HeldShards:
         shard.close()
         shutil.rmtree(shard.folder)
         try:
-            self._open(partition)
+            # From its log alone: a snapshot is a copy of a store, and stores are not trusted here.
+            self._open(partition, no_snapshots)
         except DiskFull as error:
             return self._lost(partition, error)
         return Outcome()
@@ -109,7 +112,10 @@ class HeldShards:
         log.warning("shard_lost", shard=partition, cause=str(cause))
         return Outcome(lost={partition: str(cause)})
 
-    def _open(self, partition: int) -> None:
+    def _snapshots(self, partition: int) -> Snapshots:
+        return snapshots_of(self._topology, partition, self._identity.fingerprint)
+
+    def _open(self, partition: int, snapshots: Snapshots) -> None:
         topology = self._topology
         # Before the claim: each would be a record of the log.
         require_room(self._identity.data, topology.stores.write_buffer_bytes)
@@ -122,11 +128,14 @@ class HeldShards:
             write_buffer_bytes=topology.stores.write_buffer_bytes,
             sync_writes=topology.stores.sync_writes,
             on_claim=lambda: failpoints.reach(failpoints.REBALANCING),
+            snapshots=snapshots,
         )
         self.shards[partition] = shard
         state = shard.store.state
-        if shard.rebuilt:
-            log.warning("store_rebuilt", shard=partition, cause=shard.rebuilt)
+        for cause in shard.passed_over:
+            log.warning("store_passed_over", shard=partition, cause=cause)
+        if shard.begun_with:
+            log.info("snapshot_begun_with", shard=partition, snapshot=shard.begun_with)
         log.info(
             "shard_owned",
             shard=partition,

@@ -7,11 +7,14 @@ from pathlib import Path
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from kae.sinks.fold import LogState, fold
+from kae.sinks.fold import fold
+from kae.sinks.log import LogTruncated, refuse_gap
 from kae.sinks.store import ShardStore
+from kae.streams.encoding import open_codebook
 from kae.streams.kafka_log import KafkaClients, poll
 from kae.streams.replica.answers import CountsShown, ShardShown
 from kae.streams.replica.client import ReplicaClient
+from kae.streams.snapshots.in_log import snapshots_in_log
 from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 
@@ -52,11 +55,15 @@ def verify(topology: Topology, replica: ReplicaClient) -> Verified:
         timeout_seconds=kafka.request_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
+    fingerprint = open_codebook(topology).fingerprint
     shown = replica.status(with_hashes=True).shards
     consumer = clients.consumer()
     try:
         with tempfile.TemporaryDirectory(prefix="kae-verify-") as folder:
-            shards = [_verify(topology, consumer, one, Path(folder)) for one in shown]
+            shards = [
+                _verify(topology, clients, consumer, fingerprint, one, Path(folder))
+                for one in shown
+            ]
     finally:
         consumer.close(autocommit=False)
         clients.close()
@@ -64,11 +71,19 @@ def verify(topology: Topology, replica: ReplicaClient) -> Verified:
 
 
 def _verify(
-    topology: Topology, consumer: KafkaConsumer, shown: ShardShown, folder: Path
+    topology: Topology,
+    clients: KafkaClients,
+    consumer: KafkaConsumer,
+    fingerprint: str,
+    shown: ShardShown,
+    folder: Path,
 ) -> ShardVerified:
-    store = ShardStore(folder / str(shown.shard), topology.stores.write_buffer_bytes)
+    partition = TopicPartition(topology.deltas_topic, shown.shard)
+    place = folder / str(shown.shard)
+    if consumer.beginning_offsets([partition])[partition] > 0:
+        _lay_snapshot(topology, clients, fingerprint, shown, place)
+    store = ShardStore(place, topology.stores.write_buffer_bytes)
     try:
-        partition = TopicPartition(topology.deltas_topic, shown.shard)
         newest = _fold(consumer, partition, store, shown)
         counts = CountsShown(*msgspec.structs.astuple(store.state.counts))
         content = store.content_hash()
@@ -86,6 +101,24 @@ def _verify(
         store.close()
 
 
+def _lay_snapshot(
+    topology: Topology, clients: KafkaClients, fingerprint: str, shown: ShardShown, folder: Path
+) -> None:
+    """Where a log was trimmed, begin with a snapshot that is not newer than what is compared.
+
+    Raises: LogTruncated when there is none.
+    """
+    passed_over: list[str] = []
+    fit = snapshots_in_log(topology, clients, shown.shard, fingerprint, newest=shown.version)
+    if next(fit(folder, passed_over.append), None) is None:
+        tried = "; ".join(passed_over) or "there is none"
+        raise LogTruncated(
+            f"{topology.deltas_topic}/{shown.shard}: the log was trimmed, and no snapshot below "
+            f"version {shown.version} can be begun with: {tried}. Verify another replica, or "
+            "backfill a new generation"
+        )
+
+
 def _fold(
     consumer: KafkaConsumer, partition: TopicPartition, store: ShardStore, shown: ShardShown
 ) -> int:
@@ -93,9 +126,9 @@ def _fold(
 
     A log that is silent before the replica's version is reached ends the reading.
     """
-    state = LogState()
+    state = store.state.log_state()
     consumer.assign([partition])
-    consumer.seek(partition, 0)
+    consumer.seek(partition, state.next_offset)
     end = consumer.end_offsets([partition])[partition]
     heard_at = time.monotonic()
     while state.version < shown.version or state.next_offset < end:
@@ -105,6 +138,7 @@ def _fold(
         elif time.monotonic() - heard_at > SILENCE_SECONDS:
             break
         for record in records:
+            refuse_gap(f"{partition.topic}/{partition.partition}", state.next_offset, record.offset)
             folded = fold(state, record.offset, record.value or b"")
             state = folded.state
             if folded.delta is not None and state.version <= shown.version:

@@ -167,6 +167,27 @@ WORKER_POSTINGS = _gauge(
 )
 WORKER_STORE = _gauge("kae_worker_shard_store_bytes", "bytes", "Disk of the store.", "shard")
 
+# ---------------------------------------------------------------- the worker's snapshots
+
+WORKER_SNAPSHOT_EVERY = _gauge(
+    "kae_worker_snapshot_every_seconds",
+    "seconds",
+    "snapshots.every_seconds of topology.yaml (0: no snapshots.url).",
+)
+WORKER_SNAPSHOT_AGE = _gauge(
+    "kae_worker_shard_snapshot_age_seconds",
+    "seconds",
+    "Since the shard's newest snapshot; 0 if it has not changed since, -1 if there is none.",
+    "shard",
+)
+WORKER_SNAPSHOTS = _counter("kae_worker_snapshots_total", "snapshots", "Snapshots that it took.")
+WORKER_SNAPSHOTS_FAILED = _counter(
+    "kae_worker_snapshots_failed_total", "snapshots", "Snapshots that did not come about."
+)
+WORKER_SNAPSHOT_SENT = _counter(
+    "kae_worker_snapshot_sent_bytes_total", "bytes", "Bytes that had to travel for them."
+)
+
 # ---------------------------------------------------------------- the registrar
 
 WORKER_TERMS_READ = _folded(

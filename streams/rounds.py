@@ -50,6 +50,8 @@ class Rounds:
         await self.publish_positions()
         if self._parts.desk.is_open:
             await self._parts.threads.on_desk(self._parts.desk.free)
+        if self._parts.upkeep.is_due():
+            self._tenure.submit(self._parts.upkeep.begin_due)
         self._check_faust()
         await self._check_progress()
 

@@ -13,6 +13,9 @@ from kae.streams.errors import TopicDiffers, TopicRefused
 from kae.streams.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology import Topology
 
+# Settings by which a topic forgets.
+KEEPING = ("cleanup.policy", "retention.bytes", "retention.ms")
+
 
 class Outcome(StrEnum):
     """What became of a topic; a dry run says what would."""
@@ -50,17 +53,32 @@ def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome
 
 
 def check_topics(topology: Topology) -> None:
-    """Refuse to run on topics that are missing or have other partitions.
+    """Refuse to run on topics that are missing, have other partitions, or forget logs.
 
     Raises: TopicDiffers; KafkaUnreachable.
     """
     plans = plan_topics(topology)
+    logs = [p for p in plans if p.name in (topology.deltas_topic, topology.bindings_topic)]
     with _admin(topology) as admin:
         partitions = _partitions(admin)
-    for plan in plans:
-        if plan.name not in partitions:
-            raise TopicDiffers(f"topic {plan.name} is missing; create it with: kae topics apply")
-    _refuse_differences(plans, partitions, topology)
+        for plan in plans:
+            if plan.name not in partitions:
+                raise TopicDiffers(
+                    f"topic {plan.name} is missing; create it with: kae topics apply"
+                )
+        _refuse_differences(plans, partitions, topology)
+        _refuse_forgetting(_corrections(admin, logs))
+
+
+def _refuse_forgetting(corrections: dict[str, dict[str, str]]) -> None:
+    """A log is trimmed by `kae snapshot prune` alone, never by time, size or compaction."""
+    for name, settings in corrections.items():
+        forgetting = [key for key in settings if key in KEEPING]
+        if forgetting:
+            told = ", ".join(f"{key} should be {settings[key]}" for key in sorted(forgetting))
+            raise TopicDiffers(
+                f"topic {name} forgets records of a log: {told}; correct it with: kae topics apply"
+            )
 
 
 def _outcome(plan: TopicPlan, created: bool, correction: dict[str, str]) -> TopicOutcome:

@@ -92,6 +92,14 @@ class StoresPart(Part):
     sync_writes: bool
 
 
+class SnapshotsPart(Part):
+    url: Name | None
+    every_seconds: Seconds
+    # The log is trimmed below the second newest.
+    keep: Annotated[int, Field(ge=2, le=10_000)]
+    grace_seconds: Annotated[float, Field(ge=0, le=86_400 * 365)]
+
+
 class WorkerPart(Part):
     listen: Annotated[str | None, AfterValidator(_host_port_if_any)]
     batch_events: Count
@@ -137,6 +145,7 @@ class Topology(Part):
         Field(strict=False, json_schema_extra={"minItems": POSITIONS, "maxItems": POSITIONS}),
     ]
     stores: StoresPart
+    snapshots: SnapshotsPart
     worker: WorkerPart
     terms: TermsPart
     replica: ReplicaPart

@@ -1,5 +1,6 @@
 """The parts of a worker, put together; nothing of them runs before `start`."""
 
+import asyncio
 from collections.abc import Callable
 
 from faust.types import TP
@@ -15,6 +16,7 @@ from kae.streams.indexer import Indexer
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.lag import LagWatch
 from kae.streams.shards.requests import ShardRequests
+from kae.streams.snapshots.upkeep import Upkeep
 from kae.streams.terms_desk import TermsDesk
 from kae.streams.topology import Topology
 from kae.streams.watchdog import Watchdog
@@ -58,8 +60,11 @@ class WorkerParts:
         self.indexer = Indexer(
             topology, Encoder(codebook), self.clients, self.bindings, self.held, self.meters
         )
+        self.upkeep = Upkeep(
+            topology, identity, self.clients, self.held, self.control.book, self.meters, on_error
+        )
         self.requests = ShardRequests(
-            topology, identity, self.clients, self.held, self.indexer, self.control
+            topology, identity, self.clients, self.held, self.indexer, self.control, self.upkeep
         )
         self.desk = TermsDesk(topology, identity, codebook, self.clients, self.control, self.meters)
         self.lag = LagWatch(self.clients, topology.items_topic, self.held.positions)
@@ -73,6 +78,7 @@ class WorkerParts:
             self.desk,
             self.bindings,
             self.lag,
+            self.control.book,
         )
         self.meters.read_from(self.readings.samples)
 
@@ -92,9 +98,11 @@ class WorkerParts:
         self.bindings.start()
         self.control.start()
         self.lag.start()
+        self.upkeep.start()
 
     async def stop(self) -> None:
         """Close what is held, each where it was opened."""
+        await asyncio.to_thread(self.upkeep.stop)
         await self.threads.on_shards(self.indexer.close)
         await self.threads.on_desk(self.desk.close)
         self.bindings.stop()

@@ -10,6 +10,7 @@ from kae.sinks.shard import Shard
 from kae.streams import metrics
 from kae.streams.assignment import Assignment
 from kae.streams.bindings_follower import BindingsFollower
+from kae.streams.control import ControlBook
 from kae.streams.held_shards import HeldShards
 from kae.streams.identity import Identity
 from kae.streams.kafka_log import KafkaClients
@@ -35,6 +36,7 @@ class WorkerReadings:
         desk: TermsDesk,
         bindings: BindingsFollower,
         lag: LagWatch,
+        book: ControlBook,
     ) -> None:
         self._topology = topology
         self._identity = identity
@@ -45,6 +47,7 @@ class WorkerReadings:
         self._desk = desk
         self._bindings = bindings
         self._lag = lag
+        self._book = book
 
     def readiness(self) -> Readiness:
         if not self._assignment.is_known:
@@ -66,6 +69,7 @@ class WorkerReadings:
         for number, shard in sorted(shards.items()):
             yield from self._shard(number, shard)
             yield from self._behind(number, shard.next_offset)
+            yield self._snapshot(number, shard)
         if self._desk.is_open:
             yield from self._terms(self._bindings.view.bindings)
 
@@ -78,6 +82,8 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_SHARDS, held)
         yield Sample(metrics.WORKER_GENERATION_SHARDS, topology.shards)
         yield Sample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
+        every = topology.snapshots.every_seconds if topology.snapshots.url else 0
+        yield Sample(metrics.WORKER_SNAPSHOT_EVERY, every)
         yield Sample(metrics.WORKER_REGISTRAR, self._desk.is_open)
         yield Sample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
         yield Sample(metrics.WORKER_DISK, room.size)
@@ -113,6 +119,13 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_HIGHWATER, end, labels)
         yield Sample(metrics.WORKER_LAG_EVENTS, end - position, labels)
         yield Sample(metrics.WORKER_LAG_SECONDS, lag.seconds(position, now_ms()), labels)
+
+    def _snapshot(self, number: int, shard: Shard) -> Sample:
+        newest, age = self._book.snapshots.get(number), -1.0
+        if newest is not None:
+            unchanged = newest.version == shard.store.state.version
+            age = 0.0 if unchanged else max(0, now_ms() - newest.at_ms) / 1000
+        return Sample(metrics.WORKER_SNAPSHOT_AGE, age, (str(number),))
 
     def _terms(self, bindings: Bindings) -> Iterator[Sample]:
         yield from accounted(

@@ -82,7 +82,7 @@ def write_fitted(fitted: "FittedGroups", folder: Path) -> list[Path]:
     if not fitted.tree.merges:
         return [section]
     try:
-        picture = draw(fitted.tree, fitted.presence.items)
+        picture = draw(fitted.tree, fitted.occurrences.catalog_items)
     except ModuleNotFoundError as error:
         console.print_warning(
             f"no picture of the merges: it needs the module {error.name}, which is not installed; "

@@ -93,9 +93,11 @@ def explain(
         console.print_json(shown)
         return
     console.out.print(f"[bold]{shown.id}[/]", shown.title, highlight=False)
+    put = "before the replica's snapshot"
+    if shown.put is not None:
+        put = f"by version {shown.put.version} at offset {shown.put.offset}"
     console.out.print(
-        f"revision {shown.revision}, shard {shown.shard}, ordinal {shown.ordinal}, put by version "
-        f"{shown.put.version} at offset {shown.put.offset}",
+        f"revision {shown.revision}, shard {shown.shard}, ordinal {shown.ordinal}, put {put}",
         style="dim",
         highlight=False,
     )

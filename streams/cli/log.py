@@ -22,7 +22,7 @@ def verify(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fold every shard's log from offset 0 and compare it with the replica; ends with 1 if not."""
+    """Fold every shard's log anew and compare it with the replica; ends with 1 if they differ."""
     from kae.streams.log_verify import verify as verify_logs
     from kae.streams.replica.client import ReplicaClient
 
@@ -32,7 +32,7 @@ def verify(
         console.print_json(verified)
     else:
         console.print_table(
-            "Logs, folded from offset 0, and the replica",
+            "Logs, folded anew, and the replica",
             ("shard", "version", "behind", "live items", "content", "equal"),
             ((s.shard, s.version, s.behind, s.live, s.hash[:16], s.equal) for s in verified.shards),
         )

@@ -88,7 +88,9 @@ function explanation(item) {
     make("div", "scroll", make("table", "", head, ...attributes)),
     make("p", "facts",
       `id ${item.id} · shard ${item.shard} · ordinal ${item.ordinal} · revision ` +
-      `${item.revision} · put by version ${item.put.version} at offset ${item.put.offset}`),
+      `${item.revision} · put ` + (item.put
+        ? `by version ${item.put.version} at offset ${item.put.offset}`
+        : "before the replica's snapshot")),
   ];
 }
 

@@ -84,7 +84,10 @@ class AttributeShown(msgspec.Struct, frozen=True):
 
 
 class PathShown(msgspec.Struct, frozen=True):
-    """One way to the item; `term` and `attached` are null for its own path."""
+    """One way to the item; `term` and `attached` are null for its own path.
+
+    `attached` is also null where that happened before the snapshot that the replica began with.
+    """
 
     slots: tuple[int, ...]
     words: Words
@@ -101,6 +104,8 @@ class LogPosition(msgspec.Struct, frozen=True):
 
 
 class ItemShown(msgspec.Struct, frozen=True):
+    """`put` is the delta that put it; null: one before the snapshot that the replica began with."""
+
     version: Version
     id: str
     title: str
@@ -109,7 +114,7 @@ class ItemShown(msgspec.Struct, frozen=True):
     ordinal: int
     revision: int
     popularity: float
-    put: LogPosition
+    put: LogPosition | None
     slots: tuple[int, ...]
     identifier: Words
     groups: list[str]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from kae.encoders.categories import Slot
 from kae.encoders.query import Query, Want, Way
 from kae.sinks.beam import Wanted
+from kae.sinks.ranges import Indices
 from kae.sinks.said import Floats, Mentions
-from kae.sinks.trie import Indices
 from kae.streams.replica.view import View
 
 # BM25's parameters for short texts: how soon repeating a word stops to help, what long texts pay.

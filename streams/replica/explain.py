@@ -19,6 +19,7 @@ from kae.streams.replica.answers import (
     Words,
 )
 from kae.streams.replica.index import ReplicaIndex
+from kae.streams.replica.journal import Placed
 from kae.streams.replica.receipts import attached_items
 from kae.streams.replica.search import version_of
 from kae.streams.replica.view import View
@@ -88,10 +89,15 @@ def _paths(
                 words=words.path_words(own, bound),
                 term=bound.term if bound else None,
                 binding=binding or None,
-                attached=LogPosition(placed.version, placed.offset) if placed else None,
+                attached=_position(placed) if placed else None,
             )
         )
     return paths
+
+
+def _position(placed: Placed) -> LogPosition | None:
+    """Where a binding was attached, unless that lies before the replica's snapshot."""
+    return None if placed.at_ms is None else LogPosition(placed.version, placed.offset)
 
 
 def show_bindings(codebook: Codebook, view: View) -> BindingsShown:

@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from kae.sinks.disk import DiskFull
-from kae.sinks.log import LogTruncated
+from kae.sinks.log import refuse_gap
 from kae.streams.kafka_log import KafkaClients, poll
 from kae.streams.meters import Meters
 from kae.streams.replica.freshness import FreshnessGauge
@@ -26,6 +26,8 @@ from kae.streams.topology import Topology
 log = structlog.get_logger()
 
 POLL_MS = 100
+# While words are captured beside.
+LISTEN_MS = 5
 # Between two views that differ in items alone; a view that takes long is built less often.
 PAUSE_SECONDS = 0.005
 PAUSE_PER_BUILD = 3
@@ -102,8 +104,9 @@ class Follower:
 
     def _follow(self, consumer: KafkaConsumer) -> None:
         consumer.assign([*self._deltas, self._bindings, self._replicas])
-        for partition in (*self._deltas, self._bindings):
-            consumer.seek(partition, 0)
+        for partition, state in zip(self._deltas, self._index.logs, strict=True):
+            consumer.seek(partition, state.next_offset)
+        consumer.seek(self._bindings, 0)
         # Its older records may be compacted away: the newest of each replica is enough.
         consumer.seek_to_beginning(self._replicas)
         while not self._stopping.is_set():
@@ -115,6 +118,8 @@ class Follower:
             if self._due_at is not None and time.monotonic() >= self._due_at:
                 self._swap()
             self._tell()
+            if self._index.listen(time.monotonic()) and self._due_at is None:
+                self._due_at = self._next_swap_at()
             self._index.journal.note_leases(self._leases.live(now_ms()), len(self._deltas))
             if self._news:
                 self._news = False
@@ -129,7 +134,7 @@ class Follower:
             return
         payload = record.value or b""
         if record.topic == self._topology.bindings_topic:
-            self._check_gap(record, self._index.bindings_log.next_offset)
+            refuse_gap(_name(self._bindings), self._index.bindings_log.next_offset, record.offset)
             edits: Edits = self._index.fold_bindings(record.offset, payload)
         else:
             edits = self._fold_shard(consumer, record, payload)
@@ -140,7 +145,7 @@ class Follower:
         expected = self._index.logs[record.partition].next_offset
         if partition in self._held and record.offset > expected:
             return ()  # it came before the log was held, and comes again
-        self._check_gap(record, expected)
+        refuse_gap(_name(partition), expected, record.offset)
         try:
             edits = self._index.fold_shard(record.partition, record.offset, payload)
         except DiskFull as error:
@@ -148,13 +153,6 @@ class Follower:
             return ()
         self._held.release(partition)
         return edits
-
-    def _check_gap(self, record: Any, expected: int) -> None:
-        if record.offset != expected:
-            raise LogTruncated(
-                f"{record.topic}/{record.partition}: offset {expected} is gone, the next record is "
-                f"{record.offset}. Start from a snapshot, or backfill a new generation"
-            )
 
     # Views.
 
@@ -176,7 +174,7 @@ class Follower:
 
     def _patience_ms(self) -> int:
         if self._due_at is None:
-            return POLL_MS
+            return LISTEN_MS if self._index.is_listening else POLL_MS
         left_ms = (self._due_at - time.monotonic()) * 1000
         return max(0, min(POLL_MS, ceil(left_ms)))
 

@@ -4,12 +4,16 @@ It is written by the follower's thread alone. Readers take `view`, one reference
 """
 
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 
+import structlog
+
 from kae.sinks import keys
+from kae.sinks.beginnings import Snapshots, no_snapshots
 from kae.sinks.bindings import Bindings
 from kae.sinks.disk import bytes_in
 from kae.sinks.edits import (
@@ -26,7 +30,7 @@ from kae.sinks.layers import GrowingTrie
 from kae.sinks.said import Said
 from kae.sinks.sayings import Sayings
 from kae.sinks.shard_table import ShardTable
-from kae.sinks.store import ShardStore
+from kae.sinks.store import ShardStore, StoreUnusable
 from kae.sinks.store_reader import StoreReader
 from kae.streams.bindings_follower import copied
 from kae.streams.full_disk import FullDisk
@@ -35,13 +39,29 @@ from kae.streams.replica.journal import Journal
 from kae.streams.replica.view import View, slots_of, terms_of
 from kae.streams.topology import Topology
 
+# From one taking up of words to the next.
+HEAR_SECONDS = 0.25
+# The version of what a snapshot brought: its deltas are not read.
+UNKNOWN = -1
+# Items that are adopted at once.
+ADOPTED = 1024
+
+log = structlog.get_logger()
+
 
 class ReplicaIndex:
     """Stores, tables and bindings, and the view that is in use."""
 
-    def __init__(self, topology: Topology, fingerprint: str, folder: Path) -> None:
-        """Begin empty: stores that the folder held are removed.
+    def __init__(
+        self,
+        topology: Topology,
+        fingerprint: str,
+        folder: Path,
+        snapshots: Callable[[int], Snapshots] = lambda _shard: no_snapshots,
+    ) -> None:
+        """Begin each shard with its newest snapshot that is fit, or empty.
 
+        Stores that the folder held are removed.
         Raises: StoreUnusable, DiskFull.
         """
         self.folder = folder
@@ -57,23 +77,43 @@ class ReplicaIndex:
         self._bindings = Bindings()
         self._tables = [ShardTable() for _ in range(topology.shards)]
         self._bases = ThreadPoolExecutor(1, thread_name_prefix="base")
+        self._words = ThreadPoolExecutor(1, thread_name_prefix="words")
+        self._hearing: Future[None] | None = None
+        self._hear_at = 0.0
         self._trie = GrowingTrie(topology.shards, self._bases.submit)
         self._stores: list[ShardStore] = []
         for shard in range(topology.shards):
             store_folder = keys.shard_folder(folder, topology.generation, shard)
             shutil.rmtree(store_folder, ignore_errors=True)
-            self._stores.append(ShardStore(store_folder, topology.stores.write_buffer_bytes))
+            buffer = topology.stores.write_buffer_bytes
+            self._stores.append(_begin(shard, store_folder, snapshots(shard), buffer))
         self._sayings = [
             Sayings(store, table) for store, table in zip(self._stores, self._tables, strict=True)
         ]
+        for shard in range(topology.shards):
+            self._adopt(shard)
+        self._said = Said(sayings.captured for sayings in self._sayings)
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
 
     def close(self) -> None:
         """Close the stores; no view may be in use any more."""
         self._bases.shutdown()
+        self._words.shutdown()
         for store in self._stores:
             store.close()
+
+    def _adopt(self, shard: int) -> None:
+        """Take into the view what a shard's store holds already."""
+        store = self._stores[shard]
+        self.logs[shard] = store.state.log_state()
+        items = store.items()
+        while some := list(islice(items, ADOPTED)):
+            self._trie.note(shard, self._tables[shard].apply(some, UNKNOWN, UNKNOWN))
+            self._sayings[shard].note(some)
+        self._sayings[shard].capture()
+        state = store.state
+        self.journal.note_snapshot(shard, store.bindings, state.version, state.offset)
 
     # Folding.
 
@@ -160,21 +200,70 @@ class ReplicaIndex:
             bindings_offset=self.bindings_log.offset,
             terms=terms_of(bindings),
             trie=trie,
-            said=Said(sayings.capture() for sayings in self._sayings),
+            said=self._said,
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
             oldest_delta_ms=self._oldest_delta_ms,
         )
 
+    # Words.
+
+    def listen(self, now: float) -> bool:
+        """Have the words of what has changed captured beside; whether the view has older ones.
+
+        Not all the time: a shard costs half a millisecond, whatever has changed in it. `now` is in
+        seconds.
+        """
+        if self._hearing is not None and self._hearing.done():
+            self._hearing.result()
+            self._hearing = None
+            self._said = Said(sayings.captured for sayings in self._sayings)
+        if self._hearing is None and now >= self._hear_at:
+            calls = [sayings.hear() for sayings in self._sayings if sayings.waiting]
+            if calls:
+                self._hear_at = now + HEAR_SECONDS
+                self._hearing = self._words.submit(_call_all, calls)
+        return self.view.said is not self._said
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether words of items are older than their paths in the view that is in use."""
+        return self._hearing is not None or any(sayings.waiting for sayings in self._sayings)
+
     def store_bytes(self, shard: int) -> int:
         """What a shard's store takes on the disk."""
         return bytes_in(self._stores[shard].folder)
 
-    def put_at(self, shard: int, ordinal: int) -> LogPosition:
-        """The delta that put an item."""
+    def put_at(self, shard: int, ordinal: int) -> LogPosition | None:
+        """The delta that put an item; None if the shard's snapshot had it."""
         table = self._tables[shard]
+        if table.versions[ordinal] == UNKNOWN:
+            return None
         return LogPosition(int(table.versions[ordinal]), int(table.offsets[ordinal]))
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
+
+
+def _begin(shard: int, folder: Path, snapshots: Snapshots, buffer: int) -> ShardStore:
+    """The store of the newest snapshot that is fit, or an empty one."""
+
+    def pass_over(reason: str) -> None:
+        log.warning("snapshot_passed_over", shard=shard, cause=reason)
+
+    for snapshot in snapshots(folder, pass_over):
+        try:
+            store = ShardStore(folder, buffer)
+        except StoreUnusable as error:
+            pass_over(f"{snapshot}: {error}")
+            shutil.rmtree(folder)
+            continue
+        log.info("snapshot_begun_with", shard=shard, snapshot=snapshot)
+        return store
+    return ShardStore(folder, buffer)
 
 
 Edits = Sequence[Edit] | Sequence[ShardEdit]

@@ -18,11 +18,14 @@ RELEASED_KEPT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A delta: its version, its log offset, its time."""
+    """A delta: its version, its log offset, its time.
+
+    Without a time: some delta up to this one, for the replica began with a snapshot of its version.
+    """
 
     version: int
     offset: int
-    at_ms: int
+    at_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,13 @@ class Journal:
             elif isinstance(edit, Detach):
                 places = self.detached.get(edit.binding, {})
                 self.detached[edit.binding] = {**places, shard: placed}
+
+    def note_snapshot(self, shard: int, bound: Iterable[int], version: int, offset: int) -> None:
+        """Take notice of what a shard had attached when the replica began with its snapshot."""
+        placed = Placed(version, offset, None)
+        for binding in bound:
+            places = self.attached.get(binding, {})
+            self.attached[binding] = {**places, shard: placed}
 
     def note_bindings(self, delta: Delta, edits: Iterable[Edit]) -> None:
         """Take notice of a delta of the bindings log."""

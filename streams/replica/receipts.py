@@ -142,10 +142,15 @@ def _released_stages(
     term: str, released: Released, view: View, journal: Journal, live: Sequence[Lease]
 ) -> list[Stage]:
     shards = len(view.shards)
-    # A term that was never bound has nothing to detach.
-    places = journal.detached.get(released.binding, {})
+    # One that detached before the snapshot that the replica began with shows it by its state.
+    places = {
+        shard: Placed(reader.state.version, reader.state.offset, None)
+        for shard, reader in enumerate(view.shards)
+        if reader.state.source.bindings_version >= released.version
+        and released.binding not in reader.attached
+    } | dict(journal.detached.get(released.binding, {}))
     stages = [Stage("released", True, 1, 1, released.at_ms)]
-    if released.binding:
+    if released.binding:  # one that was never bound has nothing to detach
         stages.append(_by_shards("detached", places, shards))
     at_ms = journal.release_applied_ms.get(term)
     return [*stages, _by_replicas(live, released.version, {}, at_ms)]
@@ -153,7 +158,8 @@ def _released_stages(
 
 def _by_shards(stage: str, places: Mapping[int, Placed], shards: int) -> Stage:
     done = len(places) == shards
-    at_ms = max(placed.at_ms for placed in places.values()) if done else None
+    times = [placed.at_ms for placed in places.values() if placed.at_ms is not None]
+    at_ms = max(times) if done and len(times) == shards else None
     missing = tuple(f"shard {shard}" for shard in range(shards) if shard not in places)
     return Stage(stage, done, len(places), shards, at_ms, missing)
 

@@ -21,8 +21,8 @@ from kae.encoders.query import Query, QueryEncoder
 from kae.sinks.beam import Coverage, Decoded, Wanted, decode_all
 from kae.sinks.edits import PutItem
 from kae.sinks.layer import Layer
+from kae.sinks.ranges import Indices
 from kae.sinks.said import Floats
-from kae.sinks.trie import Indices
 from kae.streams.replica import words
 from kae.streams.replica.answers import Found, Hit, QueryShown, SlotShown, Version
 from kae.streams.replica.asked import ask, heaviest_slots, named, own_words

@@ -12,6 +12,8 @@ import structlog
 import uvicorn
 
 from kae.encoders.codebook import Codebook
+from kae.streams.bootstrap import reached_brokers
+from kae.streams.interpreter import set_for_indexing
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.meters import Meters
 from kae.streams.replica.follower import Follower
@@ -21,6 +23,7 @@ from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
 from kae.streams.replica.readings import ReplicaReadings
 from kae.streams.replica.waiting import ViewBell
+from kae.streams.snapshots.in_log import snapshots_in_log
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
@@ -41,8 +44,8 @@ async def serve(
 ) -> int:
     """Serve until SIGTERM or SIGINT (returns 0) or until the follower fails (returns 1).
 
-    `data` is scratch: stores in it are removed and made anew from the logs.
-    Raises: StoreUnusable, DiskFull.
+    `data` is scratch: stores in it are removed and made anew from snapshots and the logs.
+    Raises: StoreUnusable, DiskFull, KafkaUnreachable.
     """
     clients = KafkaClients(
         topology.kafka.bootstrap,
@@ -53,7 +56,13 @@ async def serve(
     meters = Meters("replica")
     leases = Leases(topology.generation, topology.replica.lease_seconds)
     gauge = FreshnessGauge(topology.replica.fresh_within_seconds)
-    index = ReplicaIndex(topology, codebook.fingerprint, data / "replica")
+    with reached_brokers(topology):
+        index = ReplicaIndex(
+            topology,
+            codebook.fingerprint,
+            data / "replica",
+            lambda shard: snapshots_in_log(topology, clients, shard, codebook.fingerprint),
+        )
     readings = ReplicaReadings(name, index, gauge)
     meters.read_from(lambda: readings.samples(time.monotonic()))
     failure: list[BaseException] = []
@@ -75,6 +84,7 @@ async def serve(
     server = _server(build_app(answers, meters, bell))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    set_for_indexing()
     follower.start()
     try:
         await server.serve(sockets=[listener])

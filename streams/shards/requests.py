@@ -13,7 +13,7 @@ from kafka import TopicPartition
 
 from kae.sinks.shard import Shard
 from kae.streams import control, failpoints
-from kae.streams.control import Answer, Filed, Refold, Request, Reset, Resume
+from kae.streams.control import Answer, Filed, Refold, Request, Reset, Resume, Snapshot
 from kae.streams.control_follower import ControlFollower
 from kae.streams.held_shards import HeldShards
 from kae.streams.identity import Identity
@@ -22,6 +22,7 @@ from kae.streams.kafka_log import KafkaClients
 from kae.streams.moments import now_ms
 from kae.streams.outcome import Outcome
 from kae.streams.shards.rules import Kept, carried_out, why_no_refold, why_no_reset
+from kae.streams.snapshots.upkeep import Upkeep
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
@@ -38,6 +39,7 @@ class ShardRequests:
         held: HeldShards,
         indexer: Indexer,
         follower: ControlFollower,
+        upkeep: Upkeep,
     ) -> None:
         self._topology = topology
         self._identity = identity
@@ -45,6 +47,7 @@ class ShardRequests:
         self._held = held
         self._indexer = indexer
         self._follower = follower
+        self._upkeep = upkeep
         self._log = clients.log(topology.control_topic, 0)
         # Answers that the follower may not have read yet.
         self._answered: set[int] = set()
@@ -93,6 +96,8 @@ class ShardRequests:
             if partition in outcome.lost:
                 return outcome
         self._answer(filed, shard, refused)
+        if isinstance(filed.request, Snapshot) and not refused:
+            self._upkeep.begin(partition)
         if isinstance(filed.request, Reset | Resume) and not shard.source.paused:
             outcome.seek[partition] = shard.next_offset
         return outcome
@@ -142,6 +147,8 @@ class ShardRequests:
             return why_no_reset(shard, request.to_offset, next_offset, items)
         if isinstance(request, Refold):
             return why_no_refold(shard, self._kept(self._topology.deltas_topic, shard))
+        if isinstance(request, Snapshot):
+            return self._upkeep.why_not(shard)
         return ""
 
     def _kept(self, topic: str, partition: int) -> Kept:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from kae.sinks.edits import Source
-from kae.streams.control import Filed, Pause, Refold, Reset, Resume
+from kae.streams.control import Filed, Pause, Refold, Reset, Resume, Snapshot
 
 
 class Kept(NamedTuple):
@@ -56,5 +56,5 @@ def carried_out(filed: Filed, source: Source) -> Source:
             return msgspec.structs.replace(source, paused=False)
         case Reset(to_offset=offset):
             return msgspec.structs.replace(source, next_offset=offset)
-        case Refold():
+        case Refold() | Snapshot():
             return source

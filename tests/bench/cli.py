@@ -118,6 +118,30 @@ def freshness(
 
 
 @app.command()
+def mask(
+    items: ItemsOption = 1_000_000,
+    as_json: JsonOption = False,
+) -> None:
+    """The mask of constrained decoding beside a decoder step, a dict trie, and under writes."""
+    from kae.bench.mask import measure_mask
+
+    report = measure_mask(items)
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Mask: {report.beam} beams, {report.items:,} items; us, p50",
+        ("depth", "mask", "under writes", "LogitsProcessor", "over a dict trie"),
+        (
+            (one.depth, one.p50_us, one.written_p50_us, one.processor_p50_us, one.dict_trie_p50_us)
+            for one in report.depths
+        ),
+    )
+    if report.note:
+        console.err.print(report.note, highlight=False)
+
+
+@app.command()
 def search(
     queries: Annotated[
         Path,

@@ -192,14 +192,16 @@ def test_a_codebook_with_clusters_is_written_as_format_2_and_read_again(
     assert (again.words, again.solo_slots) == (crowded.words, crowded.solo_slots)
 
 
-def test_the_former_format_is_read_and_written_as_it_was(tmp_path: Path) -> None:
-    demo = TOPOLOGY.codebook_folder
-    assert json.loads((demo / "codebook.json").read_text())["format"] == 1
-    former = Codebook.load(demo)
+def test_a_codebook_without_clusters_is_format_1_and_written_as_it_was_read(
+    tmp_path: Path,
+) -> None:
+    build_codebook(catalog, GROUPS, FIELDS, tmp_path / "one")
+    assert json.loads((tmp_path / "one" / "codebook.json").read_text())["format"] == 1
+    former = Codebook.load(tmp_path / "one")
     assert former.solo_slots is None
-    former.save(tmp_path)
+    former.save(tmp_path / "other")
     for name in ("codebook.json", "words.tsv"):
-        assert (tmp_path / name).read_bytes() == (demo / name).read_bytes()
+        assert (tmp_path / "other" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
 def test_a_later_format_is_refused_with_its_remedy(crowded: Codebook, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from tests.encoders.sample import catalog, category
 from kae.encoders.assign import Encoder, assign
 from kae.encoders.attributes import Attribute, Item, Source
 from kae.encoders.bounded import ENTRIES, Bounded
-from kae.encoders.categories import EMPTY
+from kae.encoders.categories import CATEGORIES, EMPTY
 from kae.encoders.codebook import Codebook
 from kae.encoders.extract import Extractor
 from kae.encoders.found import ATTRIBUTES_OF_AN_ITEM
@@ -75,7 +75,9 @@ def test_the_order_of_fields_does_not_matter(sample: Codebook) -> None:
     assert one == other
 
 
-def test_the_representative_is_the_subject_then_the_most_trusted(sample: Codebook) -> None:
+def test_the_representative_is_the_most_trusted_then_the_one_that_tells_most(
+    sample: Codebook,
+) -> None:
     def attribute(name: str, word: str, source: Source, score: float) -> Attribute:
         return Attribute(category(name), word, word, source, score)
 
@@ -85,13 +87,49 @@ def test_the_representative_is_the_subject_then_the_most_trusted(sample: Codeboo
     assert words(sample, assign(sample, [modifier, entity]))[0] == "cable"
     mentioned = attribute("entity", "cable", scan, 0.5)
     assert words(sample, assign(sample, [mentioned, modifier]))[0] == "usb"
-    confirmed, stated = (
-        attribute("color", "cyan", field, 1.0),
-        attribute("color", "gray", field, 0.95),
+    # Two items have a gray (in either spelling), one is cyan, and one is black.
+    gray, cyan, black = (
+        attribute("color", word, field, score)
+        for word, score in (("gray", 1.0), ("cyan", 0.95), ("black", 0.95))
     )
-    assert words(sample, assign(sample, [stated, confirmed]))[2] == "cyan"
-    longer = attribute("entity", "toner cartridge", scan, 0.9)
-    assert words(sample, assign(sample, [entity, longer]))[0] == "toner cartridge"
+    assert words(sample, assign(sample, [gray, cyan]))[2] == "cyan"
+    assert words(sample, assign(sample, [cyan, black]))[2] == "black"
+    barely = attribute("color", "cyan", scan, 0.5)
+    assert words(sample, assign(sample, [gray, barely]))[2] == "gray"
+    # Two cables, three cartridges: the cable tells more.
+    common = attribute("entity", "toner cartridge", scan, 0.9)
+    assert words(sample, assign(sample, [entity, common]))[0] == "cable"
+
+
+def test_the_brand_is_said_before_whom_it_is_for(sample: Codebook) -> None:
+    found = Encoder(sample).encode(Item("1", "shoes for women", fields={"brand": "Acme"}))
+    assert words(sample, found.identifier)[1] == "acme"
+    assert {one.word for one in found.attributes} >= {"women", "acme"}
+
+
+@pytest.mark.parametrize(
+    ("title", "found"),
+    [
+        ("canon holder 67", {("specification", "67")}),
+        ("toner 43459435", {("model", "43459435")}),
+        ("fiber 62.50", {("specification", "62.5")}),
+        ("cable 2 m", {("specification", "2m")}),
+        ("كابل ١٢", {("specification", "١٢")}),
+    ],
+)
+def test_a_number_in_a_title_is_a_word(
+    sample: Codebook, title: str, found: set[tuple[str, str]]
+) -> None:
+    numeric = {"specification", "model"}
+    scanned = Extractor(sample).scan(title)
+    assert {
+        (CATEGORIES[one.category], one.word)
+        for one in scanned
+        if CATEGORIES[one.category] in numeric
+    } == found
+    (of_description,) = Extractor(sample).find([Item("1", "", title)])[1]
+    described = {one.attribute.word for one in of_description}
+    assert not described & {"67", "43459435", "62.5"}
 
 
 def test_an_unknown_word_leaves_its_position_empty(sample: Codebook) -> None:
@@ -141,7 +179,7 @@ def test_items_encoded_together_are_as_if_alone(sample: Codebook) -> None:
     encoder = Encoder(sample)
     assert encoder.encode_all(items) == [encoder.encode(item) for item in items]
     words = [{found.word for found in encoded.attributes} for encoded in encoder.encode_all(items)]
-    assert words == [set(), {"cable"}, set(), {"usb", "2.5m"}, {"cable"}]
+    assert words == [set(), {"cable", "16"}, set(), {"usb", "2.5m"}, {"cable"}]
 
 
 def test_a_cache_forgets_what_it_can_make_again() -> None:

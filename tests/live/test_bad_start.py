@@ -145,7 +145,7 @@ def test_a_term_without_a_free_slot_is_refused_and_the_bound_one_stays(
         first = small.command("first", "term", "bind", "quietcore", *bind)
         assert first.wait(30) == 0
         line = said(small.command("second", "term", "bind", "loudcore", *bind))
-        assert "position 0: all 1 reserved slots are bound or in quarantine" in line
+        assert "position 1: all 1 reserved slots are bound or in quarantine" in line
         assert "Release a term" in line
         listed = small.command("list", "term", "list", "--json", "--replica", url)
         assert listed.wait(30) == 0

@@ -1,108 +1,17 @@
 """Layers against a trie that is built anew from the same tables after every change."""
 
-import random
-from collections.abc import Callable
-from concurrent.futures import Future
-
 import numpy as np
 import pytest
-from pyroaring import BitMap
+from tests.sinks.changing import ITEMS, SHARDS, World
+from tests.sinks.prefixes import next_slots
 from tests.sinks.wants import wanted
 
 from kae.encoders.categories import Identifier, Slot
 from kae.sinks import layers as layers_module
 from kae.sinks.beam import Decoded, decode, decode_all
-from kae.sinks.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.edits import PutItem
 from kae.sinks.layer import Layer
-from kae.sinks.layers import Base, GrowingTrie, Layers
-from kae.sinks.shard_table import ShardTable
-from kae.sinks.trie import TrieView
-
-SHARDS = 2
-ITEMS = 400
-
-
-class Beside:
-    """Builds a base when told to, as another thread would some time later."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[Callable[[], Base], Future[Base]]] = []
-
-    def __call__(self, build: Callable[[], Base]) -> "Future[Base]":
-        future: Future[Base] = Future()
-        self.waiting.append((build, future))
-        return future
-
-    def finish(self) -> None:
-        for build, future in self.waiting:
-            future.set_result(build())
-        self.waiting.clear()
-
-
-class World:
-    """Tables and attachments that change at random, and the trie that grows with them."""
-
-    def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.beside = Beside()
-        self.trie = GrowingTrie(SHARDS, self.beside)
-        self.tables = [ShardTable() for _ in range(SHARDS)]
-        self.attached: list[dict[int, BitMap]] = [{} for _ in range(SHARDS)]
-        self.active: dict[int, Slot] = {}
-        self.versions = [0] * SHARDS
-        self.bindings = 0
-
-    def change(self, items: int) -> None:
-        """Put and drop some items of one shard, and bind or release a term now and then."""
-        shard = self.chance.randrange(SHARDS)
-        edits: dict[int, ShardEdit] = {}
-        moved = BitMap()
-        for _ in range(items):
-            ordinal = self.chance.randrange(ITEMS)
-            if self.chance.random() < 0.2:
-                edits[ordinal] = DropItem(f"i{ordinal}", ordinal, 2, b"")
-            else:
-                a, b, c, d, e, f = (self.chance.randrange(4) for _ in range(6))
-                identifier: Identifier = (a, b, c, d, e, f)
-                popularity = float(self.chance.randrange(3))
-                edits[ordinal] = PutItem(
-                    f"i{ordinal}", ordinal, 1, b"", identifier, popularity, (), "", "", ()
-                )
-        self.versions[shard] += 1
-        changed = self.tables[shard].apply(edits.values(), self.versions[shard], 0)
-        members = {b: m.copy() for b, m in self.attached[shard].items()}
-        for ordinal, edit in edits.items():
-            for held in members.values():
-                joins = isinstance(edit, PutItem) and self.chance.random() < 0.5
-                if joins != (ordinal in held):
-                    moved.add(ordinal)
-                    held.add(ordinal) if joins else held.discard(ordinal)
-        self.attached[shard] = members
-        self.trie.note(shard, changed | moved)
-
-    def bind_or_release(self) -> None:
-        if len(self.active) > 3 or (self.active and self.chance.random() < 0.3):
-            binding = self.chance.choice(sorted(self.active))
-            del self.active[binding]
-            for shard in range(SHARDS):
-                kept = dict(self.attached[shard])
-                kept.pop(binding, None)
-                self.attached[shard] = kept
-            return
-        # A binding's id is never used again.
-        self.bindings += 1
-        binding = self.bindings
-        self.active[binding] = Slot(binding % 6, 90 + binding)
-        for shard in range(self.chance.choice((1, SHARDS))):
-            live = np.flatnonzero(self.tables[shard].live).tolist()
-            members = BitMap(self.chance.sample(live, len(live) // 3))
-            self.attached[shard] = {**self.attached[shard], binding: members}
-
-    def layers(self) -> Layers:
-        return self.trie.layers(self.tables, tuple(self.attached), dict(self.active))
-
-    def rebuilt(self) -> TrieView:
-        return TrieView.build(self.tables, self.attached, self.active)
+from kae.sinks.layers import Layers
 
 
 def entries(layer: Layer) -> set[tuple[Identifier, int, int, int]]:
@@ -115,7 +24,7 @@ def entries(layer: Layer) -> set[tuple[Identifier, int, int, int]]:
             int(found.ordinals[entry]),
             int(found.bindings[entry]),
         )
-        for entry in np.flatnonzero(layer.live).tolist()
+        for entry in np.flatnonzero(layer.is_live(np.arange(len(found)))).tolist()
     }
 
 
@@ -128,8 +37,8 @@ def compare(layers: Layers, whole: Layer) -> None:
     assert layers.bindings == whole.trie.bindings
     prefixes: list[tuple[int, ...]] = [()]
     for prefix in prefixes:
-        allowed = whole.children(prefix).tolist()
-        assert layers.children(prefix).tolist() == allowed
+        allowed = next_slots(whole, prefix)
+        assert next_slots(layers, prefix) == allowed
         if len(prefix) < 3:
             prefixes += [(*prefix, index) for index in (*allowed, 7)]
 
@@ -210,7 +119,7 @@ def test_a_beam_over_layers_covers_what_one_over_the_whole_covers(seed: int) -> 
 
 def best(layer: Layer, decoded: Decoded) -> list[tuple[float, Identifier]]:
     """(coverage, path) of what was decoded."""
-    first = layer.starts[-1][decoded.nodes].tolist()
+    first = layer.trie.levels[-1].first_child[decoded.nodes].tolist()
     paths = [layer.trie.path_at(entry) for entry in first]
     return list(zip(decoded.coverage.tolist(), paths, strict=True))
 

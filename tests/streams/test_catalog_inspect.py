@@ -70,7 +70,7 @@ def test_a_german_shop(tmp_path: Path) -> None:
         "Preis": "price",
     }
     words = {word.group: word.word for word in found.sample.words}
-    assert words["style"] in {"weiss", "dunkelgrün", "rot", "schwarz"}
+    assert words["color-marketing"] in {"weiss", "dunkelgrün", "rot", "schwarz"}
     picture = next(field for field in found.fields if field.field == "Bild-URL")
     assert "address" in picture.why
 

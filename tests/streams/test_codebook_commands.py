@@ -13,6 +13,7 @@ from tests.real_parts import catalog_items
 from kae.deploy.processes import kae_command
 from kae.encoders.attributes import Item
 from kae.encoders.build import build_codebook
+from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook import Codebook
 from kae.streams.codebook_diff import CodebooksDiffer, diff_items
 from kae.streams.codebook_fit import CodebookFitted
@@ -94,7 +95,7 @@ def test_a_codebook_shows_what_each_position_holds(folder: Path) -> None:
         for head in each.head_words:
             assert codebook.word_at(each.position, head.index) is not None
     assert [head.index for head in shown.positions[0].head_words] == [1, 2]
-    assert "core: " in kae("show", folder)[0]
+    assert "model-modifier: " in kae("show", folder)[0]
 
 
 def test_a_word_that_only_one_codebook_has_is_added_and_moves_its_items(
@@ -113,13 +114,14 @@ def test_a_word_that_only_one_codebook_has_is_added_and_moves_its_items(
     (zorblax,) = [word for word in difference.words if word.word == "zorblax"]
     assert (zorblax.category, zorblax.was) == ("brand", None)
     assert zorblax.becomes is not None
-    assert (zorblax.becomes.group, zorblax.becomes.head) == ("endorsement", "zorblax")
+    assert (zorblax.becomes.group, zorblax.becomes.head) == ("brand-audience", "zorblax")
     assert difference.items is not None
     assert difference.items.items == ITEMS
     assert difference.items.moved < difference.items.renumbered <= ITEMS
     branded = [Item("1", "thing", fields={"brand": "Zorblax"}), items[0]]
     moved = diff_items(Codebook.load(folder), Codebook.load(other), branded, 2)
-    assert [(item.id, item.was[1], item.becomes[1]) for item in moved.first_moved] == [
+    brand = Codebook.load(folder).position_of(CATEGORY_INDEX["brand"])
+    assert [(item.id, item.was[brand], item.becomes[brand]) for item in moved.first_moved] == [
         ("1", None, "zorblax")
     ]
     assert "zorblax" in kae("diff", folder, other)[0]

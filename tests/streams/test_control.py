@@ -5,7 +5,17 @@ import pytest
 
 from kae.sinks.edits import Delta, Source, decode_record
 from kae.streams import control
-from kae.streams.control import Answer, ControlBook, Pause, Reached, Refold, Reset, Resume
+from kae.streams.control import (
+    Answer,
+    ControlBook,
+    Pause,
+    Reached,
+    Refold,
+    Reset,
+    Resume,
+    Snapshot,
+    Snapshotted,
+)
 
 PAUSE = Pause(1, 3, "ann@host", "disk", 1000)
 RESUME = Resume(1, 3, "ben@host", "", 2000)
@@ -83,3 +93,12 @@ def test_a_delta_from_before_there_were_requests_is_of_a_shard_that_goes_on() ->
     delta = decode_record(former)
     assert isinstance(delta, Delta)
     assert delta.source == Source(next_offset=1, next_control=0, paused=False)
+
+
+def test_the_newest_snapshot_that_came_about_is_known_and_a_request_for_one_is_a_request() -> None:
+    asked = Snapshot(1, 3, "ann@host", "before a move", 1000)
+    taken = Snapshotted(1, 3, 7, 9, "7.json", 100, 10, "", "w1", 2000)
+    failed = msgspec.structs.replace(taken, version=8, failed="no room")
+    book = book_of(asked, answer(0), taken, failed)
+    assert book.last[3].request == asked
+    assert book.snapshots == {3: taken}

@@ -96,6 +96,7 @@ def test_an_item_names_the_delta_that_put_it(line: Followed, catalog: list[Item]
     for shard, reader in enumerate(line.index.view.shards):
         for item in reader.items():
             put = line.index.put_at(shard, item.ordinal)
+            assert put is not None
             assert (put.version, put.offset) == (2, 2)  # offset 0 is the claim
 
 

@@ -3,11 +3,17 @@
 from itertools import pairwise
 from pathlib import Path
 
+from tests.sinks.prefixes import next_slots
 from tests.streams.followed import SHARDS, Followed
 
 from kae.encoders.attributes import Item
+from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook import Codebook
 from kae.encoders.selector import Selector, compile_selector
+
+
+def position(line: Followed, category: str) -> int:
+    return line.codebook.position_of(CATEGORY_INDEX[category])
 
 
 def test_a_word_that_nobody_knows_finds_nothing(line: Followed, catalog: list[Item]) -> None:
@@ -33,8 +39,10 @@ def test_a_bound_word_leads_to_its_items_and_a_released_one_to_none(
     hits = line.search("quietcore")
     assert {hit.id for hit in hits} == expected
     assert {hit.via for hit in hits} == {"quietcore"}
-    assert {hit.path[0] for hit in hits} == {"quietcore"}
-    assert all(hit.path[1:] == hit.identifier[1:] and hit.covers == [0] for hit in hits)
+    term = position(line, "entity")
+    for hit in hits:
+        assert [p for p in range(6) if hit.path[p] != hit.identifier[p]] == [term] == hit.covers
+        assert hit.path[term] == "quietcore"
     line.release("quietcore")
     # Hidden at once, also while the shards have not detached it yet.
     line.follow()
@@ -45,16 +53,18 @@ def test_a_binding_is_hidden_until_the_bindings_log_names_it(
     line: Followed, catalog: list[Item]
 ) -> None:
     line.put(catalog[:200])
-    line.bind("quietcore", where='brand = "hp"')
+    # Of the first position, where the trie's root shows it.
+    assert position(line, "model") == 0
+    line.bind("quietcore", where='brand = "hp"', category="model")
     line.spread_all()
     for shard in range(SHARDS):
         line.follow_shard(shard)
     line.swap()
-    position, index = 0, next(iter(line.registrar.bindings.active.values())).index
-    assert index not in line.index.view.trie.children()[position:].tolist()
+    index = next(iter(line.registrar.bindings.active.values())).index
+    assert index not in next_slots(line.index.view.trie, ())
     assert line.search("quietcore") == []
     line.follow()
-    assert index in line.index.view.trie.children().tolist()
+    assert index in next_slots(line.index.view.trie, ())
     assert line.search("quietcore") != []
 
 
@@ -70,8 +80,10 @@ def test_an_item_comes_once_by_the_path_that_covers_most(
     assert len({hit.id for hit in hits}) == len(hits)
     both = [hit for hit in hits if hit.via == "quietcore"]
     assert both
-    assert all(hit.covers == ([0, 1] if hit.path[1] == "hp" else [0]) for hit in both)
-    assert {hit.via for hit in hits if hit.path[1] == "hp"} == {"quietcore"}
+    term, brand = position(line, "entity"), position(line, "brand")
+    for hit in both:
+        assert set(hit.covers) == ({term, brand} if hit.path[brand] == "hp" else {term})
+    assert {hit.via for hit in hits if hit.path[brand] == "hp"} == {"quietcore"}
     # One term at a time: no path holds two of them.
     assert all(not {"quietcore", "inkwise"} <= set(hit.path) for hit in hits)
 
@@ -191,3 +203,18 @@ def test_an_identifier_is_shown_in_the_items_own_words(line: Followed, catalog: 
         encoded = line.encoder.encode(next(item for item in catalog if item.id == hit.id))
         assert set(shown) <= {attribute.word for attribute in encoded.attributes}
         assert [word is None for word in hit.identifier] == [i == 0 for i in encoded.identifier]
+
+
+def test_paths_are_there_at_once_and_words_as_soon_as_they_are_captured(
+    line: Followed, catalog: list[Item]
+) -> None:
+    line.put(catalog[:300])
+    line.follow()
+    line.put(catalog[300:600])
+    for shard in range(SHARDS):
+        line.follow_shard(shard)
+    line.swap()
+    assert line.index.view.items == 600
+    found = {hit.id for hit in line.search("black")}
+    line.follow()
+    assert found < {hit.id for hit in line.search("black")}

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from tests.live.storm import wait_for
 from tests.real_parts import CATALOG
 
@@ -43,6 +44,32 @@ def test_other_shards_are_refused_before_anything_changes(topology: Topology) ->
         apply_topics(wider)
     with pytest.raises(TopicDiffers):
         check_topics(topology.edited({"generation": 2}))
+
+
+@pytest.mark.parametrize("log", ["deltas", "bindings"])
+@pytest.mark.parametrize("setting", [("retention.ms", "3600000"), ("cleanup.policy", "compact")])
+def test_a_log_that_would_be_forgotten_is_refused_with_the_remedy(
+    log: str, setting: tuple[str, str], topology: Topology
+) -> None:
+    apply_topics(topology)
+    name: str = getattr(topology, f"{log}_topic")
+    admin = KafkaAdminClient(bootstrap_servers=topology.kafka.bootstrap)
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict([setting]))])
+    admin.close()
+    wait_for(lambda: refusal(topology), "the broker to tell the setting")
+    assert f"{name} forgets records of a log: {setting[0]}" in refusal(topology)
+    assert "kae topics apply" in refusal(topology)
+    apply_topics(topology)
+    wait_for(lambda: not refusal(topology), "the broker to tell the corrected one")
+
+
+def refusal(topology: Topology) -> str:
+    """Why the topics are refused; empty if they are not."""
+    try:
+        check_topics(topology)
+    except TopicDiffers as error:
+        return str(error)
+    return ""
 
 
 def test_a_broker_that_is_not_there_is_named(topology: Topology) -> None:

@@ -123,3 +123,31 @@ def spanish_tools(folder: Path) -> Path:
     )
     pyarrow.parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path)
     return path
+
+
+def fashion(folder: Path) -> Path:
+    """A CSV of clothes and shoes whose every text is a title of a few words."""
+    path = folder / "fashion.csv"
+    kinds = [
+        ("Apparel", "Topwear", "Shirts", "Shirt"),
+        ("Apparel", "Bottomwear", "Jeans", "Jeans"),
+        ("Footwear", "Shoes", "Casual Shoes", "Casual Shoe"),
+        ("Accessories", "Watches", "Watches", "Watch"),
+    ]
+    brands = ["Turtle", "Peter England", "Puma", "Inkfruit", "Fabindia"]
+    colours = ["Navy Blue", "Black", "White", "Olive", "Maroon"]
+    looks = ["Check", "Striped", "Printed", "Slim Fit"]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        mapped = ["gender", "masterCategory", "subCategory", "articleType", "baseColour"]
+        rows.writerow(["id", *mapped, "season", "year", "usage", "productDisplayName"])
+        for number, (kind, brand, colour, look) in enumerate(
+            product(kinds, brands, colours, looks), 15970
+        ):
+            whom = ["Men", "Women", "Unisex"][number % 3]
+            season = ["Summer", "Fall", "Winter", "Spring"][number % 4]
+            title = f"{brand} {whom} {look} {colour} {kind[3]}"
+            usage = ["Casual", "Formal", "Sports"][number % 7 % 3]
+            year = 2011 + number % 5
+            rows.writerow([number, whom, *kind[:3], colour, season, year, usage, title])
+    return path

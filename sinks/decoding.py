@@ -1,0 +1,137 @@
+"""What a decode asks of a view's layers, of hundreds of prefixes at once.
+
+    mask       which slots may come next: those under which a live item hangs
+    children   the same, as pairs
+    count      how many live items are below
+    items      the live items behind whole paths, the most popular first
+
+A prefix is the slots chosen so far, one a position; a batch of them is an array (prefixes, depth).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kae.encoders.categories import POSITIONS
+from kae.sinks.layer import Layer, Prefixes
+from kae.sinks.ranges import Indices
+
+# Up to so many children, gathering them costs less than a mask.
+FEW = 65_536
+
+
+class PrefixInvalid(ValueError):
+    """Prefixes, or a width, that no decode over these paths can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The items behind some paths: those of path n are first[n]:first[n + 1], ranked.
+
+    Shapes: first (paths + 1,), else (items,). `bindings` is 0 where an item's own path led to it.
+    """
+
+    first: Indices
+    shards: NDArray[np.uint16]
+    ordinals: NDArray[np.uint32]
+    bindings: NDArray[np.int64]
+    popularity: NDArray[np.float32]
+
+
+def mask(layers: Sequence[Layer], prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
+    """(prefixes, slots): exactly the slots under which, after each, at least one live item hangs.
+
+    `slots` is the capacity of the position that comes next.
+    Raises: PrefixInvalid.
+    """
+    depth = _depth(prefixes, POSITIONS - 1)
+    used = max(layer.trie.rows[depth].width for layer in layers)
+    if used > slots:
+        raise PrefixInvalid(
+            f"position {depth}: slot {used - 1} is in use, the mask asked for has {slots} slots; "
+            "ask for as many as the codebook's position has"
+        )
+    if not depth:
+        # All of them are the root.
+        return np.repeat(_either(layers, prefixes[:1], slots), len(prefixes), axis=0)
+    return _either(layers, prefixes, slots)
+
+
+def children(layers: Sequence[Layer], prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
+    """The slots that may come next, rising for each prefix, and the number of each one's prefix.
+
+    Raises: PrefixInvalid.
+    """
+    found = few_children(layers, prefixes, FEW)
+    if found is None:
+        used = max(layer.trie.rows[prefixes.shape[1]].width for layer in layers)
+        places, slots = np.nonzero(mask(layers, prefixes, used))
+        return places, slots.astype(np.uint16)
+    pairs = np.unique(found[0] << 16 | found[1])
+    return pairs >> 16, (pairs & 0xFFFF).astype(np.uint16)
+
+
+def few_children(
+    layers: Sequence[Layer], prefixes: Prefixes, most: int
+) -> tuple[Indices, NDArray[np.uint16]] | None:
+    """The pairs of `children` in any order, some of them twice; None where a mask is cheaper: when
+    more than `most` would have to be looked at.
+
+    Raises: PrefixInvalid.
+    """
+    _depth(prefixes, POSITIONS - 1)
+    found = [layer.few_children(prefixes, most) for layer in layers]
+    pairs = [one for one in found if one is not None]
+    if len(pairs) < len(found):
+        return None
+    return np.concatenate([p for p, _ in pairs]), np.concatenate([s for _, s in pairs])
+
+
+def count(layers: Sequence[Layer], prefixes: Prefixes) -> Indices:
+    """The live items below each prefix; one that several paths lead to counts once.
+
+    Raises: PrefixInvalid.
+    """
+    _depth(prefixes, POSITIONS)
+    total: Indices = sum((layer.count(prefixes) for layer in layers), np.zeros(len(prefixes), int))
+    return total
+
+
+def items(layers: Sequence[Layer], paths: Prefixes, limit: int) -> Behind:
+    """At most `limit` live items behind each path: the more popular first, then by shard and age.
+
+    Raises: PrefixInvalid.
+    """
+    if _depth(paths, POSITIONS) != POSITIONS:
+        raise PrefixInvalid(f"paths have {POSITIONS} slots, these {paths.shape[1]}; decode further")
+    found = [(layer.trie.entries, *layer.entries_behind(paths)) for layer in layers]
+    places = np.concatenate([places for _, _, places in found])
+    shards = np.concatenate([entries.shards[chosen] for entries, chosen, _ in found])
+    ordinals = np.concatenate([entries.ordinals[chosen] for entries, chosen, _ in found])
+    bindings = np.concatenate([entries.bindings[chosen] for entries, chosen, _ in found])
+    popularity = np.concatenate([entries.popularity[chosen] for entries, chosen, _ in found])
+    order = np.lexsort((ordinals, shards, -popularity, places))
+    sizes = np.bincount(places, minlength=len(paths))
+    ranks = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    kept = order[ranks < limit]
+    first = np.append(0, np.cumsum(np.minimum(sizes, limit)))
+    return Behind(first, shards[kept], ordinals[kept], bindings[kept], popularity[kept])
+
+
+def _either(layers: Sequence[Layer], prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
+    whole, *others = layers
+    found = whole.allowed(prefixes, slots)
+    for layer in others:
+        layer.add_to(found, prefixes)
+    return found
+
+
+def _depth(prefixes: Prefixes, most: int) -> int:
+    if prefixes.ndim != 2 or prefixes.dtype != np.uint16 or prefixes.shape[1] > most:
+        raise PrefixInvalid(
+            f"prefixes are {prefixes.dtype} of shape {prefixes.shape}; give uint16 of shape "
+            f"(prefixes, 0 to {most})"
+        )
+    return int(prefixes.shape[1])

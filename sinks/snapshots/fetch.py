@@ -1,0 +1,99 @@
+"""Reading snapshots: every byte is checked, and what is broken is named."""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+from kae.sinks import keys
+from kae.sinks.disk import DiskFull
+from kae.sinks.snapshots.archive import Archive
+from kae.sinks.snapshots.manifest import DIGEST_BYTES, File, Manifest, SnapshotBroken
+
+WhyNot = Callable[[Manifest], str]
+
+
+def broken_files(archive: Archive, manifest: Manifest, trusted: set[str]) -> dict[str, str]:
+    """What is wrong with a snapshot's files, by digest; empty: it is whole.
+
+    Blobs that are `trusted` are not read, those that are whole are added to them.
+    Raises: ArchiveUnreachable.
+    """
+    found = {}
+    for file in manifest.files:
+        if file.blake2b in trusted:
+            continue
+        try:
+            for _ in checked(archive, file):
+                pass
+        except SnapshotBroken as error:
+            found[file.blake2b] = str(error)
+        else:
+            trusted.add(file.blake2b)
+    return found
+
+
+def fetch(archive: Archive, manifest: Manifest, folder: Path) -> None:
+    """Lay a snapshot's files as a store's folder, which comes into being when all are whole.
+
+    Raises: SnapshotBroken, which names the file; DiskFull; ArchiveUnreachable.
+    """
+    beside = folder.with_name(f"{folder.name}.fetching")
+    for old in (beside, folder):
+        if old.exists():
+            shutil.rmtree(old)
+    try:
+        beside.mkdir(parents=True)
+        for file in manifest.files:
+            with (beside / file.name).open("wb") as written:
+                for chunk in checked(archive, file):
+                    written.write(chunk)
+        beside.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(folder) from error
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def fetched(
+    archive: Archive, folder: Path, why_not: WhyNot, note: Callable[[str], None]
+) -> Iterator[Manifest]:
+    """Lay snapshots at a folder, the newest first; whoever takes the next had no use for the last.
+
+    `why_not` says what speaks against one before it travels; `note` is told of each that is passed
+    over, and why.
+    Raises: DiskFull; ArchiveUnreachable.
+    """
+    for name in archive.manifests():
+        try:
+            manifest = archive.manifest(name)
+            reason = why_not(manifest)
+            if not reason:
+                fetch(archive, manifest, folder)
+        except SnapshotBroken as error:
+            reason = str(error)
+        if reason:
+            note(f"snapshot {name}: {reason}")
+        else:
+            yield manifest
+
+
+def checked(archive: Archive, file: File, folder: str = keys.BLOBS) -> Iterator[bytes]:
+    """The bytes of a file; they are not to be used before the last has come.
+
+    Raises: SnapshotBroken.
+    """
+    found, size = blake2b(digest_size=DIGEST_BYTES), 0
+    for chunk in archive.read(file, folder):
+        found.update(chunk)
+        size += len(chunk)
+        yield chunk
+    if (size, found.hexdigest()) != (file.bytes, file.blake2b):
+        what = "was cut" if size < file.bytes else "was altered"
+        raise SnapshotBroken(
+            f"file {file.name} {what}: blob {file.blake2b} in {archive.folder} has {size:,} bytes "
+            f"of {file.bytes:,} with the digest {found.hexdigest()}"
+        )

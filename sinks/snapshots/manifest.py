@@ -1,0 +1,128 @@
+"""The manifest: which version of which log a snapshot is, and the files that it is made of.
+
+It is written last, so a snapshot without one does not exist. Its name has the digest of its bytes,
+and it has the digests of all files: whoever reads a snapshot knows whether it is whole.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from kae.sinks import keys
+from kae.sinks.edits import Source
+from kae.sinks.store import StoreState
+
+FORMAT = 1
+DIGEST_BYTES = 16
+CHUNK_BYTES = 1 << 20
+
+
+class SnapshotBroken(Exception):
+    """A snapshot that is not what was written: a file is missing, cut or altered."""
+
+
+class File(msgspec.Struct, frozen=True):
+    """One file of a store; it is kept under its digest."""
+
+    name: str
+    bytes: int
+    blake2b: str
+
+    @classmethod
+    def of(cls, path: Path) -> "File":
+        found, size = blake2b(digest_size=DIGEST_BYTES), 0
+        with path.open("rb") as opened:
+            while chunk := opened.read(CHUNK_BYTES):
+                found.update(chunk)
+                size += len(chunk)
+        return cls(path.name, size, found.hexdigest())
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """`offset` and `tail` are of the log's record that made the version, `hash` of the chain."""
+
+    format: int = FORMAT
+    log: str
+    generation: int
+    shard: int
+    fingerprint: str
+    version: int
+    offset: int
+    tail: str
+    hash: str
+    next_offset: int
+    bindings_version: int
+    items: int
+    created_ms: int
+    by: str
+    files: tuple[File, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The size of all its files."""
+        return sum(file.bytes for file in self.files)
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Of which shard a snapshot is, and who takes it when."""
+
+    log: str
+    generation: int
+    shard: int
+    by: str
+    created_ms: int
+
+
+def describe(origin: Origin, state: StoreState, files: Sequence[File]) -> Manifest:
+    """The manifest of a store in that state."""
+    source: Source = state.source
+    return Manifest(
+        log=origin.log,
+        generation=origin.generation,
+        shard=origin.shard,
+        fingerprint=state.fingerprint,
+        version=state.version,
+        offset=state.offset,
+        tail=state.tail.hex(),
+        hash=state.hash.hex(),
+        next_offset=source.next_offset,
+        bindings_version=source.bindings_version,
+        items=state.live,
+        created_ms=origin.created_ms,
+        by=origin.by,
+        files=tuple(files),
+    )
+
+
+def encode(manifest: Manifest) -> tuple[str, bytes]:
+    """The name and the bytes of a manifest."""
+    payload = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    return keys.manifest_file(manifest.version, _digest(payload)), payload
+
+
+def decode(name: str, payload: bytes) -> Manifest:
+    """Raises: SnapshotBroken when the bytes are not those that the name was made from."""
+    told = keys.parse_manifest_file(name)
+    if told is None or told[1] != _digest(payload):
+        raise SnapshotBroken(
+            f"manifest {name}: its {len(payload):,} bytes have the digest {_digest(payload)}, so "
+            "it was cut or altered"
+        )
+    try:
+        manifest = msgspec.json.decode(payload, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise SnapshotBroken(f"manifest {name}: {error}; another release wrote it") from error
+    if manifest.format != FORMAT or not all(_is_plain(file) for file in manifest.files):
+        raise SnapshotBroken(f"manifest {name}: format {manifest.format}, this kae reads {FORMAT}")
+    return manifest
+
+
+def _digest(payload: bytes) -> str:
+    return blake2b(payload, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _is_plain(file: File) -> bool:
+    """Whether a file stays in the folder that it is fetched to, and its blob among the blobs."""
+    return Path(file.name).name == file.name and keys.is_blob(file.blake2b)

@@ -1,0 +1,97 @@
+"""One decode: what a model may emit at each of the six positions, all of one version.
+
+It keeps the view that it was begun with, so a prefix that it allowed has a way on to the end, also
+while writers go on. What it says is live is live in that version; docs/decoding.md has an example.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kae.encoders.categories import POSITIONS, Identifier
+from kae.encoders.codebook import Codebook
+from kae.encoders.tokens import TokenLayout
+from kae.sinks.decoding import Behind
+from kae.sinks.edits import PutItem
+from kae.sinks.layer import Prefixes
+from kae.sinks.ranges import Indices
+from kae.streams.replica.answers import Version
+from kae.streams.replica.search import version_of
+from kae.streams.replica.view import View
+
+Scores = NDArray[np.floating[Any]]
+
+
+class Decode:
+    """Answers from one view; begin one for each decode, it costs nothing.
+
+    Prefixes are (beams, depth) uint16, one slot a position; whole paths have six.
+    """
+
+    def __init__(self, view: View, codebook: Codebook) -> None:
+        self._view = view
+        self._capacities = tuple(group.capacity for group in codebook.groups)
+
+    @property
+    def version(self) -> Version:
+        """Of which everything here is true."""
+        return version_of(self._view)
+
+    def mask(self, prefixes: Prefixes) -> NDArray[np.bool_]:
+        """(beams, capacity of the next position): the slots under which a live item hangs.
+
+        Raises: PrefixInvalid.
+        """
+        depth = min(prefixes.shape[-1], POSITIONS - 1)
+        return self._view.trie.mask(prefixes, self._capacities[depth])
+
+    def children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
+        """The slots that the mask allows, rising, and for each the number of its prefix.
+
+        Raises: PrefixInvalid.
+        """
+        return self._view.trie.children(prefixes)
+
+    def few_children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]] | None:
+        """The same in any order, some of it twice; None where there are many: a mask costs less.
+
+        Raises: PrefixInvalid.
+        """
+        return self._view.trie.few_children(prefixes)
+
+    def count(self, prefixes: Prefixes) -> Indices:
+        """The live items below each prefix.
+
+        Raises: PrefixInvalid.
+        """
+        return self._view.trie.count(prefixes)
+
+    def behind(self, paths: Prefixes, limit: int) -> Behind:
+        """At most `limit` live items behind each path, the more popular first.
+
+        Raises: PrefixInvalid.
+        """
+        return self._view.trie.items(paths, limit)
+
+    def items(self, path: Identifier, limit: int) -> Iterator[PutItem]:
+        """The items behind one path, read from the stores as they were."""
+        found = self.behind(np.array([path], np.uint16), limit)
+        for shard, ordinal in zip(found.shards.tolist(), found.ordinals.tolist(), strict=True):
+            yield self._view.shards[shard].item_at(ordinal)
+
+    def constrain(self, layout: TokenLayout, tokens: NDArray[np.int64], scores: Scores) -> None:
+        """Lower to -inf, in place, the score of every token that may not come next.
+
+        For engines that are not transformers. `tokens` (beams, depth) are what each beam has
+        emitted of its identifier, `scores` (beams, vocabulary) those of the next token. A beam that
+        holds no live prefix is left with nothing.
+        Raises: PrefixInvalid when an identifier is complete already.
+        """
+        prefixes, valid = layout.slots(tokens)
+        allowed = self.mask(prefixes) & valid[:, None]
+        own = layout.tokens_of(tokens.shape[1])
+        scores[:, : own.start] = -np.inf
+        scores[:, own.stop :] = -np.inf
+        np.copyto(scores[:, own.start : own.stop], -np.inf, where=~allowed)

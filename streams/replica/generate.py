@@ -1,0 +1,93 @@
+"""Constrained decoding for transformers' `generate`; the one file that imports torch for serving.
+
+decode = Decode(replica.view, codebook)
+live = LiveIdentifiers(decode, TokenLayout.of(codebook, base), end=model.config.eos_token_id)
+model.generate(..., num_beams=512, max_new_tokens=7, logits_processor=[live])
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import LogitsProcessor
+
+from kae.encoders.categories import POSITIONS
+from kae.encoders.tokens import TokenLayout
+from kae.sinks.decoding import PrefixInvalid
+from kae.streams.replica.decode import Decode
+
+
+class LiveIdentifiers(LogitsProcessor):
+    """Leaves a score to those tokens alone that lead to a live item of the decode's version.
+
+    `prompt` is how many tokens stand before the identifier: the one that the decoder starts with,
+    and what a decoder-only model was given. After the identifier only the token `end` may come.
+    With `reuse` the scores of one step are written over at the next: beam search, which copies
+    what it keeps, takes them so; sampling with `output_scores` does not.
+    """
+
+    def __init__(
+        self, decode: Decode, layout: TokenLayout, end: int, prompt: int = 1, *, reuse: bool = False
+    ) -> None:
+        self.decode = decode
+        self._layout = layout
+        self._end = end
+        self._prompt = prompt
+        self._reuse = reuse
+        self._blank = torch.empty(0)
+        self._written: slice | torch.Tensor | None = None  # of `_blank`, columns or flat places
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        tokens = input_ids[:, self._prompt :].cpu().numpy()
+        constrained = self._blank_like(scores)
+        if tokens.shape[1] >= POSITIONS:
+            self._leave_columns(constrained, scores, slice(self._end, self._end + 1))
+            return constrained
+        prefixes, valid = self._layout.slots(tokens)
+        if len(valid) and not valid.any():
+            raise PrefixInvalid(
+                f"no beam begins with slots after {self._prompt} tokens, the first has "
+                f"{tokens[0].tolist()}; say with `prompt` how many stand before the identifier"
+            )
+        own = self._layout.tokens_of(tokens.shape[1])
+        pairs = self.decode.few_children(prefixes)
+        if pairs is None:
+            forbidden = ~self.decode.mask(prefixes)
+            forbidden[~valid] = True
+            self._leave_columns(constrained, scores, slice(own.start, own.stop), forbidden)
+            return constrained
+        places, slots = pairs
+        if not valid.all():
+            places, slots = places[valid[places]], slots[valid[places]]
+        flat = torch.from_numpy(places * scores.shape[1] + own.start + slots).to(scores.device)
+        constrained.view(-1).index_copy_(0, flat, scores.reshape(-1).index_select(0, flat))
+        self._written = flat
+        return constrained
+
+    def _leave_columns(
+        self,
+        constrained: torch.Tensor,
+        scores: torch.Tensor,
+        columns: slice,
+        forbidden: NDArray[np.bool_] | None = None,
+    ) -> None:
+        constrained[:, columns] = scores[:, columns]
+        if forbidden is not None:
+            where = torch.from_numpy(forbidden).to(scores.device)
+            constrained[:, columns].masked_fill_(where, -torch.inf)
+        self._written = columns
+
+    def _blank_like(self, scores: torch.Tensor) -> torch.Tensor:
+        """-inf everywhere; what was written before is taken back, where that is allowed."""
+        blank, written = self._blank, self._written
+        alike = (blank.shape, blank.dtype, blank.device) == (
+            scores.shape,
+            scores.dtype,
+            scores.device,
+        )
+        if not (self._reuse and alike):
+            self._blank = torch.full_like(scores, -torch.inf)
+        elif isinstance(written, slice):
+            blank[:, written] = -torch.inf
+        elif written is not None:
+            blank.view(-1).index_fill_(0, written, -torch.inf)
+        return self._blank

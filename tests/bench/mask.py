@@ -1,0 +1,228 @@
+"""The mask of constrained decoding: beside a decoder step, beside a dict trie, and under writes."""
+
+import csv
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+
+import msgspec
+import numpy as np
+
+from kae.bench.live import BenchFailed
+from kae.bench.masked import BEAM, ByDepth, MaskedItems, beams_of, seconds_of, widest
+from kae.bench.recombined import Identifiers, Recombination, Shape, shape_of
+from kae.deploy.demo import CATALOG
+from kae.encoders.attributes import Item
+from kae.encoders.build import build_codebook
+from kae.encoders.categories import POSITIONS, Group
+from kae.encoders.codebook import Codebook
+from kae.encoders.tokens import TokenLayout
+from kae.sinks.layer import Prefixes
+from kae.streams import console
+from kae.streams.catalog import read_items
+from kae.streams.interpreter import set_for_indexing
+from kae.streams.replica.decode import Decode
+from kae.streams.topology import Topology
+
+SEED = 20260613
+QUERIES = Path(__file__).parent / "judged" / "icecat.csv"
+QUERIES_ASKED = 24
+TIMES = 480  # a depth and a kind of prefixes
+OUR_TIMES = 96
+THEIR_TIMES = 12
+EDITS_A_SECOND = 1000
+# The capacities of the method's paper: 9,216 core codes and 60 reserved.
+DENSE, LIGHT, RESERVED = 2058, 1034, 10
+DENSE_GROUPS = ("core", "endorsement", "material")
+NO_TORCH = "torch and transformers are not installed: pip install kae[neural]"
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """Of 512 prefixes of one length, those of real queries or the widest, whichever took longer."""
+
+    depth: int
+    p50_us: float
+    p99_us: float
+    written_p50_us: float
+    written_p99_us: float
+    ratio_under_writes: float
+    processor_p50_us: float | None
+    dict_trie_p50_us: float | None
+    processor_ratio_to_dict_trie: float | None
+
+
+class MaskReport(msgspec.Struct, frozen=True):
+    """What `kae bench mask --json` prints. Of all depths the worst counts; shares and ratios are of
+    medians, `ratio_under_writes` of the 99th percentiles. Null without torch; `note` says why."""
+
+    p50_us: float
+    p99_us: float
+    mask_share_of_decode_step: float | None
+    processor_share_of_decode_step: float | None
+    processor_ratio_to_dict_trie: float | None
+    ratio_under_writes: float
+    decode_step_ms: float | None
+    edits_per_second: float
+    views: int
+    slowest_view_ms: float
+    trie_bytes_per_entry: float  # of an item and a path of it
+    depths: list[Depth]
+    items: int
+    beam: int
+    scores: tuple[int, int]
+    recombined: Shape
+    catalog: Shape
+    codebook: str
+    note: str | None
+
+
+def measure_mask(items: int) -> MaskReport:
+    """Recombine items, then ask; raises what reading the catalog raises."""
+    topology = Topology.load()
+    catalog = list(read_items(CATALOG, topology.catalog))
+    codebook = paper_codebook(catalog, topology)
+    recombination = Recombination.of(codebook, catalog)
+    own = recombination.identifiers(recombination.donors(SEED, items))
+    console.err.print(f"building a trie of {items:,} items", highlight=False)
+    held = MaskedItems(own)
+    set_for_indexing()  # as a replica is
+    try:
+        return _measured(held, codebook, recombination)
+    finally:
+        held.close()
+
+
+def paper_codebook(catalog: Sequence[Item], topology: Topology) -> Codebook:
+    """A codebook of the catalog with the topology's groups and the paper's capacities."""
+    groups = [
+        Group(g.name, g.categories, DENSE if g.name in DENSE_GROUPS else LIGHT, RESERVED)
+        for g in topology.codebook_groups
+    ]
+    with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
+        return build_codebook(lambda: catalog, groups, topology.catalog.fields, Path(folder))
+
+
+def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombination) -> MaskReport:
+    own = held.identifiers
+    decode = Decode(held.view, codebook)
+    kinds = _prefixes(decode, codebook, recombination, own)
+    console.err.print("asking for masks, at rest and under writes", highlight=False)
+    rest = _by_depth(kinds, lambda batches: seconds_of(decode.mask, batches, TIMES))
+
+    def fresh(prefixes: Prefixes) -> object:
+        return Decode(held.view, codebook).mask(prefixes)
+
+    with held.written(EDITS_A_SECOND):
+        written = _by_depth(kinds, lambda batches: seconds_of(fresh, batches, TIMES))
+    beside = _beside(decode, codebook, own, kinds)
+    depths = [_depth(depth, rest[depth], written[depth], beside) for depth in range(POSITIONS)]
+    worst = max(one.p50_us for one in depths)
+    step = beside.step_seconds * 1e6 if beside else None
+    return MaskReport(
+        p50_us=worst,
+        p99_us=max(one.p99_us for one in depths),
+        mask_share_of_decode_step=_share(worst, step),
+        processor_share_of_decode_step=_share(
+            max(one.processor_p50_us or 0.0 for one in depths), step
+        ),
+        processor_ratio_to_dict_trie=min(
+            (one.processor_ratio_to_dict_trie for one in depths if beside),
+            key=lambda ratio: ratio or 0.0,
+            default=None,
+        ),
+        ratio_under_writes=max(one.ratio_under_writes for one in depths),
+        decode_step_ms=None if step is None else round(step / 1000, 1),
+        edits_per_second=round(held.edits / held.written_seconds, 1),
+        views=held.views,
+        slowest_view_ms=round(held.slowest_view_seconds * 1000, 2),
+        trie_bytes_per_entry=round(held.trie_bytes / held.view.trie.entries, 1),
+        depths=depths,
+        items=len(own),
+        beam=BEAM,
+        scores=(BEAM, sum(group.capacity for group in codebook.groups)),
+        recombined=shape_of(own),
+        catalog=shape_of(recombination.own),
+        codebook=codebook.fingerprint,
+        note=None if beside else NO_TORCH,
+    )
+
+
+Kinds = Sequence[ByDepth]
+Times = list[float]
+
+
+def _prefixes(
+    decode: Decode, codebook: Codebook, recombination: Recombination, own: Identifiers
+) -> Kinds:
+    """Those that beams of real queries hold, and those with the most children."""
+    with QUERIES.open(newline="") as lines:
+        asked = sorted({row["query"] for row in csv.DictReader(lines)})
+    queries = asked[:: max(1, len(asked) // QUERIES_ASKED)]
+    return beams_of(queries, decode, codebook, recombination.own), widest(decode, own)
+
+
+def _by_depth(kinds: Kinds, measure: Callable[[Sequence[Prefixes]], Times]) -> list[list[Times]]:
+    """The times of each depth, a list for each kind."""
+    return [[measure(kind[depth]) for kind in kinds] for depth in range(POSITIONS)]
+
+
+class _Beside(msgspec.Struct):
+    """What torch was needed for: times as those of masks."""
+
+    step_seconds: float
+    ours: list[list[Times]]
+    theirs: list[list[Times]]
+
+
+def _beside(decode: Decode, codebook: Codebook, own: Identifiers, kinds: Kinds) -> _Beside | None:
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        return None
+    from kae.bench.bart_step import Processors, step_seconds
+
+    console.err.print("a decoder step of BART-base, and a dict trie", highlight=False)
+    layout = TokenLayout.of(codebook, 0)
+    processors = Processors(decode, layout, own)
+    for kind in kinds:
+        if not processors.agree(kind):
+            raise BenchFailed("the mask and the dict trie allow different slots")
+    return _Beside(
+        step_seconds(layout.size),
+        _by_depth(kinds, lambda batches: processors.ours(batches, OUR_TIMES)),
+        _by_depth(kinds, lambda batches: processors.theirs(batches, THEIR_TIMES)),
+    )
+
+
+def _depth(
+    depth: int, rest: Sequence[Times], written: Sequence[Times], beside: _Beside | None
+) -> Depth:
+    p50, p99 = _worst(rest, 50), _worst(rest, 99)
+    busy_p99 = _worst(written, 99)
+    ours = theirs_us = ratio = None
+    if beside is not None:
+        ours, theirs_us = _worst(beside.ours[depth], 50), _worst(beside.theirs[depth], 50)
+        ratio = min(
+            median(theirs) / median(mine)
+            for theirs, mine in zip(beside.theirs[depth], beside.ours[depth], strict=True)
+        )
+    return Depth(
+        depth=depth,
+        p50_us=p50,
+        p99_us=p99,
+        written_p50_us=_worst(written, 50),
+        written_p99_us=busy_p99,
+        ratio_under_writes=round(busy_p99 / p99, 2),
+        processor_p50_us=ours,
+        dict_trie_p50_us=theirs_us,
+        processor_ratio_to_dict_trie=None if ratio is None else round(ratio, 1),
+    )
+
+
+def _worst(kinds: Sequence[Times], percent: int) -> float:
+    """Microseconds of the kind of prefixes that took longer."""
+    return round(max(float(np.percentile(times, percent)) for times in kinds) * 1e6, 1)
+
+
+def _share(us: float, step_us: float | None) -> float | None:
+    return None if step_us is None else round(us / step_us, 5)

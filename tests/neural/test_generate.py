@@ -1,0 +1,133 @@
+"""The worked example of docs/decoding.md: a model decodes while a writer edits the trie."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.streams.followed import Followed
+
+from kae.deploy.demo import CATALOG
+from kae.encoders.attributes import Item
+from kae.encoders.codebook import Codebook
+from kae.encoders.tokens import TokenLayout
+from kae.sinks.decoding import PrefixInvalid
+from kae.streams.catalog import read_items
+from kae.streams.replica.decode import Decode
+from kae.streams.replica.generate import LiveIdentifiers
+from kae.streams.replica.view import View
+from kae.streams.topology import Topology
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "decoding.md"
+BEAM = 512
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, Any]:
+    """What the document's code defines."""
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
+        exec(block, names)
+    return names
+
+
+@pytest.fixture(scope="module")
+def items() -> list[Item]:
+    return list(read_items(CATALOG, Topology.load().catalog))[:4000]
+
+
+@pytest.fixture
+def line(tmp_path: Path, items: list[Item]) -> Iterator[Followed]:
+    followed = Followed(Codebook.load(Topology.load().codebook_folder), tmp_path)
+    followed.put(items)
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.follow()
+    yield followed
+    followed.close()
+
+
+def live_paths(view: View) -> set[tuple[int, ...]]:
+    """From the stores and bindings of one view, not from its trie."""
+    paths: set[tuple[int, ...]] = set()
+    for reader in view.shards:
+        for item in reader.items():
+            paths.add(item.identifier)
+            for bound in view.bindings.active.values():
+                if item.ordinal in reader.attached.get(bound.binding, ()):
+                    path = list(item.identifier)
+                    path[bound.position] = bound.index
+                    paths.add(tuple(path))
+    return paths
+
+
+@pytest.mark.timeout(300)
+def test_a_beam_of_512_gives_512_live_identifiers_while_a_writer_edits(
+    example: dict[str, Any], line: Followed, items: list[Item]
+) -> None:
+    layout = TokenLayout.of(line.codebook, base=1000)
+    model = example["small_bart"](layout)
+    stopping, failure = threading.Event(), []
+
+    def write() -> None:
+        try:
+            first = 0
+            while not stopping.is_set():
+                some = items[first : first + 20]
+                line.drop([item.id for item in some])
+                line.follow()
+                line.put(some)
+                line.follow()
+                first = (first + 20) % len(items)
+        except BaseException as error:
+            failure.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for seed in range(3):
+            view = line.index.view
+            query = torch.tensor([[0, 100 + seed, 7, 2]])
+            slots, version = example["identifiers"](model, layout, view, line.codebook, query)
+            assert version.view == view.number
+            assert line.index.view.number > version.view
+            found = {tuple(path) for path in slots.tolist()}
+            assert len(found) == len(slots) == BEAM
+            assert found <= live_paths(view)
+    finally:
+        stopping.set()
+        writer.join()
+    assert not failure
+
+
+def test_scores_of_tokens_that_may_not_come_next_are_lowered_and_the_others_left(
+    example: dict[str, Any], line: Followed
+) -> None:
+    decode = Decode(line.index.view, line.codebook)
+    layout = TokenLayout.of(line.codebook, base=11)
+    live = LiveIdentifiers(decode, layout, end=2)
+    path = np.array([next(line.index.view.shards[0].items()).identifier] * 2, np.uint16)
+    for depth in range(6):
+        tokens = layout.tokens(path[:, :depth])
+        scores = torch.randn(2, layout.size)
+        ids = torch.cat([torch.ones((2, 1), dtype=torch.long), torch.from_numpy(tokens)], 1)
+        mine = scores.numpy().copy()
+        decode.constrain(layout, tokens, mine)
+        theirs = live(ids, scores).numpy()
+        assert (mine == theirs).all()
+        assert (example["next_scores"](decode, layout, tokens, scores.numpy()) == theirs).all()
+        assert np.isfinite(theirs[:, layout.tokens_of(depth).start + path[0, depth]]).all()
+    ended = live(torch.cat([ids, torch.zeros((2, 1), dtype=torch.long)], 1), torch.randn(2, 40))
+    assert np.flatnonzero(np.isfinite(ended[0].numpy())).tolist() == [2]
+
+
+def test_a_prompt_that_is_told_wrong_is_refused(line: Followed) -> None:
+    live = LiveIdentifiers(
+        Decode(line.index.view, line.codebook), TokenLayout.of(line.codebook, 11), end=2
+    )
+    with pytest.raises(PrefixInvalid, match="say with `prompt`"):
+        live(torch.tensor([[2, 0, 5]]), torch.randn(1, 40))

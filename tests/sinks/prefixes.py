@@ -1,0 +1,23 @@
+"""Prefixes as arrays, and masks as plain lists, for tests that ask for one at a time."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kae.encoders.categories import POSITIONS
+from kae.sinks import decoding
+from kae.sinks.layer import Layer, Prefixes
+from kae.sinks.layers import Layers
+
+
+def batch(prefixes: Sequence[Sequence[int]], depth: int) -> Prefixes:
+    return np.array(prefixes, np.uint16).reshape(len(prefixes), depth)
+
+
+def next_slots(trie: Layer | Layers, prefix: Sequence[int]) -> list[int]:
+    """What may follow one prefix."""
+    if len(prefix) == POSITIONS:
+        return []
+    parts = (trie,) if isinstance(trie, Layer) else trie.parts
+    _, slots = decoding.children(parts, batch([prefix], len(prefix)))
+    return [int(slot) for slot in slots]
