@@ -6,7 +6,7 @@
 A colour keeps its own word and slot; the family that it is a shade of is told beside it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from kae.encoders.attributes import Item
 from kae.encoders.categories import Group
@@ -16,7 +16,7 @@ from kae.encoders.extract import Extractor
 from kae.encoders.misspelling import Misspellings
 from kae.encoders.seeds import seeds
 from kae.encoders.spelling import one_spelling
-from kae.encoders.vocabulary import Entry, Form, Origin, Vocabulary
+from kae.encoders.vocabulary import Entry, Form, Vocabulary
 
 BOUNDS = Bounds()
 
@@ -32,11 +32,12 @@ def learn_vocabulary(
 
     The same items give the same vocabulary; their order matters only once words were forgotten.
     """
-    evidence = Evidence(fields, candidates or {}, bounds)
+    given = candidates or {}
+    evidence = Evidence(fields, given, bounds)
     extractor = Extractor(Codebook(groups, dict(fields), ()))
     for item in items:
         evidence.add(item, extractor.of_fields(item))
-    merged = _Merged(evidence.items)
+    merged = _Merged(evidence.items, seeds().keys() | given.keys())
     for category, form in evidence.forms():
         merged.add(category, form)
     for of, form in evidence.rest():
@@ -47,7 +48,8 @@ def learn_vocabulary(
 class _Merged:
     """The forms of words, gathered by category and by the spelling that they share."""
 
-    def __init__(self, items: int) -> None:
+    def __init__(self, items: int, words: Container[str]) -> None:
+        self._words = words  # whatever they are like, no misspellings
         self._forms: dict[tuple[int, str], dict[str, Form]] = {}
         self._mostly: dict[str, int] = {}  # of a spelling, the category that most items have it in
         self._known: set[str] = set()
@@ -80,7 +82,7 @@ class _Merged:
             yield Entry(category, tuple(alike))
 
     def _add_slip(self, category: int | None, form: Form) -> bool:
-        if form.word in seeds() or Origin.TAGGER in form.origin:
+        if form.word in self._words:
             return False
         head = self._slips.head_of(category, form)
         if head:

@@ -140,6 +140,14 @@ def test_a_candidate_is_no_slip_of_another_word() -> None:
     assert not [f for e in vocabulary.entries for f in e.misspelled if f.word == "toner catridge"]
 
 
+def test_a_candidate_that_a_field_says_is_no_slip_either() -> None:
+    items = items_of(["thing"] * 40, brand="Canton") + items_of(["thing"], brand="Caanton")
+    alone = learn_vocabulary(items, GROUPS, FIELDS)
+    assert [f.word for e in alone.entries for f in e.misspelled] == ["caanton"]
+    told = learn_vocabulary(items, GROUPS, FIELDS, {"caanton": category("brand")})
+    assert not [f.word for e in told.entries for f in e.misspelled]
+
+
 # The table.
 
 
