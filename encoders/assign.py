@@ -16,7 +16,6 @@ from kae.encoders.codebook import Codebook
 from kae.encoders.extract import Extractor
 from kae.encoders.found import UNRANKED, Found, Rank
 from kae.encoders.importance import by_telling, trust
-from kae.encoders.spelling import one_spelling
 
 # An order ends with the slot's index, which UNRANKED has as 0: empty.
 _INDEX_BITS = 16
@@ -30,11 +29,12 @@ class Assigner:
     def __init__(self, codebook: Codebook) -> None:
         self._positions = [codebook.position_of(index) for index in range(len(CATEGORIES))]
         self._words: list[dict[str, tuple[int, int]]] = [{} for _ in codebook.groups]
-        telling = by_telling((word.word, word.items) for word in codebook.words)
-        for word in codebook.words:
+        spelled = [(codebook.spelling_of(word), word) for word in codebook.words]
+        telling = by_telling((spelling, word.items) for spelling, word in spelled)
+        for spelling, word in spelled:
             if word.index:
                 of_position = self._words[self._positions[word.category]]
-                of_position.setdefault(word.word, (telling[one_spelling(word.word)], word.index))
+                of_position.setdefault(word.word, (telling[spelling], word.index))
 
     def rank(self, found: Attribute) -> Rank:
         """Where an attribute stands among those of its group; UNRANKED when it has no slot."""

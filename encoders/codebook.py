@@ -22,6 +22,7 @@ from kae.encoders.categories import (
     check_fields,
     check_groups,
 )
+from kae.encoders.spelling import one_spelling
 from kae.encoders.text import NORMALISATION
 
 # A codebook without clusters is written as 1, so what was built before there were any stays itself.
@@ -130,6 +131,12 @@ class Codebook:
         """The head word of a slot, with its category; None for an empty or reserved slot."""
         head = self._heads[position].get(index)
         return None if head is None else (head.category, head.word)
+
+    def spelling_of(self, word: Word) -> str:
+        """The form that a word shares with those of its solo slot, misspellings too."""
+        position = self._positions[word.category]
+        alone = not word.index or self.is_cluster(position, word.index)
+        return one_spelling((word if alone else self._heads[position][word.index]).word)
 
     def is_cluster(self, position: int, index: int) -> bool:
         """Whether a slot holds words that are alike, and not one word with its aliases."""

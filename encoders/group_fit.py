@@ -65,7 +65,7 @@ def fit_groups(
     tree = merge(presence, occurring, weights)
     because = "asked for" if keep_declared else _too_little(presence.items, len(occurring))
     groups = tuple(declared)
-    table = Table(seen)
+    table = Table(seen, vocabulary)
     if not because:
         beginnings = (tree.cut(POSITIONS), *_occurring(declared, occurring))
         parts = regroup(table, beginnings, weights)

@@ -3,7 +3,8 @@
     trust     what the item is and whose come first, then what else a field or the title says, and
               last what only its description mentions
     telling   of words that are trusted alike, the one that fewest items of the catalog have;
-              spellings of one word count together, whatever their categories
+              spellings of one word count together, whatever their categories, and misspellings
+              with the word that is meant
 
 Neither asks for groups or slots, so fitting can look at words as encoding will.
 Source: OneRetrieval (arXiv 2606.13533), importance of words: subject first.
@@ -15,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from kae.encoders.attributes import Attribute
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.found import DESCRIPTION_SCORE, TITLE_SCORE
-from kae.encoders.spelling import one_spelling
 
 SUBJECT, SAID, MENTIONED = range(3)
 
@@ -31,12 +31,12 @@ def trust(found: Attribute) -> int:
 
 
 def by_telling(words: Iterable[tuple[str, int]]) -> Mapping[str, int]:
-    """The place of each spelling among all, from 0, given (word, items that have it).
+    """The place of each spelling among all, from 0, given (spelling of a word, items that have it).
 
     Of spellings that as many items have, the longer one is first.
     """
     items: Counter[str] = Counter()
-    for word, having in words:
-        items[one_spelling(word)] += having
+    for spelling, having in words:
+        items[spelling] += having
     ordered = sorted(items, key=lambda spelling: (items[spelling], -len(spelling), spelling))
     return {spelling: place for place, spelling in enumerate(ordered)}

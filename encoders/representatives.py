@@ -14,7 +14,7 @@ from kae.encoders.categories import CATEGORIES
 from kae.encoders.importance import by_telling
 from kae.encoders.occurrences import Occurrences
 from kae.encoders.presence import entropy
-from kae.encoders.spelling import one_spelling
+from kae.encoders.vocabulary import Vocabulary
 
 # Beside them nothing is said; above every word's order.
 _NOTHING = np.iinfo(np.int64).max
@@ -37,10 +37,12 @@ class Representatives:
 class Table:
     """The first word of each category of each item, by importance."""
 
-    def __init__(self, seen: Occurrences) -> None:
-        self._telling = by_telling((word, n) for (_, word), n in seen.counted().items())
+    def __init__(self, seen: Occurrences, vocabulary: Vocabulary) -> None:
+        self._spelling = vocabulary.spelling
+        spelled = [vocabulary.spelling(*word) for word in seen.words]
+        self._telling = by_telling(zip(spelled, seen.counts.tolist(), strict=True))
         self._spelling_of_word = np.array(
-            [self._telling[one_spelling(word)] for _, word in seen.words], dtype=np.int64
+            [self._telling[spelling] for spelling in spelled], dtype=np.int64
         )
         self._category_of_word = seen.categories()
         order = seen.trust.astype(np.int64) << _TRUST_SHIFT
@@ -56,9 +58,9 @@ class Table:
         """One more than the largest number that a spelling has."""
         return len(self._telling) + 1
 
-    def number_of(self, word: str) -> int:
+    def number_of(self, category: int, word: str) -> int:
         """The number of a word's spelling, from 1."""
-        return self._telling[one_spelling(word)] + 1
+        return self._telling[self._spelling(category, word)] + 1
 
     def said(self, categories: Sequence[int]) -> Said:
         """For each item the number of the spelling that represents a group, from 1; 0 for none."""

@@ -31,7 +31,7 @@ class Standing:
         mine = self._said[position]
         others = mixed([said for place, said in enumerate(self._said) if place != position])
         order = np.argsort(mine, kind="stable")
-        numbers = [self._table.number_of(words[0].word) for words in spellings]
+        numbers = [self._table.number_of(words[0].category, words[0].word) for words in spellings]
         starts = np.searchsorted(mine[order], numbers)
         ends = np.searchsorted(mine[order], numbers, side="right")
         return [others[order[start:end]] for start, end in zip(starts, ends, strict=True)]
@@ -40,5 +40,5 @@ class Standing:
         """Say the slots of a position from now on."""
         slots = np.zeros(self._table.numbers, dtype=np.int64)
         for word in words:
-            slots[self._table.number_of(word.word)] = word.index
+            slots[self._table.number_of(word.category, word.word)] = word.index
         self._said[position] = slots[self._said[position]]
