@@ -16,16 +16,16 @@ from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook import Word
 from kae.encoders.found import DESCRIPTION_SCORE, TITLE_SCORE, Found, Ranks
 from kae.encoders.measures import canonical, is_bare_number, is_measure, is_model, unit_after
+from kae.encoders.text import END
 
 _MEASURE = CATEGORY_INDEX["specification"]
 _MODEL = CATEGORY_INDEX["model"]
 # Titles and descriptions take turns: by the parity of a text's number.
 _SCORES = (TITLE_SCORE, DESCRIPTION_SCORE)
 
-# Stands after each of the texts that are searched as one; to the automaton it is a word.
-END = "\0"
-# Stands for a measure where words are searched: none contains it.
-_BLANK = "\N{SYMBOL FOR SUBSTITUTE}"
+# Stands for a measure where words are searched: none contains it. Of ASCII, as END is, for which
+# the automaton finds places without counting characters.
+_BLANK = "\1"
 
 
 class _Shape:
@@ -40,7 +40,6 @@ class _Shape:
 
 
 _NUMBER = _Shape("", False)  # a measure if a unit follows it
-_TEXT_ENDS = _Shape("", False)
 
 
 class Scanner:
@@ -82,18 +81,21 @@ class Scanner:
     def _find_shapes(self, tokens: list[str]) -> dict[int, list[Found]]:
         """Measures and models that are no words of the dictionary, by the number of their text."""
         found: dict[int, list[Found]] = {}
-        number = 0
-        for place in [place for place, token in enumerate(tokens) if not token.isalpha()]:
-            shape, end = self._shapes[tokens[place]], place + 1
-            if shape is None:
-                continue
-            if shape is _TEXT_ENDS:
+        shapes, number = self._shapes, 0
+        others = [place for place, token in enumerate(tokens) if not token.isalpha()]
+        for place in others:
+            token = tokens[place]
+            if token == END:
                 number += 1
                 continue
+            shape = shapes[token]
+            if shape is None:
+                continue
+            end = place + 1
             if shape is _NUMBER:
                 end += unit_after(tokens, place)
-                shape = self._shapes[" ".join(tokens[place:end])]
-                if shape is None or shape is _NUMBER:
+                shape = shapes[" ".join(tokens[place:end])] if end > place + 1 else None
+                if shape is None:
                     continue
             if shape.is_measure:
                 tokens[place:end] = [_BLANK] * (end - place)
@@ -101,8 +103,6 @@ class Scanner:
         return found
 
     def _shape_of(self, surface: str) -> _Shape | None:
-        if surface == END:
-            return _TEXT_ENDS
         if is_bare_number(surface):
             return _NUMBER
         measure = is_measure(surface)
