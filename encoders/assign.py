@@ -1,8 +1,9 @@
 """From attributes to the identifier: one representative word for each group.
 
 Of several words with a slot in a group, the representative is the first by
-    1. subject: what the item is, an entity that a field or the title names, before all else,
-    2. source: a field before the dictionary,
+    1. subject: what the item is, an entity that a field or the title names, before all else;
+       what the tagger takes for one is no subject,
+    2. source: a field before the dictionary, the dictionary before the tagger,
     3. score: what the title says too before the field alone; the title before the description,
     4. category, in the order that the group declares,
     5. length in tokens, longer first,
@@ -14,11 +15,12 @@ Subject first: OneRetrieval (arXiv 2606.13533), importance of words.
 
 from collections.abc import Iterable, Sequence
 
-from kae.encoders.attributes import Attribute, Encoded, Item
+from kae.encoders.attributes import Attribute, Encoded, Item, Source
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS, Identifier
 from kae.encoders.codebook import Codebook
 from kae.encoders.extract import Extractor
 from kae.encoders.found import TITLE_SCORE, UNRANKED, Found, Rank
+from kae.encoders.title_reader import title_reader
 
 _ENTITY = CATEGORY_INDEX["entity"]
 # An order ends with the slot's index, which UNRANKED has as 0: empty.
@@ -50,7 +52,11 @@ class Assigner:
         if entry is None:
             return UNRANKED
         preference, index = entry
-        is_subject = found.category == _ENTITY and found.score >= TITLE_SCORE
+        is_subject = (
+            found.category == _ENTITY
+            and found.score >= TITLE_SCORE
+            and found.source != Source.TAGGER
+        )
         # Of one position, which of two comes first is told by one comparison of whole numbers.
         order = int(not is_subject)
         order = order << 2 | found.source
@@ -77,12 +83,22 @@ def assign(codebook: Codebook, attributes: Iterable[Attribute]) -> Identifier:
 
 
 class Encoder:
-    """Item -> text, attributes, identifier: what the live path and the backfill both call."""
+    """Item -> text, attributes, identifier: what the live path and the backfill both call.
+
+    Raises: TaggerInvalid when the codebook's tagger has been damaged since it was loaded.
+    """
 
     def __init__(self, codebook: Codebook) -> None:
         self.fingerprint = codebook.fingerprint
+        self._codebook = codebook
         self._assigner = Assigner(codebook)
-        self._extractor = Extractor(codebook, self._assigner.rank)
+        rank = self._assigner.rank
+        self._extractor = Extractor(codebook, rank, title_reader(codebook, rank))
+
+    @property
+    def reads_titles(self) -> bool:
+        """Whether a tagger may read a title, which takes a thousand times as long as not to."""
+        return self._codebook.tagger is not None
 
     def encode(self, item: Item) -> Encoded:
         return self.encode_all([item])[0]

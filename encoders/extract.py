@@ -1,4 +1,4 @@
-"""From an item to its attributes: its fields first, then its title, then its description."""
+"""From an item to its attributes: fields first, then title, then description, then the tagger."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from kae.encoders.codebook import Codebook
 from kae.encoders.found import FIELD_SCORE, UNRANKED, Found, Ranks, join
 from kae.encoders.scan import Scanner
 from kae.encoders.text import END, tokens_of_all
+from kae.encoders.title_reader import TitleReader
 from kae.encoders.values import words_of
 
 TITLE_CHARACTERS = 1000
@@ -18,10 +19,16 @@ _CACHED_CHARACTERS = 200
 
 
 class Extractor:
-    """Finds the words of a codebook in items and texts."""
+    """Finds the words of a codebook in items and texts; with a reader, what else a title says."""
 
-    def __init__(self, codebook: Codebook, rank: Ranks = lambda _: UNRANKED) -> None:
+    def __init__(
+        self,
+        codebook: Codebook,
+        rank: Ranks = lambda _: UNRANKED,
+        reader: TitleReader | None = None,
+    ) -> None:
         self._rank = rank
+        self._reader = reader
         caches = {kind: Bounded[str, list[Found]]() for kind in codebook.fields.values()}
         self._fields = {
             name: (CATEGORY_INDEX[kind], caches[kind]) for name, kind in codebook.fields.items()
@@ -50,10 +57,13 @@ class Extractor:
         titles, descriptions = normal[::2], normal[1::2]
         if max(map(len, normal)) > TITLE_CHARACTERS:
             tokens = _beginnings(titles, descriptions)
-        found = self._scanner.search(tokens)
+        scanned = self._scanner.search(tokens)
+        found = [join(self._of_fields(item), next(scanned), next(scanned)) for item in items]
+        if self._reader is not None:
+            self._reader.complete(items, found)
         pairs = zip(titles, descriptions, strict=False)  # nothing comes after the last END
         texts = [f"{title[:-1]}{description[:-1]}"[1:] for title, description in pairs]
-        return texts, [join(self._of_fields(item), next(found), next(found)) for item in items]
+        return texts, found
 
     def _of_fields(self, item: Item) -> list[Found]:
         found: list[Found] = []

@@ -18,6 +18,7 @@ from kae.encoders.closed_codebooks import nearest_centers
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.group_fit import FittedGroups
 from kae.encoders.occurrences import Occurrences
+from kae.encoders.tagger.weights import AtHand
 from kae.encoders.word_vectors import word_vectors
 
 # Of a position whose words do not all fit, how many of its slots are solo, as in the paper.
@@ -31,8 +32,9 @@ def fit_codebook(
     fields: Mapping[str, str],
     seed: int,
     progress: Callable[[int], None] | None = None,
+    tagger: AtHand | None = None,
 ) -> Codebook:
-    """Give every word that was observed a slot.
+    """Give every word that was observed a slot; `tagger` is the one that they were observed with.
 
     `progress` is told how many positions are done.
     """
@@ -50,7 +52,7 @@ def fit_codebook(
             words += _clusters(tail, slots - solo, solo + 1, seen, seed + position)
         if progress:
             progress(position + 1)
-    return Codebook(fitted.groups, dict(fields), words, seen.items, solo_slots)
+    return Codebook(fitted.groups, dict(fields), words, seen.items, solo_slots, tagger)
 
 
 def _clusters(

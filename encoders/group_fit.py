@@ -17,6 +17,7 @@ from kae.encoders.occurrences import Occurrences, observe
 from kae.encoders.passes import Passes
 from kae.encoders.presence import Presence
 from kae.encoders.representatives import Representatives, represent
+from kae.encoders.tagger.weights import AtHand
 
 # Passes over the catalog.
 PASSES = 3
@@ -44,6 +45,7 @@ def fit_groups(
     weights: Weights,
     *,
     keep_declared: bool = False,
+    tagger: AtHand | None = None,
 ) -> FittedGroups:
     """Fit groups to a catalog; with `keep_declared`, only look at what the declared ones give.
 
@@ -53,7 +55,7 @@ def fit_groups(
     """
     check_groups(declared)
     dictionary = learn_dictionary(passes, declared, fields)
-    seen = observe(passes, declared, fields, dictionary)
+    seen = observe(passes, declared, fields, dictionary, tagger)
     presence = seen.presence()
     occurring = [c for c in range(len(CATEGORIES)) if presence.together[c][c]]
     tree = merge(presence, occurring, weights)
@@ -61,7 +63,7 @@ def fit_groups(
     groups = tuple(declared)
     if not because:
         groups = tuple(_gathered(seen, presence, tree.cut(POSITIONS), declared))
-    told = represent(passes, groups, fields, seen.counts(), dictionary)
+    told = represent(passes, groups, fields, seen.counts(), dictionary, tagger)
     if not because:
         groups, told = _ordered(groups, told)
         groups = _sized(groups, told, declared)

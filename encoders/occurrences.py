@@ -16,7 +16,10 @@ from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, Group
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.extract import Extractor
+from kae.encoders.found import UNRANKED
 from kae.encoders.presence import Presence
+from kae.encoders.tagger.weights import AtHand
+from kae.encoders.title_reader import title_reader
 
 BATCH_ITEMS = 512
 
@@ -70,10 +73,12 @@ def observe(
     groups: Sequence[Group],
     fields: Mapping[str, str],
     dictionary: Mapping[str, int],
+    tagger: AtHand | None = None,
 ) -> Occurrences:
     """Find the words of every item; whichever the groups are."""
     scanned = [Word(category, word, 0, 0, True) for word, category in dictionary.items()]
-    extractor = Extractor(Codebook(groups, dict(fields), scanned))
+    codebook = Codebook(groups, dict(fields), scanned, tagger=tagger)
+    extractor = Extractor(codebook, reader=title_reader(codebook, lambda _: UNRANKED))
     places: dict[tuple[int, str], int] = {}
     place, starts = array("i"), array("q", [0])
     for batch in batches(items):

@@ -11,6 +11,7 @@ from kae.encoders.categories import CAPACITY_LIMIT, Group
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.occurrences import batches
 from kae.encoders.presence import entropy
+from kae.encoders.tagger.weights import AtHand
 
 # The rarest words beyond what an index can number count as one: no position has so many slots.
 _LAST = CAPACITY_LIMIT - 1
@@ -30,6 +31,7 @@ def represent(
     fields: Mapping[str, str],
     counts: Mapping[tuple[int, str], int],
     dictionary: Mapping[str, int],
+    tagger: AtHand | None = None,
 ) -> Representatives:
     """Encode every item with a codebook of all words; it is used here and never written."""
     widest = [Group(group.name, group.categories, CAPACITY_LIMIT, 1) for group in groups]
@@ -38,7 +40,7 @@ def represent(
     for of_position in spellings:
         words += number(of_position[:_LAST])
         words += (replace(word, index=_LAST) for rest in of_position[_LAST:] for word in rest)
-    encoder = Encoder(Codebook(widest, dict(fields), words))
+    encoder = Encoder(Codebook(widest, dict(fields), words, tagger=tagger))
     told: list[Counter[int]] = [Counter() for _ in groups]
     for batch in batches(items):
         for encoded in encoder.encode_all(batch):
