@@ -1,10 +1,13 @@
 """What the items of one view say: which items say a word, and what share of each slot's items does.
 
-An item is known by its number: the ordinals of all shards laid end to end.
+An item is known by its number: its shard above its ordinal's 32 bits. Under load the words of a
+shard may be some views older than its paths: an item that came since then says nothing yet.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +17,11 @@ from kae.sinks.sayings import Captured, keys_of
 from kae.sinks.trie import Indices
 
 Floats = NDArray[np.float32]
+Shards = TypeVar("Shards", int, Indices)
 
 # A word that an item's attributes alone have counts as so much of one in its text.
 ATTRIBUTE_TIMES = 0.5
+ORDINAL_BITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +44,33 @@ class Said:
 
     def __init__(self, shards: Iterable[Captured]) -> None:
         self._shards = tuple(shards)
-        self._first = np.cumsum([0, *(len(captured.lengths) for captured in self._shards)])
-        counts = [captured.items_of_slot for captured in self._shards]
-        self._items_of_slot = [_total([count[p] for count in counts]) for p in range(POSITIONS)]
-        items = sum(captured.items for captured in self._shards)
-        tokens = sum(captured.tokens for captured in self._shards)
-        self.mean_length = tokens / items if items else 0.0
 
-    def numbers(self, shards: NDArray[np.uint16], ordinals: NDArray[np.uint32]) -> Indices:
-        return self._first[shards] + ordinals.astype(np.int64)
+    # Worked out by the first search: most views are never searched.
+
+    @cached_property
+    def mean_length(self) -> float:
+        """Of an item, in tokens."""
+        items = sum(captured.items for captured in self._shards)
+        return sum(captured.tokens for captured in self._shards) / items if items else 0.0
+
+    @cached_property
+    def _items_of_slot(self) -> list[NDArray[np.int64]]:
+        counts = [captured.items_of_slot for captured in self._shards]
+        return [_total([count[p] for count in counts]) for p in range(POSITIONS)]
+
+    @staticmethod
+    def numbers(shards: NDArray[np.uint16], ordinals: NDArray[np.uint32]) -> Indices:
+        return _first(shards.astype(np.int64)) + ordinals.astype(np.int64)
 
     def lengths(self, items: Indices) -> Floats:
         """In tokens."""
-        shards = np.searchsorted(self._first, items, "right") - 1
+        shards = items >> ORDINAL_BITS
         lengths = np.zeros(len(items), np.float32)
         for shard in np.unique(shards).tolist():
-            mine = shards == shard
-            lengths[mine] = self._shards[shard].lengths[items[mine] - self._first[shard]]
+            known = self._shards[shard].lengths
+            ordinals = items - _first(shard)
+            mine = (shards == shard) & (ordinals < len(known))
+            lengths[mine] = known[ordinals[mine]]
         return lengths
 
     def saying(self, spellings: Sequence[str]) -> Mentions:
@@ -80,8 +95,8 @@ class Said:
     def _having(self, key: int) -> Indices:
         return np.concatenate(
             [
-                captured.saying(key) + first
-                for captured, first in zip(self._shards, self._first[:-1].tolist(), strict=True)
+                captured.saying(key) + np.int64(_first(shard))
+                for shard, captured in enumerate(self._shards)
             ],
             dtype=np.int64,
         )
@@ -97,11 +112,15 @@ class Said:
         return shares
 
     def _slots(self, items: Indices) -> Iterator[NDArray[np.uint16]]:
-        ends = np.searchsorted(items, self._first)
-        for captured, first, start, end in zip(
-            self._shards, self._first[:-1], ends[:-1], ends[1:], strict=True
-        ):
-            yield captured.identifiers[:, items[start:end] - first]
+        ends = np.searchsorted(items, [_first(shard) for shard in range(len(self._shards) + 1)])
+        for shard, captured in enumerate(self._shards):
+            mine = items[ends[shard] : ends[shard + 1]]
+            yield captured.identifiers[:, mine - _first(shard)]
+
+
+def _first(shard: Shards) -> Shards:
+    """The number of a shard's ordinal 0."""
+    return shard << ORDINAL_BITS
 
 
 def _total(counts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -1,13 +1,14 @@
 """Which items say a word: the words of the items' own texts and attributes, counted.
 
-A shard's `Sayings` belong to the thread that folds its log; `capture` gives what a view keeps, and
-never changes. What a delta changed is noted, and read from the store at the next capture. Words are
+A shard's `Sayings` belong to the thread that folds its log, which notes what each delta changed.
+`hear` takes that up, and what is captured of it, on any thread, is what a view keeps and never
+changes. Words are
 known by the 64-bit keys of their spellings and lie in segments, as those that resolve selectors do
 (postings.py): 4 bytes for each word of an item, 16 more for a word. They are in memory alone.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,8 @@ from kae.sinks.segment import Ordinals, Segment
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.store import ShardStore
 
-# Read from the store at once.
-CHUNK = 1024
+# Read from the store at once, which keeps other threads waiting.
+CHUNK = 128
 Keys = tuple[int, int]
 
 
@@ -67,6 +68,16 @@ class Captured:
         return np.concatenate(found) if found else np.zeros(0, np.uint32)
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Items that have changed, as the table had them: columns in the order of their ordinals."""
+
+    changed: BitMap
+    identifiers: NDArray[np.uint16]
+    live: NDArray[np.bool_]
+    room: int
+
+
 class Sayings:
     """The words of one shard's live items."""
 
@@ -76,12 +87,13 @@ class Sayings:
         self._segments: list[Segment] = []
         self._changed = BitMap()
         self._live = BitMap()
-        self._lengths = np.zeros(len(table.live), np.uint32)
+        self._lengths = np.zeros(0, np.uint32)
         self._keys = Bounded[str, Keys](lambda token: keys_of(token_spelling(token)))
         self._keys_of_word = Bounded[str, list[Keys]](
             lambda word: [self._keys[token] for token in word.split()]
         )
-        self._captured = self._capture((), _counted(table.identifiers[:, :0]))
+        none = table.identifiers[:, :0]
+        self._captured = Captured((), none, self._lengths, _counted(none), 0, 0)
 
     def note(self, edits: Sequence[ShardEdit]) -> None:
         """Take notice of the edits that were applied to store and table."""
@@ -92,38 +104,58 @@ class Sayings:
         ]
         self._changed.update(changed)
 
+    @property
+    def waiting(self) -> int:
+        """How many items are noted and not taken up yet."""
+        return len(self._changed)
+
+    @property
+    def captured(self) -> Captured:
+        """What was captured last."""
+        return self._captured
+
+    def hear(self) -> Callable[[], None]:
+        """Take up what is noted; the call that is returned captures it.
+
+        It may run on another thread, one call of a shard after the other. It reads the store as
+        that is by then: what has changed again meanwhile is noted again.
+        """
+        changed, self._changed = self._changed, BitMap()
+        ordinals = _array(changed)
+        table = self._table
+        taken = _Taken(
+            changed, table.identifiers[:, ordinals], table.live[ordinals], len(table.live)
+        )
+        return lambda: self._capture(taken)
+
     def capture(self) -> Captured:
         """What the items say now; the same object until something is noted."""
         if self._changed:
-            for segment in self._segments:
-                segment.covered -= self._changed
-            self._index()
-            self._merge()
-            kept = tuple(Kept(segment, _covered(segment)) for segment in self._segments)
-            self._captured = self._capture(kept, self._recounted(self._captured))
-            self._changed = BitMap()
+            self.hear()()
         return self._captured
 
-    def _capture(
-        self, kept: tuple[Kept, ...], items_of_slot: tuple[NDArray[np.int64], ...]
-    ) -> Captured:
-        return Captured(
-            kept,
-            self._table.identifiers.copy(),
+    def _capture(self, taken: _Taken) -> None:
+        for segment in self._segments:
+            segment.covered -= taken.changed
+        self._index(taken)
+        self._merge()
+        identifiers, items_of_slot = self._recounted(taken)
+        self._captured = Captured(
+            tuple(Kept(segment, _covered(segment)) for segment in self._segments),
+            identifiers,
             self._lengths.copy(),
             items_of_slot,
             len(self._live),
             int(self._lengths.sum()),
         )
 
-    def _index(self) -> None:
+    def _index(self, taken: _Taken) -> None:
         """Index what the changed items say, if they are live."""
-        more = len(self._table.live) - len(self._lengths)
-        self._lengths = np.pad(self._lengths, (0, more))
-        self._lengths[_array(self._changed)] = 0
+        self._lengths = np.pad(self._lengths, (0, taken.room - len(self._lengths)))
+        self._lengths[_array(taken.changed)] = 0
         words, ordinals, counts = array("q"), array("I"), array("I")
-        for first in range(0, len(self._changed), CHUNK):
-            for row in self._store.rows_at(self._changed[first : first + CHUNK]):
+        for first in range(0, len(taken.changed), CHUNK):
+            for row in self._store.rows_at(taken.changed[first : first + CHUNK]):
                 item = decode_words(row)
                 keys = self._words(item)
                 words.extend(keys)
@@ -155,17 +187,20 @@ class Sayings:
                 merged[-2:] = [Segment.merged(merged[-2:])]
         self._segments = merged
 
-    def _recounted(self, before: Captured) -> tuple[NDArray[np.int64], ...]:
-        """The items of each slot, from those before and the items that have changed."""
-        changed = _array(self._changed)
-        gone = _counted(before.identifiers[:, _array(self._changed & self._live)])
-        self._live -= self._changed
-        self._live |= BitMap(changed[self._table.live[changed]].astype(np.uint32))
-        come = _counted(self._table.identifiers[:, _array(self._changed & self._live)])
-        return tuple(
-            _sum(_sum(count, more), -less)
-            for count, more, less in zip(before.items_of_slot, come, gone, strict=True)
+    def _recounted(self, taken: _Taken) -> tuple[NDArray[np.uint16], tuple[NDArray[np.int64], ...]]:
+        """Identifiers and the items of each slot, from those before and what has changed."""
+        before = self._captured
+        identifiers = np.pad(
+            before.identifiers, ((0, 0), (0, taken.room - len(before.identifiers[0])))
         )
+        changed = _array(taken.changed)
+        gone = _counted(identifiers[:, _array(taken.changed & self._live)])
+        identifiers[:, changed] = taken.identifiers
+        self._live -= taken.changed
+        self._live |= BitMap(changed[taken.live].astype(np.uint32))
+        come = _counted(taken.identifiers[:, taken.live])
+        counts = zip(before.items_of_slot, come, gone, strict=True)
+        return identifiers, tuple(_sum(_sum(count, more), -less) for count, more, less in counts)
 
 
 def _counted(identifiers: NDArray[np.uint16]) -> tuple[NDArray[np.int64], ...]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +10,11 @@ from faust.types import TP
 
 from kae.encoders.codebook import Codebook
 from kae.streams.admission import Run
-from kae.streams.collector import collect_seldom
 from kae.streams.ending import Ending
 from kae.streams.faust_app import build_app, run_topic
 from kae.streams.identity import Identity
 from kae.streams.intake import Intake
+from kae.streams.interpreter import set_for_indexing
 from kae.streams.kafka_log import BROKER_AWAY
 from kae.streams.outcome import Outcome
 from kae.streams.rounds import Rounds
@@ -26,8 +25,6 @@ from kae.streams.worker_parts import WorkerParts
 log = structlog.get_logger()
 
 TERMS_BATCH = 256
-# Kafka's clients and the shards share the interpreter; who waits for it gets it this soon.
-SWITCH_SECONDS = 0.0005
 
 
 class Worker:
@@ -56,8 +53,7 @@ class Worker:
         self._tenure.begin(self._app)
         self._app.agent(run_topic(self._app, self._topology.items_topic))(self._index_items)
         self._app.agent(run_topic(self._app, self._topology.terms_topic))(self._register_terms)
-        collect_seldom()
-        sys.setswitchinterval(SWITCH_SECONDS)
+        set_for_indexing()
         self._parts.start()
         await self._app.start()
         rounds = Rounds(self._topology, self._parts, self._app, self._tenure, self._ending)

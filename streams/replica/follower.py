@@ -26,6 +26,8 @@ from kae.streams.topology import Topology
 log = structlog.get_logger()
 
 POLL_MS = 100
+# While words are captured beside.
+LISTEN_MS = 5
 # Between two views that differ in items alone; a view that takes long is built less often.
 PAUSE_SECONDS = 0.005
 PAUSE_PER_BUILD = 3
@@ -115,6 +117,8 @@ class Follower:
             if self._due_at is not None and time.monotonic() >= self._due_at:
                 self._swap()
             self._tell()
+            if self._index.listen(time.monotonic()) and self._due_at is None:
+                self._due_at = self._next_swap_at()
             self._index.journal.note_leases(self._leases.live(now_ms()), len(self._deltas))
             if self._news:
                 self._news = False
@@ -176,7 +180,7 @@ class Follower:
 
     def _patience_ms(self) -> int:
         if self._due_at is None:
-            return POLL_MS
+            return LISTEN_MS if self._index.is_listening else POLL_MS
         left_ms = (self._due_at - time.monotonic()) * 1000
         return max(0, min(POLL_MS, ceil(left_ms)))
 

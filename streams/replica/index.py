@@ -4,8 +4,8 @@ It is written by the follower's thread alone. Readers take `view`, one reference
 """
 
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
@@ -35,6 +35,9 @@ from kae.streams.replica.journal import Journal
 from kae.streams.replica.view import View, slots_of, terms_of
 from kae.streams.topology import Topology
 
+# From one taking up of words to the next.
+HEAR_SECONDS = 0.25
+
 
 class ReplicaIndex:
     """Stores, tables and bindings, and the view that is in use."""
@@ -57,6 +60,9 @@ class ReplicaIndex:
         self._bindings = Bindings()
         self._tables = [ShardTable() for _ in range(topology.shards)]
         self._bases = ThreadPoolExecutor(1, thread_name_prefix="base")
+        self._words = ThreadPoolExecutor(1, thread_name_prefix="words")
+        self._hearing: Future[None] | None = None
+        self._hear_at = 0.0
         self._trie = GrowingTrie(topology.shards, self._bases.submit)
         self._stores: list[ShardStore] = []
         for shard in range(topology.shards):
@@ -66,12 +72,14 @@ class ReplicaIndex:
         self._sayings = [
             Sayings(store, table) for store, table in zip(self._stores, self._tables, strict=True)
         ]
+        self._said = Said(sayings.captured for sayings in self._sayings)
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
 
     def close(self) -> None:
         """Close the stores; no view may be in use any more."""
         self._bases.shutdown()
+        self._words.shutdown()
         for store in self._stores:
             store.close()
 
@@ -160,12 +168,36 @@ class ReplicaIndex:
             bindings_offset=self.bindings_log.offset,
             terms=terms_of(bindings),
             trie=trie,
-            said=Said(sayings.capture() for sayings in self._sayings),
+            said=self._said,
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
             oldest_delta_ms=self._oldest_delta_ms,
         )
+
+    # Words.
+
+    def listen(self, now: float) -> bool:
+        """Have the words of what has changed captured beside; whether the view has older ones.
+
+        Not all the time: a shard costs half a millisecond, whatever has changed in it. `now` is in
+        seconds.
+        """
+        if self._hearing is not None and self._hearing.done():
+            self._hearing.result()
+            self._hearing = None
+            self._said = Said(sayings.captured for sayings in self._sayings)
+        if self._hearing is None and now >= self._hear_at:
+            calls = [sayings.hear() for sayings in self._sayings if sayings.waiting]
+            if calls:
+                self._hear_at = now + HEAR_SECONDS
+                self._hearing = self._words.submit(_call_all, calls)
+        return self.view.said is not self._said
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether words of items are older than their paths in the view that is in use."""
+        return self._hearing is not None or any(sayings.waiting for sayings in self._sayings)
 
     def store_bytes(self, shard: int) -> int:
         """What a shard's store takes on the disk."""
@@ -175,6 +207,11 @@ class ReplicaIndex:
         """The delta that put an item."""
         table = self._tables[shard]
         return LogPosition(int(table.versions[ordinal]), int(table.offsets[ordinal]))
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 Edits = Sequence[Edit] | Sequence[ShardEdit]

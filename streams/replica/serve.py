@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from kae.encoders.codebook import Codebook
+from kae.streams.interpreter import set_for_indexing
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.meters import Meters
 from kae.streams.replica.follower import Follower
@@ -75,6 +76,7 @@ async def serve(
     server = _server(build_app(answers, meters, bell))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    set_for_indexing()
     follower.start()
     try:
         await server.serve(sockets=[listener])

@@ -17,8 +17,8 @@ from kae.sinks.plan import prepare
 from kae.sinks.shard import Shard
 from kae.streams import console
 from kae.streams.cloudevents import Envelope
-from kae.streams.collector import collect_seldom
 from kae.streams.events import ItemData, decode_item
+from kae.streams.interpreter import set_for_indexing
 from kae.streams.topology import Topology
 
 ITEMS = 19_000
@@ -35,7 +35,7 @@ def measure_core() -> Core:
     events = bench_events(ITEMS)
     codebook = Codebook.load(Topology.load().codebook_folder)
     floors, cores = [], []
-    collect_seldom()  # as a worker does
+    set_for_indexing()  # as a worker does
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
             floors.append(ITEMS / _floor(events, codebook, Path(folder) / "floor"))

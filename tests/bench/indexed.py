@@ -5,6 +5,7 @@ the classes that a line on Kafka runs.
 """
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ def indexed(
             log = _written(mine, encoder, topology, Path(folder) / f"worker-{number}")
             for offset, record in enumerate(log.records):
                 index.fold_shard(number, offset, record)
+        while index.is_listening:
+            index.listen(time.monotonic())
         index.swap(at_ms=0)
         yield index
         index.close()

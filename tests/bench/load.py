@@ -64,7 +64,8 @@ def publish(topology: Topology, items: int, events_per_second: float) -> None:
         (item.id.encode(), encode_item_upsert(item, _PLACE, "/bench/load"))
         for item in bench_items(items)
     ]
-    producer = KafkaProducer(bootstrap_servers=topology.kafka.bootstrap, acks="all", linger_ms=1)
+    # Kafka's own clients wait as long since 4.0.
+    producer = KafkaProducer(bootstrap_servers=topology.kafka.bootstrap, acks="all", linger_ms=5)
     print(json.dumps({"event": BEGUN}), flush=True)
     began = second = time.monotonic()
     sent = told = 0

@@ -39,6 +39,7 @@ class Followed:
         self.bindings_log = MemoryLog("bindings")
         self.now = 1_000
         self._revision = 0
+        self._seconds = 0
         self._kept: dict[int, Compiled] = {}
         self.shards = [
             Shard(
@@ -149,10 +150,14 @@ class Followed:
             self.index.fold_bindings(offset, self.bindings_log.records[offset])
 
     def follow(self) -> None:
-        """Read every log to its end, put a view in use, and write the lease."""
+        """Read every log to its end, put a view in use that has all words, and write the lease."""
         self.follow_bindings()
         for shard in range(SHARDS):
             self.follow_shard(shard)
+        self.swap()
+        while self.index.is_listening:
+            self._seconds += 1
+            self.index.listen(self._seconds)
         self.swap()
 
     def swap(self) -> None:

@@ -191,3 +191,18 @@ def test_an_identifier_is_shown_in_the_items_own_words(line: Followed, catalog: 
         encoded = line.encoder.encode(next(item for item in catalog if item.id == hit.id))
         assert set(shown) <= {attribute.word for attribute in encoded.attributes}
         assert [word is None for word in hit.identifier] == [i == 0 for i in encoded.identifier]
+
+
+def test_paths_are_there_at_once_and_words_as_soon_as_they_are_captured(
+    line: Followed, catalog: list[Item]
+) -> None:
+    line.put(catalog[:300])
+    line.follow()
+    line.put(catalog[300:600])
+    for shard in range(SHARDS):
+        line.follow_shard(shard)
+    line.swap()
+    assert line.index.view.items == 600
+    found = {hit.id for hit in line.search("black")}
+    line.follow()
+    assert found < {hit.id for hit in line.search("black")}
