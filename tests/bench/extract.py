@@ -15,7 +15,7 @@ from kae.encoders.extract import Extractor
 from kae.encoders.tagger.tagger import Tagger
 from kae.encoders.text import normalise
 from kae.streams.catalog import read_items
-from kae.streams.collector import collect_seldom
+from kae.streams.interpreter import set_for_indexing
 from kae.streams.topology import Topology
 
 # Of the tagger: so many unseen titles of the catalog, in batches of some seconds at most.
@@ -60,7 +60,7 @@ def measure_extract(folder: Path, topology: Topology, rounds: int, tagger: Tagge
     titles = [normalise(item.title) for item in items]
     words = sorted({word.word for word in codebook.words if word.scanned})
     scanner = ahocorasick_rs.AhoCorasick(words, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest)
-    collect_seldom()  # as a worker does
+    set_for_indexing()  # as a worker does
     raw: list[float] = []
     ours: list[list[float]] = []
     whole: list[list[float]] = []
