@@ -17,8 +17,12 @@ from kae.encoders.categories import Group, check_groups
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.dictionary import Evidence
 from kae.encoders.extract import Extractor
+from kae.encoders.found import UNRANKED
+from kae.encoders.occurrences import batches
 from kae.encoders.passes import Passes
 from kae.encoders.spelling import one_spelling
+from kae.encoders.tagger.weights import AtHand
+from kae.encoders.title_reader import title_reader
 from kae.encoders.titles import fewest_items
 
 # The words of the largest dictionary that the method is published with.
@@ -32,8 +36,9 @@ def build_codebook(
     fields: Mapping[str, str],
     out: Path,
     progress: Callable[[int], None] | None = None,
+    tagger: AtHand | None = None,
 ) -> Codebook:
-    """Build a codebook and write its folder.
+    """Build a codebook and write its folder; with a tagger, its words get slots too.
 
     `items` is called twice and must give the same items in the same order. `progress` is told how
     many items a pass has read, now and then; both passes count on, so the end is twice the catalog.
@@ -42,7 +47,10 @@ def build_codebook(
     check_groups(groups)
     passes = Passes(items, progress)
     dictionary = learn_dictionary(passes, groups, fields)
-    measured, catalog_items = _measure(passes, groups, fields, dictionary)
+    scanned = [Word(category, word, 0, 0, True) for word, category in dictionary.items()]
+    measured, catalog_items = _measure(
+        passes, Codebook(groups, dict(fields), scanned, tagger=tagger)
+    )
     fewest = fewest_items(catalog_items)
     counts = {key: items for key, items in measured.items() if items >= fewest}
     words: list[Word] = []
@@ -50,7 +58,7 @@ def build_codebook(
         slots = group.capacity - group.reserved - 1
         words += number(spellings[:slots])
         words += (word for spelling in spellings[slots:] for word in spelling)
-    codebook = Codebook(groups, dict(fields), words, catalog_items)
+    codebook = Codebook(groups, dict(fields), words, catalog_items, tagger=tagger)
     codebook.save(out)
     return codebook
 
@@ -66,20 +74,15 @@ def learn_dictionary(
     return dict(evidence.dictionary())
 
 
-def _measure(
-    items: Iterable[Item],
-    groups: Sequence[Group],
-    fields: Mapping[str, str],
-    dictionary: Mapping[str, int],
-) -> tuple[Counter[tuple[int, str]], int]:
+def _measure(items: Iterable[Item], codebook: Codebook) -> tuple[Counter[tuple[int, str]], int]:
     """How many items have each (category, word), and how many items there are."""
-    scanned = [Word(category, word, 0, 0, True) for word, category in dictionary.items()]
-    extractor = Extractor(Codebook(groups, dict(fields), scanned))
+    extractor = Extractor(codebook, reader=title_reader(codebook, lambda _: UNRANKED))
     counts: Counter[tuple[int, str]] = Counter()
     read = 0
-    for item in items:
-        counts.update((found.category, found.word) for found in extractor.extract(item))
-        read += 1
+    for batch in batches(items):
+        for found in extractor.find(batch)[1]:
+            counts.update((one.attribute.category, one.attribute.word) for one in found)
+        read += len(batch)
         floor = 1
         while len(counts) > _COUNTED_WORDS:
             counts = Counter({key: n for key, n in counts.items() if n > floor})

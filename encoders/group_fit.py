@@ -19,6 +19,7 @@ from kae.encoders.passes import Passes
 from kae.encoders.presence import Presence
 from kae.encoders.regroup import regroup
 from kae.encoders.representatives import Representatives, Table
+from kae.encoders.tagger.weights import AtHand
 
 # Passes over the catalog.
 PASSES = 2
@@ -47,6 +48,7 @@ def fit_groups(
     weights: Weights,
     *,
     keep_declared: bool = False,
+    tagger: AtHand | None = None,
 ) -> FittedGroups:
     """Fit groups to a catalog; with `keep_declared`, only look at what the declared ones give.
 
@@ -56,7 +58,7 @@ def fit_groups(
     """
     check_groups(declared)
     dictionary = learn_dictionary(passes, declared, fields)
-    seen = observe(passes, declared, fields, dictionary)
+    seen = observe(passes, declared, fields, dictionary, tagger)
     presence = seen.presence()
     occurring = [c for c in range(len(CATEGORIES)) if presence.together[c][c]]
     tree = merge(presence, occurring, weights)

@@ -34,7 +34,7 @@ def words_of(value: str, category: int) -> Iterator[tuple[str, str]]:
     found = 0
     for text in _parts(value[:VALUE_CHARACTERS]):
         word = canonical(normalise(text))
-        if _is_word(word, category):
+        if is_word(word, category):
             yield word, text.strip()
             found += 1
             if found == WORDS_OF_A_VALUE:
@@ -51,7 +51,8 @@ def _parts(value: str) -> Iterator[str]:
             yield line
 
 
-def _is_word(word: str, category: int) -> bool:
+def is_word(word: str, category: int) -> bool:
+    """Whether a normalised text can be a word of a category."""
     if not word or len(word) > WORD_CHARACTERS or word in _SAYS_NOTHING:
         return False
     if is_number(word) and category not in _NUMERIC:

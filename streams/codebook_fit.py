@@ -14,6 +14,7 @@ from kae.encoders.group_fit import FittedGroups, fit_groups
 from kae.encoders.merge import Weights
 from kae.encoders.passes import Passes
 from kae.encoders.quality import Quality
+from kae.encoders.tagger.weights import AtHand
 from kae.streams import codebook_shown, groups_fitted
 from kae.streams.codebook_quality import encode, quality_of
 from kae.streams.codebook_shown import CodebookShown
@@ -67,6 +68,7 @@ def fit(
     seed: int,
     *,
     keep_declared: bool,
+    tagger: AtHand | None = None,
     told: Callable[[str, int, int], None],
 ) -> Fit:
     """Fit groups, capacities and slots, then encode the catalog once to measure the result.
@@ -82,10 +84,17 @@ def fit(
         ) from error
     fields = topology.catalog.fields
     groups = fit_groups(
-        passes, topology.codebook_groups, fields, Weights(), keep_declared=keep_declared
+        passes,
+        topology.codebook_groups,
+        fields,
+        Weights(),
+        keep_declared=keep_declared,
+        tagger=tagger,
     )
     positions = len(groups.groups)
-    codebook = fit_codebook(groups, fields, seed, lambda done: told("clustering", done, positions))
+    codebook = fit_codebook(
+        groups, fields, seed, lambda done: told("clustering", done, positions), tagger
+    )
     codes, _ = encode(codebook, passes)
     return Fit(codebook, groups, quality_of(codebook, codes), seed)
 

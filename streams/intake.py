@@ -25,21 +25,26 @@ class Intake:
         self._parts = parts
         self._ending = ending
 
-    async def drain(self, stream: Any, limit: int, work: Work, *, rests: bool = False) -> None:
-        """Have a stream's runs worked on, at most `limit` records at a time.
+    async def drain(
+        self, stream: Any, limit: Callable[[], int], work: Work, *, rests: bool = False
+    ) -> None:
+        """Have a stream's runs worked on, at most `limit()` records at a time.
 
-        Under load one batch waits behind the other, so that the thread that works never waits for
-        this loop. `rests` gives the shards the time in which nothing comes.
+        A longer run is parted. Under load one batch waits behind the other, so that the thread that
+        works never waits for this loop. `rests` gives the shards the time in which nothing comes.
         """
         queue = stream.channel.queue
         begun: deque[asyncio.Task[None]] = deque()
+        rest: Run = ()
         try:
             while True:
-                first = await (self._next(queue) if rests else queue.get())
-                runs = [first.value]
-                while sum(map(len, runs)) + RUN_RECORDS <= limit and not queue.empty():
+                run = rest or (await (self._next(queue) if rests else queue.get())).value
+                most = limit()
+                run, rest = run[:most], run[most:]
+                runs = [run]
+                while sum(map(len, runs)) + RUN_RECORDS <= most and not queue.empty():
                     runs.append(queue.get_nowait().value)
-                more = not queue.empty()
+                more = bool(rest) or not queue.empty()
                 begun.append(asyncio.ensure_future(work(runs, more)))
                 while len(begun) > more:
                     with self._parts.watchdog.busy():

@@ -84,8 +84,8 @@ class Worker:
     # Items.
 
     async def _index_items(self, stream: Any) -> None:
-        limit = self._topology.worker.batch_events
-        await self._intake.drain(stream, limit, self._index_batch, rests=True)
+        pace = self._parts.indexer.pace
+        await self._intake.drain(stream, lambda: pace.limit, self._index_batch, rests=True)
 
     async def _index_batch(self, runs: list[Run], more: bool) -> None:
         """Index a batch; with more to come, its append is waited for while the next is encoded."""
@@ -114,7 +114,7 @@ class Worker:
     # Terms.
 
     async def _register_terms(self, stream: Any) -> None:
-        await self._intake.drain(stream, TERMS_BATCH, self._register_batch)
+        await self._intake.drain(stream, lambda: TERMS_BATCH, self._register_batch)
 
     async def _register_batch(self, runs: list[Run], _more: bool) -> None:
         records = [record for run in runs for record in run]

@@ -16,11 +16,20 @@ from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
     from kae.encoders.codebook import Codebook
+    from kae.encoders.tagger.weights import AtHand
 
 app = typer.Typer(no_args_is_help=True)
 
 # Building reads the catalog once to learn the dictionary and once to measure it.
 PASSES = 2
+
+TaggerOption = Annotated[
+    str,
+    typer.Option(
+        metavar="none|packaged|FOLDER",
+        help="Tagger for titles that fields and dictionary leave open: 60 titles a second.",
+    ),
+]
 
 
 class PositionBuilt(msgspec.Struct, frozen=True):
@@ -40,6 +49,7 @@ class CodebookBuilt(msgspec.Struct, frozen=True):
 
     folder: str
     fingerprint: str
+    tagger: str  # none, or its fingerprint
     items: int
     rejected: int
     seconds: float
@@ -56,6 +66,7 @@ def build(
     catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the codebook is written.")],
     topology: TopologyOption = None,
+    tagger: TaggerOption = "none",
     as_json: JsonOption = False,
 ) -> None:
     """Build a codebook from Parquet, JSON Lines or CSV files, with the topology's groups."""
@@ -65,10 +76,18 @@ def build(
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
     with progress("building", PASSES * items.rows) as told:
-        built = build_codebook(items.read, loaded.codebook_groups, loaded.catalog.fields, out, told)
+        built = build_codebook(
+            items.read,
+            loaded.codebook_groups,
+            loaded.catalog.fields,
+            out,
+            told,
+            _tagger_named(tagger),
+        )
     report = CodebookBuilt(
         folder=str(out),
         fingerprint=built.fingerprint,
+        tagger=built.tagger_fingerprint,
         items=items.accepted,
         rejected=items.rejected,
         seconds=round(time.monotonic() - began, 3),
@@ -89,6 +108,7 @@ def fit(
         bool, typer.Option("--declared-groups", help="Keep the topology's groups and capacities.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the clusters.")] = 1,
+    tagger: TaggerOption = "none",
     as_json: JsonOption = False,
 ) -> None:
     """Fit words, groups, capacities and clusters to a catalog; every word gets a slot."""
@@ -102,7 +122,14 @@ def fit(
     began = time.monotonic()
     with steps() as told:
         passes = Passes(items.read, lambda read: told("reading", read, FIT_PASSES * items.rows))
-        done = fit_codebook(passes, loaded, seed, keep_declared=declared_groups, told=told)
+        done = fit_codebook(
+            passes,
+            loaded,
+            seed,
+            keep_declared=declared_groups,
+            tagger=_tagger_named(tagger),
+            told=told,
+        )
     done.codebook.save(out)
     files = write_fitted(done.groups, out)
     report = done.describe(out, files, items.rejected, time.monotonic() - began)
@@ -198,6 +225,15 @@ def diff(
         console.print_json(difference)
     else:
         print_difference(difference)
+
+
+def _tagger_named(name: str) -> "AtHand | None":
+    from kae.encoders.codebook import NO_TAGGER
+    from kae.encoders.tagger.weights import PACKAGED, AtHand
+
+    if name == NO_TAGGER:
+        return None
+    return AtHand.of(PACKAGED if name == "packaged" else Path(name))
 
 
 def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:
