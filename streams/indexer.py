@@ -3,9 +3,9 @@
 Everything here runs on one thread, the worker's shard thread, so shards need no locks.
 """
 
+import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import structlog
 
@@ -94,6 +94,18 @@ class Indexer:
         self.rest()  # while the brokers store what was sent
         return Outcome(seek).and_then(landed)
 
+    def when_answered(self, call: Callable[[], object]) -> None:
+        """Call, from any thread, when `land` need not wait for any broker."""
+        flights = [sent.flight.appending for sent in self._in_flight.values()]
+        left = itertools.count(len(flights) - 1, -1)
+
+        def count() -> None:
+            if next(left) == 0:
+                call()
+
+        for appending in flights:
+            appending.on_answered(count)
+
     def land(self) -> Outcome:
         """Wait for what is in flight and apply it."""
         sent, self._in_flight = self._in_flight, {}
@@ -118,7 +130,7 @@ class Indexer:
                 self._encode_alone(batch)
             return
         for batch in batches:
-            batch.prepared = list(islice(prepared, len(batch.changes)))
+            batch.prepared = list(itertools.islice(prepared, len(batch.changes)))
 
     def _encode_alone(self, batch: ItemBatch) -> None:
         changes = batch.changes

@@ -16,14 +16,18 @@ LOOK_SECONDS = 1.0
 
 # Takes runs, and whether more have come meanwhile.
 Work = Callable[[list[Run], bool], Coroutine[Any, Any, None]]
+Land = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Intake:
     """Small batches when idle, full ones under load."""
 
-    def __init__(self, parts: WorkerParts, ending: Ending) -> None:
+    def __init__(self, parts: WorkerParts, ending: Ending, land: Land) -> None:
+        """`land` is awaited whenever `landable` has been set and nothing else is to be done."""
         self._parts = parts
         self._ending = ending
+        self._land = land
+        self.landable = asyncio.Event()
 
     async def drain(
         self, stream: Any, limit: Callable[[], int], work: Work, *, rests: bool = False
@@ -56,16 +60,26 @@ class Intake:
             await asyncio.Event().wait()
 
     async def _next(self, queue: asyncio.Queue[Any]) -> Any:
-        """What comes next; what is indexed until then, no selector waits for."""
+        """What comes next; until then what is stored is applied, and indexed for selectors."""
         coming = asyncio.ensure_future(queue.get())
+        landable = asyncio.ensure_future(self.landable.wait())
         indexer = self._parts.indexer
         try:
             while True:
                 patience = PATIENCE_SECONDS if indexer.has_waiting else LOOK_SECONDS
-                done, _ = await asyncio.wait({coming}, timeout=patience)
-                if done:
+                waited = {coming, landable}
+                done, _ = await asyncio.wait(
+                    waited, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                if coming in done:
                     return coming.result()
-                if indexer.has_waiting:
+                if landable in done:
+                    self.landable.clear()
+                    with self._parts.watchdog.busy():
+                        await self._land()
+                    landable = asyncio.ensure_future(self.landable.wait())
+                elif indexer.has_waiting:
                     await self._parts.threads.on_shards(indexer.rest)
         finally:
             coming.cancel()
+            landable.cancel()
