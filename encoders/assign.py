@@ -2,6 +2,7 @@
 
 Of several words with a slot in a group, the representative is the first by
     1. trust: what the item is, what else its fields or title say, what its description mentions,
+       what the tagger takes for a word,
     2. items of the catalog that have the word, in any spelling: fewer first, as it tells more,
     3. the word itself: longer first, then in alphabetical order.
 
@@ -16,6 +17,7 @@ from kae.encoders.codebook import Codebook
 from kae.encoders.extract import Extractor
 from kae.encoders.found import UNRANKED, Found, Rank
 from kae.encoders.importance import by_telling, trust
+from kae.encoders.title_reader import title_reader
 
 # An order ends with the slot's index, which UNRANKED has as 0: empty.
 _INDEX_BITS = 16
@@ -65,12 +67,22 @@ def assign(codebook: Codebook, attributes: Iterable[Attribute]) -> Identifier:
 
 
 class Encoder:
-    """Item -> text, attributes, identifier: what the live path and the backfill both call."""
+    """Item -> text, attributes, identifier: what the live path and the backfill both call.
+
+    Raises: TaggerInvalid when the codebook's tagger has been damaged since it was loaded.
+    """
 
     def __init__(self, codebook: Codebook) -> None:
         self.fingerprint = codebook.fingerprint
+        self._codebook = codebook
         self._assigner = Assigner(codebook)
-        self._extractor = Extractor(codebook, self._assigner.rank)
+        rank = self._assigner.rank
+        self._extractor = Extractor(codebook, rank, title_reader(codebook, rank))
+
+    @property
+    def reads_titles(self) -> bool:
+        """Whether a tagger may read a title, which takes a thousand times as long as not to."""
+        return self._codebook.tagger is not None
 
     def encode(self, item: Item) -> Encoded:
         return self.encode_all([item])[0]

@@ -17,7 +17,11 @@ from kae.encoders.bounded import BoundedCounts
 from kae.encoders.categories import Group, check_groups
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.extract import Extractor
+from kae.encoders.found import UNRANKED
+from kae.encoders.occurrences import batches
 from kae.encoders.passes import Passes
+from kae.encoders.tagger.weights import AtHand
+from kae.encoders.title_reader import title_reader
 from kae.encoders.titles import fewest_items
 from kae.encoders.vocabulary import Vocabulary
 from kae.encoders.vocabulary_fit import learn_vocabulary
@@ -33,8 +37,9 @@ def build_codebook(
     fields: Mapping[str, str],
     out: Path,
     progress: Callable[[int], None] | None = None,
+    tagger: AtHand | None = None,
 ) -> Codebook:
-    """Build a codebook and write its folder.
+    """Build a codebook and write its folder; with a tagger, its words get slots too.
 
     `items` is called twice and must give the same items in the same order. `progress` is told how
     many items a pass has read, now and then; both passes count on, so the end is twice the catalog.
@@ -43,7 +48,10 @@ def build_codebook(
     check_groups(groups)
     passes = Passes(items, progress)
     vocabulary = learn_vocabulary(passes, groups, fields)
-    measured, catalog_items = _measure(passes, groups, fields, vocabulary.dictionary)
+    scanned = [Word(category, word, 0, 0, True) for word, category in vocabulary.dictionary.items()]
+    measured, catalog_items = _measure(
+        passes, Codebook(groups, dict(fields), scanned, tagger=tagger)
+    )
     fewest = fewest_items(catalog_items)
     words: list[Word] = []
     for group, observed in zip(groups, order_spellings(measured, groups, vocabulary), strict=True):
@@ -51,26 +59,23 @@ def build_codebook(
         slots = group.capacity - group.reserved - 1
         words += number(spellings[:slots])
         words += (word for spelling in spellings[slots:] for word in spelling)
-    codebook = Codebook(groups, dict(fields), words, catalog_items)
+    codebook = Codebook(groups, dict(fields), words, catalog_items, tagger=tagger)
     codebook.save(out)
     return codebook
 
 
 def _measure(
-    items: Iterable[Item],
-    groups: Sequence[Group],
-    fields: Mapping[str, str],
-    dictionary: Mapping[str, int],
+    items: Iterable[Item], codebook: Codebook
 ) -> tuple[Mapping[tuple[int, str], int], int]:
     """How many items have each (category, word), and how many items there are."""
-    scanned = [Word(category, word, 0, 0, True) for word, category in dictionary.items()]
-    extractor = Extractor(Codebook(groups, dict(fields), scanned))
+    extractor = Extractor(codebook, reader=title_reader(codebook, lambda _: UNRANKED))
     counts: BoundedCounts[tuple[int, str]] = BoundedCounts(_COUNTED_WORDS)
     read = 0
-    for item in items:
-        counts.update((found.category, found.word) for found in extractor.extract(item))
+    for batch in batches(items):
+        for found in extractor.find(batch)[1]:
+            counts.update((one.attribute.category, one.attribute.word) for one in found)
         counts.forget_the_rarest()
-        read += 1
+        read += len(batch)
     return counts, read
 
 

@@ -2,6 +2,7 @@
 
     codebook.json   groups, field mapping, versions, hash of the words, fingerprint
     words.tsv       one word a line, in slot order
+    tagger          a folder beside them, when the codebook has a tagger that kae does not carry
 
 docs/formats.md specifies both.
 """
@@ -23,22 +24,28 @@ from kae.encoders.categories import (
     check_groups,
 )
 from kae.encoders.spelling import one_spelling
+from kae.encoders.tagger.weights import PACKAGED, AtHand, TaggerInvalid
 from kae.encoders.text import NORMALISATION
 
 # A codebook without clusters is written as 1, so what was built before there were any stays itself.
 SOLO_FORMAT, CLUSTER_FORMAT = 1, 2
 # A part of the fingerprint: raise it when the extractor or assign gives another result.
 EXTRACTION = 2
-TAGGER = "none"
-_VERSIONS = (NORMALISATION, EXTRACTION, TAGGER)
+NO_TAGGER = "none"
+_VERSIONS = (NORMALISATION, EXTRACTION)
 
 _MANIFEST = "codebook.json"
 _WORDS = "words.tsv"
+_TAGGER = "tagger"
 _HEADER = "position\tindex\tcategory\tword\titems\tscanned\n"
 
 
 class CodebookInvalid(ValueError):
     """A folder that is no codebook of this version: what, where, remedy."""
+
+
+class TaggerMissing(CodebookInvalid):
+    """A codebook whose tagger is not at hand: without it, items would get other identifiers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +88,14 @@ class Codebook:
         words: Iterable[Word],
         catalog_items: int = 0,
         solo_slots: Sequence[int] | None = None,
+        tagger: AtHand | None = None,
     ) -> None:
         check_groups(groups)
         check_fields(fields)
         _check_solo_slots(groups, solo_slots)
         self.groups = tuple(groups)
         self.solo_slots = None if solo_slots is None else tuple(solo_slots)
+        self.tagger = tagger
         self.fields = dict(sorted(fields.items()))
         self.words = tuple(words)
         self._positions = tuple(
@@ -107,6 +116,10 @@ class Codebook:
     def catalog_items(self) -> int:
         """Items of the catalog that it was built from."""
         return self._manifest.catalog_items
+
+    @property
+    def tagger_fingerprint(self) -> str:
+        return self.tagger.fingerprint if self.tagger else NO_TAGGER
 
     @property
     def format(self) -> int:
@@ -152,12 +165,15 @@ class Codebook:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _WORDS).write_bytes(_table(self))
         (folder / _MANIFEST).write_bytes(_encode(self._manifest))
+        if self.tagger and self.tagger.folder not in (PACKAGED, folder / _TAGGER):
+            self.tagger.copy_to(folder / _TAGGER)
 
     @staticmethod
     def load(folder: Path) -> "Codebook":
-        """Read a folder and check every byte of it.
+        """Read a folder and check every byte of it, those of its tagger too.
 
-        Raises: CodebookInvalid.
+        Raises: CodebookInvalid; TaggerMissing when its tagger is neither in the folder nor the one
+        that kae carries.
         """
         remedy = "copy the folder again, or build it with `kae codebook build`"
         try:
@@ -169,10 +185,10 @@ class Codebook:
             manifest = msgspec.json.decode(manifest_bytes, type=_Manifest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CodebookInvalid(f"{folder / _MANIFEST}: {error}; {remedy}") from None
-        versions = (manifest.normalisation, manifest.extraction, manifest.tagger)
+        versions = (manifest.normalisation, manifest.extraction)
         if manifest.format not in (SOLO_FORMAT, CLUSTER_FORMAT) or versions != _VERSIONS:
             raise CodebookInvalid(
-                f"{folder / _MANIFEST}: format, normalisation, extraction, tagger are "
+                f"{folder / _MANIFEST}: format, normalisation, extraction are "
                 f"{(manifest.format, *versions)}; this version of kae reads formats {SOLO_FORMAT} "
                 f"and {CLUSTER_FORMAT} with {_VERSIONS}; {remedy}"
             )
@@ -181,6 +197,13 @@ class Codebook:
                 f"{folder / _WORDS}: its hash is {_hash(table)}, the manifest says "
                 f"{manifest.words_blake2b}; {remedy}"
             )
+        sealed = _seal(manifest)
+        if sealed != manifest.fingerprint:
+            raise CodebookInvalid(
+                f"{folder / _MANIFEST}: its content gives fingerprint {sealed}, it says "
+                f"{manifest.fingerprint}; {remedy}"
+            )
+        tagger = _at_hand(folder, manifest.tagger)
         try:
             codebook = Codebook(
                 manifest.groups,
@@ -188,6 +211,7 @@ class Codebook:
                 _parse(table),
                 manifest.catalog_items,
                 manifest.solo_slots,
+                tagger,
             )
         except (GroupsInvalid, ValueError, KeyError) as error:
             raise CodebookInvalid(f"{folder}: {error}; {remedy}") from None
@@ -198,6 +222,23 @@ class Codebook:
                 f"says {manifest.fingerprint}; {remedy}"
             )
         return codebook
+
+
+def _at_hand(folder: Path, fingerprint: str) -> AtHand | None:
+    """The tagger of a codebook: in its own folder, or else the one that kae carries."""
+    if fingerprint == NO_TAGGER:
+        return None
+    own = folder / _TAGGER
+    place = own if own.exists() else PACKAGED
+    wanted = f"{folder / _MANIFEST}: its titles are read by tagger {fingerprint}"
+    remedy = f"copy that tagger's folder to {own}, or build another codebook for a new generation"
+    try:
+        tagger = AtHand.of(place)
+    except TaggerInvalid as error:
+        raise TaggerMissing(f"{wanted}, which is not at hand ({error}); {remedy}") from None
+    if tagger.fingerprint != fingerprint:
+        raise TaggerMissing(f"{wanted}, {place} is {tagger.fingerprint}; {remedy}")
+    return tagger
 
 
 def _table(codebook: Codebook) -> bytes:
@@ -234,6 +275,7 @@ def _sealed(codebook: Codebook, table: bytes, catalog_items: int) -> _Manifest:
     unsealed = _Manifest(
         SOLO_FORMAT if codebook.solo_slots is None else CLUSTER_FORMAT,
         *_VERSIONS,
+        codebook.tagger_fingerprint,
         "",
         catalog_items,
         table.count(b"\n") - 1,
@@ -242,7 +284,11 @@ def _sealed(codebook: Codebook, table: bytes, catalog_items: int) -> _Manifest:
         codebook.fields,
         codebook.solo_slots,
     )
-    return msgspec.structs.replace(unsealed, fingerprint=_hash(_encode(unsealed)))
+    return msgspec.structs.replace(unsealed, fingerprint=_seal(unsealed))
+
+
+def _seal(manifest: _Manifest) -> str:
+    return _hash(_encode(msgspec.structs.replace(manifest, fingerprint="")))
 
 
 def _encode(manifest: _Manifest) -> bytes:

@@ -1,4 +1,4 @@
-"""From an item to its attributes: its fields first, then its title, then its description."""
+"""From an item to its attributes: fields first, then title, then description, then the tagger."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,9 @@ from kae.encoders.bounded import Bounded
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook import Codebook
 from kae.encoders.found import FIELD_SCORE, UNRANKED, Found, Ranks, join
-from kae.encoders.scan import END, Scanner
-from kae.encoders.text import tokens_of
+from kae.encoders.scan import Scanner
+from kae.encoders.text import END, tokens_of_all
+from kae.encoders.title_reader import TitleReader
 from kae.encoders.values import words_of
 
 TITLE_CHARACTERS = 1000
@@ -18,10 +19,16 @@ _CACHED_CHARACTERS = 200
 
 
 class Extractor:
-    """Finds the words of a codebook in items and texts."""
+    """Finds the words of a codebook in items and texts; with a reader, what else a title says."""
 
-    def __init__(self, codebook: Codebook, rank: Ranks = lambda _: UNRANKED) -> None:
+    def __init__(
+        self,
+        codebook: Codebook,
+        rank: Ranks = lambda _: UNRANKED,
+        reader: TitleReader | None = None,
+    ) -> None:
         self._rank = rank
+        self._reader = reader
         caches = {kind: Bounded[str, list[Found]]() for kind in codebook.fields.values()}
         self._fields = {
             name: (CATEGORY_INDEX[kind], caches[kind]) for name, kind in codebook.fields.items()
@@ -43,36 +50,37 @@ class Extractor:
 
     def find(self, items: Sequence[Item]) -> tuple[list[str], list[list[Found]]]:
         """For each item the normal form of its title and description together, and what it has."""
-        texts: list[str] = []
-        tokens: list[str] = []
-        for item in items:
-            title, description = tokens_of(item.title), tokens_of(item.description)
-            text = " ".join(title + description)
-            texts.append(text)
-            if len(text) > TITLE_CHARACTERS:
-                title = _beginning(title, TITLE_CHARACTERS)
-                description = _beginning(description, DESCRIPTION_CHARACTERS)
-            tokens += title
-            tokens.append(END)
-            tokens += description
-            tokens.append(END)
-        found = self._scanner.search(tokens)
-        return texts, [join(self._of_fields(item), next(found), next(found)) for item in items]
+        parts = [part for item in items for part in (item.title, item.description)]
+        tokens = tokens_of_all(parts)
+        # Each with a space before and behind it.
+        normal = f" {' '.join(tokens)}".split(END)
+        titles, descriptions = normal[::2], normal[1::2]
+        if max(map(len, normal)) > TITLE_CHARACTERS:
+            tokens = _beginnings(titles, descriptions)
+        scanned = self._scanner.search(tokens)
+        found = [join(self._of_fields(item), next(scanned), next(scanned)) for item in items]
+        if self._reader is not None:
+            self._reader.complete(items, found)
+        pairs = zip(titles, descriptions, strict=False)  # nothing comes after the last END
+        texts = [f"{title[:-1]}{description[:-1]}"[1:] for title, description in pairs]
+        return texts, found
 
     def _of_fields(self, item: Item) -> list[Found]:
         found: list[Found] = []
         mapped, fields = self._fields, item.fields
         # In order of name: a feed that shuffles its fields has not changed the item.
-        for name in sorted([name for name in fields if name in mapped]):
+        for name in sorted(fields.keys() & mapped.keys()):
             category, cache = mapped[name]
             values = fields[name]
             for value in (values,) if isinstance(values, str) else values:
                 known = cache.get(value)
-                if known is None:
-                    known = self._of_value(category, value)
-                    if len(value) <= _CACHED_CHARACTERS:
-                        cache[value] = known
-                found += known
+                found += self._keep(category, cache, value) if known is None else known
+        return found
+
+    def _keep(self, category: int, cache: Bounded[str, list[Found]], value: str) -> list[Found]:
+        found = self._of_value(category, value)
+        if len(value) <= _CACHED_CHARACTERS:
+            cache[value] = found
         return found
 
     def _of_value(self, category: int, value: str) -> list[Found]:
@@ -80,6 +88,17 @@ class Extractor:
             Found(Attribute(category, word, text, Source.FIELD, FIELD_SCORE), self._rank)
             for word, text in words_of(value, category)
         ]
+
+
+def _beginnings(titles: Sequence[str], descriptions: Sequence[str]) -> list[str]:
+    """The tokens that are searched of long texts, END after each text."""
+    tokens: list[str] = []
+    for title, description in zip(titles, descriptions, strict=False):
+        tokens += _beginning(title.split(), TITLE_CHARACTERS)
+        tokens.append(END)
+        tokens += _beginning(description.split(), DESCRIPTION_CHARACTERS)
+        tokens.append(END)
+    return tokens
 
 
 def _beginning(tokens: Sequence[str], characters: int) -> list[str]:

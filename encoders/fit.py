@@ -22,6 +22,7 @@ from kae.encoders.codebook import Codebook, Word
 from kae.encoders.group_fit import FittedGroups
 from kae.encoders.occurrences import Occurrences
 from kae.encoders.standing import Standing
+from kae.encoders.tagger.weights import AtHand
 from kae.encoders.word_vectors import word_vectors
 
 # Of a position whose words do not all fit, how many of its slots are solo, as in the paper.
@@ -35,8 +36,9 @@ def fit_codebook(
     fields: Mapping[str, str],
     seed: int,
     progress: Callable[[int], None] | None = None,
+    tagger: AtHand | None = None,
 ) -> Codebook:
-    """Give every word that was observed a slot.
+    """Give every word that was observed a slot; `tagger` is the one that they were observed with.
 
     `progress` is told how many positions are done.
     """
@@ -58,7 +60,7 @@ def fit_codebook(
         words += of_position
         if progress:
             progress(position + 1)
-    return Codebook(fitted.groups, dict(fields), words, seen.catalog_items, solo_slots)
+    return Codebook(fitted.groups, dict(fields), words, seen.catalog_items, solo_slots, tagger)
 
 
 def _clusters(

@@ -18,6 +18,7 @@ from kae.encoders.passes import Passes
 from kae.encoders.presence import Presence
 from kae.encoders.regroup import regroup
 from kae.encoders.representatives import Representatives, Table
+from kae.encoders.tagger.weights import AtHand
 from kae.encoders.vocabulary import Vocabulary
 from kae.encoders.vocabulary_fit import learn_vocabulary
 
@@ -49,6 +50,7 @@ def fit_groups(
     *,
     keep_declared: bool = False,
     vocabulary: Vocabulary | None = None,
+    tagger: AtHand | None = None,
 ) -> FittedGroups:
     """Fit groups to a catalog; with `keep_declared`, only look at what the declared ones give.
 
@@ -59,7 +61,7 @@ def fit_groups(
     check_groups(declared)
     if vocabulary is None:
         vocabulary = learn_vocabulary(passes, declared, fields)
-    seen = observe(passes, declared, fields, vocabulary.dictionary)
+    seen = observe(passes, declared, fields, vocabulary.dictionary, tagger)
     presence = seen.presence()
     occurring = [c for c in range(len(CATEGORIES)) if presence.together[c][c]]
     tree = merge(presence, occurring, weights)

@@ -1,7 +1,7 @@
 """The importance table: which of an item's words of a group represents it.
 
-    trust     what the item is and whose come first, then what else a field or the title says, and
-              last what only its description mentions
+    trust     what the item is and whose come first, then what else a field or the title says, what
+              only its description mentions, and last what the tagger takes for a word
     telling   of words that are trusted alike, the one that fewest items of the catalog have;
               spellings of one word count together, whatever their categories, and misspellings
               with the word that is meant
@@ -13,18 +13,20 @@ Source: OneRetrieval (arXiv 2606.13533), importance of words: subject first.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from kae.encoders.attributes import Attribute
+from kae.encoders.attributes import Attribute, Source
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.found import DESCRIPTION_SCORE, TITLE_SCORE
 
-SUBJECT, SAID, MENTIONED = range(3)
+SUBJECT, SAID, MENTIONED, GUESSED = range(4)
 
 # What is sold, by its kind and its brand.
 _SUBJECTS = frozenset((CATEGORY_INDEX["entity"], CATEGORY_INDEX["brand"]))
 
 
 def trust(found: Attribute) -> int:
-    """SUBJECT, SAID or MENTIONED; a smaller number is trusted more."""
+    """SUBJECT, SAID, MENTIONED or GUESSED; a smaller number is trusted more."""
+    if found.source is Source.TAGGER:
+        return GUESSED
     if found.score <= DESCRIPTION_SCORE:
         return MENTIONED
     return SUBJECT if found.category in _SUBJECTS and found.score >= TITLE_SCORE else SAID

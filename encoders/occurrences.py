@@ -17,9 +17,11 @@ from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, Group
 from kae.encoders.codebook import Codebook, Word
 from kae.encoders.extract import Extractor
-from kae.encoders.found import Found
+from kae.encoders.found import UNRANKED, Found
 from kae.encoders.importance import trust
 from kae.encoders.presence import Presence
+from kae.encoders.tagger.weights import AtHand
+from kae.encoders.title_reader import title_reader
 
 BATCH_ITEMS = 512
 # Of a larger catalog, at least half as many items are looked at together.
@@ -89,6 +91,7 @@ def observe(
     groups: Sequence[Group],
     fields: Mapping[str, str],
     dictionary: Mapping[str, int],
+    tagger: AtHand | None = None,
     *,
     most_items: int = SAMPLED_ITEMS,
     most_words: int = COUNTED_WORDS,
@@ -98,7 +101,8 @@ def observe(
     A sample of under `most_items` (an even number) is kept, and at most `most_words` are counted.
     """
     scanned = [Word(category, word, 0, 0, True) for word, category in dictionary.items()]
-    extractor = Extractor(Codebook(groups, dict(fields), scanned))
+    codebook = Codebook(groups, dict(fields), scanned, tagger=tagger)
+    extractor = Extractor(codebook, reader=title_reader(codebook, lambda _: UNRANKED))
     observing = _Observing(most_items, most_words)
     for batch in batches(items):
         for found in extractor.find(batch)[1]:

@@ -25,16 +25,16 @@ from kae.encoders.measures import (
     is_part_number,
     unit_after,
 )
+from kae.encoders.text import END
 
 _SPECIFICATION = CATEGORY_INDEX["specification"]
 _MODEL = CATEGORY_INDEX["model"]
 # Titles and descriptions take turns: by the parity of a text's number.
 _SCORES = (TITLE_SCORE, DESCRIPTION_SCORE)
 
-# Stands after each of the texts that are searched as one; to the automaton it is a word.
-END = "\0"
-# Stands for a measure where words are searched: none contains it.
-_BLANK = "\N{SYMBOL FOR SUBSTITUTE}"
+# Stands for a measure where words are searched: none contains it. Of ASCII, as END is, for which
+# the automaton finds places without counting characters.
+_BLANK = "\1"
 
 
 class _Shape:
@@ -50,9 +50,6 @@ class _Shape:
         self.is_measure = is_measure
         self.is_number = is_number  # a measure if a unit follows it
         self.found: list[Found | None] = [None, None]
-
-
-_TEXT_ENDS = _Shape("", _SPECIFICATION)
 
 
 class Scanner:
@@ -94,19 +91,22 @@ class Scanner:
     def _find_shapes(self, tokens: list[str]) -> dict[int, list[Found]]:
         """What is no word of the dictionary and has a shape, by the number of its text."""
         found: dict[int, list[Found]] = {}
-        number = 0
-        for place in [place for place, token in enumerate(tokens) if not token.isalpha()]:
-            shape, end = self._shapes[tokens[place]], place + 1
-            if shape is None:
-                continue
-            if shape is _TEXT_ENDS:
+        shapes, number = self._shapes, 0
+        others = [place for place, token in enumerate(tokens) if not token.isalpha()]
+        for place in others:
+            token = tokens[place]
+            if token == END:
                 number += 1
                 continue
+            shape = shapes[token]
+            if shape is None:
+                continue
+            end = place + 1
             if shape.is_number:
                 of_unit = unit_after(tokens, place)
                 if of_unit:
                     end += of_unit
-                    shape = self._shapes[" ".join(tokens[place:end])]
+                    shape = shapes[" ".join(tokens[place:end])]
                     if shape is None:
                         continue
                 elif number & 1:
@@ -121,8 +121,6 @@ class Scanner:
         return found
 
     def _shape_of(self, surface: str) -> _Shape | None:
-        if surface == END:
-            return _TEXT_ENDS
         if is_bare_number(surface):
             category = _MODEL if is_part_number(surface) else _SPECIFICATION
             return _Shape(surface, category, is_number=True)

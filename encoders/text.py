@@ -8,6 +8,7 @@ compounds are, get a token for each character, so a phrase is found wherever it 
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # A part of the codebook's fingerprint: raise it when normalise gives another result.
 NORMALISATION = 1
@@ -23,11 +24,17 @@ _TRADE_MARKS = re.compile("[\u2122\u2120]")
 # Beyond ASCII: what is neither letter nor digit.
 _FOREIGN_SIGNS = re.compile(r"[^\w\x00-\x7f]+")
 _LEADING_MARKS = re.compile(r"(?<![^ ])[^\w ]+")
+# Points that are not between digits.
+_LONE_POINTS = re.compile(r"\.(?:(?!\d)|(?<!\d\.))")
+
+# A token that no text has: it stands after each text of several that are normalised as one.
+END = "\0"
+_END_BYTE = 0xFF  # in no UTF-8
 
 # Of ASCII, letters, digits and points stay; bytes above it are parts of other characters.
 _ASCII = bytes(
     code if chr(code).isalnum() or chr(code) == "." else ord(" ") for code in range(128)
-).lower() + bytes(range(128, 256))
+).lower() + bytes(0 if code == _END_BYTE else code for code in range(128, 256))
 
 
 def normalise(text: str) -> str:
@@ -38,6 +45,13 @@ def normalise(text: str) -> str:
 def tokens_of(text: str) -> list[str]:
     """The tokens of the normal form."""
     return _plain(text if text.isascii() else _foreign(text)).split()
+
+
+def tokens_of_all(texts: Iterable[str]) -> list[str]:
+    """The tokens of each text, END after each; for many texts, a third of the time."""
+    ended = [(text if text.isascii() else _foreign(text)).encode() for text in texts]
+    ended.append(b"")
+    return _plain_bytes(b" \xff ".join(ended)).split()
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -60,8 +74,12 @@ def _foreign(text: str) -> str:
 
 def _plain(text: str) -> str:
     """The text without signs of ASCII, and without points that are in no number."""
-    text = text.encode().translate(_ASCII).decode()
-    return _without_lone_points(text) if "." in text else text
+    return _plain_bytes(text.encode())
+
+
+def _plain_bytes(text: bytes) -> str:
+    plain = text.translate(_ASCII).decode()
+    return _LONE_POINTS.sub(" ", plain) if "." in plain else plain
 
 
 def _fold(text: str) -> str:
@@ -74,16 +92,6 @@ def _fold(text: str) -> str:
 
 def _only_marks(signs: re.Match[str]) -> str:
     return "".join([sign if _is_mark(sign) else " " for sign in signs.group()])
-
-
-def _without_lone_points(text: str) -> str:
-    before, *pieces = text.split(".")
-    kept = [before]
-    for piece in pieces:
-        is_inner = before[-1:].isdecimal() and piece[:1].isdecimal()
-        kept += (".", piece) if is_inner else (" ", piece)
-        before = piece
-    return "".join(kept)
 
 
 def _separate(text: str) -> str:

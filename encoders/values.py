@@ -52,7 +52,7 @@ def _parts(value: str) -> Iterator[str]:
 
 
 def is_word(word: str, category: int) -> bool:
-    """Whether a normal form can be a word of a category: neither too long nor saying nothing."""
+    """Whether a normalised text can be a word of a category."""
     if not word or len(word) > WORD_CHARACTERS or word in _SAYS_NOTHING:
         return False
     if is_number(word) and category not in _NUMERIC:

@@ -35,6 +35,10 @@ class Appending(Protocol):
         """Call when the records are stored, from whichever thread learns it first."""
         ...
 
+    def on_answered(self, call: Callable[[], None]) -> None:
+        """Call when `offsets` need not wait any more, be the broker's word good or bad."""
+        ...
+
 
 class Log(Protocol):
     """One totally ordered sequence of records with rising offsets."""
@@ -64,6 +68,9 @@ class Appended:
         return self._offsets
 
     def on_stored(self, call: Callable[[], None]) -> None:
+        call()
+
+    def on_answered(self, call: Callable[[], None]) -> None:
         call()
 
 

@@ -13,6 +13,7 @@ from kae.encoders.group_fit import FittedGroups, fit_groups
 from kae.encoders.merge import Weights
 from kae.encoders.passes import Passes
 from kae.encoders.quality import Quality
+from kae.encoders.tagger.weights import PACKAGED, AtHand
 from kae.encoders.vocabulary import Vocabulary
 from kae.encoders.vocabulary_fit import learn_vocabulary
 from kae.streams import codebook_shown, groups_fitted
@@ -56,20 +57,20 @@ class Words:
 class WordsGiven:
     """Where the words come from: a vocabulary made before, or the catalog itself.
 
-    `candidates` are read from a file; a `tagger` looks for more in a sample of titles.
+    `candidates` are read from a file; the `tagger` looks for more in so many titles (`sample`).
     """
 
     vocabulary: Vocabulary | None = None
     candidates: Mapping[str, int] | None = None
-    tagger: Path | None = None
     sample: int = 0
+    tagger: Path = PACKAGED
 
     @property
     def passes(self) -> int:
         """Over the catalog, to have the vocabulary."""
         if self.vocabulary is not None:
             return 0
-        return 1 if self.tagger is None else 3
+        return 3 if self.sample else 1
 
     def learn(
         self, passes: Passes, topology: Topology, told: Callable[[str, int, int], None]
@@ -80,7 +81,7 @@ class WordsGiven:
         groups, fields = topology.codebook_groups, topology.catalog.fields
         candidates = self.candidates
         vocabulary = learn_vocabulary(passes, groups, fields, candidates)
-        if self.tagger is not None:
+        if self.sample:
             looked = look_for_candidates(
                 passes, vocabulary, topology, self.tagger, self.sample, told
             )
@@ -126,6 +127,7 @@ def fit(
     given: WordsGiven,
     *,
     keep_declared: bool,
+    tagger: AtHand | None = None,
     told: Callable[[str, int, int], None],
 ) -> Fit:
     """Fit words, groups, capacities and slots, then encode the catalog once to measure the result.
@@ -148,8 +150,11 @@ def fit(
         Weights(),
         keep_declared=keep_declared,
         vocabulary=words.vocabulary,
+        tagger=tagger,
     )
     positions = len(groups.groups)
-    codebook = fit_codebook(groups, fields, seed, lambda done: told("clustering", done, positions))
+    codebook = fit_codebook(
+        groups, fields, seed, lambda done: told("clustering", done, positions), tagger
+    )
     codes, _ = encode(codebook, passes)
     return Fit(codebook, groups, quality_of(codebook, codes), seed, words)

@@ -41,6 +41,7 @@ class CodebookShown(msgspec.Struct, frozen=True):
     folder: str
     fingerprint: str
     format: int
+    tagger: str  # none, or the fingerprint of the tagger that reads titles
     catalog_items: int
     positions: tuple[PositionShown, ...]
 
@@ -51,6 +52,7 @@ def describe(codebook: Codebook, folder: str, head_words: int) -> CodebookShown:
         folder=folder,
         fingerprint=codebook.fingerprint,
         format=codebook.format,
+        tagger=codebook.tagger_fingerprint,
         catalog_items=codebook.catalog_items,
         positions=tuple(_positions(codebook, head_words)),
     )

@@ -3,15 +3,17 @@
 Everything here runs on one thread, the worker's shard thread, so shards need no locks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
-from itertools import islice
+import itertools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import structlog
 
+from kae.encoders.assign import Encoder
 from kae.sinks.disk import DiskFull
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
-from kae.sinks.plan import Encodes, Plan, prepare
+from kae.sinks.plan import Plan, prepare
 from kae.sinks.shard import Sent
 from kae.streams import dead_letters, failpoints
 from kae.streams.admission import Admission, Run
@@ -22,6 +24,7 @@ from kae.streams.item_batch import ItemBatch
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.moments import now_ms
 from kae.streams.outcome import Outcome
+from kae.streams.pace import Pace
 from kae.streams.topology import Topology
 from kae.streams.worker_meters import APPEND_WAIT, APPLY, ENCODE, PLAN, WorkerMeters
 
@@ -38,7 +41,7 @@ class Indexer:
     def __init__(
         self,
         topology: Topology,
-        encoder: Encodes,
+        encoder: Encoder,
         clients: KafkaClients,
         bindings: BindingsFollower,
         held: HeldShards,
@@ -52,6 +55,7 @@ class Indexer:
         self._meters = meters
         self._admission = Admission(topology, clients, self._next_offset)
         self._in_flight: dict[int, Sent] = {}
+        self.pace = Pace(topology.worker.batch_events, reads_titles=encoder.reads_titles)
 
     def own(self, wanted: Set[int]) -> Outcome:
         """Hold exactly these shards, up to date with the bindings.
@@ -76,7 +80,10 @@ class Indexer:
         """
         with self._meters.stage(ENCODE):
             batches, seek = self._admission.admit(runs)
+            began = time.monotonic()
             self._encode(list(batches.values()))
+            events = sum(len(batch.changes) for batch in batches.values())
+            self.pace.took(events, time.monotonic() - began)
         landed = self.land()
         for partition in landed.lost:
             batches.pop(partition, None)
@@ -86,6 +93,18 @@ class Indexer:
         self._send(plans, batches)
         self.rest()  # while the brokers store what was sent
         return Outcome(seek).and_then(landed)
+
+    def when_answered(self, call: Callable[[], object]) -> None:
+        """Call, from any thread, when `land` need not wait for any broker."""
+        flights = [sent.flight.appending for sent in self._in_flight.values()]
+        left = itertools.count(len(flights) - 1, -1)
+
+        def count() -> None:
+            if next(left) == 0:
+                call()
+
+        for appending in flights:
+            appending.on_answered(count)
 
     def land(self) -> Outcome:
         """Wait for what is in flight and apply it."""
@@ -111,7 +130,7 @@ class Indexer:
                 self._encode_alone(batch)
             return
         for batch in batches:
-            batch.prepared = list(islice(prepared, len(batch.changes)))
+            batch.prepared = list(itertools.islice(prepared, len(batch.changes)))
 
     def _encode_alone(self, batch: ItemBatch) -> None:
         changes = batch.changes

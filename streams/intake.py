@@ -16,30 +16,39 @@ LOOK_SECONDS = 1.0
 
 # Takes runs, and whether more have come meanwhile.
 Work = Callable[[list[Run], bool], Coroutine[Any, Any, None]]
+Land = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Intake:
     """Small batches when idle, full ones under load."""
 
-    def __init__(self, parts: WorkerParts, ending: Ending) -> None:
+    def __init__(self, parts: WorkerParts, ending: Ending, land: Land) -> None:
+        """`land` is awaited whenever `landable` has been set and nothing else is to be done."""
         self._parts = parts
         self._ending = ending
+        self._land = land
+        self.landable = asyncio.Event()
 
-    async def drain(self, stream: Any, limit: int, work: Work, *, rests: bool = False) -> None:
-        """Have a stream's runs worked on, at most `limit` records at a time.
+    async def drain(
+        self, stream: Any, limit: Callable[[], int], work: Work, *, rests: bool = False
+    ) -> None:
+        """Have a stream's runs worked on, at most `limit()` records at a time.
 
-        Under load one batch waits behind the other, so that the thread that works never waits for
-        this loop. `rests` gives the shards the time in which nothing comes.
+        A longer run is parted. Under load one batch waits behind the other, so that the thread that
+        works never waits for this loop. `rests` gives the shards the time in which nothing comes.
         """
         queue = stream.channel.queue
         begun: deque[asyncio.Task[None]] = deque()
+        rest: Run = ()
         try:
             while True:
-                first = await (self._next(queue) if rests else queue.get())
-                runs = [first.value]
-                while sum(map(len, runs)) + RUN_RECORDS <= limit and not queue.empty():
+                run = rest or (await (self._next(queue) if rests else queue.get())).value
+                most = limit()
+                run, rest = run[:most], run[most:]
+                runs = [run]
+                while sum(map(len, runs)) + RUN_RECORDS <= most and not queue.empty():
                     runs.append(queue.get_nowait().value)
-                more = not queue.empty()
+                more = bool(rest) or not queue.empty()
                 begun.append(asyncio.ensure_future(work(runs, more)))
                 while len(begun) > more:
                     with self._parts.watchdog.busy():
@@ -51,16 +60,26 @@ class Intake:
             await asyncio.Event().wait()
 
     async def _next(self, queue: asyncio.Queue[Any]) -> Any:
-        """What comes next; what is indexed until then, no selector waits for."""
+        """What comes next; until then what is stored is applied, and indexed for selectors."""
         coming = asyncio.ensure_future(queue.get())
+        landable = asyncio.ensure_future(self.landable.wait())
         indexer = self._parts.indexer
         try:
             while True:
                 patience = PATIENCE_SECONDS if indexer.has_waiting else LOOK_SECONDS
-                done, _ = await asyncio.wait({coming}, timeout=patience)
-                if done:
+                waited = {coming, landable}
+                done, _ = await asyncio.wait(
+                    waited, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                if coming in done:
                     return coming.result()
-                if indexer.has_waiting:
+                if landable in done:
+                    self.landable.clear()
+                    with self._parts.watchdog.busy():
+                        await self._land()
+                    landable = asyncio.ensure_future(self.landable.wait())
+                elif indexer.has_waiting:
                     await self._parts.threads.on_shards(indexer.rest)
         finally:
             coming.cancel()
+            landable.cancel()

@@ -55,6 +55,12 @@ class KafkaAppending:
         if self._refusal is None:
             self._futures[-1].add_callback(lambda _metadata: call())
 
+    def on_answered(self, call: Callable[[], None]) -> None:
+        if self._refusal is not None:
+            call()
+        else:
+            self._futures[-1].add_both(lambda _told: call())
+
 
 class KafkaLog:
     """One partition; the producer is shared, a consumer is borrowed to read.

@@ -69,7 +69,9 @@ class Rounds:
 
     async def _check_progress(self) -> None:
         """Faust may stay alive and no longer fetch."""
-        if self._app.rebalancing or self._parts.watchdog.is_excused:
+        watchdog = self._parts.watchdog
+        # While a batch is at work positions stand still, and the watchdog sees to it that it ends.
+        if self._app.rebalancing or watchdog.is_excused or watchdog.is_busy:
             return
         consumer = self._app.store_consumer
         fetched = consumer.assignment() - consumer.held

@@ -72,6 +72,11 @@ class Watchdog:
             del self._busy_since[id(token)]
 
     @property
+    def is_busy(self) -> bool:
+        """Whether work is under way that has to end."""
+        return bool(self._busy_since)
+
+    @property
     def is_excused(self) -> bool:
         return self._excused_until == math.inf
 

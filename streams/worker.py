@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -41,7 +41,8 @@ class Worker:
             on_request=lambda: self._tenure.submit(self._carry_out_requests),
             on_error=self._ending.fail,
         )
-        self._intake = Intake(self._parts, self._ending)
+        self._intake = Intake(self._parts, self._ending, self._land_batch)
+        self._batches = 0
         self._tenure = Tenure(topology, identity, self._parts, self._ending)
         self.meters = self._parts.meters
         self.readiness = self._parts.readings.readiness
@@ -84,22 +85,45 @@ class Worker:
     # Items.
 
     async def _index_items(self, stream: Any) -> None:
-        limit = self._topology.worker.batch_events
-        await self._intake.drain(stream, limit, self._index_batch, rests=True)
+        pace = self._parts.indexer.pace
+        await self._intake.drain(stream, lambda: pace.limit, self._index_batch, rests=True)
 
     async def _index_batch(self, runs: list[Run], more: bool) -> None:
-        """Index a batch; with more to come, its append is waited for while the next is encoded."""
+        """Index a batch; its append is waited for by nobody: the next one is encoded meanwhile.
+
+        With nothing more to come, the intake is told when the broker has answered.
+        """
+        self._batches += 1
+        number = self._batches
+        loop = asyncio.get_running_loop()
+
+        def index() -> Outcome:
+            outcome = self._parts.indexer.index(runs)
+            if not more:
+                self._parts.indexer.when_answered(
+                    lambda: loop.call_soon_threadsafe(self._answered, number)
+                )
+            return outcome
+
+        await self._on_shards(index)
+
+    def _answered(self, number: int) -> None:
+        if number == self._batches:  # else the next one lands it
+            self._intake.landable.set()
+
+    async def _land_batch(self) -> None:
+        await self._on_shards(self._parts.indexer.land)
+
+    async def _on_shards(self, call: Callable[[], Outcome]) -> None:
         with self._tenure.outlasting_outages():
-            outcome = await self._parts.threads.on_shards(lambda: self._index(runs, more))
+            outcome = await self._parts.threads.on_shards(lambda: self._unless_failed(call))
             await self._tenure.mend(outcome)
 
-    def _index(self, runs: list[Run], more: bool) -> Outcome:
-        indexer = self._parts.indexer
+    def _unless_failed(self, call: Callable[[], Outcome]) -> Outcome:
         if self._ending.failure is not None:
             return Outcome()
         try:
-            outcome = indexer.index(runs)
-            return outcome if more else outcome.and_then(indexer.land())
+            return call()
         except BROKER_AWAY:
             raise
         except BaseException as error:
@@ -114,7 +138,7 @@ class Worker:
     # Terms.
 
     async def _register_terms(self, stream: Any) -> None:
-        await self._intake.drain(stream, TERMS_BATCH, self._register_batch)
+        await self._intake.drain(stream, lambda: TERMS_BATCH, self._register_batch)
 
     async def _register_batch(self, runs: list[Run], _more: bool) -> None:
         records = [record for run in runs for record in run]

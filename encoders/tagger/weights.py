@@ -41,6 +41,27 @@ class Kind(msgspec.Struct, frozen=True):
     category: str
 
 
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """A tagger that lies in a folder."""
+
+    folder: Path
+    fingerprint: str
+
+    @staticmethod
+    def of(folder: Path) -> "AtHand":
+        """Check every byte of a folder.
+
+        Raises: TaggerInvalid.
+        """
+        return AtHand(folder, load_weights(folder).fingerprint)
+
+    def copy_to(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (_MANIFEST, _PIECES, _WEIGHTS):
+            (folder / name).write_bytes((self.folder / name).read_bytes())
+
+
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
     fingerprint: str

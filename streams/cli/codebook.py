@@ -11,25 +11,25 @@ import typer
 from kae.encoders.passes import Passes
 from kae.streams import console
 from kae.streams.cli.catalog_items import CatalogItems, progress, steps
-from kae.streams.cli.options import (
-    NO_TAGGER,
-    SAMPLE,
-    CandidatesOption,
-    JsonOption,
-    SampleOption,
-    TaggerOption,
-    TopologyOption,
-    tagger_folder,
-)
+from kae.streams.cli.options import CandidatesOption, JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
     from kae.encoders.codebook import Codebook
+    from kae.encoders.tagger.weights import AtHand
 
 app = typer.Typer(no_args_is_help=True)
 
 # Building reads the catalog once to learn the dictionary and once to measure it.
 PASSES = 2
+
+TaggerOption = Annotated[
+    str,
+    typer.Option(
+        metavar="none|packaged|FOLDER",
+        help="Tagger for titles that fields and dictionary leave open: 60 titles a second.",
+    ),
+]
 
 
 class PositionBuilt(msgspec.Struct, frozen=True):
@@ -49,6 +49,7 @@ class CodebookBuilt(msgspec.Struct, frozen=True):
 
     folder: str
     fingerprint: str
+    tagger: str  # none, or its fingerprint
     items: int
     rejected: int
     seconds: float
@@ -65,6 +66,7 @@ def build(
     catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the codebook is written.")],
     topology: TopologyOption = None,
+    tagger: TaggerOption = "none",
     as_json: JsonOption = False,
 ) -> None:
     """Build a codebook from Parquet, JSON Lines or CSV files, with the topology's groups."""
@@ -74,10 +76,18 @@ def build(
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
     with progress("building", PASSES * items.rows) as told:
-        built = build_codebook(items.read, loaded.codebook_groups, loaded.catalog.fields, out, told)
+        built = build_codebook(
+            items.read,
+            loaded.codebook_groups,
+            loaded.catalog.fields,
+            out,
+            told,
+            _tagger_named(tagger),
+        )
     report = CodebookBuilt(
         folder=str(out),
         fingerprint=built.fingerprint,
+        tagger=built.tagger_fingerprint,
         items=items.accepted,
         rejected=items.rejected,
         seconds=round(time.monotonic() - began, 3),
@@ -105,15 +115,20 @@ def fit(
         ),
     ] = None,
     candidates: CandidatesOption = None,
-    tagger: TaggerOption = NO_TAGGER,
-    sample: SampleOption = SAMPLE,
+    sample: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Look for candidates in N titles, some 60 a second."),
+    ] = 0,
+    tagger: TaggerOption = "none",
     as_json: JsonOption = False,
 ) -> None:
     """Fit words, groups, capacities and clusters to a catalog; every word gets a slot.
 
-    With a tagger, words that it finds in several of the sampled titles are taken up too.
+    With --sample, words that the tagger (the codebook's, or kae's own) finds in several of those
+    titles are words of the vocabulary too.
     """
     from kae.encoders.candidates import read_candidates
+    from kae.encoders.tagger.weights import PACKAGED
     from kae.streams.cli.codebook_printed import print_fit
     from kae.streams.cli.groups import write_fitted
     from kae.streams.codebook_fit import PASSES as FIT_PASSES
@@ -121,24 +136,33 @@ def fit(
     from kae.streams.codebook_fit import fit as fit_codebook
     from kae.streams.vocabulary_fitted import open_vocabulary
 
-    if vocabulary and (candidates or tagger != NO_TAGGER):
+    if vocabulary and (candidates or sample):
         raise typer.BadParameter(
             "a vocabulary has its words already: give --candidates to `kae vocabulary fit`, and "
             "find them with `kae vocabulary candidates`, or leave out --vocabulary"
         )
     loaded = open_topology(topology)
+    at_hand = _tagger_named(tagger)
     given = WordsGiven(
         open_vocabulary(vocabulary, loaded) if vocabulary else None,
         read_candidates(candidates) if candidates else None,
-        tagger_folder(tagger),
         sample,
+        at_hand.folder if at_hand else PACKAGED,
     )
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
     with steps() as told:
         rows = (given.passes + FIT_PASSES) * items.rows
         passes = Passes(items.read, lambda read: told("reading", read, rows))
-        done = fit_codebook(passes, loaded, seed, given, keep_declared=declared_groups, told=told)
+        done = fit_codebook(
+            passes,
+            loaded,
+            seed,
+            given,
+            keep_declared=declared_groups,
+            tagger=at_hand,
+            told=told,
+        )
     done.codebook.save(out)
     files = write_fitted(done.groups, out)
     if vocabulary is None:
@@ -236,6 +260,15 @@ def diff(
         console.print_json(difference)
     else:
         print_difference(difference)
+
+
+def _tagger_named(name: str) -> "AtHand | None":
+    from kae.encoders.codebook import NO_TAGGER
+    from kae.encoders.tagger.weights import PACKAGED, AtHand
+
+    if name == NO_TAGGER:
+        return None
+    return AtHand.of(PACKAGED if name == "packaged" else Path(name))
 
 
 def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:

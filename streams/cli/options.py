@@ -5,10 +5,6 @@ from typing import Annotated
 
 import typer
 
-NO_TAGGER, PACKAGED_TAGGER = "none", "packaged"
-# Different titles that the tagger looks for candidates in, if it is not said how many.
-SAMPLE = 2000
-
 TopologyOption = Annotated[
     Path | None,
     typer.Option(
@@ -47,23 +43,3 @@ CandidatesOption = Annotated[
         help="Words to take up, as `kae vocabulary candidates` writes them.",
     ),
 ]
-TaggerOption = Annotated[
-    str,
-    typer.Option(
-        "--tagger",
-        metavar="FOLDER",
-        help=f"Tagger for titles: a folder, {PACKAGED_TAGGER!r} for kae's own, or {NO_TAGGER!r}.",
-    ),
-]
-SampleOption = Annotated[
-    int,
-    typer.Option("--sample", min=1, metavar="N", help="Different titles to tag, some 60 a second."),
-]
-
-
-def tagger_folder(given: str) -> Path | None:
-    """The folder that a TaggerOption names."""
-    from kae.encoders.tagger.weights import PACKAGED
-
-    named = {NO_TAGGER: None, PACKAGED_TAGGER: PACKAGED}
-    return named[given] if given in named else Path(given)

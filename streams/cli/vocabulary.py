@@ -9,16 +9,7 @@ import typer
 from kae.encoders.passes import Passes
 from kae.streams import console
 from kae.streams.cli.catalog_items import CatalogItems, progress, steps
-from kae.streams.cli.options import (
-    PACKAGED_TAGGER,
-    SAMPLE,
-    CandidatesOption,
-    JsonOption,
-    SampleOption,
-    TaggerOption,
-    TopologyOption,
-    tagger_folder,
-)
+from kae.streams.cli.options import CandidatesOption, JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
@@ -68,8 +59,12 @@ def find(
     folder: Annotated[
         Path, typer.Option("--vocabulary", metavar="DIR", help="What is known: a vocabulary.")
     ],
-    tagger: TaggerOption = PACKAGED_TAGGER,
-    sample: SampleOption = SAMPLE,
+    tagger: Annotated[
+        str, typer.Option(metavar="none|packaged|FOLDER", help="Tagger to look with.")
+    ] = "packaged",
+    sample: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Different titles to tag, some 60 a second.")
+    ] = 2000,
     limit: Annotated[
         int, typer.Option(min=0, metavar="N", help="Candidates to list, the most frequent first.")
     ] = 100,
@@ -93,7 +88,7 @@ def find(
     began = time.monotonic()
     with steps() as told:
         passes = Passes(items.read, lambda read: told("reading", read, items.rows))
-        looked = look_for_candidates(passes, known, loaded, tagger_folder(tagger), sample, told)
+        looked = look_for_candidates(passes, known, loaded, _tagger_folder(tagger), sample, told)
     if out is not None:
         write_candidates(looked.found[:limit], out)
     report = describe_candidates(looked, known, limit, out, time.monotonic() - began)
@@ -101,6 +96,15 @@ def find(
         console.print_json(report)
     else:
         print_candidates(report)
+
+
+def _tagger_folder(named: str) -> Path | None:
+    from kae.encoders.codebook import NO_TAGGER
+    from kae.encoders.tagger.weights import PACKAGED
+
+    if named == NO_TAGGER:
+        return None
+    return PACKAGED if named == "packaged" else Path(named)
 
 
 def print_vocabulary(report: "VocabularyFitted") -> None:

@@ -185,3 +185,42 @@ def search(
             ("ratio", report.recall_ratio_to_bm25, report.ndcg_ratio_to_bm25, None),
         ),
     )
+
+
+@app.command()
+def extract(
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of each side, in turn.")] = 7,
+    codebook: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False, help="Codebook to use instead of the topology's."
+        ),
+    ] = None,
+    topology: TopologyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fields and dictionary beside a bare scan of the same titles, and the tagger; no Kafka."""
+    from kae.bench.extract import measure_extract
+    from kae.encoders.tagger.tagger import Tagger
+    from kae.streams.local_run import open_topology
+
+    loaded = open_topology(topology)
+    report = measure_extract(codebook or loaded.codebook_folder, loaded, rounds, Tagger())
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Extraction: {report.items:,} items, {report.words:,} words, median of {report.rounds}",
+        ("what", "titles a second", "ratio", "p99 ms of a batch"),
+        (
+            ("bare automaton", report.raw_scan_titles_per_second, None, None),
+            (
+                "fields and title",
+                report.dictionary_titles_per_second,
+                report.ratio_to_raw_scan,
+                None,
+            ),
+            ("and description", report.with_descriptions_per_second, None, report.p99_batch_ms),
+            ("tagger", report.tagger_titles_per_second, None, report.tagger_p99_batch_ms),
+        ),
+    )

@@ -166,7 +166,7 @@ def test_like_words_of_items_that_are_else_alike_part() -> None:
 
 def sampled(items: list[Item], **bounds: int) -> tuple[int, ...]:
     dictionary = learn_vocabulary(items, GROUPS, FIELDS).dictionary
-    seen = observe(items, GROUPS, FIELDS, dictionary, **bounds)
+    seen = observe(items, GROUPS, FIELDS, dictionary, None, **bounds)
     assert len(seen.place) == len(seen.trust) == seen.starts[-1]
     assert seen.catalog_items == len(items)
     return tuple(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kae.encoders.text import contains_phrase, normalise
+from kae.encoders.text import END, contains_phrase, normalise, tokens_of, tokens_of_all
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,9 @@ def test_a_phrase_is_found_at_token_boundaries(phrase: str, is_in: bool) -> None
 
 def test_a_phrase_without_spaces_is_found_inside_a_sentence() -> None:
     assert contains_phrase(normalise("罗技无线鼠标黑色"), normalise("鼠标"))
+
+
+@given(st.lists(st.text(alphabet=st.sampled_from("a1.\0\xff\x1c ™中\ud800é") | st.characters())))
+@example(["1.", ".5", "", "\0", "1\x005"])
+def test_texts_normalised_together_are_as_if_alone(texts: list[str]) -> None:
+    assert tokens_of_all(texts) == [token for text in texts for token in (*tokens_of(text), END)]

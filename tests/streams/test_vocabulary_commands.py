@@ -104,7 +104,7 @@ def test_candidates_are_found_written_and_taken_up(
 
 
 def test_a_codebook_can_be_fitted_with_what_the_tagger_finds(feed: Path, tmp_path: Path) -> None:
-    out, _ = kae("codebook", "fit", feed, "--out", tmp_path, "--tagger", "packaged", "--json")
+    out, _ = kae("codebook", "fit", feed, "--out", tmp_path, "--sample", ITEMS, "--json")
     report = msgspec.json.decode(out, type=CodebookFitted)
     assert report.candidates is not None
     assert report.candidates.taken > 0
@@ -137,5 +137,5 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     assert "fitted with another field mapping" in err
     _, err = kae(*use, tmp_path / "nowhere", code=1)
     assert "no vocabulary" in err
-    _, err = kae(*use, folder, "--tagger", "packaged", code=2)
+    _, err = kae(*use, folder, "--sample", 10, code=2)
     assert "has its words already" in " ".join(err.replace("│", "").split())
