@@ -12,6 +12,11 @@ from kae.streams.cli.options import JsonOption
 app = typer.Typer(no_args_is_help=True)
 
 
+class CodebookChoice(StrEnum):
+    light = "light"
+    full = "full"
+
+
 class BrokerChoice(StrEnum):
     embedded = "embedded"
     kafka = "kafka"
@@ -36,8 +41,15 @@ def run(
             help="embedded: in memory, at once; kafka: Apache Kafka, needs Java and Maven."
         ),
     ] = BrokerChoice.embedded,
+    codebook: Annotated[
+        CodebookChoice,
+        typer.Option(help="light: fields and dictionary; full: a tagger reads titles too."),
+    ] = CodebookChoice.light,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Products to stream; else all.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Products to stream; else all, or 5,000 with a tagger."
+        ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave it running for other shells, until Ctrl-C.")
@@ -50,6 +62,13 @@ def run(
 
     # SIGTERM ends a demo as Ctrl-C does: everything is stopped in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    plan = plan_demo(term=term, where=where, broker=broker.value, limit=limit, keep=keep)
+    plan = plan_demo(
+        term=term,
+        where=where,
+        broker=broker.value,
+        codebook=codebook.value,
+        limit=limit,
+        keep=keep,
+    )
     narrator = Narrator(console.err if as_json else console.out)
     run_demo(plan, narrator, lambda facts: console.print_json(facts) if as_json else None)

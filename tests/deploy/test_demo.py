@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from kae.deploy import demo
 from kae.deploy.demo_facts import DemoFacts, TermFacts
 from kae.deploy.processes import Process, kae_command
+from kae.encoders.codebook import Codebook
+from kae.encoders.tagger.weights import PACKAGED
 
 TERM, WHERE = "zzyq glow", 'brand = "hp" and not color = "black"'
 
@@ -112,3 +115,24 @@ def test_a_claim_that_does_not_hold_is_named() -> None:
         "every published item is indexed",
         "a killed worker loses nothing",
     ]
+
+
+def test_the_demo_runs_with_a_tagger_that_reads_titles(tmp_path: Path) -> None:
+    options = ("--codebook", "full", "--limit", "60", "--json")
+    with Process("demo", kae_command("demo", "run", *options), tmp_path / "demo.log") as told:
+        assert told.wait(120) == 0, told.last_words()
+        facts = told.report()
+    assert facts["items_indexed"] == 60
+    assert facts["killed_worker_recovered"]
+    assert facts["replica_equals_log"]
+
+
+def test_the_full_codebook_that_ships_names_the_tagger_that_ships() -> None:
+    light, full = (
+        Codebook.load(Path(demo.__file__).parent / folder)
+        for folder in ("codebook", "codebook-full")
+    )
+    assert light.tagger is None
+    assert full.tagger is not None
+    assert full.tagger.folder == PACKAGED
+    assert full.groups == light.groups
