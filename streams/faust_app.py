@@ -71,8 +71,8 @@ class StoreThread(AIOKafkaConsumerThread):
     """Faust's consumer thread, whose fetches come back soon.
 
     aiokafka has one fetch at a time under way, and leaves out of it the partitions whose records
-    have not been taken for 0.1 s. Once that is all of them but the terms', Faust's fetch waits 1.5 s
-    for a term, and what has come for the others meanwhile is too much to be taken in 0.1 s again.
+    have not been taken for 0.1 s. Once that is all of them but the terms', Faust's fetch waits
+    1.5 s for a term, and what comes for the others meanwhile is too much to be taken in 0.1 s.
     """
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
