@@ -75,7 +75,7 @@ def test_a_bound_term_is_a_token_that_may_come_next(
     line.put(catalog[:500])
     line.follow()
     before = Decode(line.index.view, codebook)
-    line.bind("quietcore", where='brand = "hp"')
+    line.bind("quietcore", where='brand = "hp"', category=codebook.groups[0].categories[0])
     line.spread_all()
     line.follow()
     decode = Decode(line.index.view, codebook)

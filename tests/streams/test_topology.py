@@ -47,7 +47,7 @@ def test_the_reference_is_valid_and_names_every_topic() -> None:
         ("heartbeat_seconds: 2 ", "heartbeat_seconds: 5 ", "worker.session_timeout_seconds"),
         ("brand: brand", "brand: brnd", "catalog.fields.brand"),
         ("default_category: entity ", "default_category: things ", "terms.default_category"),
-        ("categories: [style, color, pattern]", "categories: [style, color, brand]", "pattern"),
+        ("categories: [marketing, color]", "categories: [marketing, brand]", "color"),
         (", capacity: 1024, reserved: 256", ", capacity: 256, reserved: 256", "groups"),
         ('listen: "127.0.0.1:8765"', 'listen: "8765"', "replica.listen"),
     ],
