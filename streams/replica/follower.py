@@ -28,9 +28,10 @@ log = structlog.get_logger()
 POLL_MS = 100
 # While words are captured beside.
 LISTEN_MS = 5
-# Between two views that differ in items alone; a view that takes long is built less often.
+# Between two views that differ in items alone; a view that takes long is built less often, so that
+# at most half of the time goes to building.
 PAUSE_SECONDS = 0.005
-PAUSE_PER_BUILD = 3
+PAUSE_PER_BUILD = 1
 # How long a part of a term waits for the others.
 PARTS_SECONDS = 0.05
 
