@@ -8,6 +8,8 @@ KaeError
   ItemsInvalid        a file of items cannot be read or written, or a line of it is no item
   ProgressInvalid     the progress of an ingest cannot be read or written (ingest_progress.py)
   KafkaUnreachable    no broker answers, or none in time
+  KafkaRefused        the brokers do not know who asks, or do not allow it
+  CredentialsUnusable what kafka.security names cannot be read, or is empty
   TopicDiffers        a topic exists and is not what the topology says
   TopicRefused        the brokers do not create a topic: their reason
   CodebookDiffers     the codebook was built with other groups or fields than topology.yaml has,
@@ -55,6 +57,14 @@ class RowsRejected(KaeError):
 
 class KafkaUnreachable(KaeError, ConnectionError):
     """No broker answers, or none in time."""
+
+
+class KafkaRefused(KaeError):
+    """The brokers do not know who asks, or do not allow it."""
+
+
+class CredentialsUnusable(KaeError):
+    """What kafka.security names cannot be read, or is empty."""
 
 
 class TopicDiffers(KaeError):

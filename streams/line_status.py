@@ -66,11 +66,10 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
     """
     check_topics(topology)
     status = replica.status()
-    kafka = topology.kafka
-    clients = KafkaClients(
-        kafka.bootstrap,
-        f"{kafka.client_id}-status",
-        timeout_seconds=kafka.request_timeout_seconds,
+    clients = KafkaClients.of(
+        topology,
+        "status",
+        timeout_seconds=topology.kafka.request_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
     consumer = clients.consumer(FETCH_BYTES)

@@ -18,6 +18,7 @@ from kae.streams.events import (
     encode_term_bind,
     encode_term_release,
 )
+from kae.streams.kafka_connection import connection
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.receipts import Receipt
 from kae.streams.topology import Topology
@@ -108,9 +109,9 @@ def _publish(topology: Topology, word: str, value: bytes) -> None:
     except Undecodable as error:
         raise TermRefused(f"{word!r}: {error}; correct it, nothing was published") from error
     try:
-        with reached_brokers(topology) as addresses:
+        with reached_brokers(topology):
             producer = KafkaProducer(
-                bootstrap_servers=addresses,
+                **connection(topology),
                 client_id=f"{kafka.client_id}-term",
                 acks="all",
                 delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000),

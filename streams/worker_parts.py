@@ -44,9 +44,9 @@ class WorkerParts:
         self.threads = WorkerThreads()
         self.watchdog = Watchdog(topology.worker.stall_seconds)
         self.meters = WorkerMeters()
-        self.clients = KafkaClients(
-            topology.kafka.bootstrap,
-            f"{topology.kafka.client_id}-{identity.name}",
+        self.clients = KafkaClients.of(
+            topology,
+            identity.name,
             timeout_seconds=topology.kafka.delivery_timeout_seconds,
             max_bytes=topology.limits.delta_bytes,
         )

@@ -41,8 +41,13 @@ class Cluster:
         replicas: int = 1,
         changes: Mapping[str, object] | None = None,
         reference: Path = REFERENCE,
+        environments: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """`changes` edits the reference topology: {"worker.batch_events": 64}."""
+        """`changes` edits the reference topology: {"worker.batch_events": 64}.
+
+        `environments` are the variables of each noun's processes: {"worker": {"NAME": "value"}}.
+        """
+        self.environments = environments or {}
         self.folder = folder.resolve()
         self._owns_broker = isinstance(broker, str)
         self.broker: Broker = (
@@ -176,6 +181,8 @@ class Cluster:
     def _process(self, name: str, argv: list[str], env: Mapping[str, str] | None) -> Process:
         # The folder as working directory: the .kae/local.json of another run must not reach it.
         self.folder.mkdir(parents=True, exist_ok=True)
+        noun = argv[len(kae_command())]
+        env = {**self.environments.get(noun, {}), **(env or {})}
         return Process(name, argv, self.folder / f"{name}.log", env, cwd=self.folder)
 
 

@@ -47,9 +47,9 @@ async def serve(
     `data` is scratch: stores in it are removed and made anew from snapshots and the logs.
     Raises: StoreUnusable, DiskFull, KafkaUnreachable.
     """
-    clients = KafkaClients(
-        topology.kafka.bootstrap,
-        f"{topology.kafka.client_id}-{name}",
+    clients = KafkaClients.of(
+        topology,
+        name,
         timeout_seconds=topology.kafka.delivery_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
