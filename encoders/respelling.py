@@ -1,6 +1,8 @@
 """What a token that a codebook does not have may have been meant as.
 
-"usbcable"  ->  "usb", "cable"       two of its tokens, written together
+Words of the codebook that are written together or apart are found anyway (spelling.py); that two of
+its words make up a third one is not guessed: a word that nobody knows is to lead nowhere.
+
 "monnitor"  ->  "monitor"            one edit away
 "headph"    ->  "headphone"          begun
 """
@@ -12,7 +14,7 @@ from kae.encoders.text import is_unspaced
 
 # Shorter tokens have too many neighbours.
 SHORTEST = 4
-SHORTEST_PART = 3
+SHORTEST_MEANT = 3
 # Of several tokens those that most items have.
 MOST = 2
 
@@ -27,19 +29,11 @@ class Respelling:
         self._alphabet = sorted(filter(str.isalpha, letters))
 
     def of(self, token: str) -> tuple[tuple[str, ...], ...]:
-        """The ways to say what may be meant: parts before edits, edits before beginnings."""
+        """The ways to say what may be meant: edits before beginnings."""
         if len(token) < SHORTEST or not token.isalpha() or is_unspaced(token):
             return ()
-        parts = list(self._parts(token))
-        if parts:
-            return (max(parts, key=lambda way: (min(map(self._items.__getitem__, way)), way)),)
         near = self._best(self._one_edit_away(token))
         return tuple((one,) for one in near or self._best(self._begun(token)))
-
-    def _parts(self, token: str) -> Iterator[tuple[str, ...]]:
-        for cut in range(SHORTEST_PART, len(token) - SHORTEST_PART + 1):
-            if token[:cut] in self._items and token[cut:] in self._items:
-                yield token[:cut], token[cut:]
 
     def _one_edit_away(self, token: str) -> Iterator[str]:
         """Without a letter, with two swapped, with one more, with another one."""
@@ -58,5 +52,5 @@ class Respelling:
             place += 1
 
     def _best(self, tokens: Iterable[str]) -> list[str]:
-        known = {token for token in tokens if len(token) >= SHORTEST_PART and token in self._items}
+        known = {token for token in tokens if len(token) >= SHORTEST_MEANT and token in self._items}
         return sorted(known, key=lambda token: (-self._items[token], token))[:MOST]

@@ -118,11 +118,11 @@ def test_a_claim_that_does_not_hold_is_named() -> None:
 
 
 def test_the_demo_runs_with_a_tagger_that_reads_titles(tmp_path: Path) -> None:
-    options = ("--codebook", "full", "--limit", "60", "--json")
+    options = ("--codebook", "full", "--limit", "300", "--json")
     with Process("demo", kae_command("demo", "run", *options), tmp_path / "demo.log") as told:
         assert told.wait(120) == 0, told.last_words()
         facts = told.report()
-    assert facts["items_indexed"] == 60
+    assert facts["items_indexed"] == 300
     assert facts["killed_worker_recovered"]
     assert facts["replica_equals_log"]
 

@@ -58,6 +58,7 @@ def encoder(fitted: Codebook) -> Encoder:
     return Encoder(fitted)
 
 
+@pytest.mark.timeout(400)  # it fits the whole catalog
 def test_the_shipped_codebook_is_fitted_and_tells_as_many_apart_as_residual_k_means() -> None:
     """Fitted but for clusters: a machine of another kind may round to another neighbour."""
     items = catalog_items()
