@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from kae.encoders.attributes import Item
 from kae.encoders.bounded import BoundedCounts
@@ -80,12 +81,21 @@ def _measure(
 
 
 def order_spellings(
-    counts: Mapping[tuple[int, str], int], groups: Sequence[Group], vocabulary: Vocabulary
+    counts: Mapping[tuple[int, str], int],
+    groups: Sequence[Group],
+    vocabulary: Vocabulary,
+    attention: Mapping[tuple[int, str], float] = MappingProxyType({}),
 ) -> list[list[list[Word]]]:
-    """Of each position, the words of each spelling, head first; what most items have comes first.
+    """Of each position, the words of each spelling, head first.
 
+    What gets most attention comes first, and of that which gets as much, what most items have.
     No word has a slot yet.
     """
+
+    def first(words: Sequence[Word]) -> tuple[float, int, str]:
+        attended = sum(attention.get((word.category, word.word), 0.0) for word in words)
+        return -attended, -sum(word.items for word in words), words[0].word
+
     kept = sorted(counts, key=lambda key: (-counts[key], key))[:WORDS]
     placed = Codebook(groups, {}, ())
     spellings: list[defaultdict[str, list[Word]]] = [defaultdict(list) for _ in groups]
@@ -95,13 +105,7 @@ def order_spellings(
         spellings[position][vocabulary.spelling(category, word)].append(
             Word(category, word, 0, counts[category, word], scanned)
         )
-    return [
-        sorted(
-            of_position.values(),
-            key=lambda words: (-sum(word.items for word in words), words[0].word),
-        )
-        for of_position in spellings
-    ]
+    return [sorted(of_position.values(), key=first) for of_position in spellings]
 
 
 def number(spellings: Iterable[list[Word]], first: int = 1) -> Iterator[Word]:

@@ -1,7 +1,8 @@
 """Fit a whole codebook to a catalog: dictionary, groups, capacities, solo and cluster slots.
 
     groups    group_fit.py; or the declared ones as they are
-    solo      the words that most items have, each on a slot of its own with its aliases
+    solo      the words that get most attention, the popularity of their items together, each on a
+              slot of its own with its aliases; of a feed without it, those that most items have
     cluster   all others, by k-means over what they look like and occur with (word_vectors.py), and
               of the nearest clusters in the one that tells most items apart (apart.py)
 
@@ -43,7 +44,7 @@ def fit_codebook(
     `progress` is told how many positions are done.
     """
     seen = fitted.occurrences
-    by_position = order_spellings(seen.counted(), fitted.groups, fitted.vocabulary)
+    by_position = order_spellings(seen.counted(), fitted.groups, fitted.vocabulary, seen.attended())
     standing = Standing(fitted)
     words: list[Word] = []
     solo_slots: list[int] = []

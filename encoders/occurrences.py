@@ -34,12 +34,13 @@ COUNTED_WORDS = 4_000_000
 class Occurrences:
     """The words of each sampled item: item i has words[place[starts[i] : starts[i + 1]]].
 
-    `counts` says how many of all `catalog_items` have each word; `trust`, beside `place`, how each
-    occurrence is trusted (importance.py).
+    `counts` says how many of all `catalog_items` have each word, and `attention` what popularity
+    those have together; `trust`, beside `place`, how each occurrence is trusted (importance.py).
     """
 
     words: tuple[tuple[int, str], ...]  # (category, word) in the order in which they were met
     counts: NDArray[np.int64]
+    attention: NDArray[np.float64]
     catalog_items: int
     place: NDArray[np.int32]
     trust: NDArray[np.uint8]
@@ -53,6 +54,10 @@ class Occurrences:
     def counted(self) -> dict[tuple[int, str], int]:
         """How many items of the catalog have each (category, word)."""
         return dict(zip(self.words, self.counts.tolist(), strict=True))
+
+    def attended(self) -> dict[tuple[int, str], float]:
+        """How much attention each (category, word) gets; of a feed without popularity 0."""
+        return dict(zip(self.words, self.attention.tolist(), strict=True))
 
     def item_of(self) -> NDArray[np.int32]:
         """Beside `place`, the item of each occurrence."""
@@ -105,8 +110,8 @@ def observe(
     extractor = Extractor(codebook, reader=title_reader(codebook, lambda _: UNRANKED))
     observing = _Observing(most_items, most_words)
     for batch in batches(items):
-        for found in extractor.find(batch)[1]:
-            observing.add(found)
+        for item, found in zip(batch, extractor.find(batch)[1], strict=True):
+            observing.add(found, item.popularity)
     return observing.seen()
 
 
@@ -123,20 +128,22 @@ class _Observing:
     def __init__(self, most_items: int, most_words: int) -> None:
         self._most_items, self._most_words = most_items, most_words
         self._places: dict[tuple[int, str], int] = {}
-        self._counts = array("q")
+        self._counts, self._attention = array("q"), array("d")
         self._items = 0
         self._stride = 1
         self._place, self._trust, self._starts = array("i"), array("B"), array("q", [0])
 
-    def add(self, found: Sequence[Found]) -> None:
-        places, counts = self._places, self._counts
+    def add(self, found: Sequence[Found], popularity: float) -> None:
+        places, counts, attention = self._places, self._counts, self._attention
         is_sampled = self._items % self._stride == 0
         for one in found:
             key = (one.attribute.category, one.attribute.word)
             place = places.setdefault(key, len(places))
             if place == len(counts):
                 counts.append(0)
+                attention.append(0.0)
             counts[place] += 1
+            attention[place] += popularity
             if is_sampled:
                 self._place.append(place)
                 self._trust.append(trust(one.attribute))
@@ -154,6 +161,7 @@ class _Observing:
         return Occurrences(
             tuple(self._places),
             np.array(self._counts, np.int64),
+            np.array(self._attention, np.float64),
             self._items,
             np.array(self._place, np.int32),
             np.array(self._trust, np.uint8),
@@ -172,6 +180,8 @@ class _Observing:
             )
         }
         self._counts = array("q", counts[kept].tobytes())
+        attention = np.array(self._attention, np.float64)
+        self._attention = array("d", attention[kept].tobytes())
         stays = kept[np.array(self._place, np.int32)]
         self._keep(stays, 1)
         place = np.array(self._place, np.int32)

@@ -1,4 +1,4 @@
-"""`kae topology check | show | acls`: what topology.yaml says, asks for, and gets wrong."""
+"""`kae topology check | show | acls | helm`: what topology.yaml says, asks for, and gets wrong."""
 
 import sys
 from typing import Annotated
@@ -106,6 +106,22 @@ def acls(
         ("role", "resource", "name", "operations"),
         ((acl.role, acl.resource, acl.name, ", ".join(acl.operations)) for acl in planned),
     )
+
+
+@app.command()
+def helm(
+    topology: TopologyOption = None,
+    cluster: Annotated[
+        str, typer.Option(metavar="NAME", help="The Strimzi cluster that the pods use.")
+    ] = "kae",
+) -> None:
+    """Print what the Helm chart needs to know of topology.yaml, as a file of values."""
+    import yaml
+
+    from kae.streams.helm_values import helm_values
+
+    values = helm_values(open_topology(topology), cluster)
+    sys.stdout.write(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def _shown(topology: Topology) -> TopologyShown:

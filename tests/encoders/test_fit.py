@@ -98,6 +98,23 @@ def test_words_that_are_written_alike_share_a_cluster() -> None:
         ]
 
 
+def test_what_people_look_at_gets_a_slot_of_its_own_before_what_is_common() -> None:
+    brands = ["acme", "bolt", "casa", "dorn", "egon", "fink", "gral", "hohl"]
+    common = [brand for times, brand in enumerate(reversed(brands), 1) for _ in range(times)]
+    popular = [
+        Item(str(n), "thing", fields={"brand": brand}, popularity=90.0 * (brand == "hohl"))
+        for n, brand in enumerate(common)
+    ]
+    unknown = [Item(item.id, item.title, fields=item.fields) for item in popular]
+    tight = tuple(replace(group, capacity=8, reserved=1) for group in GROUPS)
+    with_feed, without = (fitted(items, tight, {"brand": "brand"}) for items in (popular, unknown))
+    rare = category("brand"), "hohl"
+    assert with_feed.slot_of(*rare) == Slot(with_feed.position_of(rare[0]), 1)
+    beneath = without.slot_of(*rare)
+    assert beneath is not None
+    assert without.is_cluster(beneath.position, beneath.index)
+
+
 def test_where_all_words_fit_there_is_no_cluster() -> None:
     codebook = fitted(catalog(), GROUPS, FIELDS)
     assert codebook.solo_slots is not None

@@ -1,5 +1,6 @@
 """The whole line on brokers that encrypt, ask who is there and deny what nobody allowed."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from kae.streams.kafka_connection import connection
 from kae.streams.topic_plan import plan_topics
 from kae.streams.topology import Topology
 
+ROOT = Path(__file__).parents[2]
 ITEMS = 300
 # A login that is refused is tried again until a request's time is over.
 BRIEF: dict[str, object] = {"kafka.request_timeout_seconds": 2.0}
@@ -114,6 +116,18 @@ def test_a_replica_writes_nothing_but_its_lease_and_a_producer_nothing_but_items
     assert written[Role.PRODUCER] == {topology.items_topic}
     assert written[Role.PROPOSER] == {topology.terms_topic}
     assert written[Role.OPERATOR].isdisjoint({topology.deltas_topic, topology.bindings_topic})
+
+
+def test_no_client_is_made_that_comes_in_by_another_way() -> None:
+    made = re.compile(r"\b(Kafka(?:Consumer|Producer|AdminClient|Clients))\(\s*([^,\s]*)")
+    ways = {
+        (path.name, *found)
+        for path in (ROOT / "streams").rglob("*.py")
+        for found in made.findall(path.read_text(encoding="utf-8"))
+    }
+    inward = {"**connection(topology)", "**connection(self._topology)", "**self._settings"}
+    assert ways
+    assert {way for way in ways if way[2] not in inward} == set()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The list of metrics, and what is made from it: the page, the alarms, what processes tell."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.streams.followed import Followed
 
 from kae.encoders.attributes import Item
 from kae.sinks.edits import Counts, Delta, Source, encode_record
+from kae.streams.dashboard import dashboard
 from kae.streams.meters import Meters
 from kae.streams.metrics import METRICS
 from kae.streams.metrics_page import page
@@ -42,6 +44,23 @@ def test_names_are_unique_and_end_as_their_kind_and_unit_say() -> None:
 def test_the_page_of_the_metrics_is_what_the_list_says() -> None:
     written = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
     assert written == page(), "python -m kae.streams.metrics_page > docs/metrics.md"
+
+
+def test_the_dashboard_is_what_the_list_says_and_asks_for_what_is_told() -> None:
+    written = (ROOT / "deploy/monitoring/dashboard.json").read_text(encoding="utf-8")
+    assert written == dashboard(), (
+        "python -m kae.streams.dashboard > deploy/monitoring/dashboard.json"
+    )
+    for panel in json.loads(written)["panels"]:
+        (target,) = panel["targets"]
+        ((name, _),) = SELECTED.findall(target["expr"])
+        metric = KNOWN.get(name.removesuffix("_bucket"))
+        assert metric is not None, name
+        assert name.endswith("_bucket") == (metric.kind == "histogram")
+        shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+        grouped = {one for named in GROUPING.findall(target["expr"]) for one in named.split(", ")}
+        assert shown | (grouped - {"le"}) <= {*metric.labels, *TARGET_LABELS}
+        assert not grouped or shown <= grouped
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
