@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,25 @@ def test_an_alarm_names_metrics_and_labels_that_exist_and_where_its_remedy_is(
     path, _, heading = rule["annotations"]["do"].rpartition(": ")[2].partition("#")
     headings = re.findall(r"^## (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
     assert heading in {title.lower().replace(" ", "-") for title in headings}
+
+
+def test_every_alarm_rings_on_its_condition_and_not_before() -> None:
+    promtool = subprocess.run(
+        [ROOT / ".ci" / "promtool"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    conditions = ROOT / "deploy/monitoring/alerts.test.yml"
+    done = subprocess.run(
+        [promtool, "test", "rules", conditions], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    tried: set[str] = set()
+    for test in yaml.safe_load(conditions.read_text(encoding="utf-8"))["tests"]:
+        cases = test["alert_rule_test"]
+        rung = {case["alertname"] for case in cases if case["exp_alerts"]}
+        assert rung <= {case["alertname"] for case in cases if not case["exp_alerts"]}
+
+        tried |= rung
+    assert tried == {str(rule["alert"]) for rule in RULES}
 
 
 def test_the_accounting_alarm_fires_for_a_shard_that_does_not_add_up(
