@@ -17,6 +17,8 @@ KaeError
   AddressRefused      a replica cannot listen where it should answer
   ReplicaUnreachable  no replica answers where one was looked for
   ReplicaRefused      a replica answers that it cannot
+  ReplicaEnded        a replica in this process follows the logs no more
+  ReplicaTimedOut     what was waited for has not come to a replica in this process
   TermRefused         a term event was refused; the message is the cause
   TermTimedOut        a term has not come as far as was waited for
   LetterUnknown       no dead letter lies at the place that was named
@@ -87,6 +89,14 @@ class ReplicaUnreachable(KaeError, ConnectionError):
 
 class ReplicaRefused(KaeError):
     """A replica answers that it cannot."""
+
+
+class ReplicaEnded(KaeError):
+    """A replica in this process follows the logs no more."""
+
+
+class ReplicaTimedOut(KaeError, TimeoutError):
+    """What was waited for has not come to a replica in this process, not in time."""
 
 
 class TermRefused(KaeError):

@@ -202,7 +202,7 @@ class Follower:
         if self._lease.is_due:
             self._lease.write(msgspec.structs.replace(self._own_lease(), at_ms=now_ms()))
         if self._gauge.caught_up and not self._ready:
-            self._ready = True
+            self._ready = self._news = True
             view = self._index.view
             log.info(
                 "replica_ready",

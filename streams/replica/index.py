@@ -107,7 +107,7 @@ class ReplicaIndex:
         """Take into the view what a shard's store holds already."""
         store = self._stores[shard]
         self.logs[shard] = store.state.log_state()
-        items = store.items()
+        items = store.live_heads()
         while some := list(islice(items, ADOPTED)):
             self._trie.note(shard, self._tables[shard].apply(some, UNKNOWN, UNKNOWN))
             self._sayings[shard].note(some)
