@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError, RetriableError
+from kafka.errors import CorruptRecordError, KafkaError, RetriableError
 
 from kae.sinks.log import AppendUnknown, LogTruncated
 from kae.streams.bootstrap import REFUSALS
@@ -118,10 +118,16 @@ class KafkaLog:
 def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
     """The next records of every assigned partition, in the order of their offsets.
 
-    Raises: LogTruncated when a partition no longer holds the position.
+    Raises: LogTruncated when a partition no longer holds the position, or holds it altered.
     """
     try:
         batches = consumer.poll(timeout_ms=timeout_ms)
+    except CorruptRecordError as error:
+        raise LogTruncated(
+            f"{name}: the broker's copy is damaged: {error.args[0]}. Have the broker take the "
+            "partition from another replica, or begin with a snapshot that is newer "
+            "(`kae snapshot list`)"
+        ) from error
     except KafkaError as error:
         if "OffsetOutOfRange" in type(error).__name__:
             raise LogTruncated(
