@@ -171,7 +171,7 @@ def build_app(topology: Topology, positions: Positions) -> App:
     worker = topology.worker
     broker = "aiokafka://" + topology.kafka.bootstrap.replace(",", ";")
     app = App(
-        f"{topology.topics.prefix}-g{topology.generation}",
+        topology.worker_group,
         broker=broker,
         store="memory://",
         autodiscover=False,
