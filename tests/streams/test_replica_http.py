@@ -188,3 +188,18 @@ def test_a_replica_tells_every_metric_of_the_list_and_no_other(http: Face) -> No
     assert "kae_replica_search_seconds_count 1.0" in text
     put = re.findall(r'kae_replica_shard_events_total{outcome="put",shard="\d"} (\S+)', text)
     assert sum(map(float, put)) == 300
+
+
+def test_the_generations_that_are_followed_are_told_with_what_their_terms_reach(http: Face) -> None:
+    shown = http.get("/generations", params={"hash": "1"}).json()
+    assert (shown["serving"], shown["wanted"], shown["cutover"]) == (1, 1, None)
+    (one,) = shown["generations"]
+    assert one["status"]["shards"] == http.get("/status?hash=1").json()["shards"]
+    (term,) = one["terms"]
+    attached = http.get("/receipts/quietcore").json()["attached_items"]
+    assert (term["term"], term["attached_items"], term["decodable"]) == (
+        "quietcore",
+        attached,
+        True,
+    )
+    assert (term["promoted"], term["own_items"]) == (False, 0)
