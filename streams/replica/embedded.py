@@ -18,6 +18,7 @@ import structlog
 
 from kae.encoders.text import normalise
 from kae.streams.errors import ReplicaEnded, ReplicaTimedOut, TermRefused
+from kae.streams.generations.opening import Beginning, open_serving
 from kae.streams.local_run import open_topology
 from kae.streams.partitioner import partition_of
 from kae.streams.replica.decode import Decode
@@ -39,13 +40,13 @@ class Replica:
     another takes over.
     """
 
-    def __init__(self, topology: Topology, data: Path, name: str) -> None:
+    def __init__(self, topology: Topology, beginning: Beginning, data: Path, name: str) -> None:
         """Begin to follow; `open` is what programs call."""
         self._ended = False
         self._failure: BaseException | None = None
         self._closing = ExitStack()
         self._drain_seconds = topology.kafka.request_timeout_seconds
-        self._succession = Succession(topology, data, name, self._end)
+        self._succession = Succession(topology, beginning, data, name, self._end)
         self._succession.start()
 
     @classmethod
@@ -67,13 +68,14 @@ class Replica:
         TopicDiffers, KafkaUnreachable, StoreFolderUnusable, StoreUnusable, DiskFull.
         """
         opened = _opened(topology, bootstrap)
+        beginning = open_serving(opened)
         with ExitStack() as stack:
             scratch = data or stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="kae-replica-")
             )
             stack.enter_context(hold_folder(Path(scratch), "replica"))
             signed = name or f"{socket.gethostname()}-{os.getpid()}"
-            replica = cls(opened, Path(scratch), signed)
+            replica = cls(opened, beginning, Path(scratch), signed)
             stack.callback(replica._stop)
             replica._wait("a view of all that the logs held", within_seconds, replica._was_complete)
             replica._closing = stack.pop_all()

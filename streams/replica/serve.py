@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from kae.streams.generations.opening import Beginning
 from kae.streams.interpreter import set_for_indexing
 from kae.streams.meters import Sample
 from kae.streams.replica.http import Answers, build_app
@@ -30,7 +31,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(topology: Topology, data: Path, listener: socket.socket, name: str) -> int:
+async def serve(
+    topology: Topology, beginning: Beginning, data: Path, listener: socket.socket, name: str
+) -> int:
     """Serve until SIGTERM or SIGINT (returns 0) or until the follower fails (returns 1).
 
     `data` is scratch: stores in it are removed and made anew from snapshots and the logs.
@@ -48,7 +51,7 @@ async def serve(topology: Topology, data: Path, listener: socket.socket, name: s
             log.error("replica_failed", error=f"{type(error).__name__}: {error}")
             loop.call_soon_threadsafe(stop)
 
-    replica = Succession(topology, data, name, follower_ended)
+    replica = Succession(topology, beginning, data, name, follower_ended)
 
     def samples() -> Iterator[Sample]:
         line = replica.line

@@ -11,21 +11,17 @@ from pathlib import Path
 
 import structlog
 
-from kae.streams.bootstrap import reached_brokers
 from kae.streams.control_follower import ControlFollower
-from kae.streams.generations.announced import codebook_of, topology_of
 from kae.streams.generations.book import GenerationBook
-from kae.streams.generations.reading import read_book
+from kae.streams.generations.opening import Beginning, Opened, open_generation
 from kae.streams.generations.records import Announced, Cutover
 from kae.streams.kafka_log import KafkaClients
-from kae.streams.log_heads import check_logs
 from kae.streams.meters import Meters
 from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.parts import DRAIN_SECONDS, Parts
 from kae.streams.replica.readings import note_view
 from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell
-from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
@@ -37,16 +33,16 @@ class Succession:
     def __init__(
         self,
         topology: Topology,
+        beginning: Beginning,
         data: Path,
         name: str,
         on_end: Callable[[BaseException | None], None],
     ) -> None:
-        """Open the generation that serves; `start` begins to follow it and the others.
+        """Begin with the generation that serves; `start` follows it, and the others.
 
         `on_end` is called once: when the logs of the generation that answers cannot be followed
         any more, or with None after `close`.
-        Raises: StoreUnusable, DiskFull, KafkaUnreachable, TopicDiffers, CodebookDiffers,
-        CodebookInvalid, GenerationUnusable.
+        Raises: StoreUnusable, DiskFull, KafkaUnreachable.
         """
         self.name = name
         self.meters = Meters("replica")
@@ -66,11 +62,9 @@ class Succession:
         self._stirred = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="succession", daemon=True)
-        with reached_brokers(topology):
-            book = read_book(topology, self._clients)
-        self._followed: dict[int, Parts] = {}
-        first = self._open(book.serving, book)
-        self._followed[book.serving] = first
+        book = beginning.book
+        first = self._parts(beginning.first)
+        self._followed: dict[int, Parts] = {first.line.generation: first}
         self._control = ControlFollower(
             self._clients.log(topology.control_topic, 0), book, self._stirred.set, on_end
         )
@@ -123,7 +117,7 @@ class Succession:
                 continue
             self._tried[generation] = announced
             try:
-                parts = self._open(generation, self._book)
+                parts = self._parts(open_generation(self._topology, self._book, generation))
             except Exception as error:
                 # What answers goes on; the others, and `kae generation list`, are told why.
                 self._note_problem(generation, error)
@@ -167,14 +161,11 @@ class Succession:
 
     # One generation.
 
-    def _open(self, generation: int, book: GenerationBook) -> Parts:
-        topology = topology_of(self._topology, book, generation)
-        codebook = codebook_of(topology, book)
-        check_topics(topology)
-        check_logs(topology, codebook)
+    def _parts(self, opened: Opened) -> Parts:
+        generation = opened.topology.generation
         return Parts(
-            topology,
-            codebook,
+            opened.topology,
+            opened.codebook,
             self._data,
             self.name,
             self.bell,
