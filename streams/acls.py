@@ -49,15 +49,11 @@ def _of_role(topology: Topology, role: Role) -> Iterator[Acl]:
     for plan in plan_topics(topology):
         yield Acl(role, "topic", plan.name, ("Describe", *allowed.get(plan.name, ())))
     if role is Role.WORKER:
-        yield Acl(role, "group", consumer_group(topology), ("Read",))
+        yield Acl(role, "group", topology.worker_group, ("Read",))
     if role is Role.OPERATOR:
+        yield Acl(role, "group", topology.worker_group, ("Delete", "Describe"))
         # Creating topics, and asking how large the logs are.
         yield Acl(role, "cluster", "kafka-cluster", ("Create", "Describe"))
-
-
-def consumer_group(topology: Topology) -> str:
-    """The group in which the workers of a generation share the shards."""
-    return f"{topology.topics.prefix}-g{topology.generation}"
 
 
 def _beyond_describing(topology: Topology) -> dict[Role, dict[str, tuple[Operation, ...]]]:
@@ -82,14 +78,16 @@ def _beyond_describing(topology: Topology) -> dict[Role, dict[str, tuple[Operati
         Role.REPLICA: {
             bindings: (*log, "Read"),
             deltas: (*log, "Read"),
+            # Which generation serves.
+            control: ("Read",),
             topology.replicas_topic: ("Read", "Write"),
         },
         Role.OPERATOR: {
             # Replaying dead letters sends their events again.
             items: (*kept, "Read", "Write"),
             terms: (*kept, "Read", "Write"),
-            bindings: (*kept, "Read"),
-            # Pruning trims the log.
+            # Dropping a generation removes its logs; pruning trims one.
+            bindings: (*kept, "Delete", "Read"),
             deltas: (*kept, "Delete", "Read"),
             control: (*kept, "Read", "Write"),
             topology.replicas_topic: (*kept, "Read"),

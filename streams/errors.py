@@ -32,6 +32,9 @@ KaeError
   SnapshotsOff        the topology keeps no snapshots
   SnapshotsBroken     some snapshots are not what was written; the message names the files
   SnapshotFailed      a snapshot that was asked for did not come about, or not in time
+  GenerationUnusable  a generation cannot be followed: unknown, or its codebook is elsewhere
+  GenerationRefused   what was asked of a generation would harm; the message says how
+  GenerationTimedOut  some replicas do not answer from the generation yet that was asked for
   LogsDiffer          a replica is not what its logs say
   NotInstalled        a command needs an extra that is not installed
   ContractUnknown     a contract was asked for by a name that none has
@@ -151,6 +154,18 @@ class SnapshotsBroken(KaeError):
 
 class SnapshotFailed(KaeError):
     """A snapshot that was asked for did not come about, or not in time."""
+
+
+class GenerationUnusable(KaeError):
+    """A generation cannot be followed here."""
+
+
+class GenerationRefused(KaeError):
+    """What was asked of a generation would harm."""
+
+
+class GenerationTimedOut(KaeError):
+    """Some replicas do not answer from a generation yet."""
 
 
 class LogsDiffer(KaeError):

@@ -16,7 +16,6 @@ from faust.types import TP
 from faust.types.transports import SchedulingStrategyT
 from faust.types.tuples import ConsumerMessage
 
-from kae.streams.acls import consumer_group
 from kae.streams.kafka_connection import login, tls_context
 from kae.streams.topology import Topology
 
@@ -187,7 +186,7 @@ def build_app(topology: Topology, positions: Positions) -> App:
     worker = topology.worker
     broker = "aiokafka://" + topology.kafka.bootstrap.replace(",", ";")
     app = App(
-        consumer_group(topology),
+        topology.worker_group,
         broker=broker,
         broker_credentials=_credentials(topology),
         store="memory://",

@@ -55,7 +55,7 @@ def verify(topology: Topology, replica: ReplicaClient) -> Verified:
         max_bytes=topology.limits.delta_bytes,
     )
     fingerprint = open_codebook(topology).fingerprint
-    shown = replica.status(with_hashes=True).shards
+    shown = replica.status(with_hashes=True, generation=topology.generation).shards
     consumer = clients.consumer()
     try:
         with tempfile.TemporaryDirectory(prefix="kae-verify-") as folder:

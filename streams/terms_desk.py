@@ -11,6 +11,7 @@ from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.registrar import Registrar
 from kae.streams import dead_letters, metrics
+from kae.streams.control import ControlBook
 from kae.streams.control_follower import ControlFollower
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import TermRules, Undecodable, decode_term
@@ -33,7 +34,7 @@ class TermsDesk:
         identity: Identity,
         codebook: Codebook,
         clients: KafkaClients,
-        follower: ControlFollower,
+        follower: ControlFollower[ControlBook],
         meters: WorkerMeters,
     ) -> None:
         self._topology = topology

@@ -42,7 +42,7 @@ def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome
     KafkaUnreachable.
     """
     plans = plan_topics(topology)
-    with _admin(topology) as admin:
+    with admin_of(topology) as admin:
         partitions = _partitions(admin)
         _refuse_differences(plans, partitions, topology)
         missing = [plan for plan in plans if plan.name not in partitions]
@@ -60,7 +60,7 @@ def check_topics(topology: Topology) -> None:
     """
     plans = plan_topics(topology)
     logs = [p for p in plans if p.name in (topology.deltas_topic, topology.bindings_topic)]
-    with _admin(topology) as admin:
+    with admin_of(topology) as admin:
         partitions = _partitions(admin)
         for plan in plans:
             if plan.name not in partitions:
@@ -97,7 +97,11 @@ def _outcome(plan: TopicPlan, created: bool, correction: dict[str, str]) -> Topi
 
 
 @contextmanager
-def _admin(topology: Topology) -> Iterator[KafkaAdminClient]:
+def admin_of(topology: Topology) -> Iterator[KafkaAdminClient]:
+    """A client for a few requests about topics and groups.
+
+    Raises: KafkaUnreachable.
+    """
     kafka = topology.kafka
     with reached_brokers(topology):
         admin = KafkaAdminClient(

@@ -289,6 +289,11 @@ class Topology(Part):
         return f"{self.topics.prefix}.g{self.generation}.deltas"
 
     @property
+    def worker_group(self) -> str:
+        """The consumer group of the generation's workers."""
+        return f"{self.topics.prefix}-g{self.generation}"
+
+    @property
     def control_topic(self) -> str:
         return f"{self.topics.prefix}.control"
 

@@ -80,15 +80,23 @@ class Cluster:
         return self
 
     def start_worker(
-        self, name: str, env: Mapping[str, str] | None = None, *, wait: bool = True
+        self,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        *,
+        topology: Topology | None = None,
+        wait: bool = True,
     ) -> Process:
-        """Start a worker, also one that ended before: under the same name it has its stores."""
+        """Start a worker, also one that ended before: under the same name it has its stores.
+
+        Of another generation with its topology.
+        """
         data = self.folder / name
         argv = kae_command(
             "worker",
             "run",
             "--topology",
-            str(self.topology.path),
+            str((topology or self.topology).path),
             "--data",
             str(data),
             "--name",

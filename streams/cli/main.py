@@ -43,6 +43,11 @@ NOUNS = (
     Noun("item", "kae.streams.cli.item:app", "Extract attributes; explain how an item is indexed."),
     Noun("tagger", "kae.streams.cli.tagger:app", "Train the neural tagger, and measure it."),
     Noun("shard", "kae.streams.cli.shard:app", "List, pause, reset and refold shards."),
+    Noun(
+        "generation",
+        "kae.streams.cli.generation:app",
+        "List, verify, promote, roll back and drop generations.",
+    ),
     Noun("snapshot", "kae.streams.cli.snapshot:app", "Take, list, verify and prune snapshots."),
     Noun(
         "dead-letters",
