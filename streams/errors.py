@@ -30,6 +30,11 @@ KaeError
   SnapshotsOff        the topology keeps no snapshots
   SnapshotsBroken     some snapshots are not what was written; the message names the files
   SnapshotFailed      a snapshot that was asked for did not come about, or not in time
+  BackfillDiffers     a backfill that was cut short is not the one that is asked for
+  BackfillFailed      a worker of a backfill failed; what was finished is kept
+  GenerationBegun     the logs of a generation hold what the backfill did not write
+  AsOfGone            the items topic no longer holds what came since a dump
+  ParityBroken        two generations over one input are not the same
   LogsDiffer          a replica is not what its logs say
   NotInstalled        a command needs an extra that is not installed
   ContractUnknown     a contract was asked for by a name that none has
@@ -141,6 +146,26 @@ class SnapshotsBroken(KaeError):
 
 class SnapshotFailed(KaeError):
     """A snapshot that was asked for did not come about, or not in time."""
+
+
+class BackfillDiffers(KaeError):
+    """A backfill that was cut short is not the one that is asked for."""
+
+
+class BackfillFailed(KaeError):
+    """A worker of a backfill failed."""
+
+
+class GenerationBegun(KaeError):
+    """The logs of a generation hold what the backfill did not write."""
+
+
+class AsOfGone(KaeError):
+    """The items topic no longer holds what came since a dump."""
+
+
+class ParityBroken(KaeError):
+    """Two generations over one input are not the same."""
 
 
 class LogsDiffer(KaeError):

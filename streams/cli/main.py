@@ -44,6 +44,8 @@ NOUNS = (
     Noun("tagger", "kae.streams.cli.tagger:app", "Train the neural tagger, and measure it."),
     Noun("shard", "kae.streams.cli.shard:app", "List, pause, reset and refold shards."),
     Noun("snapshot", "kae.streams.cli.snapshot:app", "Take, list, verify and prune snapshots."),
+    Noun("parity", "kae.streams.cli.parity:app", "Compare generations over one input."),
+    Noun("backfill", "kae.streams.cli.backfill:app", "Build a whole generation, on Beam."),
     Noun(
         "dead-letters",
         "kae.streams.cli.dead_letters:app",
