@@ -87,9 +87,9 @@ class Setting:
 
 
 @cache
-def setting(folder: Path) -> Setting:
-    """One for each process."""
-    return Setting(folder)
+def setting(folder: str, _job: str) -> Setting:
+    """One for each process and job, so that the codebook is loaded once."""
+    return Setting(Path(folder))
 
 
 def encode_split(here: Setting, number: int) -> Finished:

@@ -5,6 +5,7 @@ on only as the same job.
 """
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -66,6 +67,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rows(self) -> int:
         return sum(split.rows for split in self.splits)
+
+    @property
+    def digest(self) -> str:
+        """What tells this job from any other."""
+        return blake2b(msgspec.json.encode(self), digest_size=16).hexdigest()
 
 
 def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Iterator[Rows]:

@@ -18,11 +18,11 @@ from kae.streams.backfill.encode import encode_split, setting
 class EncodeSplits(beam.DoFn):
     """A split's number -> (shard, split) for every shard that it has items of."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, place: tuple[str, str]) -> None:
+        self._place = place
 
     def process(self, split: int) -> Iterator[tuple[int, int]]:
-        finished = encode_split(setting(Path(self._folder)), split)
+        finished = encode_split(setting(*self._place), split)
         for shard in sorted({section.shard for section in finished.sections}):
             yield shard, split
 
@@ -30,22 +30,22 @@ class EncodeSplits(beam.DoFn):
 class BuildShards(beam.DoFn):
     """(shard, its splits) -> the shard's number, once its store is there."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, place: tuple[str, str]) -> None:
+        self._place = place
 
     def process(self, shard_splits: tuple[int, Iterable[int]]) -> Iterator[int]:
         shard, splits = shard_splits
         # -1 stands for no split, so that a shard without items has a store too.
         found = sorted({split for split in splits if split >= 0})
-        yield build_shard(setting(Path(self._folder)), shard, found).shard
+        yield build_shard(setting(*self._place), shard, found).shard
 
 
-def run_pipeline(folder: Path, splits: int, shards: int, options: Sequence[str]) -> None:
-    """Run to the end on the runner that the options name.
+def run_pipeline(folder: Path, job: str, splits: int, shards: int, options: Sequence[str]) -> None:
+    """Run to the end on the runner that the options name; `job` tells one job from another.
 
     Raises: what the runner raises; the message of a RuntimeError holds the error of a DoFn.
     """
-    place = str(folder.resolve())
+    place = (str(folder.absolute()), job)
     with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
         encoded = (
             pipeline

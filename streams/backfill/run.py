@@ -23,7 +23,7 @@ from kae.streams.backfill.job import Events, Job, Split, described, refuse_anoth
 from kae.streams.backfill.pipeline import run_pipeline
 from kae.streams.backfill.positions import held_ranges, next_offsets
 from kae.streams.backfill.seal import Base, seal
-from kae.streams.backfill.work import WorkFolder
+from kae.streams.backfill.work import WorkFolder, write_whole
 from kae.streams.bootstrap import reached_brokers
 from kae.streams.encoding import open_codebook
 from kae.streams.errors import BackfillFailed, GenerationBegun
@@ -177,7 +177,7 @@ def backfill(topology: Topology, plan: BackfillPlan, job: Job) -> BackfillReport
     began = time.monotonic()
     resumed = progress(job, work)
     try:
-        run_pipeline(work.folder, len(job.splits), job.shards, plan.options)
+        run_pipeline(work.folder, job.digest, len(job.splits), job.shards, plan.options)
     except Exception as error:  # each runner has its own kinds
         raise _told(error, work) from error
     shards = _seal_all(topology, job, work)
@@ -254,6 +254,8 @@ def _seal_one(
     begins_at: int,
     refused: int,
 ) -> ShardBackfilled:
+    if work.sealed(shard).exists():
+        return msgspec.json.decode(work.sealed(shard).read_bytes(), type=ShardBackfilled)
     built = _built(work, shard)
     counts = Counts(built.read + refused, built.put, built.dropped, built.stale, refused)
     base = Base(Source(next_offset=job.next_offsets[shard]), counts, job.as_of_ms)
@@ -280,7 +282,9 @@ def _seal_one(
         store.close()
     shutil.rmtree(checkpoint)
     offset = job.next_offsets[shard]
-    return ShardBackfilled(shard, built.put, built.stale, built.hash, offset, taken.name)
+    done = ShardBackfilled(shard, built.put, built.stale, built.hash, offset, taken.name)
+    write_whole(work.sealed(shard), msgspec.json.encode(done))
+    return done
 
 
 def _gather_refused(job: Job, work: WorkFolder) -> str | None:

@@ -5,7 +5,8 @@ topology.yaml                as it was given, for the workers
 runs/<split>-<part>.run      encoded items of a split, sorted in each shard (runs.py)
 runs/<split>.rejected.jsonl  its rows that are no items
 runs/<split>.json            written last: the split is finished
-stores/shard-<n>/            a store and built.json; comes into being when the shard is finished
+stores/shard-<n>/            a store and built.json; comes into being when the shard is built
+stores/shard-<n>/sealed.json written when its snapshot is in the archive
 """
 
 import errno
@@ -52,6 +53,9 @@ class WorkFolder:
 
     def built(self, shard: int) -> Path:
         return self.shard(shard) / "built.json"
+
+    def sealed(self, shard: int) -> Path:
+        return self.shard(shard) / "sealed.json"
 
 
 def write_whole(path: Path, payload: bytes) -> None:

@@ -116,7 +116,8 @@ def main() -> None:
     """Run the command line; an error of ours is one line, a defect keeps its traceback."""
     # What a client logs of a broker that does not answer is said by our error; a process that
     # sets up logs shows it all the same.
-    logging.getLogger("kafka").addHandler(logging.NullHandler())
+    for client in ("kafka", "apache_beam"):
+        logging.getLogger(client).addHandler(logging.NullHandler())
     try:
         app(prog_name="kae")
     except Exception as error:
