@@ -170,7 +170,7 @@ def _compare(
         while True:
             ours, theirs = (side.store(shard, consumer) for side in sides)
             at, against = ours.state.source.next_offset, theirs.state.source.next_offset
-            found = _compared(shard, ours, theirs)
+            found = compared(shard, ours, theirs)
             if found.equal or time.monotonic() > ends_at:
                 return found
             time.sleep(0.2 if at == against else 0.05)
@@ -179,7 +179,8 @@ def _compare(
             side.close(shard)
 
 
-def _compared(shard: int, ours: ShardStore, theirs: ShardStore) -> ShardCompared:
+def compared(shard: int, ours: ShardStore, theirs: ShardStore) -> ShardCompared:
+    """One shard of both sides, as they are."""
     mine, other = ours.content_hash(), theirs.content_hash()
     return ShardCompared(
         shard=shard,

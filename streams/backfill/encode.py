@@ -1,5 +1,7 @@
 """The first half of the pipeline: a part of the input, encoded as live workers encode it."""
 
+import math
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,6 +24,7 @@ from kae.streams.catalog import RejectedRow
 from kae.streams.dead_letters import DeadLetter, SourceRecord, publish
 from kae.streams.encoding import open_codebook
 from kae.streams.errors import BackfillDiffers
+from kae.streams.interpreter import set_for_indexing
 from kae.streams.item_batch import find_poison
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
@@ -56,6 +59,7 @@ class Setting:
             )
         self.job: Job = found
         self.topology = Topology.load(self.work.topology)
+        set_for_indexing()
         self._encoder: Encoder | None = None
         self._clients: KafkaClients | None = None
 
@@ -92,8 +96,10 @@ def setting(folder: str, _job: str) -> Setting:
     return Setting(Path(folder))
 
 
-def encode_split(here: Setting, number: int) -> Finished:
+def encode_split(here: Setting, number: int, until: float = math.inf) -> Finished:
     """Encode a split and write its runs; a split that is finished is not done again.
+
+    A sample ends `until` a moment of the monotonic clock.
 
     Raises: CatalogInvalid, LogTruncated, BackfillDiffers, DiskFull.
     """
@@ -102,7 +108,7 @@ def encode_split(here: Setting, number: int) -> Finished:
     if done.exists():
         return msgspec.json.decode(done.read_bytes(), type=Finished)
     require_room(work.folder, RUN_BYTES)
-    finished = _Split(here, number).encode()
+    finished = _Split(here, number).encode(until)
     write_whole(done, msgspec.json.encode(finished))
     return finished
 
@@ -123,11 +129,11 @@ class _Split:
         self._refused: list[Refused] = []
         self._refused_count = 0
 
-    def encode(self) -> Finished:
+    def encode(self, until: float) -> Finished:
         rows = 0
         reading = self._read()
         try:
-            while batch := list(islice(reading, BATCH_ITEMS)):
+            while time.monotonic() < until and (batch := list(islice(reading, BATCH_ITEMS))):
                 rows += len(batch)
                 self._refused += [one for one in batch if not isinstance(one, tuple)]
                 self._add([one for one in batch if isinstance(one, tuple)])

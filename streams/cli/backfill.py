@@ -1,4 +1,4 @@
-"""`kae backfill run`: build a whole generation from a catalog or the items topic, on Beam."""
+"""`kae backfill run|plan`: build a whole generation from a catalog or the items topic, on Beam."""
 
 import sys
 import threading
@@ -109,6 +109,45 @@ def run(
             f"{report.generation}; first: {report.first_refused or 'see kae dead-letters list'}; "
             f"all of them: {report.refused_file or 'kae dead-letters list'}"
         )
+
+
+@app.command()
+def plan(
+    files: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
+    codebook: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, help="Its codebook; else the topology's."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes, a core each.")] = 1,
+    sample: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How long to encode for.")
+    ] = 60.0,
+    split_rows: Annotated[int, typer.Option(min=1, metavar="N", help="As for run.")] = 65_536,
+    topology: TopologyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell items, bytes, time and core-hours of a backfill from a sample; no broker is asked."""
+    from kae.streams.backfill.plan import plan_backfill
+
+    opened = _of_generation(open_topology(topology, None), codebook, None)
+    found = plan_backfill(opened, files, split_rows, workers, sample)
+    if as_json:
+        console.print_json(found)
+        return
+    console.print_table(
+        f"Backfill of {found.rows:,} rows by {found.workers} workers",
+        ("splits", "shards", "store bytes", "seconds", "core-hours", "rows a second of a core"),
+        (
+            (
+                found.splits,
+                found.shards,
+                found.store_bytes,
+                found.seconds,
+                str(found.core_hours),
+                found.rows_per_second_of_a_core,
+            ),
+        ),
+    )
 
 
 def _moment_ms(text: str) -> int:
