@@ -17,9 +17,11 @@ from rocksdict import (
     Cache,
     Checkpoint,
     ColumnFamily,
+    IngestExternalFileOptions,
     Options,
     Rdict,
     Snapshot,
+    SstFileWriter,
     WriteBatch,
     WriteOptions,
 )
@@ -50,6 +52,8 @@ CACHE_BYTES = 64 << 20
 # fills its buffers in seconds and `bindings` perhaps never, which by RocksDB's own measure would
 # keep 56 buffers' worth of log on the disk. Beyond this many, `bindings` is written too.
 WAL_BUFFERS = 2
+# Options want one; a table is written without.
+TABLE_BUFFER_BYTES = 1 << 20
 
 
 # How RocksDB's text begins when a checksum does not agree.
@@ -247,6 +251,26 @@ class ShardStore:
         items = sorted({edit.id for edit in edits if isinstance(edit, ItemHead | DropItem)})
         return Plan(edits, delta.counts, self.heads(items), list(map(bytes, delta.edits)))
 
+    def fill(self, tables: dict[str, list[Path]], next_ordinal: int, live: int) -> None:
+        """Take tables, by column family, into an empty store; it stays at version 0.
+
+        Raises: DiskFull.
+        """
+        moving = IngestExternalFileOptions()
+        moving.set_move_files(True)
+        rows = WriteBatch(raw_mode=True)
+        self.state = msgspec.structs.replace(self.state, next_ordinal=next_ordinal, live=live)
+        rows.put(keys.STATE, msgspec.msgpack.encode(self.state), self._handles[keys.META])
+        try:
+            for name, paths in tables.items():
+                if paths:
+                    self._families[name].ingest_external_file([str(p) for p in paths], moving)
+        except Exception as error:  # rocksdict raises bare Exception for every cause
+            if tells_full(error):
+                raise DiskFull(self.folder) from error
+            raise
+        self._write(rows)
+
     def _write(self, rows: WriteBatch) -> None:
         try:
             self._db.write(rows, self._write_options)
@@ -381,6 +405,41 @@ class ShardStore:
                 raise StoreDamaged(self.folder, f"items of binding {binding}, and not the binding")
             attached[binding] |= BitMap.deserialize(row)
         return attached
+
+
+class Table:
+    """A file of rows in the order of their keys, for `fill`: five times as fast as batches."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = SstFileWriter(_family_options(TABLE_BUFFER_BYTES, BlockBasedOptions()))
+        self._writer.open(str(path))
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Raises: DiskFull."""
+        try:
+            self._writer[key] = value
+        except Exception as error:  # rocksdict raises bare Exception for every cause
+            self._refuse(error)
+
+    @property
+    def bytes(self) -> int:
+        return self._writer.file_size()
+
+    def finish(self) -> None:
+        """Write what is left; a table without rows cannot be finished.
+
+        Raises: DiskFull.
+        """
+        try:
+            self._writer.finish()
+        except Exception as error:  # rocksdict raises bare Exception for every cause
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        if tells_full(error):
+            raise DiskFull(self._path) from error
+        raise error
 
 
 def content_hash(rows: Iterable[tuple[str, int, tuple[int, ...], list[str]]]) -> str:

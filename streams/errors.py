@@ -35,6 +35,11 @@ KaeError
   GenerationUnusable  a generation cannot be followed: unknown, or its codebook is elsewhere
   GenerationRefused   what was asked of a generation would harm; the message says how
   GenerationTimedOut  some replicas do not answer from the generation yet that was asked for
+  BackfillDiffers     a backfill that was cut short is not the one that is asked for
+  BackfillFailed      a worker of a backfill failed; what was finished is kept
+  GenerationBegun     the logs of a generation hold what the backfill did not write
+  AsOfGone            the items topic no longer holds what came since a dump
+  ParityBroken        two generations over one input are not the same
   LogsDiffer          a replica is not what its logs say
   NotInstalled        a command needs an extra that is not installed
   ContractUnknown     a contract was asked for by a name that none has
@@ -166,6 +171,26 @@ class GenerationRefused(KaeError):
 
 class GenerationTimedOut(KaeError):
     """Some replicas do not answer from a generation yet."""
+
+
+class BackfillDiffers(KaeError):
+    """A backfill that was cut short is not the one that is asked for."""
+
+
+class BackfillFailed(KaeError):
+    """A worker of a backfill failed."""
+
+
+class GenerationBegun(KaeError):
+    """The logs of a generation hold what the backfill did not write."""
+
+
+class AsOfGone(KaeError):
+    """The items topic no longer holds what came since a dump."""
+
+
+class ParityBroken(KaeError):
+    """Two generations over one input are not the same."""
 
 
 class LogsDiffer(KaeError):

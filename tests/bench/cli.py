@@ -224,3 +224,30 @@ def extract(
             ("tagger", report.tagger_titles_per_second, None, report.tagger_p99_batch_ms),
         ),
     )
+
+
+@app.command()
+def backfill(
+    items: ItemsOption = 1_000_000,
+    small: Annotated[
+        int, typer.Option(min=10_000, metavar="N", help="Items of the run that growth is told by.")
+    ] = 100_000,
+    as_json: JsonOption = False,
+) -> None:
+    """A backfill beside Tantivy's bulk indexing and a Beam pipeline that only counts; no Kafka."""
+    from kae.bench.backfill import measure_backfill
+
+    report = measure_backfill(items, small)
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Backfill: {report.items:,} items, {report.peak_memory_mb:,.0f} MB at most",
+        ("what", "seconds", "ratio"),
+        (
+            ("backfill", report.seconds, None),
+            ("Tantivy, bulk", report.tantivy_seconds, report.ratio_to_tantivy_bulk),
+            ("Beam, counting", report.passthrough_seconds, report.ratio_to_beam_passthrough),
+            (f"backfill of {report.small_items:,}", report.small_seconds, report.growth),
+        ),
+    )
