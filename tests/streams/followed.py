@@ -8,11 +8,11 @@ from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
 from kae.encoders.codebook import Codebook
 from kae.encoders.selector import Compiled, Selector, compile_selector
-from kae.sinks.bindings import Bind, Release, TermChange
 from kae.sinks.log import MemoryLog
 from kae.sinks.plan import Change, Delete, Upsert, prepare
 from kae.sinks.registrar import Registrar
 from kae.sinks.shard import Shard
+from kae.sinks.term_changes import Bind, Release, TermChange
 from kae.streams.partitioner import partition_of
 from kae.streams.replica.answers import Hit
 from kae.streams.replica.freshness import FreshnessGauge
@@ -126,7 +126,7 @@ class Followed:
 
     def _selectors(self) -> dict[int, Compiled]:
         """Every selector that was ever bound, as a follower of the bindings log keeps them."""
-        for binding, bound in self.registrar.bindings.active.items():
+        for binding, bound in self.registrar.bindings.bound.items():
             self._kept.setdefault(binding, compile_selector(bound.selector))
         return self._kept
 
