@@ -24,7 +24,6 @@ from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX
 from kae.encoders.selector import Rejected, Selector, compile_selector
 from kae.encoders.text import normalise
 from kae.sinks.term_changes import (
-    CAMPAIGN_PREFIX,
     Approve,
     Bind,
     Campaign,
@@ -36,7 +35,6 @@ from kae.sinks.term_changes import (
     Release,
     Retarget,
     TermChange,
-    campaign_key,
 )
 from kae.streams.cloudevents import Envelope, Headers, Id, Short
 from kae.streams.event_parts import (
@@ -48,6 +46,7 @@ from kae.streams.event_parts import (
     unknown_type,
 )
 from kae.streams.moments import shown
+from kae.streams.term_keys import key_of
 from kae.streams.topology import Topology
 
 TERM_BIND = "kae.term.bind.v1"
@@ -279,11 +278,10 @@ def _end_or_decision(subject: str, data: msgspec.Struct) -> TermChange:
 def _subject(event: Envelope) -> str:
     """The term, or the campaign, by its name or, where it may be either, by its key."""
     decides = event.type in (TERM_APPROVE, TERM_REJECT)
-    of_campaign = decides and event.subject.startswith(CAMPAIGN_PREFIX)
-    name = normalise(event.subject.removeprefix(CAMPAIGN_PREFIX) if of_campaign else event.subject)
-    if not name:
+    subject = key_of(event.subject) if decides else normalise(event.subject)
+    if not subject:
         raise Undecodable(f"subject: {event.subject!r} has no letter or digit", "subject.empty")
-    return campaign_key(name) if of_campaign else name
+    return subject
 
 
 def _times(data: BindData | CampaignData, accepted_ms: int, rules: TermRules) -> tuple[int, int]:

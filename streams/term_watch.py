@@ -11,16 +11,21 @@ from kae.encoders.text import normalise
 from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
 from kae.streams.events import Undecodable
+from kae.streams.local_run import replica_address
 from kae.streams.moments import now_ms, shown
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.receipts import Receipt
 from kae.streams.term_events import (
+    ApproveData,
     BindData,
+    RejectData,
     ReleaseData,
     decode_term,
     encode_term,
     rules_of,
 )
+from kae.streams.term_keys import key_of
+from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 
 SOURCE = "/kae/cli"
@@ -167,3 +172,41 @@ def _send(topology: Topology, values: Sequence[tuple[str, bytes]]) -> None:
             f"{kafka.bootstrap}: the term event was not stored: {error!r}. Check kafka.bootstrap "
             "and the topics (kae topics apply)"
         ) from error
+
+
+def decide(
+    topology: Topology,
+    replica: str | None,
+    key: str,
+    decision: Callable[[int], ApproveData | RejectData],
+    within_seconds: float,
+) -> int:
+    """Publish a decision about what waits by this key, until it waits no longer; its revision.
+
+    Raises: TermRefused, TermTimedOut, KafkaUnreachable, ReplicaUnreachable.
+    """
+    check_topics(topology)
+    client = ReplicaClient(replica_address(topology, replica))
+    subject = key_of(key)
+    proposal = _proposal_of(client, subject)
+    if proposal is None:
+        raise TermRefused(
+            f"{key!r}: nothing waits for approval; kae term proposals lists what does"
+        )
+    data = decision(proposal)
+    publish(topology, subject, data)
+    deadline = time.monotonic() + within_seconds
+    while _proposal_of(client, subject) == proposal:
+        receipt = client.receipt(subject)
+        refused = receipt.refused if receipt else None
+        if refused is not None and refused.revision == data.revision:
+            raise TermRefused(refused.cause)
+        if time.monotonic() > deadline:
+            raise TermTimedOut(f"{key!r}: still waits after {within_seconds:g} s. See kae status")
+        time.sleep(LOOK_EVERY_SECONDS)
+    return proposal
+
+
+def _proposal_of(client: ReplicaClient, key: str) -> int | None:
+    waiting = client.bindings().proposals
+    return next((one.revision for one in waiting if one.key == key), None)

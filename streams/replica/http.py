@@ -31,7 +31,6 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from kae.encoders.codebook import Codebook
-from kae.encoders.text import normalise
 from kae.streams import metrics
 from kae.streams.meters import TEXT, Meters
 from kae.streams.replica.answers import Problem
@@ -44,6 +43,7 @@ from kae.streams.replica.receipts import Receipt, has_come, receipt_of
 from kae.streams.replica.search import Search
 from kae.streams.replica.status import show_status
 from kae.streams.replica.waiting import ViewBell, wait_until
+from kae.streams.term_keys import key_of
 
 log = structlog.get_logger()
 
@@ -116,7 +116,7 @@ class Answers:
         return _json(show_bindings(self._codebook, self._index.view))
 
     def receipt(self, request: Request) -> Response:
-        term = normalise(request.path_params["term"])
+        term = key_of(request.path_params["term"])
         receipt = self._receipt(term)
         if receipt is None:
             raise Refused(404, f"term {term!r}: no term event of it has been registered")
@@ -135,7 +135,7 @@ class Answers:
 
     def term_has_come(self, request: Request) -> bool:
         revision = _whole_number(request, "revision", 0, MOST_REVISION)
-        term = normalise(request.path_params["term"])
+        term = key_of(request.path_params["term"])
         until = request.query_params.get("until", "decodable")
         return has_come(self._receipt(term), revision, until)
 

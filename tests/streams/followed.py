@@ -87,7 +87,7 @@ class Followed:
         """Register a term, without telling the shards; returns its revision."""
         number = CATEGORY_INDEX[category]
         accepted = self.tick()
-        return self._register(
+        return self.register(
             Bind(
                 term=term,
                 revision=self._next(),
@@ -102,7 +102,13 @@ class Followed:
         )
 
     def release(self, term: str) -> int:
-        return self._register(Release(term, self._next()))
+        return self.register(Release(term, self._next()))
+
+    def register(self, change: TermChange) -> int:
+        """Register any change, which a later one of this line comes after; returns its revision."""
+        self._revision = max(self._revision, change.revision)
+        self.registrar.register([change], 0, self.registrar.next_offset + 1, self.tick())
+        return change.revision
 
     def spread(self, shard: int) -> None:
         """Let one shard attach and detach what the bindings say now."""
@@ -119,10 +125,6 @@ class Followed:
     def _next(self) -> int:
         self._revision += 1
         return self._revision
-
-    def _register(self, change: TermChange) -> int:
-        self.registrar.register([change], 0, self.registrar.next_offset + 1, self.tick())
-        return change.revision
 
     def _selectors(self) -> dict[int, Compiled]:
         """Every selector that was ever bound, as a follower of the bindings log keeps them."""
