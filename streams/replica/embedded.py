@@ -81,7 +81,7 @@ class Replica:
 
     def view(self) -> View:
         """The version of every log that is in use now; it never changes. Not after `close`."""
-        return self._parts.index.view
+        return self._parts.index.view.at(now_ms())
 
     def decode(self) -> Decode:
         """What a model may emit, of one view from here on."""

@@ -1,7 +1,7 @@
 """The view: one version of every log, all that an answer needs, swapped as one reference."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kae.encoders.categories import Slot
 from kae.encoders.query import BoundTerms
@@ -34,6 +34,20 @@ class View:
     def versions(self) -> tuple[int, ...]:
         """The version of each shard's log."""
         return tuple(reader.state.version for reader in self.shards)
+
+    def at(self, at_ms: int) -> "View":
+        """This view as it may be read at a moment: without the terms that have ended since.
+
+        The next view lacks them too; it is late where logs cannot be read.
+        """
+        if self.turns_ms is None or at_ms < self.turns_ms:
+            return self
+        over = {binding for binding, bound in self.visible.items() if not bound.holds_at(at_ms)}
+        if not over:
+            return self
+        visible = {b: bound for b, bound in self.visible.items() if b not in over}
+        trie = self.trie.hiding(over)
+        return replace(self, visible=visible, terms=terms_of(visible), trie=trie)
 
     @property
     def items(self) -> int:
