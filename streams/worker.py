@@ -73,7 +73,7 @@ class Worker:
         except Exception as error:
             self._ending.fail(error)
         else:
-            await rounds.go()
+            await asyncio.gather(rounds.go(), rounds.tend())
 
     async def _shut_down(self, rounds: Rounds, going: asyncio.Task[None]) -> None:
         going.cancel()

@@ -83,12 +83,12 @@ class Replica:
 
     def view(self) -> View:
         """The version of every log that is in use now; it never changes. Not after `close`."""
-        return self._succession.line.index.view
+        return self._succession.line.view()
 
     def decode(self) -> Decode:
         """What a model may emit, of one view from here on."""
         line = self._succession.line
-        return Decode(line.index.view, line.codebook)
+        return Decode(line.view(), line.codebook)
 
     def wait_for(
         self,

@@ -29,7 +29,7 @@ def show_generations(name: str, serving: Serving, *, hashed: bool) -> Generation
             one.at_ms,
         )  # fmt: skip
     # All views before any is read: so they are of one moment.
-    views = [(line, line.index.view) for _, line in sorted(serving.lines.items())]
+    views = [(line, line.view()) for _, line in sorted(serving.lines.items())]
     return GenerationsShown(
         replica=name,
         serving=serving.line.generation,
@@ -48,7 +48,7 @@ def _generation(name: str, line: Line, view: View, hashed: bool) -> GenerationSh
 
 def _terms(codebook: Codebook, view: View, counted: bool) -> Iterator[TermStanding]:
     decodable = view.trie.bindings
-    for bound in sorted(view.bindings.active.values(), key=lambda bound: bound.term):
+    for bound in sorted(view.visible.values(), key=lambda bound: bound.term):
         slot = codebook.slot_of(bound.category, bound.term)
         yield TermStanding(
             term=bound.term,

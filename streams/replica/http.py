@@ -34,7 +34,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from kae.encoders.text import normalise
 from kae.streams import metrics
 from kae.streams.meters import TEXT, Meters
 from kae.streams.replica.answers import Problem
@@ -45,6 +44,7 @@ from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.receipts import Receipt, has_come, receipt_of
 from kae.streams.replica.status import show_status
 from kae.streams.replica.waiting import ViewBell, wait_until
+from kae.streams.term_keys import key_of
 
 log = structlog.get_logger()
 
@@ -89,7 +89,7 @@ class Answers:
         limit = _whole_number(request, "limit", LIMIT, MOST)
         began = time.perf_counter()
         line = self._serving.line
-        found = _json(line.search.answer(line.index.view, text, limit))
+        found = _json(line.search.answer(line.view(), text, limit))
         self._meters.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
         return found
 
@@ -98,17 +98,17 @@ class Answers:
         if len(item_id) > ID_CHARACTERS:
             raise Refused(400, f"id: {len(item_id)} characters, at most {ID_CHARACTERS}")
         line = self._serving.line
-        shown = explain_item(line.codebook, line.index, line.index.view, item_id)
+        shown = explain_item(line.codebook, line.index, line.view(), item_id)
         if shown is None:
             raise Refused(404, f"item {item_id!r}: no live item has this id")
         return _json(shown)
 
     def bindings(self, _request: Request) -> Response:
         line = self._serving.line
-        return _json(show_bindings(line.codebook, line.index.view))
+        return _json(show_bindings(line.codebook, line.view()))
 
     def receipt(self, request: Request) -> Response:
-        term = normalise(request.path_params["term"])
+        term = key_of(request.path_params["term"])
         receipt = self._receipt(term)
         if receipt is None:
             raise Refused(404, f"term {term!r}: no term event of it has been registered")
@@ -117,18 +117,18 @@ class Answers:
     def _receipt(self, term: str) -> Receipt | None:
         line = self._serving.line
         live = line.leases.live(now_ms())
-        return receipt_of(term, line.index.view, line.index.journal, live)
+        return receipt_of(term, line.view(), line.index.journal, live)
 
     # What a request may wait for; asked on the loop whenever the bell rings.
 
     def item_has_come(self, request: Request) -> bool:
         revision = _whole_number(request, "revision", 0, MOST_REVISION)
-        found = live_item(self._serving.line.index.view, request.path_params["id"])
+        found = live_item(self._serving.line.view(), request.path_params["id"])
         return found is not None and found.revision >= revision
 
     def term_has_come(self, request: Request) -> bool:
         revision = _whole_number(request, "revision", 0, MOST_REVISION)
-        term = normalise(request.path_params["term"])
+        term = key_of(request.path_params["term"])
         until = request.query_params.get("until", "decodable")
         return has_come(self._receipt(term), revision, until)
 

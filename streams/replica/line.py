@@ -6,10 +6,12 @@ from types import MappingProxyType
 
 from kae.encoders.codebook import Codebook
 from kae.streams.generations.book import GenerationBook
+from kae.streams.moments import now_ms
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
 from kae.streams.replica.search import Search
+from kae.streams.replica.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Line:
     leases: Leases
     gauge: FreshnessGauge
     search: Search
+
+    def view(self) -> View:
+        """What may be read now: a term that has ended is in none."""
+        return self.index.view.at(now_ms())
 
 
 class Serving:
