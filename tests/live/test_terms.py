@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from tests.live.ledger import SOURCE, Event, Ledger, bind, release, upserts
@@ -109,6 +110,14 @@ def test_no_view_has_a_part_of_a_campaign_through_a_kill_and_its_release(
     assert seen == {(0, 0), (CAMPAIGN_TERMS, CAMPAIGN_TERMS)}
 
 
+def has_passed(moment_ms: int) -> bool:
+    return now_ms() >= moment_ms
+
+
+def are_three(changes: list[tuple[int, bool]]) -> bool:
+    return len(changes) == 3
+
+
 def test_schedules_begin_and_end_in_time_though_the_registrar_is_killed(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
@@ -131,9 +140,9 @@ def test_schedules_begin_and_end_in_time_though_the_registrar_is_killed(
                 ledger.publish([event("quietcore", data)])
                 wait_for(lambda: replica.view().bindings.activated_ms, "every shard to attach", 10)
                 moment = begins + killed_after_ms
-                wait_for(lambda moment=moment: now_ms() >= moment, "the moment to kill")
+                wait_for(partial(has_passed, moment), "the moment to kill")
                 cluster.workers["one"].kill()
-                wait_for(lambda changes=changes: len(changes) == 3, "the end of the term", 10)
+                wait_for(partial(are_three, changes), "the end of the term", 10)
                 assert replica.view().bindings.bound
                 cluster.start_worker("one", wait=False)
                 cluster.workers["one"].wait_ready(logged(WORKER_READY), within_seconds=60)
