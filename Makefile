@@ -1,6 +1,6 @@
 # make help says what there is. The first line of each target checks what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test secured lint type bench neural docs
+.PHONY: help setup demo test secured lint type bench neural audit docs
 BIN := .venv/bin
 export PYTHON
 
@@ -51,6 +51,10 @@ neural: ## test that the tagger learns, and that a model decodes live identifier
 	@.ci/check python memory=3000
 	@.ci/setup live,demo,bench,test,neural
 	@$(BIN)/python -m pytest tests/neural
+
+audit: ## list what kae consists of, under which licences, and its known vulnerabilities
+	@.ci/check python memory=500
+	@.ci/audit
 
 docs: ## check that every path which the documents name exists
 	@.ci/check python memory=500

@@ -74,6 +74,12 @@ class StoreDamaged(StoreUnusable):
         )
 
 
+class _Format(msgspec.Struct, frozen=True, array_like=True):
+    """The first element of `state` in every format, older and newer."""
+
+    format: int
+
+
 class StoreState(msgspec.Struct, frozen=True, array_like=True):
     """The one row of `meta`: which version of its log the store is."""
 
@@ -385,13 +391,14 @@ class ShardStore:
         (row,) = self._many(keys.META, [keys.STATE])
         if row is None:
             return StoreState()
-        state = msgspec.msgpack.decode(row, type=StoreState)
-        if state.format != keys.FORMAT:
+        # Alone first: of another format, the rest may have another shape.
+        found = msgspec.msgpack.decode(row, type=_Format).format
+        if found != keys.FORMAT:
             raise StoreUnusable(
-                f"{self.folder}: store format {state.format}, this kae reads {keys.FORMAT}. "
+                f"{self.folder}: store format {found}, this kae reads {keys.FORMAT}. "
                 "Delete the folder; it is rebuilt from the log"
             )
-        return state
+        return msgspec.msgpack.decode(row, type=StoreState)
 
     def _read_bindings(self) -> Iterator[tuple[int, Attach]]:
         for key, row in self._rows(keys.BINDINGS):
