@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from tests.live.asking import told
+from tests.live.ledger import Ledger, storm, upserts
 from tests.live.small_disk import SmallDisk
 from tests.live.test_backfill import SCHEMA, write_feed
 from tests.real_parts import catalog_items
@@ -115,6 +116,24 @@ def test_bad_rows_are_written_down_and_duplicates_hold_their_highest_revision(
         revisions.update({item.id: item.revision for item in store.items()})
         store.close()
     assert revisions == {item.id: 2 if n < 10 else 1 for n, item in enumerate(items)}
+
+
+def test_the_items_topic_is_backfilled_to_where_it_ended_at_the_beginning(
+    cluster: Cluster, second: Topology, ledger: Ledger, tmp_path: Path
+) -> None:
+    items = catalog_items(600)
+    ledger.publish(storm(items, seed=8))
+    expected = [ledger.hash(shard) for shard in SHARDS]
+    asked = BackfillPlan(files=(), work=tmp_path / "work", from_items=True, split_rows=40)
+    job = begin(second, asked)
+    ends = ledger.ends()
+    ledger.publish(upserts(items[:50], revision=7))
+    report = backfill(second, asked, job)
+    assert [one.hash for one in report.shards] == expected
+    assert {one.shard: one.next_offset for one in report.shards} == ends
+    assert (report.rows, report.refused) == (sum(ends.values()), 24)
+    letters = told(cluster, "dead-letters", "list")["letters"]
+    assert len(letters) == 24
 
 
 def test_what_cannot_be_read_is_named_and_no_snapshot_comes_of_it(
