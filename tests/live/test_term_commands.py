@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
+import msgspec
 import pytest
 from tests.live.asking import kae, told
 from tests.live.ledger import Ledger, upserts
@@ -12,7 +14,7 @@ from tests.live.storm import wait_for
 from kae.deploy.cluster import Cluster
 from kae.encoders.attributes import Item
 from kae.streams.moments import now_ms, shown
-from kae.streams.replica.client import ReplicaClient
+from kae.streams.replica.answers import BindingsShown
 
 
 @pytest.fixture
@@ -25,6 +27,11 @@ def pace(pace: dict[str, object]) -> dict[str, object]:
     }
 
 
+def bindings(cluster: Cluster) -> BindingsShown:
+    answer = httpx.get(f"{cluster.replica.url}/bindings", timeout=10, trust_env=False)
+    return msgspec.json.decode(answer.raise_for_status().content, type=BindingsShown)
+
+
 @pytest.mark.timeout(400)
 def test_a_term_is_proposed_approved_extended_and_rolled_back(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
@@ -32,7 +39,6 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     cluster.start_worker("one")
     cluster.start_replica("replica")
     ledger.publish(upserts(catalog[:300]))
-    client = ReplicaClient(cluster.replica.url)
     at = ("--replica", cluster.replica.url)
     why = ("--owner", "search", "--reason", "spring")
 
@@ -51,7 +57,7 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     refused = kae(cluster, "term", "approve", "quietcore", *stale, *at, code=1).stderr
     assert "terms.plan_tolerance_percent allows 10" in refused
     term("approve", "quietcore", "--by", "ben", "--plan", "h1", "--items-planned", "100")
-    shown_now = client.bindings()
+    shown_now = bindings(cluster)
     (bound,) = shown_now.active
     assert (bound.state, bound.approved_by, shown_now.proposals) == ("active", "ben", [])
     days = ((bound.until_ms or 0) - bound.accepted_ms) / 86_400_000
@@ -65,7 +71,7 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     campaign.write_text(json.dumps(words))
     told(cluster, "campaign", "bind", "spring", str(campaign), *why, "--by", "ann", *at)
     term("approve", "campaign/spring", "--by", "ben")
-    wait_for(lambda: [b.state for b in client.bindings().active].count("active") == 4, "spring")
+    wait_for(lambda: [b.state for b in bindings(cluster).active].count("active") == 4, "spring")
     term("release", "quietcore", "--by", "ann")
     at_then = ("term", "list", "--at", shown(before))
     assert [one["term"] for one in told(cluster, *at_then)] == ["quietcore"]
@@ -73,7 +79,7 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     undone = told(cluster, "term", "rollback", "--all", "--to", shown(before), "--by", "ann")
     assert [one["subject"] for one in undone["events"]] == ["spring", "quietcore"]
     term("approve", "quietcore", "--by", "ben")
-    assert [b.term for b in client.bindings().active] == ["quietcore"]
+    assert [b.term for b in bindings(cluster).active] == ["quietcore"]
     history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
     assert history == [
         "proposed",

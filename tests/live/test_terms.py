@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 
 import pytest
 from tests.live.ledger import SOURCE, Event, Ledger, bind, release, upserts
@@ -110,14 +109,6 @@ def test_no_view_has_a_part_of_a_campaign_through_a_kill_and_its_release(
     assert seen == {(0, 0), (CAMPAIGN_TERMS, CAMPAIGN_TERMS)}
 
 
-def has_passed(moment_ms: int) -> bool:
-    return now_ms() >= moment_ms
-
-
-def are_three(changes: list[tuple[int, bool]]) -> bool:
-    return len(changes) == 3
-
-
 def test_schedules_begin_and_end_in_time_though_the_registrar_is_killed(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
@@ -126,31 +117,36 @@ def test_schedules_begin_and_end_in_time_though_the_registrar_is_killed(
     ledger.publish(upserts(catalog[:300]))
     with Replica.open(cluster.topology) as replica:
         for revision, killed_after_ms in enumerate((-400, 0, 400), start=1):
-            begins = now_ms() + BEGINS_IN_MS
-            ends = begins + LASTS_MS
-            selector = SelectorData(where='brand = "hp"')
-            data = BindData(revision, selector, from_=at(begins), until=at(ends))
-            changes: list[tuple[int, bool]] = []
+            keep_time(cluster, ledger, replica, revision, killed_after_ms)
 
-            def look(view: View, changes: list[tuple[int, bool]] = changes) -> None:
-                if not changes or changes[-1][1] != bool(view.visible):
-                    changes.append((view.swapped_ms, bool(view.visible)))
 
-            with every_view(replica, look):
-                ledger.publish([event("quietcore", data)])
-                wait_for(lambda: replica.view().bindings.activated_ms, "every shard to attach", 10)
-                moment = begins + killed_after_ms
-                wait_for(partial(has_passed, moment), "the moment to kill")
-                cluster.workers["one"].kill()
-                wait_for(partial(are_three, changes), "the end of the term", 10)
-                assert replica.view().bindings.bound
-                cluster.start_worker("one", wait=False)
-                cluster.workers["one"].wait_ready(logged(WORKER_READY), within_seconds=60)
-                wait_for(lambda: not replica.view().bindings.bound, "its slot to be given back")
-            (_, first), (began_ms, begun), (ended_ms, still) = changes
-            assert (first, begun, still) == (False, True, False)
-            assert begins <= began_ms < begins + WITHIN_MS
-            assert ends <= ended_ms < ends + WITHIN_MS
+def keep_time(
+    cluster: Cluster, ledger: Ledger, replica: Replica, revision: int, killed_after_ms: int
+) -> None:
+    begins = now_ms() + BEGINS_IN_MS
+    ends = begins + LASTS_MS
+    selector = SelectorData(where='brand = "hp"')
+    changes: list[tuple[int, bool]] = []
+
+    def look(view: View) -> None:
+        if not changes or changes[-1][1] != bool(view.visible):
+            changes.append((view.swapped_ms, bool(view.visible)))
+
+    with every_view(replica, look):
+        data = BindData(revision, selector, from_=at(begins), until=at(ends))
+        ledger.publish([event("quietcore", data)])
+        wait_for(lambda: replica.view().bindings.activated_ms, "every shard to attach", 10)
+        wait_for(lambda: now_ms() >= begins + killed_after_ms, "the moment to kill")
+        cluster.workers["one"].kill()
+        wait_for(lambda: len(changes) == 3, "the end of the term", 10)
+        assert replica.view().bindings.bound
+        cluster.start_worker("one", wait=False)
+        cluster.workers["one"].wait_ready(logged(WORKER_READY), within_seconds=60)
+        wait_for(lambda: not replica.view().bindings.bound, "its slot to be given back")
+    (_, first), (began_ms, begun), (ended_ms, still) = changes
+    assert (first, begun, still) == (False, True, False)
+    assert begins <= began_ms < begins + WITHIN_MS
+    assert ends <= ended_ms < ends + WITHIN_MS
 
 
 def test_a_slot_passes_to_another_term_without_answering_for_the_first(
