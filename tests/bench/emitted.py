@@ -129,6 +129,8 @@ def view_of(identifiers: Identifiers, terms: Sequence[Term]) -> View:
         number=0,
         generation=1,
         bindings=Bindings(),
+        visible={},
+        turns_ms=None,
         bindings_offset=-1,
         terms=BoundTerms(),
         trie=layers,
