@@ -5,12 +5,14 @@ included, is one WriteBatch, so the store is always exactly some version of its 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 from pyroaring import BitMap
 from rocksdict import (
+    AccessType,
     BlockBasedOptions,
     Cache,
     Checkpoint,
@@ -54,8 +56,28 @@ WAL_BUFFERS = 2
 TABLE_BUFFER_BYTES = 1 << 20
 
 
+# How RocksDB's text begins when a checksum does not agree.
+_DAMAGED = "Corruption:"
+
+
 class StoreUnusable(Exception):
     """A folder that cannot serve as this shard's store."""
+
+
+class StoreDamaged(StoreUnusable):
+    """A store whose files are not what was written; it is to be rebuilt."""
+
+    def __init__(self, folder: Path, what: object) -> None:
+        super().__init__(
+            f"{folder}: the store is damaged: {what}. Delete the folder, it is rebuilt from a "
+            "snapshot and the log; and see to the disk"
+        )
+
+
+class _Format(msgspec.Struct, frozen=True, array_like=True):
+    """The first element of `state` in every format, older and newer."""
+
+    format: int
 
 
 class StoreState(msgspec.Struct, frozen=True, array_like=True):
@@ -92,17 +114,23 @@ class ShardStore:
     """Items, trie rows and attachments of one shard."""
 
     def __init__(
-        self, folder: Path, write_buffer_bytes: int = 64 << 20, sync_writes: bool = False
+        self,
+        folder: Path,
+        write_buffer_bytes: int = 64 << 20,
+        sync_writes: bool = False,
+        *,
+        read_only: bool = False,
     ) -> None:
         """Open or create the store.
 
         `sync_writes` waits for the disk at each delta; without it a power cut costs some reading
-        of the log, never data.
+        of the log, never data. `read_only` leaves every file in the folder as it is.
 
-        Raises: StoreUnusable when the folder is locked, unreadable or of another format; DiskFull.
+        Raises: StoreUnusable when the folder is locked, unreadable or of another format;
+        StoreDamaged, DiskFull.
         """
         self.folder = folder
-        self._db = _open(folder, write_buffer_bytes)
+        self._db = _open(folder, write_buffer_bytes, read_only)
         self._families = {name: self._db.get_column_family(name) for name in keys.COLUMN_FAMILIES}
         self._handles: dict[str, ColumnFamily] = {
             name: self._db.get_column_family_handle(name) for name in keys.COLUMN_FAMILIES
@@ -110,9 +138,13 @@ class ShardStore:
         self._write_options = WriteOptions()
         self._write_options.sync = sync_writes
         self._refused = False
-        self.state = self._read_state()
-        self.bindings: dict[int, Attach] = dict(self._read_bindings())
-        self.attached: dict[int, BitMap] = self._read_attached()
+        try:
+            self.state = self._read_state()
+            self.bindings: dict[int, Attach] = dict(self._read_bindings())
+            self.attached: dict[int, BitMap] = self._read_attached()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the folder back; safe to call twice."""
@@ -121,8 +153,8 @@ class ShardStore:
             try:
                 opened.close()
             except Exception as error:  # rocksdict raises bare Exception for every cause
-                # It is closed all the same; what a full disk did not take is read from the log.
-                if not (self._refused or tells_full(error)):
+                # It is closed all the same; what the disk did not take is read from the log.
+                if not (self._refused or tells_full(error) or _DAMAGED in str(error)):
                     raise
         self._families.clear()
 
@@ -259,6 +291,25 @@ class ShardStore:
 
     # What proves.
 
+    def check(self) -> None:
+        """Read every row once.
+
+        Raises: StoreDamaged when one cannot be read, or when there are not those of all live items.
+        """
+        heads = [isinstance(decode_head(row), ItemHead) for _, row in self._rows(keys.ITEMS)]
+        others = (keys.META, keys.BINDINGS, keys.ATTACHED, keys.ORDINALS, keys.TRIE)
+        rows = {name: sum(1 for _ in self._rows(name)) for name in others}
+        counts = (sum(heads), rows[keys.ORDINALS], rows[keys.TRIE])
+        if counts != (self.live,) * len(counts):
+            raise StoreDamaged(
+                self.folder,
+                "of {:,} live items it has {:,}, {:,} ordinals and {:,} identifiers".format(
+                    self.live, *counts
+                ),
+            )
+        if not rows[keys.META] and (heads or any(rows.values())):
+            raise StoreDamaged(self.folder, "it has rows, and none that says of which version")
+
     def content_hash(self) -> str:
         """The digest of (item id, revision, identifier, terms) over the live items, by id."""
         return content_hash(
@@ -299,25 +350,55 @@ class ShardStore:
         return {name: list(self._rows(name)) for name in keys.COLUMN_FAMILIES}
 
     def _many(self, family: str, wanted: Iterable[bytes]) -> list[bytes | None]:
-        rows: list[bytes | None] = self._families[family].get(list(wanted)) or []
+        with self._naming_damage():
+            rows: list[bytes | None] = self._families[family].get(list(wanted)) or []
         return rows
 
     def _rows(self, family: str) -> Iterator[tuple[bytes, bytes]]:
         rows: Iterator[tuple[bytes, bytes]] = self._families[family].items()  # type: ignore[assignment]
-        return rows
+        last = None
+        for row in rows:
+            last = row[0]
+            yield row
+        self._require_end(family, last)
+
+    def _require_end(self, family: str, last: bytes | None) -> None:
+        """Refuse rows that ended at a block that cannot be read.
+
+        rocksdict's iterators end there as if there was no more. Going on from the last row meets
+        the block again, and this time its status is asked for.
+        """
+        again = self._families[family].iter()
+        if last is None:
+            again.seek_to_first()
+        else:
+            again.seek(last)
+            if again.valid():
+                again.next()
+        with self._naming_damage():
+            again.status()
+
+    @contextmanager
+    def _naming_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # rocksdict raises bare Exception for every cause
+            if _DAMAGED not in str(error):
+                raise
+            raise StoreDamaged(self.folder, error) from error
 
     def _read_state(self) -> StoreState:
-        row = self._families[keys.META].get(keys.STATE)
+        (row,) = self._many(keys.META, [keys.STATE])
         if row is None:
             return StoreState()
-        state = msgspec.msgpack.decode(row, type=StoreState)
-        if state.format != keys.FORMAT:
-            self.close()
+        # Alone first: of another format, the rest may have another shape.
+        found = msgspec.msgpack.decode(row, type=_Format).format
+        if found != keys.FORMAT:
             raise StoreUnusable(
-                f"{self.folder}: store format {state.format}, this kae reads {keys.FORMAT}. "
+                f"{self.folder}: store format {found}, this kae reads {keys.FORMAT}. "
                 "Delete the folder; it is rebuilt from the log"
             )
-        return state
+        return msgspec.msgpack.decode(row, type=StoreState)
 
     def _read_bindings(self) -> Iterator[tuple[int, Attach]]:
         for key, row in self._rows(keys.BINDINGS):
@@ -327,6 +408,8 @@ class ShardStore:
         attached = {binding: BitMap() for binding in self.bindings}
         for key, row in self._rows(keys.ATTACHED):
             binding, _ = keys.parse_attached(key)
+            if binding not in attached:
+                raise StoreDamaged(self.folder, f"items of binding {binding}, and not the binding")
             attached[binding] |= BitMap.deserialize(row)
         return attached
 
@@ -385,22 +468,25 @@ def _shard_edit(raw: msgspec.Raw) -> ShardEdit:
         ) from error
 
 
-def _open(folder: Path, write_buffer_bytes: int) -> Rdict:
+def _open(folder: Path, write_buffer_bytes: int, read_only: bool) -> Rdict:
     tables = BlockBasedOptions()
     tables.set_block_cache(Cache(CACHE_BYTES))
     # Those of the family that is never used: RocksDB recovers from a full disk once the largest
     # write buffer has room.
     options = _family_options(write_buffer_bytes, tables)
-    options.create_if_missing(True)
-    options.create_missing_column_families(True)
+    options.create_if_missing(not read_only)
+    options.create_missing_column_families(not read_only)
     options.set_max_total_wal_size(WAL_BUFFERS * write_buffer_bytes)
     families = {name: _family_options(write_buffer_bytes, tables) for name in keys.COLUMN_FAMILIES}
+    access = AccessType.read_only() if read_only else AccessType.read_write()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        return Rdict(str(folder), options=options, column_families=families)
+        return Rdict(str(folder), options, families, access)
     except Exception as error:  # rocksdict raises bare Exception for every cause
         if tells_full(error):
             raise DiskFull(folder) from error
+        if _DAMAGED in str(error):
+            raise StoreDamaged(folder, error) from error
         remedy = (
             "Another worker or replica has it open: stop that one or use another --data folder"
             if "lock" in str(error).lower()

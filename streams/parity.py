@@ -128,9 +128,9 @@ def check_parity(topology: Topology, other: Topology, wait_seconds: float) -> Pa
     for one in (topology, other):
         check_topics(one)
     kafka = topology.kafka
-    clients = KafkaClients(
-        kafka.bootstrap,
-        f"{kafka.client_id}-parity",
+    clients = KafkaClients.of(
+        topology,
+        "parity",
         timeout_seconds=kafka.request_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )

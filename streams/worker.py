@@ -56,9 +56,8 @@ class Worker:
         self._app.agent(run_topic(self._app, self._topology.terms_topic))(self._register_terms)
         set_for_indexing()
         self._parts.start()
-        await self._app.start()
         rounds = Rounds(self._topology, self._parts, self._app, self._tenure, self._ending)
-        going = asyncio.create_task(rounds.go())
+        going = asyncio.create_task(self._go(rounds))
         await self._ending.wait()
         await self._shut_down(rounds, going)
         if self._ending.failure is not None:
@@ -66,6 +65,15 @@ class Worker:
             return 1
         log.info("worker_stopped")
         return 0
+
+    async def _go(self, rounds: Rounds) -> None:
+        # Beside the ending: Faust tries for ever where the brokers refuse it.
+        try:
+            await self._app.start()
+        except Exception as error:
+            self._ending.fail(error)
+        else:
+            await asyncio.gather(rounds.go(), rounds.tend())
 
     async def _shut_down(self, rounds: Rounds, going: asyncio.Task[None]) -> None:
         going.cancel()

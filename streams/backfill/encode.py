@@ -81,9 +81,9 @@ class Setting:
     def clients(self) -> KafkaClients:
         if self._clients is None:
             kafka = self.topology.kafka
-            self._clients = KafkaClients(
-                kafka.bootstrap,
-                f"{kafka.client_id}-backfill",
+            self._clients = KafkaClients.of(
+                self.topology,
+                "backfill",
                 timeout_seconds=kafka.delivery_timeout_seconds,
                 max_bytes=self.topology.limits.delta_bytes,
             )

@@ -93,9 +93,9 @@ class Told(NamedTuple):
 @contextmanager
 def _clients(topology: Topology) -> Iterator[KafkaClients]:
     kafka = topology.kafka
-    clients = KafkaClients(
-        kafka.bootstrap,
-        f"{kafka.client_id}-backfill",
+    clients = KafkaClients.of(
+        topology,
+        "backfill",
         timeout_seconds=kafka.delivery_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )

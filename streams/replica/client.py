@@ -7,7 +7,13 @@ import httpx
 import msgspec
 
 from kae.streams.errors import ReplicaRefused, ReplicaUnreachable
-from kae.streams.replica.answers import BindingsShown, ItemShown, Problem, Status
+from kae.streams.replica.answers import (
+    BindingsShown,
+    GenerationsShown,
+    ItemShown,
+    Problem,
+    Status,
+)
 from kae.streams.replica.receipts import Receipt
 
 T = TypeVar("T")
@@ -35,9 +41,18 @@ class ReplicaClient:
         """Raises: ReplicaUnreachable."""
         return self._get("/bindings", BindingsShown)
 
-    def status(self, with_hashes: bool = False) -> Status:
+    def status(self, with_hashes: bool = False, generation: int | None = None) -> Status:
+        """Of this generation, or of the one that serves.
+
+        Raises: ReplicaUnreachable; ReplicaRefused when it does not follow the generation.
+        """
+        wanted = ["hash=1"] if with_hashes else []
+        wanted += [f"generation={generation}"] if generation is not None else []
+        return self._get("/status" + "?" * bool(wanted) + "&".join(wanted), Status)
+
+    def generations(self, with_hashes: bool = False) -> GenerationsShown:
         """Raises: ReplicaUnreachable."""
-        return self._get("/status?hash=1" if with_hashes else "/status", Status)
+        return self._get("/generations" + "?hash=1" * with_hashes, GenerationsShown)
 
     def receipt(
         self, term: str, revision: int = 0, until: str = "decodable", within_seconds: float = 0.0

@@ -14,6 +14,7 @@ from kae.sinks.owned import BesideLog, check_base
 from kae.sinks.snapshots import prune as archives
 from kae.sinks.snapshots.manifest import Manifest
 from kae.streams.bootstrap import bootstrap_ms
+from kae.streams.kafka_connection import connection
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.snapshots.answers import PrunePlanned
 from kae.streams.snapshots.archives import archive_of
@@ -110,7 +111,7 @@ def _trimmed_to(
 @contextmanager
 def _admin(topology: Topology) -> Iterator[KafkaAdminClient]:
     admin = KafkaAdminClient(
-        bootstrap_servers=topology.kafka.bootstrap,
+        **connection(topology),
         client_id=f"{topology.kafka.client_id}-snapshot",
         bootstrap_timeout_ms=bootstrap_ms(topology),
     )
