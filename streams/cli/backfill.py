@@ -81,13 +81,11 @@ def run(
     from kae.streams.backfill.run import backfill as run_backfill
 
     opened = _of_generation(open_topology(topology, bootstrap), codebook, generation)
-    # A first option of Beam's is not told from a file by the command line.
-    paths = [path for path in files or [] if not str(path).startswith("-")]
-    options = [str(path) for path in files or [] if path not in paths] + context.args
+    paths, options = parted([*map(str, files or []), *context.args])
     if bool(paths) == from_items:
         raise BackfillDiffers("give either CATALOG files or --from-items")
     plan = BackfillPlan(
-        files=tuple(paths),
+        files=tuple(map(Path, paths)),
         work=work or Path(f".kae/backfill/g{opened.generation}"),
         from_items=from_items,
         as_of_ms=None if as_of is None else _moment_ms(as_of),
@@ -148,6 +146,12 @@ def plan(
             ),
         ),
     )
+
+
+def parted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The catalog's files, and Beam's options, from the first that kae does not know on."""
+    first = next((n for n, one in enumerate(arguments) if one.startswith("-")), len(arguments))
+    return arguments[:first], arguments[first:]
 
 
 def _moment_ms(text: str) -> int:

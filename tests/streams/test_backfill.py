@@ -16,6 +16,7 @@ from kae.sinks.plan import Change, Delete, Upsert, prepare, unplaced
 from kae.sinks.shard import Shard
 from kae.sinks.store import ShardStore
 from kae.streams.backfill.plan import plan_backfill
+from kae.streams.cli.backfill import parted
 from kae.streams.parity import compared
 from kae.streams.topology import Topology
 
@@ -93,3 +94,9 @@ def test_a_sample_tells_what_a_backfill_of_the_catalog_takes(codebook_folder: Pa
     assert one.store_bytes > 0 < one.core_hours
     two = plan_backfill(topology, CATALOG, 65_536, workers=2, seconds=0.5)
     assert two.workers == 2
+
+
+def test_what_follows_the_first_unknown_option_is_for_the_runner() -> None:
+    options = ["--direct_running_mode", "multi_processing", "--direct_num_workers=2"]
+    assert parted(["a.parquet", "b.csv", *options]) == (["a.parquet", "b.csv"], options)
+    assert parted(["a.parquet"]) == (["a.parquet"], [])
