@@ -67,7 +67,8 @@ class Batch:
         handles = self._handles
         self.rows.put(keys.item_key(item.id), raw, handles[keys.ITEMS])
         self.rows.put(keys.ordinal_key(item.ordinal), item.id.encode(), handles[keys.ORDINALS])
-        self.rows.put(keys.trie_key(item.identifier, item.ordinal), b"", handles[keys.TRIE])
+        path = keys.trie_key(item.identifier, item.ordinal)
+        self.rows.put(path, keys.trie_value(item.popularity), handles[keys.TRIE])
         for binding in item.bindings:
             self._attached[binding].add(item.ordinal)
             self._move(binding, item.ordinal)

@@ -14,7 +14,7 @@ import msgspec
 
 from kae.encoders.categories import Identifier
 from kae.sinks import keys
-from kae.sinks.edits import placed
+from kae.sinks.edits import ItemHead, decode_head, placed
 from kae.sinks.store import ShardStore, Table
 
 # A file of a snapshot travels and is checked as a whole.
@@ -75,8 +75,8 @@ def fill_store(folder: Path, items: Iterable[Unplaced], write_buffer_bytes: int)
     beside.mkdir(parents=True)
     tables = {name: _Tables(beside, name) for name in (keys.ITEMS, keys.ORDINALS, keys.TRIE)}
     filled, trie = _write_items(items, tables[keys.ITEMS], tables[keys.ORDINALS])
-    for key in sorted(trie):
-        tables[keys.TRIE].add(key, b"")
+    for path, value in sorted(trie):
+        tables[keys.TRIE].add(path, value)
     for one in tables.values():
         one.finish()
     store = ShardStore(folder, write_buffer_bytes)
@@ -91,10 +91,10 @@ def fill_store(folder: Path, items: Iterable[Unplaced], write_buffer_bytes: int)
 
 def _write_items(
     items: Iterable[Unplaced], rows: _Tables, ordinals: _Tables
-) -> tuple[Filled, list[bytes]]:
+) -> tuple[Filled, list[tuple[bytes, bytes]]]:
     encode = msgspec.msgpack.Encoder().encode
     total = blake2b(digest_size=16)
-    trie: list[bytes] = []
+    trie: list[tuple[bytes, bytes]] = []
     dropped = 0
     for key, revision, identifier, raw in items:
         if identifier is None:
@@ -104,7 +104,12 @@ def _write_items(
         ordinal = len(trie)
         rows.add(key, placed(raw, ordinal))
         ordinals.add(keys.ordinal_key(ordinal), key)
-        trie.append(keys.trie_key(identifier, ordinal))
+        trie.append((keys.trie_key(identifier, ordinal), _value(raw)))
         # As in store.content_hash: no term is attached yet.
         total.update(encode((key.decode(), revision, identifier, [])))
     return Filled(len(trie), dropped, total.hexdigest()), trie
+
+
+def _value(raw: bytes) -> bytes:
+    head = decode_head(raw)
+    return keys.trie_value(head.popularity if isinstance(head, ItemHead) else 0.0)

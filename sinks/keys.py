@@ -4,6 +4,9 @@ import re
 import struct
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kae.encoders.categories import Identifier
 
 FORMAT = 1
@@ -23,6 +26,8 @@ CHUNK_BITS = 16
 
 # Big-endian, so that byte order is slot order, then ordinal order, in a prefix scan.
 _TRIE = struct.Struct(">6HI")
+_TRIE_KEYS = np.dtype([("slots", ">u2", 6), ("ordinal", ">u4")])
+_POPULARITY = struct.Struct(">f")
 _ORDINAL = struct.Struct(">I")
 _BINDING = struct.Struct(">Q")
 _ATTACHED = struct.Struct(">QI")
@@ -40,6 +45,10 @@ def ordinal_key(ordinal: int) -> bytes:
 
 def trie_key(identifier: Identifier, ordinal: int) -> bytes:
     return _TRIE.pack(*identifier, ordinal)
+
+
+def trie_value(popularity: float) -> bytes:
+    return _POPULARITY.pack(popularity)
 
 
 def binding_key(binding: int) -> bytes:
@@ -64,6 +73,17 @@ def parse_attached(key: bytes) -> tuple[int, int]:
 def parse_trie(key: bytes) -> tuple[Identifier, int]:
     a, b, c, d, e, f, ordinal = _TRIE.unpack(key)
     return (a, b, c, d, e, f), ordinal
+
+
+def parse_trie_keys(joined: bytes) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
+    """The slots and the ordinals of keys laid end to end. Shapes: (6, n) and (n,)."""
+    rows = np.frombuffer(joined, _TRIE_KEYS)
+    return rows["slots"].T.astype(np.uint16), rows["ordinal"].astype(np.uint32)
+
+
+def parse_trie_values(joined: bytes) -> NDArray[np.float32]:
+    """The popularity of values laid end to end."""
+    return np.frombuffer(joined, ">f4").astype(np.float32)
 
 
 def generation_folder(root: Path, generation: int) -> Path:

@@ -104,6 +104,10 @@ class Sayings:
         ]
         self._changed.update(changed)
 
+    def note_all(self, ordinals: BitMap) -> None:
+        """Take notice of items that the store held before."""
+        self._changed |= ordinals
+
     @property
     def waiting(self) -> int:
         """How many items are noted and not taken up yet."""

@@ -8,6 +8,7 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS
 from kae.sinks.edits import DropItem, ItemHead, ShardEdit
+from kae.sinks.store import Paths
 
 _FIRST_ROOM = 1024
 
@@ -26,6 +27,12 @@ class ShardTable:
         self.popularity: NDArray[np.float32] = np.zeros(_FIRST_ROOM, np.float32)
         self.versions: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
         self.offsets: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
+
+    @property
+    def bytes(self) -> int:
+        """The memory of its arrays."""
+        columns = (self.identifiers, self.live, self.popularity, self.versions, self.offsets)
+        return sum(column.nbytes for column in columns)
 
     def apply(self, edits: Iterable[ShardEdit], version: int, offset: int) -> BitMap:
         """Take over the items of one accepted delta; returns those whose paths may differ now."""
@@ -46,10 +53,26 @@ class ShardTable:
             changed |= self._put(put, version, offset)
         return changed
 
+    def adopt(self, paths: Paths, version: int, offset: int) -> BitMap:
+        """Take over paths that a store holds; returns their ordinals, which this table had not."""
+        ordinals = paths.ordinals.astype(np.int64)
+        self._make_room(int(ordinals.max()) + 1)
+        return self._take(ordinals, paths.identifiers, paths.popularity, version, offset)
+
     def _put(self, items: dict[int, ItemHead], version: int, offset: int) -> BitMap:
         ordinals = np.fromiter(items, np.int64, len(items))
         identifiers = np.array([item.identifier for item in items.values()], np.uint16).T
         popularity = np.array([item.popularity for item in items.values()], np.float32)
+        return self._take(ordinals, identifiers, popularity, version, offset)
+
+    def _take(
+        self,
+        ordinals: NDArray[np.int64],
+        identifiers: NDArray[np.uint16],
+        popularity: NDArray[np.float32],
+        version: int,
+        offset: int,
+    ) -> BitMap:
         differs = (
             ~self.live[ordinals]
             | (self.popularity[ordinals] != popularity)

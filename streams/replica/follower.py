@@ -31,6 +31,7 @@ LISTEN_MS = 5
 # at most half of the time goes to building.
 PAUSE_SECONDS = 0.005
 PAUSE_PER_BUILD = 1
+UNHEARD = "the words of its items are still being read; it decodes, and does not search yet"
 # How long a part of a term waits for the others.
 PARTS_SECONDS = 0.05
 
@@ -226,9 +227,10 @@ class Follower:
             self._viewed = self._positions()
         self._gauge.note_view(self._viewed)
         self._gauge.hindrance = self._index.disk.reason
+        self._gauge.lacking = "" if self._index.hears else UNHEARD
         if self._lease.is_due:
             self._lease.write(msgspec.structs.replace(self._own_lease(), at_ms=now_ms()))
-        if self._gauge.caught_up and not self._ready:
+        if self._gauge.caught_up and self._index.hears and not self._ready:
             self._ready = self._news = True
             view = self._index.view
             log.info(

@@ -26,6 +26,7 @@ class FreshnessGauge:
 
     within_seconds: float
     hindrance: str = ""  # what keeps the view from getting fresher, beside the brokers
+    lacking: str = ""  # what it cannot answer yet, whatever its age
     _asked_at: float = 0.0
     _complete_at: float | None = None
     _ends: Mapping[str, int] = field(default_factory=dict)
@@ -62,6 +63,8 @@ class FreshnessGauge:
                 f"the view was complete {age:.1f} s ago; replica.fresh_within_seconds is "
                 f"{self.within_seconds:g}"
             )
+        if self.lacking:
+            reasons.append(self.lacking)
         if reasons:
             reasons += [f"{log}: {count} records behind" for log, count in sorted(missing.items())]
             reasons += [self.hindrance] if self.hindrance else []

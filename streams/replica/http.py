@@ -38,7 +38,7 @@ from kae.streams import metrics
 from kae.streams.meters import TEXT, Meters
 from kae.streams.replica.answers import Problem
 from kae.streams.replica.explain import explain_item, live_item, show_bindings
-from kae.streams.replica.follower import now_ms
+from kae.streams.replica.follower import UNHEARD, now_ms
 from kae.streams.replica.generations import show_generations
 from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.receipts import Receipt, has_come, receipt_of
@@ -89,6 +89,8 @@ class Answers:
         limit = _whole_number(request, "limit", LIMIT, MOST)
         began = time.perf_counter()
         line = self._serving.line
+        if not line.index.hears:
+            raise Refused(503, f"search: {UNHEARD}; ask again, or another replica")
         found = _json(line.search.answer(line.view(), text, limit))
         self._meters.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
         return found

@@ -6,7 +6,6 @@ It is written by the follower's thread alone. Readers take `view`, one reference
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
 
@@ -43,8 +42,6 @@ from kae.streams.topology import Topology
 HEAR_SECONDS = 0.25
 # The version of what a snapshot brought: its deltas are not read.
 UNKNOWN = -1
-# Items that are adopted at once.
-ADOPTED = 1024
 
 log = structlog.get_logger()
 
@@ -92,6 +89,8 @@ class ReplicaIndex:
         ]
         for shard in range(topology.shards):
             self._adopt(shard)
+        # What a search counts takes longer than all else, and is read beside: see `listen`.
+        self.hears = not any(sayings.waiting for sayings in self._sayings)
         self._said = Said(sayings.captured for sayings in self._sayings)
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
@@ -111,11 +110,10 @@ class ReplicaIndex:
         """Take into the view what a shard's store holds already."""
         store = self._stores[shard]
         self.logs[shard] = store.state.log_state()
-        items = store.live_heads()
-        while some := list(islice(items, ADOPTED)):
-            self._trie.note(shard, self._tables[shard].apply(some, UNKNOWN, UNKNOWN))
-            self._sayings[shard].note(some)
-        self._sayings[shard].capture()
+        for paths in store.paths():
+            adopted = self._tables[shard].adopt(paths, UNKNOWN, UNKNOWN)
+            self._trie.note(shard, adopted)
+            self._sayings[shard].note_all(adopted)
         state = store.state
         self.journal.note_snapshot(shard, store.bindings, state.version, state.offset)
 
@@ -215,6 +213,11 @@ class ReplicaIndex:
             oldest_delta_ms=self._oldest_delta_ms,
         )
 
+    @property
+    def table_bytes(self) -> int:
+        """The memory of what is known of items by ordinal."""
+        return sum(table.bytes for table in self._tables)
+
     # Words.
 
     def listen(self, now: float) -> bool:
@@ -227,6 +230,7 @@ class ReplicaIndex:
             self._hearing.result()
             self._hearing = None
             self._said = Said(sayings.captured for sayings in self._sayings)
+            self.hears = True
         if self._hearing is None and now >= self._hear_at:
             calls = [sayings.hear() for sayings in self._sayings if sayings.waiting]
             if calls:

@@ -140,7 +140,7 @@ class Succession:
         if made is None or made.cutover.generation == before.generation:
             return
         line = self.serving.lines.get(made.cutover.generation)
-        if line is None or not covers(line.index.view, made.cutover):
+        if line is None or not (line.index.hears and covers(line.index.view, made.cutover)):
             return
         self.serving.switch(line.generation)
         for generation in (before.generation, line.generation):

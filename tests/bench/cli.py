@@ -143,6 +143,36 @@ def mask(
 
 
 @app.command()
+def replica(
+    items: ItemsOption = 1_000_000,
+    small: Annotated[
+        int, typer.Option(min=10_000, metavar="N", help="Items of the run that growth is told by.")
+    ] = 100_000,
+    as_json: JsonOption = False,
+) -> None:
+    """A replica that begins with snapshots beside a bare read of them, and edits a second."""
+    from kae.bench.replica import measure_replica
+
+    report = measure_replica(items, small)
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Replica: {report.items:,} items, {report.paths:,} paths",
+        ("what", "figure"),
+        (
+            ("seconds to the first mask", report.bootstrap_seconds_1m),
+            ("  of which fetching", report.fetch_seconds),
+            ("to a bare read of files and keys", report.ratio_bootstrap_to_raw_read),
+            (f"beside that of {report.small_items:,} items", report.growth),
+            ("seconds to the first search, after that", report.words_seconds),
+            ("edits a second", report.edits_per_second),
+            ("bytes an item and path", report.bytes_per_item),
+        ),
+    )
+
+
+@app.command()
 def search(
     queries: Annotated[
         Path,

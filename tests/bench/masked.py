@@ -102,8 +102,7 @@ class MaskedItems:
     @property
     def trie_bytes(self) -> int:
         """The arrays of the view's base and overlay."""
-        arrays = {id(array): array.nbytes for array in _arrays(self.view.trie)}
-        return sum(arrays.values())
+        return array_bytes(self.view.trie)
 
     def _change(self) -> None:
         """One delta: items of a shard are dropped, or put with other identifiers."""
@@ -139,6 +138,12 @@ class MaskedItems:
             built_seconds=0.0,
             oldest_delta_ms=None,
         )
+
+
+def array_bytes(part: object) -> int:
+    """The memory of all arrays in it, each counted once."""
+    arrays = {id(array): array.nbytes for array in _arrays(part)}
+    return sum(arrays.values())
 
 
 def _arrays(part: object) -> Iterator[NDArray[Any]]:

@@ -1,14 +1,19 @@
 """A replica that begins with a snapshot's stores is the one that folded the whole logs."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
+from rocksdict import WriteBatch
 from tests.streams.followed import SHARDS, Followed
 
 from kae.encoders.attributes import Item
+from kae.sinks import keys
 from kae.sinks.beginnings import Snapshots
 from kae.streams.replica.index import ReplicaIndex
+from kae.streams.replica.search import Search
 
 
 def stores_of(line: Followed) -> Callable[[int], Snapshots]:
@@ -57,3 +62,43 @@ def test_a_begun_replica_masks_counts_and_ranks_as_the_folded_one(
         assert len(view.shards) == SHARDS
     finally:
         begun.close()
+
+
+def test_a_begun_replica_searches_once_it_has_read_the_words(
+    line: Followed, catalog: list[Item], tmp_path: Path
+) -> None:
+    line.put(catalog[:300])
+    line.follow()
+    begun = ReplicaIndex(
+        line.topology, line.codebook.fingerprint, tmp_path / "begun", stores_of(line)
+    )
+    search = Search(line.codebook, beam=1024)
+    try:
+        heard = begun.hears
+        assert begun.view.items == line.index.view.items == 300
+        while not begun.hears:
+            begun.listen(time.monotonic())
+            time.sleep(0.001)
+        assert not heard
+        ours = search.answer(begun.swap(0), "toner cartridge", 50)
+        theirs = search.answer(line.index.view, "toner cartridge", 50)
+        assert [hit.id for hit in ours.items] == [hit.id for hit in theirs.items]
+        assert ours.items
+    finally:
+        begun.close()
+
+
+def test_rows_that_were_written_without_a_value_are_read(
+    line: Followed, catalog: list[Item]
+) -> None:
+    items = [replace(item, popularity=n + 0.5) for n, item in enumerate(catalog[:50])]
+    line.put(items)
+    store = line.shards[0].store
+    with_values = [path.popularity.tolist() for path in store.paths()]
+    rows = WriteBatch(raw_mode=True)
+    family = store._handles[keys.TRIE]
+    for key, _ in store.dump()[keys.TRIE]:
+        rows.put(key, b"", family)
+    store._db.write(rows)
+    assert [path.popularity.tolist() for path in store.paths()] == with_values
+    assert max(map(max, with_values)) > 0

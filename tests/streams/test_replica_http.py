@@ -67,6 +67,15 @@ def test_every_answer_names_the_one_view_it_was_made_from(http: Face, line: Foll
         assert http.get(path).json()["version"] == expected, path
 
 
+def test_a_search_is_refused_until_the_words_are_read(http: Face, line: Followed) -> None:
+    line.index.hears = False
+    refused = http.get("/search", params={"q": "toner"})
+    assert refused.status_code == 503
+    assert "words of its items are still being read" in refused.json()["error"]
+    line.index.hears = True
+    assert http.get("/search", params={"q": "toner"}).is_success
+
+
 def test_a_search_says_how_it_was_understood(http: Face) -> None:
     found = http.get("/search", params={"q": "QuietCore hp", "limit": "3"}).json()
     assert found["query"]["terms"] == ["quietcore"]
