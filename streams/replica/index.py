@@ -42,6 +42,8 @@ from kae.streams.topology import Topology
 HEAR_SECONDS = 0.25
 # The version of what a snapshot brought: its deltas are not read.
 UNKNOWN = -1
+# Shards whose snapshots are fetched and opened at the same time.
+BEGUN_AT_ONCE = 4
 
 log = structlog.get_logger()
 
@@ -78,12 +80,15 @@ class ReplicaIndex:
         self._hearing: Future[None] | None = None
         self._hear_at = 0.0
         self._trie = GrowingTrie(topology.shards, self._bases.submit)
-        self._stores: list[ShardStore] = []
-        for shard in range(topology.shards):
+
+        def begin(shard: int) -> ShardStore:
             store_folder = keys.shard_folder(folder, topology.generation, shard)
             shutil.rmtree(store_folder, ignore_errors=True)
             buffer = topology.stores.write_buffer_bytes
-            self._stores.append(_begin(shard, store_folder, snapshots(shard), buffer))
+            return _begin(shard, store_folder, snapshots(shard), buffer)
+
+        with ThreadPoolExecutor(BEGUN_AT_ONCE, thread_name_prefix="begin") as beginning:
+            self._stores = list(beginning.map(begin, range(topology.shards)))
         self._sayings = [
             Sayings(store, table) for store, table in zip(self._stores, self._tables, strict=True)
         ]
