@@ -19,6 +19,8 @@ KaeError
   ReplicaRefused      a replica answers that it cannot
   TermRefused         a term event was refused; the message is the cause
   TermTimedOut        a term has not come as far as was waited for
+  UsersInvalid        the file of the console's users is none, or a user cannot be written to it
+  ConsoleUnguarded    a console would answer beyond this machine to whoever asks
   LetterUnknown       no dead letter lies at the place that was named
   RepairInvalid       a repaired event is none, or would die again
   ReplayRefused       dead letters were not sent again; the message says which and why
@@ -86,7 +88,11 @@ class ReplicaUnreachable(KaeError, ConnectionError):
 
 
 class ReplicaRefused(KaeError):
-    """A replica answers that it cannot."""
+    """A replica answers that it cannot; `status` is that of its answer."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class TermRefused(KaeError):
@@ -95,6 +101,14 @@ class TermRefused(KaeError):
 
 class TermTimedOut(KaeError):
     """A term has not come as far as was waited for."""
+
+
+class UsersInvalid(KaeError, ValueError):
+    """The file of the console's users is none, or a user cannot be written to it."""
+
+
+class ConsoleUnguarded(KaeError):
+    """A console would answer beyond this machine to whoever asks."""
 
 
 class LetterUnknown(KaeError):

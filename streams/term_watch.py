@@ -28,14 +28,14 @@ LOOK_EVERY_SECONDS = 0.25
 PAUSE_SECONDS = 0.01
 
 
-def publish_bind(topology: Topology, word: str, data: BindData) -> None:
-    """Raises: TermRefused; KafkaUnreachable."""
-    _publish(topology, word, encode_term_bind(word, data, SOURCE, _now()))
+def publish_bind(topology: Topology, word: str, data: BindData, source: str = SOURCE) -> None:
+    """`source` tells the audit who asked. Raises: TermRefused; KafkaUnreachable."""
+    _publish(topology, word, encode_term_bind(word, data, source, _now()))
 
 
-def publish_release(topology: Topology, word: str, revision: int) -> None:
+def publish_release(topology: Topology, word: str, revision: int, source: str = SOURCE) -> None:
     """Raises: TermRefused; KafkaUnreachable."""
-    _publish(topology, word, encode_term_release(word, revision, SOURCE, _now()))
+    _publish(topology, word, encode_term_release(word, revision, source, _now()))
 
 
 def watch(

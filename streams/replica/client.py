@@ -7,7 +7,7 @@ import httpx
 import msgspec
 
 from kae.streams.errors import ReplicaRefused, ReplicaUnreachable
-from kae.streams.replica.answers import BindingsShown, ItemShown, Problem, Status
+from kae.streams.replica.answers import BindingsShown, Found, ItemShown, Problem, Status
 from kae.streams.replica.receipts import Receipt
 
 T = TypeVar("T")
@@ -30,6 +30,10 @@ class ReplicaClient:
     def item(self, item_id: str) -> ItemShown:
         """Raises: ReplicaUnreachable; ReplicaRefused when no such item is live."""
         return self._get(f"/items/{quote(item_id, safe='')}", ItemShown)
+
+    def search(self, text: str, limit: int = 10) -> Found:
+        """Raises: ReplicaUnreachable; ReplicaRefused when the text is too long, or empty."""
+        return self._get(f"/search?q={quote(text, safe='')}&limit={limit}", Found)
 
     def bindings(self) -> BindingsShown:
         """Raises: ReplicaUnreachable."""
@@ -71,4 +75,4 @@ class ReplicaClient:
             cause = msgspec.json.decode(answer.content, type=Problem).error
         except msgspec.DecodeError:
             cause = answer.text[:200]
-        raise ReplicaRefused(f"{answer.url}: {answer.status_code}: {cause}")
+        raise ReplicaRefused(f"{answer.url}: {answer.status_code}: {cause}", answer.status_code)
