@@ -1,58 +1,37 @@
 """The bindings: which term holds which reserved slot, as a fold of the bindings log. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from typing import Self
 
 from kae.encoders.categories import Slot
-from kae.encoders.selector import Selector
 from kae.sinks.edits import (
     Activate,
-    BindingEdit,
     BindSlot,
     Counts,
     Deactivate,
     Delta,
     FreeSlot,
+    Propose,
     Refuse,
     Source,
+    Withdraw,
     decode_edit,
 )
 from kae.sinks.fold import LogState
 
 
 @dataclass(frozen=True, slots=True)
-class Bind:
-    """A request to bind a term."""
-
-    term: str
-    revision: int
-    aliases: tuple[str, ...]
-    category: int
-    position: int
-    selector: Selector
-    owner: str
-    reason: str
-    accepted_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A request to release a term."""
-
-    term: str
-    revision: int
-
-
-TermChange = Bind | Release
-
-
-@dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A slot whose term is released but which may not be bound again yet."""
+    """A slot whose term is released but which may not be bound again yet.
+
+    One that was `seen` by nobody, for it was never active, may be bound at once.
+    """
 
     slot: Slot
     version: int
     at_ms: int
+    seen: bool = True
 
 
 # The refusals that are remembered, the newest ones: for receipts, and for nothing that is decided.
@@ -63,44 +42,57 @@ REFUSALS_KEPT = 1000
 class Bindings:
     """The fold of the bindings log.
 
-    All but `terms` is bounded by the reserved slots. `terms` remembers the revision of every term
-    that was ever bound or released, so that an old event of it stays stale.
+    All but `terms` and `proposals` is bounded by the reserved slots. `terms` remembers the revision
+    of every term that was ever bound or released, so that an old event of it stays stale.
     """
 
     version: int = 0
     source: Source = field(default_factory=Source)
     counts: Counts = field(default_factory=Counts)
-    active: dict[int, BindSlot] = field(default_factory=dict)
+    bound: dict[int, BindSlot] = field(default_factory=dict)
+    pending: set[int] = field(default_factory=set)  # of those bound, which wait for an Activate
     terms: dict[str, tuple[int, int]] = field(default_factory=dict)  # term -> revision, binding
+    proposals: dict[str, Propose] = field(default_factory=dict)
     refused: dict[str, Refuse] = field(default_factory=dict)
     quarantined: dict[int, Quarantined] = field(default_factory=dict)
     bound_at: dict[int, tuple[int, int]] = field(default_factory=dict)  # binding -> version, ms
+    changed_at: dict[int, int] = field(default_factory=dict)  # binding -> newest version of it
+    activated_ms: dict[int, int] = field(default_factory=dict)
     next_binding: int = 1
+
+    def copy(self) -> Self:
+        """A copy whose dictionaries may be changed while readers hold the original."""
+        twin = copy(self)
+        twin.bound = dict(self.bound)
+        twin.pending = set(self.pending)
+        twin.terms = dict(self.terms)
+        twin.proposals = dict(self.proposals)
+        twin.refused = dict(self.refused)
+        twin.quarantined = dict(self.quarantined)
+        twin.bound_at = dict(self.bound_at)
+        twin.changed_at = dict(self.changed_at)
+        twin.activated_ms = dict(self.activated_ms)
+        return twin
 
     def apply(self, delta: Delta, log: LogState) -> None:
         """Fold one accepted delta."""
         for raw in delta.edits:
-            self._edit(decode_edit(raw), delta)
+            self.edit(decode_edit(raw), delta.version, delta.at_ms)
         self.version = log.version
         self.source = delta.source
         self.counts = self.counts + delta.counts
 
-    def _edit(self, edit: object, delta: Delta) -> None:
+    def edit(self, edit: object, version: int, at_ms: int) -> None:
+        """Fold one edit of a delta."""
         match edit:
             case BindSlot():
-                self.active[edit.binding] = edit
-                self.terms[edit.term] = (edit.revision, edit.binding)
-                self.bound_at[edit.binding] = (delta.version, delta.at_ms)
-                self.refused.pop(edit.term, None)
-                self.next_binding = max(self.next_binding, edit.binding + 1)
+                self._bind(edit, version, at_ms)
+            case Activate():
+                self.pending.discard(edit.binding)
+                self.activated_ms[edit.binding] = at_ms
+                self.changed_at[edit.binding] = version
             case Deactivate():
-                bound = self.active.pop(edit.binding, None)
-                self.bound_at.pop(edit.binding, None)
-                self.terms[edit.term] = (edit.revision, 0)
-                if bound is not None:
-                    self.quarantined[edit.binding] = Quarantined(
-                        Slot(bound.position, bound.index), delta.version, delta.at_ms
-                    )
+                self._deactivate(edit, version, at_ms)
             case FreeSlot():
                 self.quarantined.pop(edit.binding, None)
             case Refuse():
@@ -108,101 +100,84 @@ class Bindings:
                 self.refused[edit.term] = edit
                 if len(self.refused) > REFUSALS_KEPT:
                     del self.refused[next(iter(self.refused))]
-            case Activate():
-                pass  # a single term is active with its BindSlot
+            case Propose():
+                self.proposals[edit.key] = edit
+                self.refused.pop(edit.key, None)
+            case Withdraw():
+                self.proposals.pop(edit.key, None)
+
+    def _bind(self, edit: BindSlot, version: int, at_ms: int) -> None:
+        if edit.binding not in self.bound:
+            self.bound_at[edit.binding] = (version, at_ms)
+            if edit.pending:
+                self.pending.add(edit.binding)
+        self.bound[edit.binding] = edit
+        self.changed_at[edit.binding] = version
+        self.terms[edit.term] = (edit.revision, edit.binding)
+        self.refused.pop(edit.term, None)
+        self.next_binding = max(self.next_binding, edit.binding + 1)
+        self._settle_proposal(edit.term, edit.revision)
+        if edit.campaign:
+            self._settle_proposal(edit.campaign, edit.revision)
+
+    def _deactivate(self, edit: Deactivate, version: int, at_ms: int) -> None:
+        revision, holder = self.terms.get(edit.term, (-1, 0))
+        # One that was replaced leaves the term to the other.
+        holder = 0 if holder == edit.binding else holder
+        self.terms[edit.term] = (max(revision, edit.revision), holder)
+        self._settle_proposal(edit.term, edit.revision)
+        bound = self.bound.pop(edit.binding, None)
+        if bound is not None:
+            self.quarantined[edit.binding] = Quarantined(
+                Slot(bound.position, bound.index), version, at_ms, edit.binding not in self.pending
+            )
+        self.pending.discard(edit.binding)
+        for known in (self.bound_at, self.changed_at, self.activated_ms):
+            known.pop(edit.binding, None)
+
+    def _settle_proposal(self, key: str, revision: int) -> None:
+        """A proposal that is carried out, or overtaken, waits no longer."""
+        proposal = self.proposals.get(key)
+        if proposal is not None and proposal.revision <= revision:
+            del self.proposals[key]
 
     def occupied(self) -> set[Slot]:
         """The reserved slots that may not be bound now."""
-        bound = {Slot(b.position, b.index) for b in self.active.values()}
-        return bound | {q.slot for q in self.quarantined.values()}
+        bound = {Slot(b.position, b.index) for b in self.bound.values()}
+        return bound | {q.slot for q in self.quarantined.values() if q.seen}
 
+    def visible(self, at_ms: int, reached: int) -> dict[int, BindSlot]:
+        """What readers may see at a moment, by binding.
 
-@dataclass(slots=True)
-class TermPlan:
-    """What a batch of term events does to the bindings log."""
+        `reached` is the version of this log that every shard before them has attached: what was
+        bound as pending is seen whole, or not yet.
+        """
+        return {
+            binding: bound
+            for binding, bound in self.bound.items()
+            if binding not in self.pending
+            and bound.holds_at(at_ms)
+            and (not bound.pending or self.bound_at[binding][0] <= reached)
+        }
 
-    edits: list[BindingEdit] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counts)
-    refused: list[Refuse] = field(default_factory=list)
-
-
-def plan_terms(
-    bindings: Bindings, changes: Sequence[TermChange], reserved: Mapping[int, range]
-) -> TermPlan:
-    """Plan a batch of term events, in their order.
-
-    Terms are ordered by revision; of one revision the first counts. A bind of a bound term releases
-    the old binding and takes a new slot, so no reader ever sees half of a change. `reserved` gives
-    the reserved indices of each position.
-    """
-    known = dict(bindings.terms)
-    occupied = bindings.occupied()
-    next_binding = bindings.next_binding
-    plan = TermPlan()
-    put = dropped = stale = dead = 0
-    for change in changes:
-        revision, holder = known.get(change.term, (-1, 0))
-        if change.revision <= revision:
-            stale += 1
-            continue
-        if isinstance(change, Release):
-            plan.edits.append(Deactivate(holder, change.term, change.revision))
-            known[change.term] = (change.revision, 0)
-            dropped += 1
-            continue
-        index = next(
-            (i for i in reserved[change.position] if Slot(change.position, i) not in occupied), None
+    def turns_after(self, at_ms: int) -> int | None:
+        """The next moment at which what is visible changes by time alone."""
+        return min(
+            (
+                turn
+                for bound in self.bound.values()
+                for turn in (bound.from_ms, bound.until_ms)
+                if turn > at_ms
+            ),
+            default=None,
         )
-        if index is None:
-            refusal = Refuse(
-                change.term,
-                change.revision,
-                f"CodebookFull: position {change.position}: all {len(reserved[change.position])} "
-                f"reserved slots are bound or in quarantine; cannot bind {change.term!r}. "
-                "Release a term, or raise groups[].reserved in topology.yaml (a new generation)",
-            )
-            plan.edits.append(refusal)
-            plan.refused.append(refusal)
-            dead += 1
-            continue
-        if holder:
-            plan.edits.append(Deactivate(holder, change.term, change.revision))
-        occupied.add(Slot(change.position, index))
-        known[change.term] = (change.revision, next_binding)
-        plan.edits.append(_bind(change, next_binding, index))
-        next_binding += 1
-        put += 1
-    plan.counts = Counts(len(changes), put, dropped, stale, dead)
-    return plan
 
+    def members(self, campaign: str) -> list[BindSlot]:
+        """The bindings of a campaign, by its key."""
+        return [bound for bound in self.bound.values() if bound.campaign == campaign]
 
-def _bind(change: Bind, binding: int, index: int) -> BindSlot:
-    return BindSlot(
-        binding=binding,
-        term=change.term,
-        aliases=change.aliases,
-        category=change.category,
-        position=change.position,
-        index=index,
-        selector=change.selector,
-        revision=change.revision,
-        owner=change.owner,
-        reason=change.reason,
-        accepted_ms=change.accepted_ms,
-    )
-
-
-def plan_frees(
-    bindings: Bindings, reached: Iterable[int], shards: int, now_ms: int, quarantine_ms: int
-) -> list[BindingEdit]:
-    """Free the slots that every shard has detached and whose quarantine is over.
-
-    `reached` are the bindings versions that the shards have applied, one for each shard known.
-    """
-    versions = list(reached)
-    lowest = min(versions) if len(versions) == shards else 0
-    return [
-        FreeSlot(binding, q.slot.position, q.slot.index)
-        for binding, q in sorted(bindings.quarantined.items())
-        if q.version <= lowest and now_ms - q.at_ms >= quarantine_ms
-    ]
+    def newest_of(self, key: str) -> int:
+        """The revision below which events of a term or a campaign are stale; -1 for none."""
+        proposal = self.proposals.get(key)
+        known = self.terms.get(key, (-1, 0))[0]
+        return max(known, proposal.revision if proposal else -1)

@@ -12,6 +12,7 @@ import msgspec
 from kae.encoders.attributes import Attribute
 from kae.encoders.categories import Identifier
 from kae.encoders.selector import Selector
+from kae.sinks.term_changes import Proposable
 
 HASH_BYTES = 16
 GENESIS = bytes(HASH_BYTES)
@@ -67,7 +68,13 @@ class Detach(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """A term takes a reserved slot and is active from here on."""
+    """A term takes a reserved slot; of a binding that is known, its fields as they are now.
+
+    It is active from here on, or, when `pending`, from the Activate that comes once every shard has
+    attached it. Visible is what is active from `from_ms` (0: at once) until `until_ms` (0: for
+    ever). A binding that `replaces` another takes its place with the Activate; without one by
+    `deadline_ms` (0: none) it is given up.
+    """
 
     binding: int
     term: str
@@ -80,23 +87,40 @@ class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
     owner: str
     reason: str
     accepted_ms: int
+    from_ms: int = 0
+    until_ms: int = 0
+    by: str = ""
+    approved_by: str = ""
+    campaign: str = ""
+    pending: bool = False
+    replaces: int = 0
+
+    def holds_at(self, at_ms: int) -> bool:
+        """Whether a moment lies in its validity."""
+        return self.from_ms <= at_ms and (not self.until_ms or at_ms < self.until_ms)
 
 
 class Activate(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """A binding that waited for its shards becomes visible."""
+    """A pending binding, attached by every shard, becomes active."""
 
     binding: int
+
+
+RELEASED, EXPIRED, REPLACED, GIVEN_UP = "", "expired", "replaced", "given up"
 
 
 class Deactivate(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """A term is released; its slot is quarantined until every shard has detached.
 
-    `binding` is 0 when the term was not bound: the tombstone alone is remembered.
+    `binding` is 0 when the term was not bound: the tombstone alone is remembered. `cause` is one of
+    RELEASED, EXPIRED, REPLACED, GIVEN_UP.
     """
 
     binding: int
     term: str
     revision: int
+    cause: str = RELEASED
+    by: str = ""
 
 
 class FreeSlot(msgspec.Struct, frozen=True, array_like=True, tag=8):
@@ -108,16 +132,33 @@ class FreeSlot(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
 
 class Refuse(msgspec.Struct, frozen=True, array_like=True, tag=9):
-    """A term event that could not be carried out, and why."""
+    """A term event that could not be carried out, and why; a campaign's has its key for a term."""
 
     term: str
     revision: int
     cause: str
 
 
+class Propose(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """A change waits for the approval of another than who proposed it."""
+
+    key: str
+    revision: int
+    change: Proposable
+
+
+class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """A proposal is rejected."""
+
+    key: str
+    revision: int
+    by: str
+    reason: str
+
+
 Head = ItemHead | DropItem
 ShardEdit = Head | Attach | Detach
-BindingEdit = BindSlot | Activate | Deactivate | FreeSlot | Refuse
+BindingEdit = BindSlot | Activate | Deactivate | FreeSlot | Refuse | Propose | Withdraw
 Edit = PutItem | DropItem | Attach | Detach | BindingEdit
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from kae.sinks.bindings import Bindings, TermChange, plan_frees, plan_terms
+from kae.sinks.bindings import Bindings
 from kae.sinks.edits import BindingEdit, Counts, Refuse, Source, encode_edit
 from kae.sinks.fold import LogState
 from kae.sinks.log import Log
 from kae.sinks.owned import OwnedLog
+from kae.sinks.term_changes import TermChange
+from kae.sinks.term_due import plan_due, plan_frees
+from kae.sinks.term_plan import FREELY, Conditions, plan_terms
 
 
 class Registrar:
@@ -20,6 +23,7 @@ class Registrar:
         fingerprint: str,
         reserved: Mapping[int, range],
         max_bytes: int,
+        conditions: Conditions = FREELY,
     ) -> None:
         """Claim the log and read it.
 
@@ -28,6 +32,7 @@ class Registrar:
         self.bindings = Bindings()
         self._reserved = reserved
         self._max_bytes = max_bytes
+        self._conditions = conditions
         self.log = OwnedLog(log, LogState(), owner, fingerprint, self.bindings.apply)
         self.log.claim()
 
@@ -38,7 +43,7 @@ class Registrar:
 
     def foresee(self, changes: Sequence[TermChange]) -> list[Refuse]:
         """The events that `register` would refuse now, for the dead letters before it."""
-        return plan_terms(self.bindings, changes, self._reserved).refused
+        return plan_terms(self.bindings, changes, self._reserved, self._conditions).refused
 
     def register(
         self, changes: Sequence[TermChange], dead: int, next_offset: int, at_ms: int
@@ -47,13 +52,22 @@ class Registrar:
 
         Raises: Fenced, AppendUnknown.
         """
-        plan = plan_terms(self.bindings, changes, self._reserved)
+        plan = plan_terms(self.bindings, changes, self._reserved, self._conditions)
         counts = plan.counts + Counts(read=dead, dead=dead)
         self._append(plan.edits, Source(next_offset), counts, at_ms)
 
     def free(self, reached: Sequence[int], shards: int, at_ms: int, quarantine_ms: int) -> int:
         """Free the slots that are due; returns how many."""
         edits = plan_frees(self.bindings, reached, shards, at_ms, quarantine_ms)
+        return self._append_own(edits, at_ms)
+
+    def tend(self, reached: Mapping[int, int], shards: int, at_ms: int, attach_ms: int) -> int:
+        """Expire, activate and give up what is due; returns the number of edits."""
+        edits = plan_due(self.bindings, reached, shards, at_ms, attach_ms)
+        return self._append_own(edits, at_ms)
+
+    def _append_own(self, edits: Sequence[BindingEdit], at_ms: int) -> int:
+        """Append what no term event asks for."""
         if edits:
             self._append(edits, self.bindings.source, Counts(), at_ms)
         return len(edits)

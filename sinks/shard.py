@@ -112,7 +112,7 @@ class Shard:
         """Plan and append what the bindings' newest version changes here, if it is news."""
         if bindings.version <= self.source.bindings_version:
             return None
-        plan = Plan(edits=plan_bindings(bindings.active, selectors, self.store.bindings, self))
+        plan = Plan(edits=plan_bindings(bindings.bound, selectors, self.store.bindings, self))
         plan.encode(self._max_bytes)
         source = msgspec.structs.replace(self.source, bindings_version=bindings.version)
         return self._send(plan, source, at_ms)

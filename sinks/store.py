@@ -164,6 +164,13 @@ class ShardStore:
             if isinstance(edit, PutItem):
                 yield edit
 
+    def live_heads(self) -> Iterator[ItemHead]:
+        """The heads of the live items, in that order: their texts are not decoded."""
+        for _, row in self._rows(keys.ITEMS):
+            head = decode_head(row)
+            if isinstance(head, ItemHead):
+                yield head
+
     def attached_to(self, ordinal: int) -> tuple[int, ...]:
         """The bindings of one item, rising."""
         return tuple(sorted(b for b, members in self.attached.items() if ordinal in members))

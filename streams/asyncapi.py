@@ -1,23 +1,30 @@
 """The topics of a topology as an AsyncAPI 3.0 document; payloads are references to the schemas."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from kae.encoders.attributes import Item
 from kae.streams.cloudevents import CONTENT_TYPE, PREFIX, STRUCTURED_JSON
-from kae.streams.events import (
-    ITEM_DELETE,
-    ITEM_UPSERT,
-    TERM_BIND,
-    TERM_RELEASE,
+from kae.streams.events import ITEM_DELETE, ITEM_UPSERT, encode_item_delete, encode_item_upsert
+from kae.streams.term_events import (
+    DATA,
+    TYPES,
+    AliasData,
+    ApproveData,
     BindData,
+    CampaignData,
+    CampaignReleaseData,
+    CampaignTerm,
+    ExtendData,
+    PlanData,
+    RejectData,
+    ReleaseData,
+    RetargetData,
     SelectorData,
-    encode_item_delete,
-    encode_item_upsert,
-    encode_term_bind,
-    encode_term_release,
+    encode_term,
 )
 from kae.streams.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology import Topology
@@ -39,13 +46,28 @@ _ITEM = Item(
     {"brand": "HP", "product_colour": ["black"]},
     12.0,
 )
-_BIND = BindData(2, SelectorData(where='brand = "hp"'), owner="search", reason="campaign")
+_HP = SelectorData(where='brand = "hp"')
+_JULY = datetime(2026, 7, 1, tzinfo=UTC)
+_PLAN = PlanData("b6ba35f1", 812)
+_TERMS: tuple[tuple[str, msgspec.Struct], ...] = (
+    ("quietcore", BindData(2, _HP, owner="search", reason="campaign", by="ann", plan=_PLAN)),
+    ("quietcore", AliasData(3, ["quiet core"], by="ann")),
+    ("quietcore", RetargetData(4, SelectorData("quiet"), by="ann")),
+    ("quietcore", ExtendData(5, _JULY, by="ann")),
+    ("quietcore", ReleaseData(6, by="ann")),
+    ("quietcore", ApproveData(7, 2, "ben", _PLAN)),
+    ("quietcore", RejectData(8, 2, "ben", "too wide")),
+    ("spring", CampaignData(2, [CampaignTerm("springcore", _HP)], from_=_JULY, by="ann")),
+    ("spring", CampaignReleaseData(3, by="ann")),
+)
 _TIME = "2026-01-01T00:00:00Z"
 EXAMPLES = {
     ITEM_UPSERT: encode_item_upsert(_ITEM, 7, "/shop/catalog", _TIME),
     ITEM_DELETE: encode_item_delete("104803", 8, "/shop/catalog", _TIME),
-    TERM_BIND: encode_term_bind("quietcore", _BIND, "/shop/search", _TIME),
-    TERM_RELEASE: encode_term_release("quietcore", 3, "/shop/search", _TIME),
+    **{
+        TYPES[type(data)]: encode_term(subject, data, "/shop/search", _TIME)
+        for subject, data in _TERMS
+    },
 }
 
 
@@ -97,7 +119,7 @@ def _channels(topology: Topology) -> dict[str, Document]:
         "terms": channel(
             topology.terms_topic,
             f"Term events, in one order: the audit log of operations. {bound}",
-            *_both_modes(TERM_BIND, TERM_RELEASE),
+            *_both_modes(*DATA),
         ),
         "deadLetters": channel(
             topology.dead_letters_topic,

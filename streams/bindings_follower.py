@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 
 from kae.encoders.selector import Compiled, compile_selector
@@ -79,11 +78,11 @@ class BindingsFollower:
         self._state = folded.state
         if folded.delta is None:
             return
-        bindings = copied(self.view.bindings)
+        bindings = self.view.bindings.copy()
         bindings.apply(folded.delta, folded.state)
         selectors = {
             binding: self.view.selectors.get(binding) or compile_selector(bound.selector)
-            for binding, bound in bindings.active.items()
+            for binding, bound in bindings.bound.items()
         }
         # A binding that was released here may still be attached in a shard for a moment.
         for binding in bindings.quarantined:
@@ -93,14 +92,3 @@ class BindingsFollower:
             self.view = BindingsView(bindings, selectors)
             self._advanced.notify_all()
         self._on_change(self.view)
-
-
-def copied(bindings: Bindings) -> Bindings:
-    """A copy whose dictionaries may be changed while readers hold the original."""
-    twin = copy(bindings)
-    twin.active = dict(bindings.active)
-    twin.terms = dict(bindings.terms)
-    twin.refused = dict(bindings.refused)
-    twin.quarantined = dict(bindings.quarantined)
-    twin.bound_at = dict(bindings.bound_at)
-    return twin

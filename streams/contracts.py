@@ -12,16 +12,8 @@ import yaml
 
 from kae.streams.asyncapi import describe_topics
 from kae.streams.cloudevents import CONTENT_TYPE, PREFIX, Context
-from kae.streams.events import (
-    ITEM_DELETE,
-    ITEM_UPSERT,
-    TERM_BIND,
-    TERM_RELEASE,
-    BindData,
-    DeleteData,
-    ItemData,
-    ReleaseData,
-)
+from kae.streams.events import ITEM_DELETE, ITEM_UPSERT, DeleteData, ItemData
+from kae.streams.term_events import DATA
 from kae.streams.topology import Topology
 from kae.streams.topology_schema import topology_schema
 
@@ -29,8 +21,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EVENTS: dict[str, type[msgspec.Struct]] = {
     ITEM_UPSERT: ItemData,
     ITEM_DELETE: DeleteData,
-    TERM_BIND: BindData,
-    TERM_RELEASE: ReleaseData,
+    **DATA,
 }
 TOPOLOGY = "topology"
 ASYNCAPI = "asyncapi"

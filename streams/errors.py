@@ -17,6 +17,8 @@ KaeError
   AddressRefused      a replica cannot listen where it should answer
   ReplicaUnreachable  no replica answers where one was looked for
   ReplicaRefused      a replica answers that it cannot
+  ReplicaEnded        a replica in this process follows the logs no more
+  ReplicaTimedOut     what was waited for has not come to a replica in this process
   TermRefused         a term event was refused; the message is the cause
   TermTimedOut        a term has not come as far as was waited for
   UsersInvalid        the file of the console's users is none, or a user cannot be written to it
@@ -93,6 +95,14 @@ class ReplicaRefused(KaeError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ReplicaEnded(KaeError):
+    """A replica in this process follows the logs no more."""
+
+
+class ReplicaTimedOut(KaeError, TimeoutError):
+    """What was waited for has not come to a replica in this process, not in time."""
 
 
 class TermRefused(KaeError):

@@ -12,6 +12,8 @@ from kae.streams.topology import Topology
 from kae.streams.worker_parts import WorkerParts
 
 EVERY_SECONDS = 1.0
+# What waits for shards or for a time waits at most this much longer.
+TEND_SECONDS = 0.05
 STALL_PATIENCE_SECONDS = 10.0
 
 
@@ -43,6 +45,17 @@ class Rounds:
                 self._parts.watchdog.alive()
                 with self._tenure.outlasting_outages():
                     await self._go_once()
+        except Exception as error:
+            self._ending.fail(error)
+
+    async def tend(self) -> None:
+        """Carry out what is due in the bindings log; until it is cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(TEND_SECONDS)
+                if self._parts.desk.is_open:
+                    with self._tenure.outlasting_outages():
+                        await self._parts.threads.on_desk(self._parts.desk.tend)
         except Exception as error:
             self._ending.fail(error)
 

@@ -1,41 +1,74 @@
 """Publishing term events, and watching them take effect on the replicas."""
 
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 
+import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from kae.encoders.text import normalise
 from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
-from kae.streams.events import (
-    BindData,
-    TermRules,
-    Undecodable,
-    decode_term,
-    encode_term_bind,
-    encode_term_release,
-)
+from kae.streams.events import Undecodable
+from kae.streams.local_run import replica_address
+from kae.streams.moments import now_ms, shown
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.receipts import Receipt
+from kae.streams.term_events import (
+    ApproveData,
+    BindData,
+    RejectData,
+    ReleaseData,
+    decode_term,
+    encode_term,
+    rules_of,
+)
+from kae.streams.term_keys import key_of
+from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 
 SOURCE = "/kae/cli"
 # The replica answers as soon as the term is decodable; until then, the stages so far are told.
 LOOK_EVERY_SECONDS = 0.25
 PAUSE_SECONDS = 0.01
+EVERYWHERE = "everywhere"
 
 
-def publish_bind(topology: Topology, word: str, data: BindData, source: str = SOURCE) -> None:
-    """`source` tells the audit who asked. Raises: TermRefused; KafkaUnreachable."""
-    _publish(topology, word, encode_term_bind(word, data, source, _now()))
-
-
-def publish_release(topology: Topology, word: str, revision: int, source: str = SOURCE) -> None:
+def publish_bind(topology: Topology, word: str, data: BindData) -> None:
     """Raises: TermRefused; KafkaUnreachable."""
-    _publish(topology, word, encode_term_release(word, revision, source, _now()))
+    publish(topology, word, data)
+
+
+def publish_release(topology: Topology, word: str, revision: int, by: str = "") -> None:
+    """Raises: TermRefused; KafkaUnreachable."""
+    publish(topology, word, ReleaseData(revision, by))
+
+
+def publish(topology: Topology, subject: str, data: msgspec.Struct) -> None:
+    """Publish an event about a term or a campaign; its type is that of the data.
+
+    Raises: TermRefused; KafkaUnreachable.
+    """
+    publish_all(topology, [(subject, data)])
+
+
+def publish_all(topology: Topology, events: Sequence[tuple[str, msgspec.Struct]]) -> None:
+    """Publish events in their order; none is if one is broken.
+
+    Raises: TermRefused; KafkaUnreachable.
+    """
+    values = [
+        (subject, encode_term(subject, data, SOURCE, shown(now_ms()))) for subject, data in events
+    ]
+    rules, limit = rules_of(topology), topology.limits.event_bytes
+    for subject, value in values:
+        try:
+            # What the worker would make a dead letter is refused here, where it can be corrected.
+            decode_term(subject.encode(), value, limit, now_ms(), rules)
+        except Undecodable as error:
+            raise TermRefused(f"{subject!r}: {error}; correct it, nothing was published") from error
+    _send(topology, values)
 
 
 def watch(
@@ -44,8 +77,11 @@ def watch(
     revision: int,
     within_seconds: float,
     tell: Callable[[Receipt], None] = lambda _: None,
+    until: str = EVERYWHERE,
 ) -> Receipt:
-    """Follow a term's receipt until every stage of this revision is done.
+    """Follow a term's receipt until this revision has come to a stage, or through all of them.
+
+    What waits for approval, or for its time, has come as far as it can.
 
     Raises: TermRefused; TermTimedOut, which names the stage that did not come.
     """
@@ -56,6 +92,8 @@ def watch(
         if receipt is not None:
             if receipt.refused is not None and receipt.refused.revision == revision:
                 raise TermRefused(receipt.refused.cause)
+            if receipt.proposed == revision:
+                return receipt
             if receipt.revision > revision:
                 raise TermRefused(
                     f"{term!r}: revision {revision} is stale, the term has {receipt.revision}; "
@@ -63,13 +101,20 @@ def watch(
                 )
             if receipt.revision == revision:
                 tell(receipt)
-                if all(
-                    stage.done or _needs_items(stage.stage, receipt) for stage in receipt.stages
-                ):
+                if _is_through(receipt, until):
                     return receipt
         if time.monotonic() > deadline:
             raise TermTimedOut(_explain(term, receipt, revision, within_seconds))
         time.sleep(PAUSE_SECONDS)
+
+
+def _is_through(receipt: Receipt, until: str) -> bool:
+    done = {stage.stage: stage.done for stage in receipt.stages}
+    if until in done:
+        return done[until]
+    if receipt.state == "scheduled" and done["attached"] and receipt.campaign is None:
+        return True
+    return all(stage.done or _needs_items(stage.stage, receipt) for stage in receipt.stages)
 
 
 def _needs_items(stage: str, receipt: Receipt) -> bool:
@@ -97,16 +142,8 @@ def _explain(term: str, receipt: Receipt | None, revision: int, seconds: float) 
     )
 
 
-def _publish(topology: Topology, word: str, value: bytes) -> None:
+def _send(topology: Topology, values: Sequence[tuple[str, bytes]]) -> None:
     kafka = topology.kafka
-    rules = TermRules(
-        topology.terms.default_category, lambda _: 0, topology.terms.items_per_selector
-    )
-    try:
-        # What the worker would make a dead letter is refused here, where it can be corrected.
-        decode_term(word.encode(), value, topology.limits.event_bytes, 0, rules)
-    except Undecodable as error:
-        raise TermRefused(f"{word!r}: {error}; correct it, nothing was published") from error
     try:
         with reached_brokers(topology) as addresses:
             producer = KafkaProducer(
@@ -120,9 +157,14 @@ def _publish(topology: Topology, word: str, value: bytes) -> None:
                 allow_auto_create_topics=False,
             )
             try:
-                producer.send(
-                    topology.terms_topic, key=word.encode(), value=value, partition=0
-                ).get(timeout=kafka.delivery_timeout_seconds)
+                sent = [
+                    producer.send(
+                        topology.terms_topic, key=subject.encode(), value=value, partition=0
+                    )
+                    for subject, value in values
+                ]
+                for future in sent:
+                    future.get(timeout=kafka.delivery_timeout_seconds)
             finally:
                 producer.close()
     except KafkaError as error:
@@ -132,5 +174,39 @@ def _publish(topology: Topology, word: str, value: bytes) -> None:
         ) from error
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def decide(
+    topology: Topology,
+    replica: str | None,
+    key: str,
+    decision: Callable[[int], ApproveData | RejectData],
+    within_seconds: float,
+) -> int:
+    """Publish a decision about what waits by this key, until it waits no longer; its revision.
+
+    Raises: TermRefused, TermTimedOut, KafkaUnreachable, ReplicaUnreachable.
+    """
+    check_topics(topology)
+    client = ReplicaClient(replica_address(topology, replica))
+    subject = key_of(key)
+    proposal = _proposal_of(client, subject)
+    if proposal is None:
+        raise TermRefused(
+            f"{key!r}: nothing waits for approval; kae term proposals lists what does"
+        )
+    data = decision(proposal)
+    publish(topology, subject, data)
+    deadline = time.monotonic() + within_seconds
+    while _proposal_of(client, subject) == proposal:
+        receipt = client.receipt(subject)
+        refused = receipt.refused if receipt else None
+        if refused is not None and refused.revision == data.revision:
+            raise TermRefused(refused.cause)
+        if time.monotonic() > deadline:
+            raise TermTimedOut(f"{key!r}: still waits after {within_seconds:g} s. See kae status")
+        time.sleep(LOOK_EVERY_SECONDS)
+    return proposal
+
+
+def _proposal_of(client: ReplicaClient, key: str) -> int | None:
+    waiting = client.bindings().proposals
+    return next((one.revision for one in waiting if one.key == key), None)

@@ -1,23 +1,25 @@
 """The terms desk: where the worker that holds the terms partition registers term events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook import Codebook
-from kae.sinks.bindings import TermChange
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.registrar import Registrar
+from kae.sinks.term_changes import TermChange
+from kae.sinks.term_plan import Conditions
 from kae.streams import dead_letters, metrics
 from kae.streams.control_follower import ControlFollower
 from kae.streams.dead_letters import DeadLetter, SourceRecord
-from kae.streams.events import TermRules, Undecodable, decode_term
+from kae.streams.events import Undecodable, decode_term
 from kae.streams.identity import Identity
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
 from kae.streams.moments import now_ms
+from kae.streams.term_events import rules_of
 from kae.streams.topology import Topology
 from kae.streams.worker_meters import WorkerMeters
 
@@ -42,11 +44,7 @@ class TermsDesk:
         self._follower = follower
         self._meters = meters
         self._reserved = {p: codebook.reserved(p) for p in range(POSITIONS)}
-        self._rules = TermRules(
-            topology.terms.default_category,
-            codebook.position_of,
-            topology.terms.items_per_selector,
-        )
+        self._rules = rules_of(topology, codebook.position_of)
         self._registrar: Registrar | None = None
 
     @property
@@ -70,6 +68,7 @@ class TermsDesk:
             fingerprint=self._identity.fingerprint,
             reserved=self._reserved,
             max_bytes=topology.limits.delta_bytes,
+            conditions=Conditions(topology.terms.approvals, topology.terms.plan_tolerance_percent),
         )
         log.info("registrar_opened", version=self._registrar.bindings.version)
 
@@ -102,7 +101,7 @@ class TermsDesk:
                 dead.append(DeadLetter(record, str(error), error.kind))
                 continue
             changes.append(change)
-            sources[change.term, change.revision] = record
+            sources[change.key, change.revision] = record
         if expected > registrar.next_offset:
             return self._register(registrar, changes, sources, dead, expected)
         return None
@@ -128,31 +127,45 @@ class TermsDesk:
             topic = self._topology.dead_letters_topic
             timeout = self._topology.kafka.delivery_timeout_seconds
             dead_letters.publish(self._clients, topic, dead, timeout)
-        try:
-            registrar.register(changes, len(dead) - len(refused), next_offset, now_ms())
-        except (Fenced, AppendUnknown) as error:
-            # Claim again from the log: what was appended, if anything, is found there.
-            log.warning("registrar_lost", cause=str(error))
-            self.close()
-            self.open()
+        at_ms = now_ms()
+        done = self._own_log(
+            lambda: registrar.register(changes, len(dead) - len(refused), next_offset, at_ms)
+        )
+        if not done:
             return self.next_offset
         self._meters.count(metrics.WORKER_TERMS_REFUSED, by=len(refused))
         return None
 
     def free(self) -> None:
         """Free the slots that every shard has detached, once their quarantine is over."""
-        if self._registrar is None:
+        registrar, topology = self._registrar, self._topology
+        if registrar is None:
             return
         reached = list(self._follower.book.bindings_reached.values())
-        quarantine_ms = self._topology.terms.quarantine_seconds * 1000
+        quarantine_ms = int(topology.terms.quarantine_seconds * 1000)
+        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), quarantine_ms))
+
+    def tend(self) -> None:
+        """End what has expired, activate what is attached, give up what waits too long."""
+        registrar, topology = self._registrar, self._topology
+        if registrar is None:
+            return
+        reached = dict(self._follower.book.bindings_reached)
+        attach_ms = int(topology.terms.attach_seconds * 1000)
+        self._own_log(lambda: registrar.tend(reached, topology.shards, now_ms(), attach_ms))
+
+    def _own_log(self, write: Callable[[], int | None]) -> bool:
+        """Whether a write came about; if not, the log is claimed again.
+
+        What was appended, if anything, is found there.
+        """
         try:
-            freed = self._registrar.free(
-                reached, self._topology.shards, now_ms(), int(quarantine_ms)
-            )
+            edits = write()
         except (Fenced, AppendUnknown) as error:
             log.warning("registrar_lost", cause=str(error))
             self.close()
             self.open()
-            return
-        if freed:
-            log.info("slots_freed", count=freed)
+            return False
+        if edits:
+            log.info("bindings_tended", edits=edits)
+        return True

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
@@ -113,6 +113,11 @@ class TermsPart(Part):
     default_category: Category
     quarantine_seconds: Annotated[float, Field(ge=0, le=86_400 * 365)]
     items_per_selector: Count
+    default_days: Annotated[float, Field(gt=0, le=36_500)] | None
+    required: Annotated[tuple[Literal["owner", "reason"], ...], Field(strict=False, max_length=2)]
+    approvals: Annotated[int, Field(ge=0, le=1)]
+    plan_tolerance_percent: Annotated[float, Field(ge=0, le=1000)]
+    attach_seconds: Seconds
 
 
 class ReplicaPart(Part):

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -58,7 +58,7 @@ class Worker:
         self._parts.start()
         await self._app.start()
         rounds = Rounds(self._topology, self._parts, self._app, self._tenure, self._ending)
-        going = asyncio.create_task(rounds.go())
+        going = [asyncio.create_task(rounds.go()), asyncio.create_task(rounds.tend())]
         await self._ending.wait()
         await self._shut_down(rounds, going)
         if self._ending.failure is not None:
@@ -67,10 +67,11 @@ class Worker:
         log.info("worker_stopped")
         return 0
 
-    async def _shut_down(self, rounds: Rounds, going: asyncio.Task[None]) -> None:
-        going.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await going
+    async def _shut_down(self, rounds: Rounds, going: Sequence[asyncio.Task[None]]) -> None:
+        for task in going:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         self._tenure.stop()
         # What is in flight is finished.
         await self._parts.threads.finish()

@@ -40,6 +40,7 @@ NOUNS = (
     Noun("worker", "kae.streams.cli.worker:app", "Index items and terms."),
     Noun("replica", "kae.streams.cli.replica:app", "Follow the logs and answer over HTTP."),
     Noun("term", "kae.streams.cli.term:app", "Bind words to items, release and list them."),
+    Noun("campaign", "kae.streams.cli.campaign:app", "Bind many words as one, and release them."),
     Noun("item", "kae.streams.cli.item:app", "Extract attributes; explain how an item is indexed."),
     Noun("tagger", "kae.streams.cli.tagger:app", "Train the neural tagger, and measure it."),
     Noun("shard", "kae.streams.cli.shard:app", "List, pause, reset and refold shards."),

@@ -1,28 +1,43 @@
-"""`kae term bind|release|list`: words that operations bind to items while everything runs."""
+"""`kae term bind|release|list`: words that operations bind to items while everything runs.
 
-import time
+The other verbs are in files of their own, and stand in one table with these.
+"""
+
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kae.streams import console
+from kae.streams.cli import term_changes, term_decisions, term_past
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.cli.term_options import (
+    ByOption,
+    ForeverOption,
+    FromOption,
+    NoWaitOption,
+    PlanItemsOption,
+    PlanOption,
+    RevisionOption,
+    TimeoutOption,
+    UntilOption,
+    WaitFor,
+    WaitOption,
+    WordArgument,
+    ids_of,
+    moment,
+    revision_of,
+    send,
+    validity,
+    who,
+)
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology, replica_address
-
-if TYPE_CHECKING:
-    from kae.streams.replica.receipts import Receipt
+from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
-
-WordArgument = Annotated[str, typer.Argument(metavar="WORD", show_default=False)]
-RevisionOption = Annotated[
-    int | None,
-    typer.Option(min=0, metavar="N", help="Revision of the event; else the time in ms."),
-]
-WaitOption = Annotated[bool, typer.Option(help="Wait until every live replica has it.")]
-TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.1)]
+for verbs in (term_changes.app, term_decisions.app, term_past.app):
+    app.registered_commands.extend(verbs.registered_commands)
 
 
 @app.command()
@@ -43,101 +58,127 @@ def bind(
     alias: Annotated[list[str] | None, typer.Option(metavar="A", help="Another form.")] = None,
     owner: Annotated[str, typer.Option(metavar="NAME", help="Who answers for it.")] = "",
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is bound.")] = "",
+    from_: FromOption = "",
+    until: UntilOption = "",
+    forever: ForeverOption = False,
+    by: ByOption = "",
+    plan: PlanOption = "",
+    items_planned: PlanItemsOption = 0,
     revision: RevisionOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
-    wait: WaitOption = True,
+    wait: WaitOption = WaitFor.EVERYWHERE,
+    no_wait: NoWaitOption = False,
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
     """Bind a word to the items that --match, --items and --where select together."""
     from kae.encoders.selector import Selector, compile_selector
-    from kae.encoders.text import normalise
-    from kae.streams.events import BindData, SelectorData
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_watch import publish_bind, watch
-    from kae.streams.topics import check_topics
+    from kae.streams.term_events import BindData, PlanData, SelectorData
 
     opened = open_topology(topology, bootstrap)
-    ids = _ids(items)
+    ids = ids_of(items)
     if not (match or ids or where):
         raise TermRefused(f"{word!r}: no selector; give --match, --items or --where")
     # What the worker would refuse is refused here, before anything is published.
     compile_selector(Selector(match, tuple(ids), where))
-    number = time.time_ns() // 1_000_000 if revision is None else revision
+    begins, ends = validity(from_, until, forever)
     data = BindData(
-        revision=number,
+        revision=revision_of(revision),
         selector=SelectorData(match, ids, where),
         aliases=alias or [],
         category=category,
         owner=owner,
         reason=reason,
+        from_=begins,
+        until=ends,
+        by=who(by),
+        plan=PlanData(plan, items_planned),
     )
-    check_topics(opened)
-    client = ReplicaClient(replica_address(opened, replica))
-    if wait:
-        # A replica that cannot be asked is found before anything is published.
-        client.receipt(normalise(word))
-    publish_bind(opened, word, data)
-    if wait:
-        receipt = watch(client, word, number, timeout)
-        _print_receipt(receipt, as_json)
-        if receipt.state == "bound" and not receipt.attached_items:
-            console.print_warning(_no_item(receipt.term, match, where, ids))
-    elif as_json:
-        console.print_json({"term": word, "revision": number, "published": True})
+    receipt = send(
+        opened,
+        word,
+        data,
+        replica=replica,
+        revision=data.revision,
+        wait=None if no_wait else wait,
+        timeout=timeout,
+        as_json=as_json,
+    )
+    if receipt is not None and receipt.state == "bound" and not receipt.attached_items:
+        console.print_warning(_no_item(receipt.term, match, where, ids))
 
 
 @app.command()
 def release(
     word: WordArgument,
+    by: ByOption = "",
     revision: RevisionOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
-    wait: WaitOption = True,
+    wait: WaitOption = WaitFor.EVERYWHERE,
+    no_wait: NoWaitOption = False,
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
     """Release a word; its slot is free again after a quarantine."""
-    from kae.encoders.text import normalise
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_watch import publish_release, watch
-    from kae.streams.topics import check_topics
+    from kae.streams.term_events import ReleaseData
 
-    opened = open_topology(topology, bootstrap)
-    number = time.time_ns() // 1_000_000 if revision is None else revision
-    check_topics(opened)
-    client = ReplicaClient(replica_address(opened, replica))
-    if wait:
-        client.receipt(normalise(word))
-    publish_release(opened, word, number)
-    if wait:
-        _print_receipt(watch(client, word, number, timeout), as_json)
-    elif as_json:
-        console.print_json({"term": word, "revision": number, "published": True})
+    data = ReleaseData(revision_of(revision), who(by))
+    send(
+        open_topology(topology, bootstrap),
+        word,
+        data,
+        replica=replica,
+        revision=data.revision,
+        wait=None if no_wait else wait,
+        timeout=timeout,
+        as_json=as_json,
+    )
 
 
 @app.command("list")
 def list_terms(
+    at: Annotated[
+        str, typer.Option(metavar="TIME", help="What was in force then, from the log.")
+    ] = "",
     topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the bound words, and the slots that are left."""
     from kae.streams.replica.client import ReplicaClient
 
+    if at:
+        at_ms = int(moment("--at", at).timestamp() * 1000)
+        term_past.print_terms(open_topology(topology, bootstrap), at_ms, as_json)
+        return
     shown = ReplicaClient(replica_address(open_topology(topology), replica)).bindings()
     if as_json:
         console.print_json(shown)
         return
     console.print_table(
         "Terms",
-        ("term", "category", "slot", "items", "match", "where", "owner", "reason"),
+        (
+            "term",
+            "state",
+            "until",
+            "category",
+            "slot",
+            "items",
+            "match",
+            "where",
+            "owner",
+            "reason",
+        ),
         (
             (
                 b.term,
+                b.state,
+                b.until_ms and at_text(b.until_ms),
                 b.category,
                 f"{b.position}:{b.index}",
                 b.attached_items,
@@ -156,19 +197,6 @@ def list_terms(
     )
 
 
-def _ids(file: Path | None) -> list[str]:
-    if file is None:
-        return []
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TermRefused(f"{file}: cannot be read: {error}; give one item id a line") from error
-    ids = [line.strip() for line in text.splitlines() if line.strip()]
-    if not ids:
-        raise TermRefused(f"{file}: names no item; give one item id a line")
-    return ids
-
-
 def _no_item(term: str, match: str, where: str, ids: list[str]) -> str:
     given = [f"--match {match!r}"] * bool(match) + [f"--where {where!r}"] * bool(where)
     given += [f"--items ({len(ids)} ids)"] * bool(ids)
@@ -176,24 +204,4 @@ def _no_item(term: str, match: str, where: str, ids: list[str]) -> str:
         f"{term!r}: no item matches {' and '.join(given)}, so no path leads there yet. The term "
         f"keeps its slot, and items that match later are attached; to take it back: "
         f"kae term release {term!r}"
-    )
-
-
-def _print_receipt(receipt: "Receipt", as_json: bool) -> None:
-    if as_json:
-        console.print_json(receipt)
-        return
-    began = receipt.stages[0].at_ms or 0
-    console.print_table(
-        f"{receipt.term}: {receipt.state}, {receipt.attached_items:,} items",
-        ("stage", "reached", "by", "after ms"),
-        (
-            (
-                stage.stage,
-                stage.done,
-                f"{stage.count}/{stage.of}",
-                None if stage.at_ms is None else stage.at_ms - began,
-            )
-            for stage in receipt.stages
-        ),
     )

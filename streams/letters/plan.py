@@ -7,10 +7,11 @@ from itertools import islice
 
 from kae.streams.dead_letters import SourceRecord
 from kae.streams.errors import RepairInvalid
-from kae.streams.events import TermRules, Undecodable, decode_item, decode_term
+from kae.streams.events import Undecodable, decode_item, decode_term
 from kae.streams.letters.letterbox import Letter, Letterbox
 from kae.streams.letters.repairs import Repair, key_of
 from kae.streams.partitioner import check_home, home_of
+from kae.streams.term_events import rules_of
 from kae.streams.topology import Topology
 
 # Letters whose values are in memory at once.
@@ -115,9 +116,7 @@ def foresee(topology: Topology, record: SourceRecord) -> Undecodable | None:
             change = decode_item(record.key, record.value, limit)
             check_home(change.id, record.partition, topology.shards)
         else:
-            terms = topology.terms
-            # In which position a category lies decides nothing about whether a term decodes.
-            rules = TermRules(terms.default_category, lambda _: 0, terms.items_per_selector)
+            rules = rules_of(topology)
             decode_term(record.key, record.value, limit, record.timestamp, rules)
     except Undecodable as refusal:
         return refusal

@@ -142,6 +142,24 @@ class BindingShown(msgspec.Struct, frozen=True):
     bound_ms: int
     attached_items: int
     decodable: bool
+    state: str = "active"
+    from_ms: int | None = None
+    until_ms: int | None = None
+    by: str = ""
+    approved_by: str = ""
+    campaign: str | None = None
+
+
+class ProposalShown(msgspec.Struct, frozen=True):
+    """A change that waits for approval; `key` is the term, or campaign/NAME."""
+
+    key: str
+    kind: str
+    revision: int
+    by: str
+    terms: list[str]
+    plan_hash: str
+    plan_items: int
 
 
 class QuarantineShown(msgspec.Struct, frozen=True):
@@ -161,10 +179,13 @@ class CapacityShown(msgspec.Struct, frozen=True):
 
 
 class BindingsShown(msgspec.Struct, frozen=True):
+    """`active` is all that is bound; the state of each says whether it is in force."""
+
     version: Version
     active: list[BindingShown]
     quarantined: list[QuarantineShown]
     capacity: list[CapacityShown]
+    proposals: list[ProposalShown] = []
 
 
 # /status

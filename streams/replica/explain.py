@@ -4,7 +4,8 @@ from collections import Counter
 
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.codebook import Codebook
-from kae.sinks.edits import BindSlot, PutItem
+from kae.sinks.edits import BindSlot, Propose, PutItem
+from kae.sinks.term_changes import CAMPAIGN_PREFIX, Campaign
 from kae.streams.partitioner import partition_of
 from kae.streams.replica import words
 from kae.streams.replica.answers import (
@@ -15,6 +16,7 @@ from kae.streams.replica.answers import (
     ItemShown,
     LogPosition,
     PathShown,
+    ProposalShown,
     QuarantineShown,
     Words,
 )
@@ -81,7 +83,7 @@ def _paths(
     """The item's own path first, then those of terms, by binding."""
     paths = []
     for binding, path in view.trie.paths_of(shard, ordinal):
-        bound = view.bindings.active[binding] if binding else None
+        bound = view.bindings.bound[binding] if binding else None
         placed = index.journal.attached.get(binding, {}).get(shard)
         paths.append(
             PathShown(
@@ -105,12 +107,13 @@ def show_bindings(codebook: Codebook, view: View) -> BindingsShown:
     bindings = view.bindings
     return BindingsShown(
         version=version_of(view),
-        active=[_binding(view, bound) for _, bound in sorted(bindings.active.items())],
+        active=[_binding(view, bound) for _, bound in sorted(bindings.bound.items())],
         quarantined=[
             QuarantineShown(binding, left.slot.position, left.slot.index, left.at_ms)
             for binding, left in sorted(bindings.quarantined.items())
         ],
         capacity=_capacity(codebook, view),
+        proposals=[_proposal(one) for _, one in sorted(bindings.proposals.items())],
     )
 
 
@@ -132,12 +135,41 @@ def _binding(view: View, bound: BindSlot) -> BindingShown:
         bound_ms=view.bindings.bound_at[bound.binding][1],
         attached_items=attached_items(view, bound.binding),
         decodable=bound.binding in view.trie.bindings,
+        state=_state(view, bound),
+        from_ms=bound.from_ms or None,
+        until_ms=bound.until_ms or None,
+        by=bound.by,
+        approved_by=bound.approved_by,
+        campaign=bound.campaign.removeprefix(CAMPAIGN_PREFIX) or None,
+    )
+
+
+def _state(view: View, bound: BindSlot) -> str:
+    if bound.binding in view.visible:
+        return "active"
+    if bound.until_ms and bound.until_ms <= view.swapped_ms:
+        return "expired"
+    return "scheduled" if bound.from_ms > view.swapped_ms else "pending"
+
+
+def _proposal(proposal: Propose) -> ProposalShown:
+    change = proposal.change
+    return ProposalShown(
+        key=proposal.key,
+        kind=type(change).__name__.lower(),
+        revision=proposal.revision,
+        by=change.by,
+        terms=[bind.term for bind in change.binds]
+        if isinstance(change, Campaign)
+        else [proposal.key],
+        plan_hash=change.foreseen.hash,
+        plan_items=change.foreseen.items,
     )
 
 
 def _capacity(codebook: Codebook, view: View) -> list[CapacityShown]:
-    bound = Counter(b.position for b in view.bindings.active.values())
-    resting = Counter(q.slot.position for q in view.bindings.quarantined.values())
+    bound = Counter(b.position for b in view.bindings.bound.values())
+    resting = Counter(q.slot.position for q in view.bindings.quarantined.values() if q.seen)
     return [
         CapacityShown(
             position=position,

@@ -116,7 +116,7 @@ class Follower:
             for record in records:
                 self._fold(consumer, record)
             self._ask_ends(consumer)
-            if self._due_at is not None and time.monotonic() >= self._due_at:
+            if self._is_due():
                 self._swap()
             self._tell()
             if self._index.listen(time.monotonic()) and self._due_at is None:
@@ -173,11 +173,20 @@ class Follower:
         pause = max(PAUSE_SECONDS, PAUSE_PER_BUILD * self._index.view.built_seconds)
         return self._swapped_at + pause
 
+    def _is_due(self) -> bool:
+        """Whether a view of what has changed is due, or a term begins or ends by time alone."""
+        if self._due_at is not None and time.monotonic() >= self._due_at:
+            return True
+        turns_ms = self._index.view.turns_ms
+        return turns_ms is not None and now_ms() >= turns_ms
+
     def _patience_ms(self) -> int:
+        turns_ms = self._index.view.turns_ms
+        turn = POLL_MS if turns_ms is None else max(0, min(POLL_MS, turns_ms - now_ms()))
         if self._due_at is None:
-            return LISTEN_MS if self._index.is_listening else POLL_MS
+            return min(turn, LISTEN_MS if self._index.is_listening else POLL_MS)
         left_ms = (self._due_at - time.monotonic()) * 1000
-        return max(0, min(POLL_MS, ceil(left_ms)))
+        return max(0, min(turn, ceil(left_ms)))
 
     def _swap(self) -> None:
         view = self._index.swap(now_ms())
@@ -202,7 +211,7 @@ class Follower:
         if self._lease.is_due:
             self._lease.write(msgspec.structs.replace(self._own_lease(), at_ms=now_ms()))
         if self._gauge.caught_up and not self._ready:
-            self._ready = True
+            self._ready = self._news = True
             view = self._index.view
             log.info(
                 "replica_ready",

@@ -31,7 +31,6 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from kae.encoders.codebook import Codebook
-from kae.encoders.text import normalise
 from kae.streams import metrics
 from kae.streams.meters import TEXT, Meters
 from kae.streams.replica.answers import Problem
@@ -43,7 +42,9 @@ from kae.streams.replica.leases import Leases
 from kae.streams.replica.receipts import Receipt, has_come, receipt_of
 from kae.streams.replica.search import Search
 from kae.streams.replica.status import show_status
+from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell, wait_until
+from kae.streams.term_keys import key_of
 
 log = structlog.get_logger()
 
@@ -91,6 +92,10 @@ class Answers:
         self._meters = meters
         self._search = Search(codebook, beam)
 
+    def _view(self) -> View:
+        """What may be read now."""
+        return self._index.view.at(now_ms())
+
     def search(self, request: Request) -> Response:
         text = request.query_params.get("q", "")
         if not text.strip():
@@ -99,7 +104,7 @@ class Answers:
             raise Refused(400, f"q: {len(text)} characters, at most {QUERY_CHARACTERS}")
         limit = _whole_number(request, "limit", LIMIT, MOST)
         began = time.perf_counter()
-        found = _json(self._search.answer(self._index.view, text, limit))
+        found = _json(self._search.answer(self._view(), text, limit))
         self._meters.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
         return found
 
@@ -107,16 +112,16 @@ class Answers:
         item_id = request.path_params["id"]
         if len(item_id) > ID_CHARACTERS:
             raise Refused(400, f"id: {len(item_id)} characters, at most {ID_CHARACTERS}")
-        shown = explain_item(self._codebook, self._index, self._index.view, item_id)
+        shown = explain_item(self._codebook, self._index, self._view(), item_id)
         if shown is None:
             raise Refused(404, f"item {item_id!r}: no live item has this id")
         return _json(shown)
 
     def bindings(self, _request: Request) -> Response:
-        return _json(show_bindings(self._codebook, self._index.view))
+        return _json(show_bindings(self._codebook, self._view()))
 
     def receipt(self, request: Request) -> Response:
-        term = normalise(request.path_params["term"])
+        term = key_of(request.path_params["term"])
         receipt = self._receipt(term)
         if receipt is None:
             raise Refused(404, f"term {term!r}: no term event of it has been registered")
@@ -124,7 +129,7 @@ class Answers:
 
     def _receipt(self, term: str) -> Receipt | None:
         live = self._leases.live(now_ms())
-        return receipt_of(term, self._index.view, self._index.journal, live)
+        return receipt_of(term, self._view(), self._index.journal, live)
 
     # What a request may wait for; asked on the loop whenever the bell rings.
 
@@ -135,7 +140,7 @@ class Answers:
 
     def term_has_come(self, request: Request) -> bool:
         revision = _whole_number(request, "revision", 0, MOST_REVISION)
-        term = normalise(request.path_params["term"])
+        term = key_of(request.path_params["term"])
         until = request.query_params.get("until", "decodable")
         return has_come(self._receipt(term), revision, until)
 

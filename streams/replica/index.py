@@ -17,6 +17,7 @@ from kae.sinks.beginnings import Snapshots, no_snapshots
 from kae.sinks.bindings import Bindings
 from kae.sinks.disk import bytes_in
 from kae.sinks.edits import (
+    Activate,
     Attach,
     BindSlot,
     Deactivate,
@@ -32,7 +33,6 @@ from kae.sinks.sayings import Sayings
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.store import ShardStore, StoreUnusable
 from kae.sinks.store_reader import StoreReader
-from kae.streams.bindings_follower import copied
 from kae.streams.full_disk import FullDisk
 from kae.streams.replica.answers import LogPosition
 from kae.streams.replica.journal import Journal
@@ -107,7 +107,7 @@ class ReplicaIndex:
         """Take into the view what a shard's store holds already."""
         store = self._stores[shard]
         self.logs[shard] = store.state.log_state()
-        items = store.items()
+        items = store.live_heads()
         while some := list(islice(items, ADOPTED)):
             self._trie.note(shard, self._tables[shard].apply(some, UNKNOWN, UNKNOWN))
             self._sayings[shard].note(some)
@@ -148,7 +148,7 @@ class ReplicaIndex:
         self.bindings_log = folded.state
         if folded.delta is None:
             return []
-        bindings = copied(self._bindings)
+        bindings = self._bindings.copy()
         bindings.apply(folded.delta, folded.state)
         self._bindings = bindings
         edits = [decode_edit(raw) for raw in folded.delta.edits]
@@ -190,15 +190,19 @@ class ReplicaIndex:
             if self._readers[shard].state.version != store.state.version:
                 self._readers[shard] = StoreReader(store)
         bindings = self._bindings
+        reached = min(reader.state.source.bindings_version for reader in self._readers)
+        visible = bindings.visible(at_ms, reached)
         trie = self._trie.layers(
-            self._tables, [reader.attached for reader in self._readers], slots_of(bindings)
+            self._tables, [reader.attached for reader in self._readers], slots_of(visible)
         )
         return View(
             number=number,
             generation=self._generation,
             bindings=bindings,
             bindings_offset=self.bindings_log.offset,
-            terms=terms_of(bindings),
+            visible=visible,
+            turns_ms=bindings.turns_after(at_ms),
+            terms=terms_of(visible),
             trie=trie,
             said=self._said,
             shards=tuple(self._readers),
@@ -271,4 +275,6 @@ Edits = Sequence[Edit] | Sequence[ShardEdit]
 
 def changes_terms(edits: Edits) -> bool:
     """Whether edits change which terms lead where: a view of them should not wait."""
-    return any(isinstance(edit, Attach | Detach | BindSlot | Deactivate) for edit in edits)
+    return any(
+        isinstance(edit, Attach | Detach | BindSlot | Activate | Deactivate) for edit in edits
+    )

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kae.sinks.bindings import Bindings
-from kae.sinks.edits import Attach, BindSlot, Deactivate, Delta, Detach, Edit, ShardEdit
+from kae.sinks.edits import Activate, Attach, BindSlot, Deactivate, Delta, Detach, Edit, ShardEdit
 from kae.streams.replica.leases import Lease
 
 RELEASED_KEPT = 1000
@@ -36,6 +36,7 @@ class Released:
     revision: int
     version: int
     at_ms: int
+    cause: str
 
 
 @dataclass(slots=True)
@@ -71,14 +72,15 @@ class Journal:
     def note_bindings(self, delta: Delta, edits: Iterable[Edit]) -> None:
         """Take notice of a delta of the bindings log."""
         for edit in edits:
-            if isinstance(edit, BindSlot):
+            if isinstance(edit, BindSlot | Activate):
                 self._waiting[edit.binding] = delta.version
+                self.applied_ms.pop(edit.binding, None)
             elif isinstance(edit, Deactivate):
                 self._waiting.pop(edit.binding, None)
                 self.release_applied_ms.pop(edit.term, None)
                 self.released.pop(edit.term, None)  # so that the oldest come first
                 self.released[edit.term] = Released(
-                    edit.binding, edit.revision, delta.version, delta.at_ms
+                    edit.binding, edit.revision, delta.version, delta.at_ms, edit.cause
                 )
 
     def all_whole(self, edits: Iterable[Edit] | Iterable[ShardEdit], shards: int) -> bool:
@@ -110,9 +112,9 @@ class Journal:
             return [b for b in known if b not in told and b < bindings.next_binding]
 
         for bound in (self.attached, self.decodable_ms, self.applied_ms):
-            for binding in untold(bound, bindings.active):
+            for binding in untold(bound, bindings.bound):
                 del bound[binding]
-        for binding in untold(self.detached, released | bindings.active.keys()):
+        for binding in untold(self.detached, released | bindings.bound.keys()):
             del self.detached[binding]
 
     def note_leases(self, live: Sequence[Lease], shards: int) -> None:

@@ -25,7 +25,7 @@ class ReplicaReadings:
         )
         yield from _fresh(freshness)
         yield Sample(metrics.REPLICA_BINDINGS_VERSION, view.bindings.version)
-        yield Sample(metrics.REPLICA_BINDINGS, len(view.bindings.active))
+        yield Sample(metrics.REPLICA_BINDINGS, len(view.bindings.bound))
         yield Sample(metrics.REPLICA_ITEMS, view.items)
         yield Sample(metrics.REPLICA_PATHS, view.trie.paths)
         yield Sample(metrics.REPLICA_IGNORED, self._index.ignored)

@@ -3,18 +3,20 @@
     accepted    the broker took the term event
     bound       the registrar gave the term a slot
     attached    every shard has resolved the selector against its items
-    active      the term is in force (a single term: with its binding)
+    active      the term is in force: with its binding, or, of a schedule, a campaign or a change of
+                its items, once every shard has attached it and its time has come
     applied     every live replica has a view that holds all of this
     decodable   the view of the replica that answers has a path to an item by the term's slot
 
-A released term has instead: released, detached by every shard, applied by every live replica.
+A released term has instead: released, detached by every shard, applied by every live replica. One
+that is proposed: accepted, proposed.
 """
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from kae.sinks.edits import BindSlot
+from kae.sinks.edits import EXPIRED, BindSlot
 from kae.streams.replica.answers import Version
 from kae.streams.replica.journal import Journal, Placed, Released
 from kae.streams.replica.leases import Lease
@@ -42,7 +44,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """`state` is bound, released or refused; `refused` may also tell of a later attempt."""
+    """`state` is proposed, scheduled, bound, released, expired or refused.
+
+    `refused` may also tell of a later attempt, `proposed` of a revision that waits for approval.
+    """
 
     version: Version
     term: str
@@ -54,26 +59,22 @@ class Receipt(msgspec.Struct, frozen=True):
     attached_items: int
     stages: list[Stage]
     refused: Refusal | None
+    proposed: int | None = None
+    from_ms: int | None = None
+    until_ms: int | None = None
+    campaign: str | None = None
 
 
 def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -> Receipt | None:
     """The receipt of a normalised term; None if no event of it has come."""
     bindings = view.bindings
     refused = bindings.refused.get(term)
-    if term not in bindings.terms and refused is None:
+    proposal = bindings.proposals.get(term)
+    if term not in bindings.terms and refused is None and proposal is None:
         return None
     revision, binding = bindings.terms.get(term, (-1, 0))
-    bound = bindings.active.get(binding)
-    released = journal.released.get(term)
-    if bound is not None:
-        state, stages = "bound", _bound_stages(bound, view, journal, live)
-    elif released is not None:
-        state, stages = "released", _released_stages(term, released, view, journal, live)
-    elif revision >= 0:
-        # Released so long ago that the journal has forgotten when.
-        state, stages = "released", [Stage("released", True, 1, 1, None)]
-    else:
-        state, stages = "refused", []
+    bound = bindings.bound.get(binding)
+    state, stages = _state(term, view, journal, live)
     return Receipt(
         version=version_of(view),
         term=term,
@@ -85,7 +86,37 @@ def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -
         attached_items=attached_items(view, binding) if bound else 0,
         stages=stages,
         refused=Refusal(refused.revision, refused.cause) if refused else None,
+        proposed=proposal.revision if proposal else None,
+        from_ms=(bound.from_ms or None) if bound else None,
+        until_ms=(bound.until_ms or None) if bound else None,
+        campaign=(bound.campaign or None) if bound else None,
     )
+
+
+def _state(
+    term: str, view: View, journal: Journal, live: Sequence[Lease]
+) -> tuple[str, list[Stage]]:
+    bindings = view.bindings
+    revision, binding = bindings.terms.get(term, (-1, 0))
+    bound = bindings.bound.get(binding)
+    released = journal.released.get(term)
+    proposal = bindings.proposals.get(term)
+    if bound is not None:
+        state = "bound" if bound.holds_at(view.swapped_ms) else "scheduled"
+        if bound.until_ms and bound.until_ms <= view.swapped_ms:
+            state = "expired"
+        return state, _bound_stages(bound, view, journal, live)
+    if proposal is not None:
+        accepted_ms = getattr(proposal.change, "accepted_ms", None)
+        done = [Stage(name, True, 1, 1, accepted_ms) for name in ("accepted", "proposed")]
+        return "proposed", done
+    if released is not None:
+        state = "expired" if released.cause == EXPIRED else "released"
+        return state, _released_stages(term, released, view, journal, live)
+    if revision >= 0:
+        # Released so long ago that the journal has forgotten when.
+        return "released", [Stage("released", True, 1, 1, None)]
+    return "refused", []
 
 
 def has_come(receipt: Receipt | None, revision: int, until: str) -> bool:
@@ -96,6 +127,8 @@ def has_come(receipt: Receipt | None, revision: int, until: str) -> bool:
     if receipt is None:
         return False
     if receipt.refused is not None and receipt.refused.revision >= revision:
+        return True
+    if receipt.proposed is not None and receipt.proposed >= revision:
         return True
     if receipt.revision != revision:
         return receipt.revision > revision
@@ -114,7 +147,7 @@ def _bound_stages(
     bound: BindSlot, view: View, journal: Journal, live: Sequence[Lease]
 ) -> list[Stage]:
     binding = bound.binding
-    version, bound_ms = view.bindings.bound_at[binding]
+    version, bound_ms = view.bindings.changed_at[binding], view.bindings.bound_at[binding][1]
     # Only what this view holds counts, so that a receipt and a search never contradict each other.
     places = {
         shard: placed
@@ -126,7 +159,7 @@ def _bound_stages(
         Stage("accepted", True, 1, 1, bound.accepted_ms),
         Stage("bound", True, 1, 1, bound_ms),
         _by_shards("attached", places, len(view.shards)),
-        Stage("active", True, 1, 1, bound_ms),
+        _active(bound, view, bound_ms),
         _applied(version, places, len(view.shards), live, journal.applied_ms.get(binding)),
         Stage(
             "decodable",
@@ -136,6 +169,13 @@ def _bound_stages(
             journal.decodable_ms.get(binding) if decodable else None,
         ),
     ]
+
+
+def _active(bound: BindSlot, view: View, bound_ms: int) -> Stage:
+    is_active = bound.binding in view.visible
+    activated_ms = view.bindings.activated_ms.get(bound.binding, bound_ms)
+    at_ms = max(activated_ms, bound.from_ms) if is_active else None
+    return Stage("active", is_active, int(is_active), 1, at_ms)
 
 
 def _released_stages(

@@ -97,7 +97,7 @@ class Search:
 
     def _hit(self, view: View, slots: dict[Slot, float], found: _Candidate) -> Hit:
         own = words.own_words(self._codebook, found.item)
-        bound = view.bindings.active[found.binding] if found.binding else None
+        bound = view.bindings.bound[found.binding] if found.binding else None
         path = list(found.item.identifier)
         if bound:
             path[bound.position] = bound.index
@@ -119,7 +119,7 @@ class Search:
         return QueryShown(
             text=text,
             words=query.words,
-            terms=[view.bindings.active[binding].term for binding in query.terms],
+            terms=[view.bindings.bound[binding].term for binding in query.terms],
             slots=[
                 SlotShown(
                     slot.position,

@@ -65,7 +65,7 @@ def _bindings(view: View) -> BindingsLogShown:
         offset=view.bindings_offset,
         source_next_offset=bindings.source.next_offset,
         counts=show_counts(bindings.counts),
-        active=len(bindings.active),
+        active=len(bindings.bound),
         quarantined=len(bindings.quarantined),
     )
 

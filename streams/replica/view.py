@@ -1,10 +1,12 @@
 """The view: one version of every log, all that an answer needs, swapped as one reference."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from kae.encoders.categories import Slot
 from kae.encoders.query import BoundTerms
 from kae.sinks.bindings import Bindings
+from kae.sinks.edits import BindSlot
 from kae.sinks.layers import Layers
 from kae.sinks.said import Said
 from kae.sinks.store_reader import StoreReader
@@ -17,6 +19,8 @@ class View:
     number: int  # counts the views of this process
     generation: int
     bindings: Bindings
+    visible: Mapping[int, BindSlot]  # the bindings that readers see, at the moment of this view
+    turns_ms: int | None  # when that changes by time alone
     bindings_offset: int  # of the log record that made this version; -1: none
     terms: BoundTerms
     trie: Layers
@@ -31,20 +35,34 @@ class View:
         """The version of each shard's log."""
         return tuple(reader.state.version for reader in self.shards)
 
+    def at(self, at_ms: int) -> "View":
+        """This view as it may be read at a moment: without the terms that have ended since.
+
+        The next view lacks them too; it is late where logs cannot be read.
+        """
+        if self.turns_ms is None or at_ms < self.turns_ms:
+            return self
+        over = {binding for binding, bound in self.visible.items() if not bound.holds_at(at_ms)}
+        if not over:
+            return self
+        visible = {b: bound for b, bound in self.visible.items() if b not in over}
+        trie = self.trie.hiding(over)
+        return replace(self, visible=visible, terms=terms_of(visible), trie=trie)
+
     @property
     def items(self) -> int:
         return sum(reader.state.live for reader in self.shards)
 
 
-def slots_of(bindings: Bindings) -> dict[int, Slot]:
-    """The reserved slot of every active binding."""
-    return {b.binding: Slot(b.position, b.index) for b in bindings.active.values()}
+def slots_of(visible: Mapping[int, BindSlot]) -> dict[int, Slot]:
+    """The reserved slot of every visible binding."""
+    return {binding: Slot(bound.position, bound.index) for binding, bound in visible.items()}
 
 
-def terms_of(bindings: Bindings) -> BoundTerms:
-    """The active bindings as an overlay for queries: each term and its aliases."""
+def terms_of(visible: Mapping[int, BindSlot]) -> BoundTerms:
+    """The visible bindings as an overlay for queries: each term and its aliases."""
     return BoundTerms(
         (bound.binding, form, Slot(bound.position, bound.index))
-        for bound in bindings.active.values()
+        for bound in visible.values()
         for form in (bound.term, *bound.aliases)
     )

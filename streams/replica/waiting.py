@@ -11,7 +11,7 @@ class ViewBell:
 
     def __init__(self) -> None:
         self.rung = 0
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._waiting: set[asyncio.Future[None]] = set()
 
     def ring(self) -> None:
@@ -21,6 +21,12 @@ class ViewBell:
             for woken in self._waiting:
                 woken.get_loop().call_soon_threadsafe(_wake, woken)
             self._waiting.clear()
+            self._lock.notify_all()
+
+    def block_beyond(self, rung: int, seconds: float) -> None:
+        """The same as `wait_beyond`, for a thread that has no event loop."""
+        with self._lock:
+            self._lock.wait_for(lambda: self.rung > rung, seconds)
 
     async def wait_beyond(self, rung: int, seconds: float) -> None:
         """Return once it has been rung more often than that, or when the time is over."""

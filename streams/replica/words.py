@@ -42,7 +42,7 @@ def slot_word(
     head = codebook.word_at(position, index)
     if head is not None:
         return head[1]
-    for bound in bindings.active.values() if bindings else ():
+    for bound in bindings.bound.values() if bindings else ():
         if (bound.position, bound.index) == (position, index):
             return bound.term
     return None

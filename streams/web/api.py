@@ -12,10 +12,11 @@ from msgspec import Meta
 
 from kae.encoders.text import normalise
 from kae.streams.cloudevents import Id, Short
-from kae.streams.events import BindData, Category, SelectorData, Word
 from kae.streams.letters.answers import LetterOpened, LettersListed, ReplayReport
 from kae.streams.replica.answers import BindingsShown, ItemShown
 from kae.streams.replica.receipts import Receipt
+from kae.streams.term_events import Aliases, BindData, Category, Moment, SelectorData
+from kae.streams.term_history import Happened
 from kae.streams.web.audit import AuditRow
 from kae.streams.web.guard import Refused
 from kae.streams.web.line import Line, Overview, Published
@@ -23,7 +24,7 @@ from kae.streams.web.users import Role, User
 
 Term = Annotated[str, Meta(min_length=1, max_length=256)]
 Filter = Annotated[str, Meta(max_length=512)]
-Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Address = Annotated[str, Meta(pattern=r"^\d{1,10}/\d{1,19}$", description="PARTITION/OFFSET")]
 
 
@@ -39,13 +40,23 @@ class BindAsked(Asked, frozen=True):
     items: Annotated[list[Id], Meta(max_length=10_000)] = []
     where: Annotated[str, Meta(max_length=4096)] = ""
     category: Category = ""
-    aliases: Annotated[list[Word], Meta(max_length=64)] = []
+    aliases: Aliases = []
     owner: Short = ""
     reason: Short = ""
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    until: Moment | None = None  # null: as terms.default_days says
 
     def data(self) -> BindData:
-        selector = SelectorData(self.match, self.items, self.where)
-        return BindData(0, selector, self.aliases, self.category, self.owner, self.reason)
+        return BindData(
+            revision=0,
+            selector=SelectorData(self.match, self.items, self.where),
+            aliases=self.aliases,
+            category=self.category,
+            owner=self.owner,
+            reason=self.reason,
+            from_=self.from_,
+            until=self.until or msgspec.UNSET,
+        )
 
 
 class WordAsked(Asked, frozen=True):
@@ -53,10 +64,21 @@ class WordAsked(Asked, frozen=True):
 
 
 class PutBackAsked(Asked, frozen=True):
-    """The term as it was before its event at this offset of the terms topic."""
+    """The term as it was before what happened to it at this version of the bindings log."""
 
     word: Term
-    offset: Offset
+    version: Number
+
+
+class ApproveAsked(Asked, frozen=True):
+    """`key` and `revision` are those of a proposal."""
+
+    key: Term
+    revision: Number
+
+
+class RejectAsked(ApproveAsked, frozen=True):
+    reason: Short = ""
 
 
 class ItemAsked(Asked, frozen=True):
@@ -79,7 +101,7 @@ class ReplayAsked(Asked, frozen=True):
 
 class AuditAsked(Asked, frozen=True):
     word: Filter = ""
-    before: Offset | None = None
+    before: Number | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +157,24 @@ OPERATIONS = (
     Operation(
         "POST", "/api/terms/put-back", "put_back", "Put a word back as it was.",
         Role.proposer, PutBackAsked, Published,
-        lambda line, user, asked: line.put_back(normalise(asked.word), asked.offset, user.name),
+        lambda line, user, asked: line.put_back(normalise(asked.word), asked.version, user.name),
+    ),
+    Operation(
+        "POST", "/api/terms/approve", "approve", "Have a proposal carried out.",
+        Role.approver, ApproveAsked, Published,
+        lambda line, user, asked: line.approve(asked.key, asked.revision, user.name),
+    ),
+    Operation(
+        "POST", "/api/terms/reject", "reject", "Put a proposal away.",
+        Role.approver, RejectAsked, Published,
+        lambda line, user, asked: line.reject(
+            asked.key, asked.revision, asked.reason, user.name
+        ),
+    ),
+    Operation(
+        "GET", "/api/history", "history", "What happened to a word, the newest first.",
+        Role.viewer, WordAsked, list[Happened],
+        lambda line, _user, asked: line.history(normalise(asked.word)),
     ),
     Operation(
         "GET", "/api/receipt", "receipt", "How far a word has come.",

@@ -9,9 +9,7 @@ from kafka import TopicPartition
 
 from kae.encoders.text import normalise
 from kae.streams import moments
-from kae.streams.cloudevents import Envelope, read_event
-from kae.streams.errors import KafkaUnreachable
-from kae.streams.events import TERM_BIND, TERM_RELEASE, BindData
+from kae.streams.cloudevents import read_event
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters.letterbox import patient_polls
 from kae.streams.topology import Topology
@@ -29,6 +27,7 @@ class AuditRow(msgspec.Struct, frozen=True):
     type: str
     source: str
     revision: int
+    by: str
     owner: str
     reason: str
 
@@ -37,12 +36,13 @@ class _Named(msgspec.Struct, frozen=True):
     """What rows tell of an event's data, whichever its type."""
 
     revision: int = -1
+    by: str = ""
     owner: str = ""
     reason: str = ""
 
 
 class Audit:
-    """The topic, read on whenever it is asked; rows stay in memory, events are read again."""
+    """The topic, read on whenever it is asked."""
 
     def __init__(self, topology: Topology, clients: KafkaClients) -> None:
         self._place = TopicPartition(topology.terms_topic, 0)
@@ -62,43 +62,6 @@ class Audit:
             if (not term or row.term == term) and (before is None or row.offset < before)
         )
         return [row for row, _ in zip(found, range(limit), strict=False)]
-
-    def row(self, offset: int) -> AuditRow | None:
-        return next((row for row in self._read_on() if row.offset == offset), None)
-
-    def in_force_before(self, term: str, offset: int) -> AuditRow | None:
-        """The event that a term stood by when the record at `offset` came; None: it had none.
-
-        What is not newer than what came before was stale, and counts for nothing.
-        """
-        standing: AuditRow | None = None
-        for row in self._read_on():
-            if row.offset >= offset:
-                break
-            if (
-                row.term == term
-                and row.type in (TERM_BIND, TERM_RELEASE)
-                and (standing is None or row.revision > standing.revision)
-            ):
-                standing = row
-        return standing
-
-    def event(self, offset: int) -> Envelope:
-        """Read one event again.
-
-        Raises: KafkaUnreachable; msgspec.DecodeError if it is none.
-        """
-        with self._clients.borrowed_consumer() as consumer:
-            consumer.assign([self._place])
-            consumer.seek(self._place, offset)
-            for records in patient_polls(consumer, self._place.topic):
-                for record in records:
-                    return read_event(record.value or b"", record.headers)
-        raise KafkaUnreachable(f"{self._place.topic}: nothing at offset {offset}")
-
-    def bind_data(self, offset: int) -> BindData:
-        """What a bind event asked for."""
-        return msgspec.json.decode(self.event(offset).data, type=BindData)
 
     def _read_on(self) -> list[AuditRow]:
         with self._lock:
@@ -127,7 +90,7 @@ def _row(record: Any) -> AuditRow:
         event = read_event(record.value or b"", record.headers)
         named = msgspec.json.decode(event.data, type=_Named)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return AuditRow(record.offset, at, "", "", "unreadable", "", -1, "", "")
+        return AuditRow(record.offset, at, "", "", "unreadable", "", -1, "", "", "")
     return AuditRow(
         record.offset,
         at,
@@ -136,6 +99,7 @@ def _row(record: Any) -> AuditRow:
         event.type,
         event.source,
         named.revision,
+        named.by,
         named.owner,
         named.reason,
     )

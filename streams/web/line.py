@@ -11,7 +11,6 @@ from kafka import TopicPartition
 
 from kae.encoders.text import normalise
 from kae.streams.errors import TermRefused
-from kae.streams.events import TERM_BIND, BindData, SelectorData
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.lag import Lag, read_lags
 from kae.streams.letters import answers
@@ -20,14 +19,22 @@ from kae.streams.letters.letterbox import Letterbox
 from kae.streams.letters.plan import plan
 from kae.streams.letters.replay import replay
 from kae.streams.moments import now_ms
-from kae.streams.replica.answers import BindingShown, BindingsShown, Status
+from kae.streams.replica.answers import BindingShown, BindingsShown, ProposalShown, Status
 from kae.streams.replica.client import ReplicaClient
-from kae.streams.term_watch import publish_bind, publish_release
+from kae.streams.term_events import (
+    ApproveData,
+    BindData,
+    PlanData,
+    RejectData,
+    ReleaseData,
+    SelectorData,
+)
+from kae.streams.term_history import Happened, Past
+from kae.streams.term_watch import publish, publish_all
 from kae.streams.topic_plan import BATCH_BYTES
 from kae.streams.topology import Topology
 from kae.streams.web.audit import Audit
 
-SOURCE = "/kae/console"
 LETTERS_SHOWN = 100
 
 
@@ -113,30 +120,62 @@ class Line:
         selector = data.selector
         if not (selector.match or selector.items or selector.where):
             raise TermRefused(f"{word!r}: no selector; say which items the word shall lead to")
-        stamped = msgspec.structs.replace(data, revision=self._next_revision())
-        publish_bind(self.topology, word, stamped, _source(who))
-        return Published(normalise(word), stamped.revision)
+        stamped = msgspec.structs.replace(data, revision=self._next_revision(), by=who)
+        return self._publish(word, stamped, stamped.revision)
 
     def release(self, word: str, who: str) -> Published:
         """Raises: TermRefused; KafkaUnreachable."""
         revision = self._next_revision()
-        publish_release(self.topology, word, revision, _source(who))
-        return Published(normalise(word), revision)
+        return self._publish(word, ReleaseData(revision, who), revision)
 
-    def put_back(self, term: str, offset: int, who: str) -> Published:
-        """Put a term back as it was before the event at `offset`: by a new event.
+    def history(self, term: str) -> list[Happened]:
+        """All that happened to a normalised term, the newest first.
+
+        Raises: KafkaUnreachable.
+        """
+        return Past.read(self.topology).history(term)[::-1]
+
+    def put_back(self, term: str, version: int, who: str) -> Published:
+        """Put a term back as it was before that version of the bindings log, by new events.
 
         Raises: TermRefused; KafkaUnreachable.
         """
-        row = self.audit.row(offset)
-        if row is None or not term or row.term != term:
-            raise TermRefused(f"{term!r}: has no event at offset {offset} of the terms topic")
-        before = self.audit.in_force_before(term, offset)
-        if before is None or before.type != TERM_BIND:
-            return self.release(row.word, who)
-        data = self.audit.bind_data(before.offset)
-        reason = f"put back as it was at {before.at}; {data.reason}"[:512]
-        return self.bind(before.word, msgspec.structs.replace(data, reason=reason), who)
+        past = Past.read(self.topology)
+        happened = next((one for one in past.history(term) if one.version == version), None)
+        if happened is None:
+            raise TermRefused(f"{term!r}: version {version} of the bindings log is none of its")
+        revision = self._next_revision()
+        events = past.rollback(happened.at_ms - 1, [term], who, revision)
+        if not events:
+            raise TermRefused(f"{term!r}: is as it was before version {version}; nothing was sent")
+        publish_all(self.topology, events)
+        return Published(term, revision)
+
+    def approve(self, key: str, proposal: int, who: str) -> Published:
+        """Have a proposal carried out, with the plan that it was proposed with.
+
+        Raises: TermRefused; KafkaUnreachable; ReplicaUnreachable.
+        """
+        waiting = self._proposal(key, proposal)
+        revision = self._next_revision()
+        plan = PlanData(waiting.plan_hash, waiting.plan_items)
+        return self._publish(key, ApproveData(revision, proposal, who, plan), proposal)
+
+    def reject(self, key: str, proposal: int, reason: str, who: str) -> Published:
+        """Raises: TermRefused; KafkaUnreachable; ReplicaUnreachable."""
+        self._proposal(key, proposal)
+        revision = self._next_revision()
+        return self._publish(key, RejectData(revision, proposal, who, reason), proposal)
+
+    def _proposal(self, key: str, proposal: int) -> ProposalShown:
+        for one in self.replica.bindings().proposals:
+            if (one.key, one.revision) == (key, proposal):
+                return one
+        raise TermRefused(f"{key!r}: revision {proposal} waits for no approval any more")
+
+    def _publish(self, subject: str, data: msgspec.Struct, revision: int) -> Published:
+        publish(self.topology, subject, data)
+        return Published(normalise(subject), revision)
 
     def _next_revision(self) -> int:
         """The time in ms, as `kae term` takes it, and never one twice."""
@@ -206,10 +245,6 @@ class Pace:
             max(0.0, (read - former) / (at - since))
             for (since, former), (at, read) in pairwise(samples)
         ]
-
-
-def _source(who: str) -> str:
-    return f"{SOURCE}/{who}" if who else SOURCE
 
 
 def selector_of(match: str, items: str, where: str) -> SelectorData:

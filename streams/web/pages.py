@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -13,17 +14,17 @@ from kae.encoders.categories import CATEGORIES
 from kae.encoders.selector import Rejected
 from kae.encoders.text import normalise
 from kae.streams.errors import ReplicaRefused, TermRefused
-from kae.streams.events import BindData
 from kae.streams.letters.answers import LetterOpened
 from kae.streams.replica.answers import BindingShown
 from kae.streams.replica.receipts import Receipt
+from kae.streams.term_events import BindData
 from kae.streams.web.guard import Refused
 from kae.streams.web.line import Line, Pace, selector_of
 from kae.streams.web.render import link
 from kae.streams.web.users import Role, User
 
 FOUND_SHOWN = 8
-AUDIT_OF_TERM = 20
+CAMPAIGN = "campaign/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,13 @@ class Visit:
         if not (given.isascii() and given.isdigit() and len(given) <= 18):
             raise Refused(400, f"{name}: {given[:40]!r} is no whole number")
         return int(given)
+
+    def number_of_form(self, name: str) -> int:
+        """Raises: Refused."""
+        found = self.whole_number(name, self.form.get(name, ""))
+        if found is None:
+            raise Refused(400, f"{name}: missing")
+        return found
 
 
 def go(path: str, **query: object) -> Response:
@@ -89,6 +97,7 @@ class Pages:
             "terms.html",
             terms=sorted(found, key=lambda one: one.term),
             all_terms=len(shown.active),
+            proposals=shown.proposals,
             capacity=shown.capacity,
             categories=sorted({one.category for one in shown.active}),
             asked={"q": words, "category": category},
@@ -114,6 +123,8 @@ class Pages:
             form={name: form.get(name, "") for name in FIELDS},
             error=error,
             default_category=self._line.topology.terms.default_category,
+            default_days=self._line.topology.terms.default_days,
+            approvals=self._line.topology.terms.approvals,
             positions={c: group.name for group in groups for c in group.categories},
             categories=CATEGORIES,
         )
@@ -123,7 +134,7 @@ class Pages:
         if not term:
             raise Refused(404, "the word has no letter or digit")
         revision = visit.whole_number("revision", visit.asked("revision"))
-        history = self._line.audit.rows(term, limit=AUDIT_OF_TERM)
+        history = self._line.history(term)
         receipt = self._line.replica.receipt(term)
         if receipt is None and not history:
             raise Refused(404, f"{term!r}: no term event of it was ever sent")
@@ -147,12 +158,21 @@ class Pages:
         return go("/term", word=published.term, revision=published.revision)
 
     def put_back(self, visit: Visit) -> Response:
-        offset = visit.whole_number("offset", visit.form.get("offset", ""))
-        if offset is None:
-            raise Refused(400, "offset: missing")
+        version = visit.number_of_form("version")
         term = normalise(visit.form.get("word", ""))
-        published = self._line.put_back(term, offset, visit.user.name)
+        published = self._line.put_back(term, version, visit.user.name)
         return go("/term", word=published.term, revision=published.revision)
+
+    def decide(self, visit: Visit) -> Response:
+        """Approve or reject a proposal, by the button that was used."""
+        key, proposal = visit.form.get("key", ""), visit.number_of_form("revision")
+        if visit.form.get("decision") == "approve":
+            self._line.approve(key, proposal, visit.user.name)
+        else:
+            self._line.reject(key, proposal, visit.form.get("reason", "")[:512], visit.user.name)
+        if key.startswith(CAMPAIGN):
+            return go("/terms")
+        return go("/term", word=key, revision=proposal)
 
     # Items
 
@@ -206,7 +226,9 @@ class Pages:
         return visit.page("audit.html", rows=rows, asked={"word": word, "before": before})
 
 
-FIELDS = ("word", "match", "where", "items", "category", "aliases", "owner", "reason")
+FIELDS = (
+    "word", "match", "where", "items", "category", "aliases", "owner", "reason", "from", "until",
+)  # fmt: skip
 
 
 def _bind_data(form: Mapping[str, str]) -> BindData:
@@ -218,7 +240,18 @@ def _bind_data(form: Mapping[str, str]) -> BindData:
         category=form.get("category", ""),
         owner=form.get("owner", "").strip(),
         reason=form.get("reason", "").strip(),
+        from_=_moment(form, "from"),
+        until=_moment(form, "until") or msgspec.UNSET,
     )
+
+
+def _moment(form: Mapping[str, str], name: str) -> datetime | None:
+    """A time in UTC, as a browser's field for times gives it; None if it is empty."""
+    given = form.get(name, "").strip()
+    try:
+        return datetime.fromisoformat(given).replace(tzinfo=UTC) if given else None
+    except ValueError as error:
+        raise TermRefused(f"{name}: {given[:40]!r} is no time; give 2026-07-01T08:00") from error
 
 
 def _content(letter: LetterOpened) -> str:
@@ -236,27 +269,30 @@ def _mentions(one: BindingShown, words: str) -> bool:
 def _watched(term: str, revision: int | None, receipt: Receipt | None) -> dict[str, Any]:
     """A receipt, and whether there is more to wait for."""
     refusal = receipt.refused if receipt else None
-    awaited = (
-        revision is not None
-        and (receipt is None or receipt.revision < revision)
-        and (refusal is None or refusal.revision != revision)
-    )
-    ended = (
-        bool(receipt) and not awaited and all(_ended(stage, receipt) for stage in receipt.stages)
-    )
+    refused = refusal if refusal and refusal.revision == revision else None
+    proposed = receipt is not None and receipt.proposed is not None
+    come = revision is None or (receipt is not None and receipt.revision >= revision)
+    ended = refused is not None or proposed or (come and receipt is not None and _ended(receipt))
     return {
         "term": term,
         "revision": revision,
         "receipt": receipt,
-        "awaited": awaited,
-        "refusal": refusal if refusal and refusal.revision == revision else None,
+        "awaited": not come and not proposed,
+        "proposed": proposed,
+        "refusal": refused,
         "ended": ended,
     }
 
 
-def _ended(stage: Any, receipt: Receipt) -> bool:
+def _ended(receipt: Receipt) -> bool:
     """A term that is attached to nothing is never decodable, which is no failure."""
-    return stage.done or (stage.stage == "decodable" and not receipt.attached_items)
+    done = {stage.stage: stage.done for stage in receipt.stages}
+    if receipt.state == "scheduled":
+        return done["attached"]
+    return all(
+        is_done or (stage == "decodable" and not receipt.attached_items)
+        for stage, is_done in done.items()
+    )
 
 
 # Path, method, role, form or page: the routes, in the order of the navigation.
@@ -281,6 +317,7 @@ def routes_of(pages: Pages) -> tuple[Page, ...]:
         Page("/term/receipt", "GET", view, pages.receipt),
         Page("/term/release", "POST", propose, pages.release),
         Page("/term/put-back", "POST", propose, pages.put_back),
+        Page("/term/decide", "POST", Role.approver, pages.decide),
         Page("/item", "GET", view, pages.item),
         Page("/dead-letters", "GET", view, pages.letters),
         Page("/dead-letter", "GET", view, pages.letter),

@@ -128,6 +128,8 @@ class MaskedItems:
             number=number,
             generation=1,
             bindings=Bindings(),
+            visible={},
+            turns_ms=None,
             bindings_offset=-1,
             terms=BoundTerms(),
             trie=self._trie.layers(self._tables, none, {}),

@@ -13,9 +13,10 @@ from tests.sinks.oracle import active_terms, expected_counts, expected_hash, rea
 from kae.encoders.assign import Encoder
 from kae.encoders.attributes import Item
 from kae.encoders.codebook import Codebook
-from kae.sinks.bindings import Bindings, TermChange
+from kae.sinks.bindings import Bindings
 from kae.sinks.edits import Counts
 from kae.sinks.plan import Change
+from kae.sinks.term_changes import TermChange
 from kae.streams.cloudevents import Headers
 from kae.streams.events import (
     BindData,

@@ -57,7 +57,7 @@ def live_paths(view: View) -> set[tuple[int, ...]]:
     for reader in view.shards:
         for item in reader.items():
             paths.add(item.identifier)
-            for bound in view.bindings.active.values():
+            for bound in view.bindings.bound.values():
                 if item.ordinal in reader.attached.get(bound.binding, ()):
                     path = list(item.identifier)
                     path[bound.position] = bound.index

@@ -9,13 +9,13 @@ from kae.encoders.assign import Encoder
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook import Codebook
 from kae.encoders.selector import Compiled, compile_selector
-from kae.sinks.bindings import TermChange
 from kae.sinks.fold import LogState, fold
 from kae.sinks.log import Log
 from kae.sinks.plan import Change, prepare
 from kae.sinks.registrar import Registrar
 from kae.sinks.shard import Sent, Shard
 from kae.sinks.store import ShardStore
+from kae.sinks.term_changes import TermChange
 
 MAX_BYTES = 4096  # small, so that many deltas travel in parts
 
@@ -83,7 +83,7 @@ class Line:
 
     def selectors(self) -> dict[int, Compiled]:
         """Every selector that was ever bound, as a follower of the bindings log keeps them."""
-        for binding, bound in self.registrar.bindings.active.items():
+        for binding, bound in self.registrar.bindings.bound.items():
             self._selectors.setdefault(binding, compile_selector(bound.selector))
         return self._selectors
 

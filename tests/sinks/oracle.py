@@ -4,18 +4,18 @@ from collections.abc import Iterable, Sequence
 
 from kae.encoders.assign import Encoder
 from kae.encoders.selector import compile_selector
-from kae.sinks.bindings import Bind, TermChange
 from kae.sinks.edits import Counts
 from kae.sinks.plan import Change, Upsert
 from kae.sinks.store import content_hash
+from kae.sinks.term_changes import Bind, TermChange
 
 
 def active_terms(changes: Iterable[TermChange]) -> dict[str, Bind]:
     """Terms by revision, the first of a revision counts."""
     newest: dict[str, TermChange] = {}
     for change in changes:
-        if change.term not in newest or change.revision > newest[change.term].revision:
-            newest[change.term] = change
+        if change.key not in newest or change.revision > newest[change.key].revision:
+            newest[change.key] = change
     return {term: change for term, change in newest.items() if isinstance(change, Bind)}
 
 

@@ -17,11 +17,11 @@ from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook import Codebook
 from kae.encoders.selector import Selector
-from kae.sinks.bindings import Bind, Release
 from kae.sinks.log import Log, MemoryLog
 from kae.sinks.owned import Fenced
 from kae.sinks.plan import Delete, Upsert, content_hash
 from kae.sinks.shard import Sent, Shard
+from kae.sinks.term_changes import Bind, Release
 from kae.streams.kafka_log import KafkaClients
 
 IDS = st.sampled_from(["a", "b", "c", "d", "é", "商品", "z9"])

@@ -11,7 +11,6 @@ from kae.encoders.attributes import Item
 from kae.encoders.codebook import Codebook
 from kae.encoders.selector import Selector
 from kae.sinks.beginnings import Snapshots
-from kae.sinks.bindings import Bind
 from kae.sinks.log import LogTruncated, MemoryLog
 from kae.sinks.plan import Upsert
 from kae.sinks.shard import Shard
@@ -20,6 +19,7 @@ from kae.sinks.snapshots.fetch import fetched
 from kae.sinks.snapshots.manifest import Manifest, Origin
 from kae.sinks.snapshots.take import take
 from kae.sinks.store import ShardStore
+from kae.sinks.term_changes import Bind
 
 
 class Kept(Line):

@@ -1,7 +1,7 @@
 """Terms and the reserved slots that they hold."""
 
 from kae.encoders.selector import Selector
-from kae.sinks.bindings import Bind, Bindings, Release, TermChange, plan_frees, plan_terms
+from kae.sinks.bindings import Bindings
 from kae.sinks.edits import (
     BindSlot,
     Counts,
@@ -13,6 +13,9 @@ from kae.sinks.edits import (
     encode_edit,
 )
 from kae.sinks.fold import LogState
+from kae.sinks.term_changes import Bind, Release, TermChange
+from kae.sinks.term_due import plan_frees
+from kae.sinks.term_plan import plan_terms
 
 RESERVED = {0: range(90, 92)}
 
@@ -34,7 +37,7 @@ def fold(bindings: Bindings, raw: list, at_ms: int) -> None:  # type: ignore[typ
 
 
 def slots(bindings: Bindings) -> dict[str, int]:
-    return {bound.term: bound.index for bound in bindings.active.values()}
+    return {bound.term: bound.index for bound in bindings.bound.values()}
 
 
 def test_terms_take_the_lowest_free_slots_until_none_is_left() -> None:

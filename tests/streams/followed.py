@@ -8,11 +8,11 @@ from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
 from kae.encoders.codebook import Codebook
 from kae.encoders.selector import Compiled, Selector, compile_selector
-from kae.sinks.bindings import Bind, Release, TermChange
 from kae.sinks.log import MemoryLog
 from kae.sinks.plan import Change, Delete, Upsert, prepare
 from kae.sinks.registrar import Registrar
 from kae.sinks.shard import Shard
+from kae.sinks.term_changes import Bind, Release, TermChange
 from kae.streams.partitioner import partition_of
 from kae.streams.replica.answers import Hit
 from kae.streams.replica.freshness import FreshnessGauge
@@ -87,7 +87,7 @@ class Followed:
         """Register a term, without telling the shards; returns its revision."""
         number = CATEGORY_INDEX[category]
         accepted = self.tick()
-        return self._register(
+        return self.register(
             Bind(
                 term=term,
                 revision=self._next(),
@@ -102,7 +102,13 @@ class Followed:
         )
 
     def release(self, term: str) -> int:
-        return self._register(Release(term, self._next()))
+        return self.register(Release(term, self._next()))
+
+    def register(self, change: TermChange) -> int:
+        """Register any change, which a later one of this line comes after; returns its revision."""
+        self._revision = max(self._revision, change.revision)
+        self.registrar.register([change], 0, self.registrar.next_offset + 1, self.tick())
+        return change.revision
 
     def spread(self, shard: int) -> None:
         """Let one shard attach and detach what the bindings say now."""
@@ -120,13 +126,9 @@ class Followed:
         self._revision += 1
         return self._revision
 
-    def _register(self, change: TermChange) -> int:
-        self.registrar.register([change], 0, self.registrar.next_offset + 1, self.tick())
-        return change.revision
-
     def _selectors(self) -> dict[int, Compiled]:
         """Every selector that was ever bound, as a follower of the bindings log keeps them."""
-        for binding, bound in self.registrar.bindings.active.items():
+        for binding, bound in self.registrar.bindings.bound.items():
             self._kept.setdefault(binding, compile_selector(bound.selector))
         return self._kept
 

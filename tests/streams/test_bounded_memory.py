@@ -11,7 +11,8 @@ from tests.streams.followed import NAME, SHARDS, Followed
 from kae.deploy.brokers import ApacheKafka
 from kae.encoders.attributes import Item
 from kae.encoders.selector import Selector
-from kae.sinks.bindings import REFUSALS_KEPT, Bind, Release, TermChange
+from kae.sinks.bindings import REFUSALS_KEPT
+from kae.sinks.term_changes import Bind, Release, TermChange
 from kae.streams.kafka_log import IDLE_CONSUMERS, KafkaClients
 from kae.streams.replica.journal import RELEASED_KEPT
 from kae.streams.replica.leases import FORGOTTEN_MS, Lease
@@ -132,7 +133,7 @@ def test_what_was_released_long_ago_is_told_as_released_and_stays_stale(
     assert None not in [stage.at_ms for stage in recent.stages]
     register(line, [bind(line, "term0000000")])
     assert line.index.view.bindings.counts.stale == 1
-    assert line.index.view.bindings.active == {}
+    assert line.index.view.bindings.bound == {}
 
 
 def test_bound_terms_keep_their_receipts_whatever_comes_and_goes(

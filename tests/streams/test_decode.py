@@ -79,7 +79,7 @@ def test_a_bound_term_is_a_token_that_may_come_next(
     line.spread_all()
     line.follow()
     decode = Decode(line.index.view, codebook)
-    bound = next(iter(line.index.view.bindings.active.values()))
+    bound = next(iter(line.index.view.bindings.bound.values()))
     layout = TokenLayout.of(codebook, BASE)
     scores = np.zeros((2, layout.size))
     before.constrain(layout, np.zeros((1, 0), np.int64), scores[:1])

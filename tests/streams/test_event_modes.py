@@ -130,7 +130,7 @@ def test_a_newer_minor_version_decodes_in_both_modes() -> None:
     assert (change, change.order) == (read(data, headers), read(data, headers).order)
     assert change.item == ITEM  # type: ignore[union-attr]
     bind = encode_term_bind("zorblax", BindData(2, SelectorData(match="x")), "/ops")
-    newer_bind = event(bind, data={"until": "2027-01-01", "selector": {"match": "x", "not": "y"}})
+    newer_bind = event(bind, data={"weight": "2027-01-01", "selector": {"match": "x", "not": "y"}})
     assert decode_term(None, newer_bind, LIMIT, 9, RULES) == decode_term(
         None, bind, LIMIT, 9, RULES
     )

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kae.encoders.attributes import Item
-from kae.sinks.bindings import Bind, Release
 from kae.sinks.plan import Delete, Upsert
+from kae.sinks.term_changes import Bind, Release, TermChange
 from kae.streams.events import (
     BindData,
     SelectorData,
@@ -91,7 +91,7 @@ def test_what_is_no_event_is_refused() -> None:
     assert "recursion" in cause(b'{"data":' + b"[" * 100_000).lower()
 
 
-def term(word: str, value: bytes) -> Bind | Release:
+def term(word: str, value: bytes) -> TermChange:
     return decode_term(word.encode(), value, LIMIT, 99, RULES)
 
 

@@ -60,7 +60,7 @@ def test_a_binding_is_hidden_until_the_bindings_log_names_it(
     for shard in range(SHARDS):
         line.follow_shard(shard)
     line.swap()
-    index = next(iter(line.registrar.bindings.active.values())).index
+    index = next(iter(line.registrar.bindings.bound.values())).index
     assert index not in next_slots(line.index.view.trie, ())
     assert line.search("quietcore") == []
     line.follow()

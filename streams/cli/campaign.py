@@ -1,0 +1,194 @@
+"""`kae campaign bind|release|show`: many terms that become visible, and vanish, as one."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.cli.term_options import (
+    ByOption,
+    ForeverOption,
+    FromOption,
+    NoWaitOption,
+    PlanItemsOption,
+    PlanOption,
+    RevisionOption,
+    TimeoutOption,
+    UntilOption,
+    revision_of,
+    validity,
+    who,
+)
+from kae.streams.errors import TermRefused, TermTimedOut
+from kae.streams.local_run import open_topology, replica_address
+
+if TYPE_CHECKING:
+    from kae.streams.replica.answers import BindingShown
+    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.term_events import CampaignTerm
+
+app = typer.Typer(no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+LOOK_EVERY_SECONDS = 0.1
+
+
+@app.command()
+def bind(
+    name: NameArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", show_default=False, help="Terms, in JSON or YAML."),
+    ],
+    owner: Annotated[str, typer.Option(metavar="NAME", help="Who answers for it.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is bound.")] = "",
+    from_: FromOption = "",
+    until: UntilOption = "",
+    forever: ForeverOption = False,
+    by: ByOption = "",
+    plan: PlanOption = "",
+    items_planned: PlanItemsOption = 0,
+    revision: RevisionOption = None,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Bind all terms of a file as one."""
+    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.term_events import CampaignData, PlanData
+    from kae.streams.term_watch import publish
+
+    opened = open_topology(topology, bootstrap)
+    begins, ends = validity(from_, until, forever)
+    data = CampaignData(
+        revision=revision_of(revision),
+        terms=_terms(file),
+        owner=owner,
+        reason=reason,
+        from_=begins,
+        until=ends,
+        by=who(by),
+        plan=PlanData(plan, items_planned),
+    )
+    publish(opened, name, data)
+    if no_wait:
+        return
+    client = ReplicaClient(replica_address(opened, replica))
+
+    def is_through() -> bool:
+        _refuse_refused(client, name, data.revision)
+        if any(one.key == _key(name) for one in client.bindings().proposals):
+            return True
+        members = _members(client, name)
+        done = {"active", "scheduled"}
+        return len(members) == len(data.terms) and all(one.state in done for one in members)
+
+    _wait(name, is_through, timeout)
+    _print(client, name, as_json)
+
+
+@app.command()
+def release(
+    name: NameArgument,
+    by: ByOption = "",
+    revision: RevisionOption = None,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Release all terms of a campaign as one."""
+    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.term_events import CampaignReleaseData
+    from kae.streams.term_watch import publish
+
+    opened = open_topology(topology, bootstrap)
+    data = CampaignReleaseData(revision_of(revision), who(by))
+    publish(opened, name, data)
+    if no_wait:
+        return
+    client = ReplicaClient(replica_address(opened, replica))
+
+    def is_gone() -> bool:
+        _refuse_refused(client, name, data.revision)
+        return not _members(client, name)
+
+    _wait(name, is_gone, timeout)
+    _print(client, name, as_json)
+
+
+@app.command()
+def show(
+    name: NameArgument,
+    topology: TopologyOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the terms of a campaign, and how far each is."""
+    from kae.streams.replica.client import ReplicaClient
+
+    _print(ReplicaClient(replica_address(open_topology(topology), replica)), name, as_json)
+
+
+def _terms(file: Path) -> "list[CampaignTerm]":
+    """Raises: TermRefused."""
+    import msgspec
+
+    from kae.streams.term_events import CampaignTerm
+
+    try:
+        return msgspec.yaml.decode(file.read_bytes(), type=list[CampaignTerm])
+    except (OSError, msgspec.DecodeError) as error:
+        raise TermRefused(
+            f"{file}: no campaign: {error}; give a list of word, selector, aliases, category"
+        ) from error
+
+
+def _key(name: str) -> str:
+    from kae.encoders.text import normalise
+    from kae.sinks.term_changes import campaign_key
+
+    return campaign_key(normalise(name))
+
+
+def _members(client: "ReplicaClient", name: str) -> "list[BindingShown]":
+    wanted = _key(name).partition("/")[2]
+    return [one for one in client.bindings().active if one.campaign == wanted]
+
+
+def _refuse_refused(client: "ReplicaClient", name: str, revision: int) -> None:
+    receipt = client.receipt(_key(name))
+    if receipt and receipt.refused and receipt.refused.revision == revision:
+        raise TermRefused(receipt.refused.cause)
+
+
+def _wait(name: str, is_through: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_through():
+        if time.monotonic() > deadline:
+            raise TermTimedOut(
+                f"campaign {name!r}: not through after {seconds:g} s; kae campaign show {name} "
+                "tells how far it is, kae status which shard or replica lags"
+            )
+        time.sleep(LOOK_EVERY_SECONDS)
+
+
+def _print(client: "ReplicaClient", name: str, as_json: bool) -> None:
+    members = _members(client, name)
+    if as_json:
+        console.print_json(members)
+        return
+    console.print_table(
+        f"Campaign {name}: {len(members)} terms",
+        ("term", "state", "items", "match", "where"),
+        ((one.term, one.state, one.attached_items, one.match, one.where) for one in members),
+    )

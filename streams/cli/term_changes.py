@@ -1,0 +1,140 @@
+"""`kae term alias|retarget|extend`: what may change of a bound word."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.cli.term_options import (
+    ByOption,
+    ForeverOption,
+    NoWaitOption,
+    PlanItemsOption,
+    PlanOption,
+    RevisionOption,
+    TimeoutOption,
+    UntilOption,
+    WaitFor,
+    WaitOption,
+    WordArgument,
+    ids_of,
+    moment,
+    revision_of,
+    send,
+    who,
+)
+from kae.streams.errors import TermRefused
+from kae.streams.local_run import open_topology
+
+app = typer.Typer()
+
+
+@app.command()
+def alias(
+    word: WordArgument,
+    alias: Annotated[
+        list[str] | None, typer.Option(metavar="A", help="Another form; none: it has no other.")
+    ] = None,
+    by: ByOption = "",
+    plan: PlanOption = "",
+    items_planned: PlanItemsOption = 0,
+    revision: RevisionOption = None,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    wait: WaitOption = WaitFor.EVERYWHERE,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a bound word exactly these other forms; it keeps its slot."""
+    from kae.streams.term_events import AliasData, PlanData
+
+    planned = PlanData(plan, items_planned)
+    data = AliasData(revision_of(revision), alias or [], who(by), planned)
+    send(
+        open_topology(topology, bootstrap),
+        word,
+        data,
+        replica=replica,
+        revision=data.revision,
+        wait=None if no_wait else wait,
+        timeout=timeout,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def retarget(
+    word: WordArgument,
+    match: Annotated[str, typer.Option(metavar="TEXT", help="Items that have this phrase.")] = "",
+    items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Items named in a file, one id a line.")
+    ] = None,
+    where: Annotated[str, typer.Option(metavar="EXPR", help="Items by their words.")] = "",
+    by: ByOption = "",
+    plan: PlanOption = "",
+    items_planned: PlanItemsOption = 0,
+    revision: RevisionOption = None,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    wait: WaitOption = WaitFor.EVERYWHERE,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a bound word other items; it leads to the old ones until every shard has the new."""
+    from kae.streams.term_events import PlanData, RetargetData, SelectorData
+
+    ids = ids_of(items)
+    if not (match or ids or where):
+        raise TermRefused(f"{word!r}: no selector; give --match, --items or --where")
+    selector = SelectorData(match, ids, where)
+    planned = PlanData(plan, items_planned)
+    data = RetargetData(revision_of(revision), selector, who(by), planned)
+    send(
+        open_topology(topology, bootstrap),
+        word,
+        data,
+        replica=replica,
+        revision=data.revision,
+        wait=None if no_wait else wait,
+        timeout=timeout,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def extend(
+    word: WordArgument,
+    until: UntilOption = "",
+    forever: ForeverOption = False,
+    by: ByOption = "",
+    revision: RevisionOption = None,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    wait: WaitOption = WaitFor.EVERYWHERE,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a bound word another end, later or sooner."""
+    from kae.streams.term_events import ExtendData
+
+    if bool(until) == forever:
+        raise TermRefused(f"{word!r}: give one of --until TIME and --forever")
+    ends = None if forever else moment("--until", until)
+    data = ExtendData(revision_of(revision), ends, who(by))
+    send(
+        open_topology(topology, bootstrap),
+        word,
+        data,
+        replica=replica,
+        revision=data.revision,
+        wait=None if no_wait else wait,
+        timeout=timeout,
+        as_json=as_json,
+    )

@@ -1,0 +1,100 @@
+"""`kae term proposals|approve|reject`: what waits for another's approval."""
+
+from typing import Annotated
+
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.cli.term_options import ByOption, PlanItemsOption, PlanOption, TimeoutOption, who
+from kae.streams.local_run import open_topology, replica_address
+
+app = typer.Typer()
+
+KeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", show_default=False, help="A word, or campaign/NAME.")
+]
+
+
+@app.command()
+def proposals(
+    topology: TopologyOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what waits for approval."""
+    from kae.streams.replica.client import ReplicaClient
+
+    waiting = ReplicaClient(replica_address(open_topology(topology), replica)).bindings().proposals
+    if as_json:
+        console.print_json(waiting)
+        return
+    console.print_table(
+        "Proposals",
+        ("key", "kind", "revision", "by", "terms", "plan", "items"),
+        (
+            (p.key, p.kind, p.revision, p.by, len(p.terms), p.plan_hash, p.plan_items)
+            for p in waiting
+        ),
+    )
+
+
+@app.command()
+def approve(
+    key: KeyArgument,
+    by: ByOption = "",
+    plan: PlanOption = "",
+    items_planned: PlanItemsOption = 0,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Have what another has proposed carried out; --plan is the hash of a preview made now."""
+    from kae.streams.moments import now_ms
+    from kae.streams.term_events import ApproveData, PlanData
+    from kae.streams.term_watch import decide
+
+    planned = PlanData(plan, items_planned)
+    decided = decide(
+        open_topology(topology, bootstrap),
+        replica,
+        key,
+        lambda proposal: ApproveData(now_ms(), proposal, who(by), planned),
+        timeout,
+    )
+    _print(key, "approved", decided, as_json)
+
+
+@app.command()
+def reject(
+    key: KeyArgument,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why.")] = "",
+    by: ByOption = "",
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Put what somebody has proposed away."""
+    from kae.streams.moments import now_ms
+    from kae.streams.term_events import RejectData
+    from kae.streams.term_watch import decide
+
+    decided = decide(
+        open_topology(topology, bootstrap),
+        replica,
+        key,
+        lambda proposal: RejectData(now_ms(), proposal, who(by), reason),
+        timeout,
+    )
+    _print(key, "rejected", decided, as_json)
+
+
+def _print(key: str, verb: str, proposal: int, as_json: bool) -> None:
+    if as_json:
+        console.print_json({"key": key, verb: proposal})
+        return
+    console.print_table("Decided", ("key", "revision", "is"), [(key, proposal, verb)])

@@ -1,0 +1,156 @@
+"""What the commands about terms and campaigns share: options, waiting, receipts."""
+
+from enum import StrEnum
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from kae.streams import console
+from kae.streams.errors import TermRefused
+from kae.streams.local_run import replica_address
+from kae.streams.moments import moment_ms, now_ms
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from kae.streams.replica.receipts import Receipt
+    from kae.streams.topology import Topology
+
+
+class WaitFor(StrEnum):
+    """How far a term is waited for."""
+
+    ACTIVE = "active"
+    EVERYWHERE = "everywhere"
+
+
+WordArgument = Annotated[str, typer.Argument(metavar="WORD", show_default=False)]
+RevisionOption = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Revision of the event; else the time in ms."),
+]
+ByOption = Annotated[
+    str, typer.Option("--by", metavar="NAME", help="Who asks for it; else the user's name.")
+]
+FromOption = Annotated[
+    str, typer.Option("--from", metavar="TIME", help="First moment of it; else at once.")
+]
+UntilOption = Annotated[
+    str,
+    typer.Option("--until", metavar="TIME", help="End of it; else as terms.default_days says."),
+]
+ForeverOption = Annotated[bool, typer.Option("--forever", help="It never ends.")]
+PlanOption = Annotated[str, typer.Option("--plan", metavar="HASH", help="Hash of a preview.")]
+PlanItemsOption = Annotated[
+    int, typer.Option("--items-planned", min=0, metavar="N", help="Items of that preview.")
+]
+WaitOption = Annotated[WaitFor, typer.Option("--wait", help="What is waited for.")]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return once it is stored.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.1)]
+
+
+def revision_of(given: int | None) -> int:
+    """The revision of an event that is sent now."""
+    return now_ms() if given is None else given
+
+
+def who(given: str) -> str:
+    """Who asks: as given, else the user of this process."""
+    return given or getuser()
+
+
+def moment(option: str, text: str) -> "datetime":
+    """Raises: TermRefused."""
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(moment_ms(text, now_ms()) / 1000, UTC)
+    except ValueError as error:
+        raise TermRefused(
+            f"{option} {text!r}: no time ({error}); write 2026-07-01T08:00+02:00"
+        ) from error
+
+
+def validity(
+    from_: str, until: str, forever: bool
+) -> "tuple[datetime | None, datetime | msgspec.UnsetType | None]":
+    """What an event says of both ends.
+
+    Raises: TermRefused.
+    """
+    if until and forever:
+        raise TermRefused("--until and --forever: give one of them")
+    end = None if forever else moment("--until", until) if until else msgspec.UNSET
+    return (moment("--from", from_) if from_ else None), end
+
+
+def send(
+    topology: "Topology",
+    word: str,
+    data: msgspec.Struct,
+    *,
+    replica: str | None,
+    revision: int,
+    wait: WaitFor | None,
+    timeout: float,
+    as_json: bool,
+) -> "Receipt | None":
+    """Publish an event of a term, watch `revision` of it come as far as is wanted, and print.
+
+    Raises: TermRefused, TermTimedOut, KafkaUnreachable, ReplicaUnreachable, TopicDiffers.
+    """
+    from kae.encoders.text import normalise
+    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.term_watch import publish, watch
+    from kae.streams.topics import check_topics
+
+    check_topics(topology)
+    client = ReplicaClient(replica_address(topology, replica))
+    if wait:
+        # A replica that cannot be asked is found before anything is published.
+        client.receipt(normalise(word))
+    publish(topology, word, data)
+    if wait:
+        receipt = watch(client, word, revision, timeout, until=wait)
+        print_receipt(receipt, as_json)
+        return receipt
+    if as_json:
+        console.print_json({"term": word, "revision": revision, "published": True})
+    return None
+
+
+def print_receipt(receipt: "Receipt", as_json: bool) -> None:
+    if as_json:
+        console.print_json(receipt)
+        return
+    began = receipt.stages[0].at_ms or 0 if receipt.stages else 0
+    console.print_table(
+        f"{receipt.term}: {receipt.state}, {receipt.attached_items:,} items",
+        ("stage", "reached", "by", "after ms"),
+        (
+            (
+                stage.stage,
+                stage.done,
+                f"{stage.count}/{stage.of}",
+                None if stage.at_ms is None else stage.at_ms - began,
+            )
+            for stage in receipt.stages
+        ),
+    )
+
+
+def ids_of(file: Path | None) -> list[str]:
+    """Raises: TermRefused."""
+    if file is None:
+        return []
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TermRefused(f"{file}: cannot be read: {error}; give one item id a line") from error
+    ids = [line.strip() for line in text.splitlines() if line.strip()]
+    if not ids:
+        raise TermRefused(f"{file}: names no item; give one item id a line")
+    return ids

@@ -1,0 +1,210 @@
+"""A replica in your own program: the follower in a thread, its views by one call, no HTTP.
+
+with Replica.open("topology.yaml") as replica:
+    replica.wait_for(term="quietcore", revision=1)
+    allowed = replica.decode().mask(prefixes)
+"""
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from kae.encoders.text import normalise
+from kae.streams.encoding import open_codebook
+from kae.streams.errors import ReplicaEnded, ReplicaTimedOut, TermRefused
+from kae.streams.local_run import open_topology
+from kae.streams.log_heads import check_logs
+from kae.streams.partitioner import partition_of
+from kae.streams.replica.decode import Decode
+from kae.streams.replica.follower import now_ms
+from kae.streams.replica.parts import Parts
+from kae.streams.replica.receipts import has_come, receipt_of
+from kae.streams.replica.view import View
+from kae.streams.store_folder import hold_folder
+from kae.streams.topics import check_topics
+from kae.streams.topology import Topology
+
+log = structlog.get_logger()
+
+
+class Replica:
+    """Read-only state that follows the logs. Its methods may be called from any thread."""
+
+    def __init__(self, topology: Topology, data: Path, name: str) -> None:
+        """Begin to follow; `open` is what programs call."""
+        self._ended = False
+        self._failure: BaseException | None = None
+        self._closing = ExitStack()
+        self._drain_seconds = topology.kafka.request_timeout_seconds
+        self._parts = Parts(topology, open_codebook(topology), data, name, self._end)
+        self._parts.follower.start()
+
+    @classmethod
+    def open(
+        cls,
+        topology: Topology | Path | str | None = None,
+        *,
+        data: Path | str | None = None,
+        bootstrap: str | None = None,
+        name: str | None = None,
+        within_seconds: float = 60.0,
+    ) -> Self:
+        """Follow the logs of a topology; returns once a view holds all that they held.
+
+        Without a topology, the one that commands would use here. `data` is a folder for scratch
+        stores, emptied at the start, else a temporary one. It signs a lease by `name`, and receipts
+        count it as they count any other replica.
+        Raises: ReplicaTimedOut, ReplicaEnded; TopologyInvalid, CodebookInvalid, CodebookDiffers,
+        TopicDiffers, KafkaUnreachable, StoreFolderUnusable, StoreUnusable, DiskFull.
+        """
+        opened = _opened(topology, bootstrap)
+        check_topics(opened)
+        check_logs(opened, open_codebook(opened))
+        with ExitStack() as stack:
+            scratch = data or stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="kae-replica-")
+            )
+            stack.enter_context(hold_folder(Path(scratch), "replica"))
+            signed = name or f"{socket.gethostname()}-{os.getpid()}"
+            replica = cls(opened, Path(scratch), signed)
+            stack.callback(replica._stop)
+            replica._wait("a view of all that the logs held", within_seconds, replica._was_complete)
+            replica._closing = stack.pop_all()
+        return replica
+
+    def view(self) -> View:
+        """The version of every log that is in use now; it never changes. Not after `close`."""
+        return self._parts.index.view.at(now_ms())
+
+    def decode(self) -> Decode:
+        """What a model may emit, of one view from here on."""
+        return Decode(self.view(), self._parts.codebook)
+
+    def wait_for(
+        self,
+        *,
+        term: str | None = None,
+        item: str | None = None,
+        revision: int = 0,
+        versions: Sequence[int] | None = None,
+        within_seconds: float = 10.0,
+    ) -> View:
+        """Return a view that has one of: a term, an item, or each shard's log up to a version.
+
+        Terms and items at this revision or a later one. A term has come when the mask allows a path
+        to it, or when it is attached everywhere to nothing; a release, when all live replicas have
+        applied it. A deleted item has come as well.
+        Raises: ReplicaTimedOut (a TimeoutError), ReplicaEnded, TermRefused.
+        """
+        if sum(wanted is not None for wanted in (term, item, versions)) != 1:
+            raise TypeError("wait_for: give one of term, item and versions")
+        if term is not None:
+            wanted = f"revision {revision} of term {term!r}"
+            return self._wait(wanted, within_seconds, self._has_term(normalise(term), revision))
+        if item is not None:
+            wanted = f"revision {revision} of item {item!r}"
+            return self._wait(wanted, within_seconds, _has_item(item, revision))
+        asked = tuple(versions or ())
+        if len(asked) != len(self.view().shards):
+            raise ValueError(
+                f"wait_for: {len(asked)} versions given, there are {len(self.view().shards)} "
+                "shards; give one for each"
+            )
+        return self._wait(f"versions {asked}", within_seconds, _has_versions(asked))
+
+    def close(self) -> None:
+        """Stop following and close the stores: no view may be in use any more.
+
+        Raises: ReplicaEnded when it could not follow the logs to this moment.
+        """
+        self._closing.close()
+        self._refuse_failed()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            # What went wrong inside is what the program should see.
+            self._closing.close()
+
+    def _wait(self, wanted: str, seconds: float, holds: Callable[[View], bool]) -> View:
+        deadline = time.monotonic() + seconds
+        while True:
+            rung = self._parts.bell.rung
+            self._refuse_failed()
+            if self._ended:
+                raise ReplicaEnded(f"replica {self._parts.name}: closed, and {wanted} did not come")
+            view = self.view()
+            if holds(view):
+                return view
+            left = deadline - time.monotonic()
+            if left <= 0:
+                reasons = "; ".join(self._parts.gauge.reading(time.monotonic()).reasons)
+                raise ReplicaTimedOut(
+                    f"replica {self._parts.name}: {wanted} did not come within {seconds:g} s; its "
+                    f"view has shards at versions {view.versions}, bindings at "
+                    f"{view.bindings.version}, {view.items} items"
+                    f"{'; ' + reasons if reasons else ''}. See that it was published and that "
+                    "workers run (kae status), or wait longer"
+                )
+            self._parts.bell.block_beyond(rung, left)
+
+    def _has_term(self, term: str, revision: int) -> Callable[[View], bool]:
+        def holds(view: View) -> bool:
+            live = self._parts.leases.live(now_ms())
+            receipt = receipt_of(term, view, self._parts.index.journal, live)
+            refused = receipt.refused if receipt else None
+            if refused is not None and refused.revision == revision:
+                raise TermRefused(f"term {term!r}, revision {revision}: {refused.cause}")
+            return has_come(receipt, revision, "decodable")
+
+        return holds
+
+    def _was_complete(self, _view: View) -> bool:
+        return self._parts.gauge.reading(time.monotonic()).age_seconds is not None
+
+    def _refuse_failed(self) -> None:
+        if self._failure is not None:
+            raise ReplicaEnded(
+                f"replica {self._parts.name}: cannot follow the logs any more: "
+                f"{type(self._failure).__name__}: {self._failure}. "
+                "Correct the cause and open it anew"
+            ) from self._failure
+
+    def _end(self, error: BaseException | None) -> None:
+        """The follower's last call, from its thread."""
+        self._failure = error
+        self._ended = True
+        self._parts.bell.ring()
+
+    def _stop(self) -> None:
+        if not self._parts.close(self._drain_seconds):
+            log.warning("replica_still_waits", replica=self._parts.name)
+
+
+def _opened(topology: Topology | Path | str | None, bootstrap: str | None) -> Topology:
+    if not isinstance(topology, Topology):
+        return open_topology(Path(topology) if topology is not None else None, bootstrap)
+    return topology.edited({"kafka.bootstrap": bootstrap}) if bootstrap else topology
+
+
+def _has_item(item: str, revision: int) -> Callable[[View], bool]:
+    def holds(view: View) -> bool:
+        found = view.shards[partition_of(item, len(view.shards))].item(item)
+        return found is not None and found.revision >= revision
+
+    return holds
+
+
+def _has_versions(asked: Sequence[int]) -> Callable[[View], bool]:
+    return lambda view: all(has >= wanted for has, wanted in zip(view.versions, asked, strict=True))

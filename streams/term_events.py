@@ -1,0 +1,406 @@
+"""The wire records of terms and campaigns, decoded into requests to the registrar.
+
+    kae.term.bind.v1       bind a term, now or from a time on
+    kae.term.alias.v1      give a bound term exactly these other forms
+    kae.term.retarget.v1   give it another selector
+    kae.term.extend.v1     give it another end
+    kae.term.release.v1    release it
+    kae.campaign.bind.v1   bind many terms as one
+    kae.campaign.release.v1
+    kae.term.approve.v1    have a proposal carried out; the subject is a term or campaign/NAME
+    kae.term.reject.v1     put it away
+
+Moments are RFC 3339 with an offset.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+
+from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX
+from kae.encoders.selector import Rejected, Selector, compile_selector
+from kae.encoders.text import normalise
+from kae.sinks.term_changes import (
+    Approve,
+    Bind,
+    Campaign,
+    CampaignRelease,
+    Extend,
+    Foreseen,
+    Realias,
+    Reject,
+    Release,
+    Retarget,
+    TermChange,
+)
+from kae.streams.cloudevents import Envelope, Headers, Id, Short
+from kae.streams.event_parts import (
+    Revision,
+    Undecodable,
+    decode_data,
+    encode_event,
+    open_event,
+    unknown_type,
+)
+from kae.streams.moments import shown
+from kae.streams.term_keys import key_of
+from kae.streams.topology import Topology
+
+TERM_BIND = "kae.term.bind.v1"
+TERM_ALIAS = "kae.term.alias.v1"
+TERM_RETARGET = "kae.term.retarget.v1"
+TERM_EXTEND = "kae.term.extend.v1"
+TERM_RELEASE = "kae.term.release.v1"
+TERM_APPROVE = "kae.term.approve.v1"
+TERM_REJECT = "kae.term.reject.v1"
+CAMPAIGN_BIND = "kae.campaign.bind.v1"
+CAMPAIGN_RELEASE = "kae.campaign.release.v1"
+
+CAMPAIGN_TERMS = 500
+DAY_MS = 86_400_000
+
+Word = Annotated[str, Meta(min_length=1, max_length=128)]
+Aliases = Annotated[list[Word], Meta(max_length=64)]
+# Checked where the event is decoded, since "" asks for the topology's default.
+Category = Annotated[str, Meta(max_length=512, extra_json_schema={"enum": ["", *CATEGORIES]})]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class SelectorData(msgspec.Struct, frozen=True):
+    """Which items a term is bound to; every part that is given must hold."""
+
+    match: Annotated[str, Meta(max_length=1024)] = ""
+    items: Annotated[list[Id], Meta(max_length=10_000)] = []
+    where: Annotated[str, Meta(max_length=4096)] = ""
+
+
+class PlanData(msgspec.Struct, frozen=True):
+    """What a preview said: an opaque hash of the outcome, and how many items it had."""
+
+    hash: Short = ""
+    items: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+
+
+class BindData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.bind.v1; the term is the event's subject.
+
+    Without `until` it ends when terms.default_days says; null: never.
+    """
+
+    revision: Revision
+    selector: SelectorData
+    aliases: Aliases = []
+    category: Category = ""
+    owner: Short = ""
+    reason: Short = ""
+    from_: Moment | None = field(default=None, name="from")
+    until: Moment | UnsetType | None = UNSET
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class AliasData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.alias.v1: all other forms of the term, not those that are new."""
+
+    revision: Revision
+    aliases: Aliases
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class RetargetData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.retarget.v1."""
+
+    revision: Revision
+    selector: SelectorData
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class ExtendData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.extend.v1; null: the term never ends."""
+
+    revision: Revision
+    until: Moment | None
+    by: Short = ""
+
+
+class ReleaseData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.release.v1."""
+
+    revision: Revision
+    by: Short = ""
+
+
+class CampaignTerm(msgspec.Struct, frozen=True):
+    """One term of a campaign."""
+
+    word: Word
+    selector: SelectorData
+    aliases: Aliases = []
+    category: Category = ""
+
+
+class CampaignData(msgspec.Struct, frozen=True):
+    """`data` of kae.campaign.bind.v1; the campaign's name is the event's subject."""
+
+    revision: Revision
+    terms: Annotated[list[CampaignTerm], Meta(min_length=1, max_length=CAMPAIGN_TERMS)]
+    owner: Short = ""
+    reason: Short = ""
+    from_: Moment | None = field(default=None, name="from")
+    until: Moment | UnsetType | None = UNSET
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class CampaignReleaseData(msgspec.Struct, frozen=True):
+    """`data` of kae.campaign.release.v1."""
+
+    revision: Revision
+    by: Short = ""
+
+
+class ApproveData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.approve.v1: `proposal` is the revision of what is approved."""
+
+    revision: Revision
+    proposal: Revision
+    by: Short
+    plan: PlanData = PlanData()
+
+
+class RejectData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.reject.v1."""
+
+    revision: Revision
+    proposal: Revision
+    by: Short
+    reason: Short = ""
+
+
+DATA: dict[str, type[msgspec.Struct]] = {
+    TERM_BIND: BindData,
+    TERM_ALIAS: AliasData,
+    TERM_RETARGET: RetargetData,
+    TERM_EXTEND: ExtendData,
+    TERM_RELEASE: ReleaseData,
+    TERM_APPROVE: ApproveData,
+    TERM_REJECT: RejectData,
+    CAMPAIGN_BIND: CampaignData,
+    CAMPAIGN_RELEASE: CampaignReleaseData,
+}
+TYPES = {data: type_ for type_, data in DATA.items()}
+_decoders = {type_: msgspec.json.Decoder(data).decode for type_, data in DATA.items()}
+
+
+class TermRules(msgspec.Struct, frozen=True):
+    """What the topology says about terms."""
+
+    default_category: str
+    position_of: Callable[[int], int]
+    items_per_selector: int
+    default_days: float | None = None
+    required: tuple[str, ...] = ()
+
+
+def rules_of(topology: Topology, position_of: Callable[[int], int] = lambda _: 0) -> TermRules:
+    """The rules of a topology; where a category lies decides nothing about what decodes."""
+    terms = topology.terms
+    return TermRules(
+        terms.default_category,
+        position_of,
+        terms.items_per_selector,
+        terms.default_days,
+        terms.required,
+    )
+
+
+def decode_term(
+    key: bytes | None,
+    value: bytes | None,
+    max_bytes: int,
+    accepted_ms: int,
+    rules: TermRules,
+    headers: Headers = (),
+) -> TermChange:
+    """Decode one record of the terms topic; `accepted_ms` is when the broker took it.
+
+    Raises: Undecodable.
+    """
+    event = open_event(key, value, max_bytes, headers)
+    subject = _subject(event)
+    decode = _decoders.get(event.type)
+    if decode is None:
+        raise unknown_type(event.type, "term", tuple(DATA))
+    return _change_of(subject, decode_data(decode, event), accepted_ms, rules)
+
+
+def _change_of(
+    subject: str, data: msgspec.Struct, accepted_ms: int, rules: TermRules
+) -> TermChange:
+    match data:
+        case BindData():
+            times = _times(data, accepted_ms, rules)
+            return _bind(subject, data, data, accepted_ms, times, rules)
+        case CampaignData():
+            return _campaign(subject, data, accepted_ms, rules)
+        case AliasData():
+            aliases = _aliases(subject, data.aliases)
+            return Realias(subject, data.revision, aliases, data.by, _foreseen(data.plan))
+        case RetargetData():
+            selector, plan = _selector(data.selector, rules), _foreseen(data.plan)
+            return Retarget(subject, data.revision, selector, accepted_ms, data.by, plan)
+        case ExtendData():
+            until_ms = _ms(data.until) if data.until else 0
+            _refuse_over(until_ms, accepted_ms)
+            return Extend(subject, data.revision, until_ms, data.by)
+    return _end_or_decision(subject, data)
+
+
+def _end_or_decision(subject: str, data: msgspec.Struct) -> TermChange:
+    match data:
+        case ReleaseData():
+            return Release(subject, data.revision, data.by)
+        case CampaignReleaseData():
+            return CampaignRelease(subject, data.revision, data.by)
+        case ApproveData():
+            plan = _foreseen(data.plan)
+            return Approve(subject, data.revision, data.proposal, data.by, plan)
+        case RejectData():
+            return Reject(subject, data.revision, data.proposal, data.by, data.reason)
+    raise TypeError(f"{type(data).__name__}: the data of no event of a term")
+
+
+def _subject(event: Envelope) -> str:
+    """The term, or the campaign, by its name or, where it may be either, by its key."""
+    decides = event.type in (TERM_APPROVE, TERM_REJECT)
+    subject = key_of(event.subject) if decides else normalise(event.subject)
+    if not subject:
+        raise Undecodable(f"subject: {event.subject!r} has no letter or digit", "subject.empty")
+    return subject
+
+
+def _times(data: BindData | CampaignData, accepted_ms: int, rules: TermRules) -> tuple[int, int]:
+    """From and until; 0 for at once and for never."""
+    from_ms = _ms(data.from_) if data.from_ else 0
+    if data.until is UNSET:
+        days = rules.default_days
+        until_ms = max(from_ms, accepted_ms) + int(days * DAY_MS) if days is not None else 0
+    else:
+        until_ms = _ms(data.until) if data.until else 0
+    _refuse_over(until_ms, max(from_ms, accepted_ms))
+    return from_ms, until_ms
+
+
+def _refuse_over(until_ms: int, begins_ms: int) -> None:
+    if until_ms and until_ms <= begins_ms:
+        raise Undecodable(
+            f"data.until: {shown(until_ms)} is not after {shown(begins_ms)}, when the term "
+            "begins; give a later time",
+            "data.until.over",
+        )
+
+
+def _bind(
+    term: str,
+    data: BindData | CampaignTerm,
+    whole: BindData | CampaignData,
+    accepted_ms: int,
+    times: tuple[int, int],
+    rules: TermRules,
+) -> Bind:
+    for name in rules.required:
+        if not getattr(whole, name).strip():
+            raise Undecodable(
+                f"data.{name}: missing, and terms.required in topology.yaml asks for it; give "
+                f"--{name}",
+                f"data.{name}.missing",
+            )
+    category = _category(data.category or rules.default_category)
+    return Bind(
+        term=term,
+        revision=whole.revision,
+        aliases=_aliases(term, data.aliases),
+        category=category,
+        position=rules.position_of(category),
+        selector=_selector(data.selector, rules),
+        owner=whole.owner,
+        reason=whole.reason,
+        accepted_ms=accepted_ms,
+        from_ms=times[0],
+        until_ms=times[1],
+        by=whole.by,
+        foreseen=_foreseen(whole.plan),
+    )
+
+
+def _campaign(name: str, data: CampaignData, accepted_ms: int, rules: TermRules) -> Campaign:
+    times = _times(data, accepted_ms, rules)
+    binds: dict[str, Bind] = {}
+    for number, one in enumerate(data.terms):
+        term = normalise(one.word)
+        if not term or term in binds:
+            why = "is there twice" if term else "has no letter or digit"
+            raise Undecodable(f"data.terms[{number}].word: {one.word!r} {why}", "data.terms.word")
+        try:
+            binds[term] = _bind(term, one, data, accepted_ms, times, rules)
+        except Undecodable as error:
+            raise Undecodable(f"data.terms[{number}]: {error}", error.kind) from error
+    plan = _foreseen(data.plan)
+    return Campaign(name, data.revision, tuple(binds.values()), data.by, plan)
+
+
+def _category(name: str) -> int:
+    if name not in CATEGORY_INDEX:
+        raise Undecodable(
+            f"data.category: {name!r} is none of {', '.join(CATEGORIES)}", "data.category.unknown"
+        )
+    return CATEGORY_INDEX[name]
+
+
+def _aliases(term: str, given: list[str]) -> tuple[str, ...]:
+    return tuple(sorted({alias for one in given if (alias := normalise(one))} - {term}))
+
+
+def _foreseen(plan: PlanData) -> Foreseen:
+    return Foreseen(plan.hash, plan.items)
+
+
+def _selector(data: SelectorData, rules: TermRules) -> Selector:
+    if len(data.items) > rules.items_per_selector:
+        raise Undecodable(
+            f"data.selector.items: {len(data.items)} items, terms.items_per_selector allows "
+            f"{rules.items_per_selector}",
+            "data.selector.items.length",
+        )
+    selector = Selector(data.match, tuple(data.items), data.where)
+    try:
+        compile_selector(selector)
+    except Rejected as error:
+        raise Undecodable(f"data.selector: {error}", "data.selector.invalid") from error
+    return selector
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _ms(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def encode_term(subject: str, data: msgspec.Struct, source: str, time: str = "") -> bytes:
+    """An event about a term or a campaign; its type is that of the data."""
+    id_ = f"{subject}:{msgspec.structs.asdict(data)['revision']}"
+    return encode_event(TYPES[type(data)], subject, data, source, id_, time)
+
+
+def encode_term_bind(term: str, data: BindData, source: str, time: str = "") -> bytes:
+    return encode_term(term, data, source, time)
+
+
+def encode_term_release(term: str, revision: int, source: str, time: str = "") -> bytes:
+    return encode_term(term, ReleaseData(revision), source, time)

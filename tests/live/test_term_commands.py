@@ -1,0 +1,93 @@
+"""The life of a term as operations give it on the command line, with four eyes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from tests.live.asking import kae, told
+from tests.live.ledger import Ledger, upserts
+from tests.live.storm import wait_for
+
+from kae.deploy.cluster import Cluster
+from kae.encoders.attributes import Item
+from kae.streams.moments import now_ms, shown
+from kae.streams.replica.answers import BindingsShown
+
+
+@pytest.fixture
+def pace(pace: dict[str, object]) -> dict[str, object]:
+    return {
+        **pace,
+        "terms.approvals": 1,
+        "terms.required": ["owner", "reason"],
+        "terms.default_days": 30,
+    }
+
+
+def bindings(cluster: Cluster) -> BindingsShown:
+    answer = httpx.get(f"{cluster.replica.url}/bindings", timeout=10, trust_env=False)
+    return msgspec.json.decode(answer.raise_for_status().content, type=BindingsShown)
+
+
+@pytest.mark.timeout(400)
+def test_a_term_is_proposed_approved_extended_and_rolled_back(
+    cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
+) -> None:
+    cluster.start_worker("one")
+    cluster.start_replica("replica")
+    ledger.publish(upserts(catalog[:300]))
+    at = ("--replica", cluster.replica.url)
+    why = ("--owner", "search", "--reason", "spring")
+
+    def term(*arguments: str, code: int = 0) -> Any:
+        return told(cluster, "term", *arguments, *at, code=code)
+
+    bind = ("bind", "quietcore", "--where", 'brand = "hp"', "--by", "ann")
+    assert "data.owner: missing" in kae(cluster, "term", *bind, *at, code=1).stderr
+    proposed = term(*bind, *why, "--plan", "h1", "--items-planned", "100")
+    assert proposed["state"] == "proposed"
+    (waiting,) = term("proposals")
+    assert (waiting["key"], waiting["by"], waiting["plan_items"]) == ("quietcore", "ann", 100)
+    refused = kae(cluster, "term", "approve", "quietcore", "--by", "ann", *at, code=1).stderr
+    assert "another than who proposed it must approve it" in refused
+    stale = ("--by", "ben", "--plan", "h2", "--items-planned", "150")
+    refused = kae(cluster, "term", "approve", "quietcore", *stale, *at, code=1).stderr
+    assert "terms.plan_tolerance_percent allows 10" in refused
+    term("approve", "quietcore", "--by", "ben", "--plan", "h1", "--items-planned", "100")
+    shown_now = bindings(cluster)
+    (bound,) = shown_now.active
+    assert (bound.state, bound.approved_by, shown_now.proposals) == ("active", "ben", [])
+    days = ((bound.until_ms or 0) - bound.accepted_ms) / 86_400_000
+    assert days == pytest.approx(30, abs=0.01)
+
+    receipt = term("extend", "quietcore", "--forever", "--by", "ann", "--wait", "active")
+    assert (receipt["state"], receipt["until_ms"]) == ("bound", None)
+    before = now_ms()
+    campaign = tmp_path / "spring.yaml"
+    words = [{"word": f"word{n}", "selector": {"match": "black"}} for n in range(3)]
+    campaign.write_text(json.dumps(words))
+    told(cluster, "campaign", "bind", "spring", str(campaign), *why, "--by", "ann", *at)
+    term("approve", "campaign/spring", "--by", "ben")
+    wait_for(lambda: [b.state for b in bindings(cluster).active].count("active") == 4, "spring")
+    term("release", "quietcore", "--by", "ann")
+    at_then = ("term", "list", "--at", shown(before))
+    assert [one["term"] for one in told(cluster, *at_then)] == ["quietcore"]
+
+    undone = told(cluster, "term", "rollback", "--all", "--to", shown(before), "--by", "ann")
+    assert [one["subject"] for one in undone["events"]] == ["spring", "quietcore"]
+    term("approve", "quietcore", "--by", "ben")
+    assert [b.term for b in bindings(cluster).active] == ["quietcore"]
+    history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
+    assert history == [
+        "proposed",
+        "refused",
+        "refused",
+        "bound",
+        "changed",
+        "released",
+        "proposed",
+        "bound",
+    ]

@@ -1,0 +1,231 @@
+"""The life of a term in the bindings log: changes, schedules, campaigns, proposals."""
+
+import msgspec
+import pytest
+
+from kae.encoders.selector import Selector
+from kae.sinks.bindings import Bindings
+from kae.sinks.edits import BindSlot, Counts, Deactivate, Delta, Source, decode_edit, encode_edit
+from kae.sinks.fold import LogState
+from kae.sinks.term_changes import (
+    Approve,
+    Bind,
+    Campaign,
+    CampaignRelease,
+    Extend,
+    Foreseen,
+    Realias,
+    Reject,
+    Release,
+    Retarget,
+    TermChange,
+)
+from kae.sinks.term_due import plan_due
+from kae.sinks.term_plan import FREELY, Conditions, plan_terms
+
+RESERVED = {0: range(90, 98)}
+FOUR_EYES = Conditions(approvals=1, tolerance_percent=10)
+SHARDS = 3
+ATTACH_MS = 1000
+
+
+def bind(term: str, revision: int = 1, **changes: object) -> Bind:
+    plain = Bind(term, revision, (), 0, 0, Selector(match=term), "owner", "reason", 5, by="ann")
+    return msgspec.structs.replace(plain, **changes)
+
+
+def campaign(*terms: str, revision: int = 1, from_ms: int = 0) -> Campaign:
+    return Campaign("spring", revision, tuple(bind(t, from_ms=from_ms) for t in terms), "ann")
+
+
+class Log:
+    """A fold that plans what it is told, and what is due."""
+
+    def __init__(self, conditions: Conditions = FREELY) -> None:
+        self.bindings = Bindings()
+        self._conditions = conditions
+
+    def tell(self, *changes: TermChange, at_ms: int = 0) -> Counts:
+        plan = plan_terms(self.bindings, changes, RESERVED, self._conditions)
+        self._fold(plan.edits, at_ms)
+        return plan.counts
+
+    def tend(self, at_ms: int, *reached: int) -> list[str]:
+        """What is due when the shards have come so far; all up to now without any."""
+        versions = reached or (self.bindings.version,) * SHARDS
+        edits = plan_due(self.bindings, dict(enumerate(versions)), SHARDS, at_ms, ATTACH_MS)
+        if edits:
+            self._fold(edits, at_ms)
+        return [type(edit).__name__ for edit in edits]
+
+    def visible(self, at_ms: int, reached: int | None = None) -> dict[str, tuple[str, int]]:
+        """Each term that readers see, with what it matches and its slot."""
+        seen = self.bindings.visible(at_ms, self.bindings.version if reached is None else reached)
+        return {one.term: (one.selector.match, one.index) for one in seen.values()}
+
+    def refusal(self, key: str) -> str:
+        return self.bindings.refused[key].cause
+
+    def _fold(self, edits: list, at_ms: int) -> None:  # type: ignore[type-arg]
+        version = self.bindings.version + 1
+        raw = tuple(msgspec.Raw(encode_edit(edit)) for edit in edits)
+        delta = Delta(1, version, b"", 0, 1, at_ms, Source(), Counts(), raw)
+        self.bindings.apply(delta, LogState(version=version))
+
+
+def test_edits_of_logs_from_before_validity_decode_as_at_once_and_for_ever() -> None:
+    old = [5, 1, "a", [], 0, 0, 90, ["a", [], ""], 7, "owner", "reason", 5]
+    edit = decode_edit(msgspec.msgpack.encode(old))
+    assert isinstance(edit, BindSlot)
+    assert (edit.from_ms, edit.until_ms, edit.pending, edit.campaign) == (0, 0, False, "")
+    assert edit.holds_at(0)
+    assert decode_edit(msgspec.msgpack.encode([7, 1, "a", 8])) == Deactivate(1, "a", 8)
+    log = Log()
+    log._fold([edit], 3)
+    assert log.visible(0, reached=0) == {"a": ("a", 90)}
+
+
+def test_a_schedule_is_seen_from_its_first_to_its_last_moment_only() -> None:
+    log = Log()
+    log.tell(bind("a", from_ms=100, until_ms=200))
+    assert log.visible(150) == {}
+    assert log.tend(10, 1, 1, 0) == []
+    assert log.tend(20) == ["Activate"]
+    assert [log.visible(at_ms) != {} for at_ms in (99, 100, 199, 200)] == [False, True, True, False]
+    assert log.bindings.turns_after(20) == 100
+    assert log.bindings.turns_after(100) == 200
+    assert log.tend(199) == []
+    assert log.tend(200) == ["Deactivate"]
+    assert log.tell(Extend("a", 2, 300)).dead == 1
+    assert "is not bound" in log.refusal("a")
+
+
+def test_what_every_shard_has_attached_is_hidden_from_a_reader_that_has_not() -> None:
+    log = Log()
+    log.tell(campaign("a", "b"))
+    log.tend(10)
+    assert log.visible(10, reached=0) == {}
+    assert set(log.visible(10, reached=1)) == {"a", "b"}
+
+
+def test_aliases_and_ends_change_in_place() -> None:
+    log = Log()
+    log.tell(bind("a"))
+    log.tell(Realias("a", 2, ("x", "y")), Extend("a", 3, 500), Realias("a", 2, ()))
+    bound = log.bindings.bound[1]
+    assert (bound.aliases, bound.until_ms, bound.revision, bound.index) == (("x", "y"), 500, 3, 90)
+    assert log.bindings.counts == Counts()
+    assert log.visible(499) == {"a": ("a", 90)}
+
+
+def test_a_retarget_shows_the_old_items_until_every_shard_has_the_new_ones() -> None:
+    log = Log()
+    log.tell(bind("a"))
+    log.tell(Retarget("a", 2, Selector(match="new"), 6))
+    assert log.visible(10) == {"a": ("a", 90)}
+    assert log.tend(10, 2, 2, 1) == []
+    assert log.tend(11) == ["Deactivate", "Activate"]
+    assert log.visible(11) == {"a": ("new", 91)}
+    assert log.bindings.terms["a"] == (2, 2)
+
+
+def test_a_retarget_that_a_shard_never_attaches_leaves_the_term_as_it_was() -> None:
+    log = Log()
+    log.tell(bind("a"))
+    log.tell(Retarget("a", 2, Selector(match="new"), 6), at_ms=10)
+    log.tend(10 + ATTACH_MS, 2, 2, 1)
+    assert log.visible(2000) == {"a": ("a", 90)}
+    assert "shard 2 did not attach it" in log.refusal("a")
+    assert log.tell(Release("a", 3)).dropped == 1
+    assert log.visible(2000) == {}
+
+
+def test_a_release_ends_what_waits_and_what_it_would_replace() -> None:
+    log = Log()
+    log.tell(bind("a"))
+    log.tell(Retarget("a", 2, Selector(match="new"), 6), Release("a", 3))
+    assert (log.bindings.bound, log.bindings.pending) == ({}, set())
+
+
+def test_a_campaign_is_bound_activated_and_released_as_one() -> None:
+    log = Log()
+    assert log.tell(campaign("a", "b", "c")) == Counts(1, 1)
+    assert log.visible(10) == {}
+    assert log.tend(10) == ["Activate"] * 3
+    assert set(log.visible(10)) == {"a", "b", "c"}
+    assert log.tell(campaign("a", "b", "c")).stale == 1
+    assert log.tell(CampaignRelease("spring", 2)).dropped == 1
+    assert log.visible(10) == {}
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "cause"),
+    [("b", ("a", "b"), "1 of its 2 terms are bound: 'b'"), ("z", "abcdefgh", "CodebookFull")],
+)
+def test_a_campaign_is_refused_as_a_whole(held: str, wanted: tuple[str, ...], cause: str) -> None:
+    log = Log()
+    log.tell(bind(held))
+    assert log.tell(campaign(*wanted, revision=2)).dead == 1
+    assert cause in log.refusal("campaign/spring")
+    assert set(log.visible(0)) == {held}
+
+
+def test_a_campaign_that_a_shard_does_not_attach_is_given_up_and_its_slots_are_free() -> None:
+    log = Log()
+    log.tell(campaign("a", "b"), at_ms=10)
+    assert log.tend(10 + ATTACH_MS - 1, 1, 0, 1) == []
+    log.tend(10 + ATTACH_MS, 1, 0, 1)
+    assert log.bindings.bound == {}
+    assert "shard 1 did not attach it" in log.refusal("campaign/spring")
+    # Nobody ever saw them, so another may have them at once, while shard 1 is still away.
+    log.tell(campaign(*"cdefghij", revision=2))
+    assert len(log.bindings.bound) == len(RESERVED[0])
+
+
+def test_a_bind_waits_for_another_to_approve_it() -> None:
+    log = Log(FOUR_EYES)
+    assert log.tell(bind("a", 7)).put == 1
+    assert log.visible(0) == {}
+    assert log.tell(Approve("a", 8, 7, "ann")).dead == 1
+    assert "another than who proposed it" in log.refusal("a")
+    assert log.tell(Approve("a", 9, 6, "ben")).dead == 1
+    assert log.tell(Approve("a", 10, 7, "ben")).put == 1
+    assert log.visible(0) == {"a": ("a", 90)}
+    assert (log.bindings.bound[1].by, log.bindings.bound[1].approved_by) == ("ann", "ben")
+    assert log.bindings.proposals == {}
+    assert log.tell(Approve("a", 10, 7, "ben")).stale == 1
+
+
+def test_a_campaign_is_approved_as_one() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(campaign("a", "b"), Approve("campaign/spring", 2, 1, "ben"))
+    log.tend(10)
+    assert set(log.visible(10)) == {"a", "b"}
+    assert log.bindings.proposals == {}
+
+
+@pytest.mark.parametrize(
+    ("now", "approved"),
+    [
+        (Foreseen("h1", 100), True),
+        (Foreseen("h2", 110), True),
+        (Foreseen("h2", 111), False),
+        (Foreseen("h2", 89), False),
+        (Foreseen(), False),
+    ],
+)
+def test_an_approval_of_another_plan_is_refused(now: Foreseen, approved: bool) -> None:
+    log = Log(FOUR_EYES)
+    log.tell(bind("a", foreseen=Foreseen("h1", 100)))
+    log.tell(Approve("a", 2, 1, "ben", now))
+    assert bool(log.visible(0)) is approved
+
+
+def test_what_is_rejected_or_overtaken_waits_no_longer() -> None:
+    log = Log(FOUR_EYES)
+    assert log.tell(bind("a", 1), Reject("a", 2, 1, "ben", "too wide")).dropped == 1
+    log.tell(bind("b", 1), Release("b", 2))
+    assert log.bindings.proposals == {}
+    assert log.tell(Approve("b", 3, 1, "ben")).stale == 1
+    assert log.tell(bind("c", by="")).dead == 1
+    assert "says not who proposes it" in log.refusal("c")
