@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from kae.streams.replica.answers import Problem
@@ -97,7 +97,7 @@ class _Face:
         self._guard.check_token(request, form.pop(CSRF, ""))
         return form
 
-    def _page_of(self, request: Request, user: User | None) -> "partial[Response]":
+    def _page_of(self, request: Request, user: User | None) -> "partial[HTMLResponse]":
         return self._render.of(
             user=user,
             signed_in=user is not None and self._guard.users is not None,

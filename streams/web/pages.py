@@ -136,11 +136,10 @@ class Pages:
         revision = visit.whole_number("revision", visit.asked("revision"))
         history = self._line.history(term)
         receipt = self._line.replica.receipt(term)
-        if receipt is None and not history:
+        if receipt is None and not history and revision is None:
             raise Refused(404, f"{term!r}: no term event of it was ever sent")
         return visit.page(
             "term.html",
-            term=term,
             bound=self._line.bound(term),
             history=history,
             found=self._line.replica.search(term, FOUND_SHOWN).items,
