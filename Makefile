@@ -1,11 +1,11 @@
 # make help says what there is. The first line of each target checks what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type bench neural docs
+.PHONY: help setup demo test secured lint type bench neural audit docs
 BIN := .venv/bin
 export PYTHON
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## lay .venv with everything (demo and test do it by themselves)
 	@.ci/check python memory=500
@@ -25,6 +25,11 @@ test: ## check format, lint, types and imports, then run every test on Apache Ka
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/python -m pytest
+
+secured: ## run the end-to-end tests once more, behind TLS, users and ACLs that deny by default
+	@.ci/check python memory=3000 java maven
+	@.ci/setup live,demo,bench,test
+	@KAE_TESTS_KAFKA=secured $(BIN)/python -m pytest tests/live
 
 lint: ## format, then lint files and imports
 	@.ci/check python memory=500
@@ -47,6 +52,10 @@ neural: ## test that the tagger learns, and that a model decodes live identifier
 	@.ci/check python memory=3000
 	@.ci/setup live,demo,bench,test,neural
 	@$(BIN)/python -m pytest tests/neural
+
+audit: ## list what kae consists of, under which licences, and its known vulnerabilities
+	@.ci/check python memory=500
+	@.ci/audit
 
 docs: ## check that every path which the documents name exists
 	@.ci/check python memory=500

@@ -1,17 +1,17 @@
 """What a shard's store may begin with: itself, a snapshot, or nothing at all.
 
-Each is tried against the log; what is ahead of it, beside it, or older than what it still holds is
-removed and told, and the next is tried. The last is an empty store, which a log without its
-beginning refuses: a gap is an error, never a state.
+Each is read and tried against the log; what is damaged, ahead of the log, beside it, or older than
+what it still holds is removed and told, and the next is tried. The last is an empty store, which a
+log without its beginning refuses: a gap is an error, never a state.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from kae.sinks.disk import remove_whole
 from kae.sinks.log import LogTruncated
 from kae.sinks.owned import BesideLog
-from kae.sinks.store import StoreUnusable
+from kae.sinks.store import StoreDamaged, StoreUnusable
 
 # Lays one snapshot after the other at a folder, the newest first, and yields what each is; it is
 # told why some are passed over.
@@ -34,9 +34,9 @@ def begin_first(
     if folder.exists():
         try:
             begin()
-        except UNFIT as error:
+        except (*UNFIT, StoreDamaged) as error:
             passed_over.append(f"the store: {error}")
-            shutil.rmtree(folder)
+            remove_whole(folder)
         else:
             return ""
     for snapshot in snapshots(folder, passed_over.append):
@@ -44,13 +44,13 @@ def begin_first(
             begin()
         except (*UNFIT, StoreUnusable) as error:
             passed_over.append(f"snapshot {snapshot}: {error}")
-            shutil.rmtree(folder)
+            remove_whole(folder)
         else:
             return snapshot
     try:
         begin()
     except LogTruncated as error:
-        shutil.rmtree(folder)
+        remove_whole(folder)
         tried = "; ".join(passed_over) or "there is no snapshot"
         raise LogTruncated(
             f"{error}. Nothing that is left leads to what the log still holds: {tried}. Bring back "

@@ -44,6 +44,18 @@ def require_room(folder: Path, size: int) -> None:
         raise DiskFull(folder)
 
 
+def remove_whole(folder: Path) -> None:
+    """Remove a folder so that it is all there or not at all, whenever this process is killed.
+
+    What a killed one has left beside it goes too.
+    """
+    beside = folder.with_name(f"{folder.name}.removed")
+    shutil.rmtree(beside, ignore_errors=True)
+    if folder.exists():
+        folder.rename(beside)
+        shutil.rmtree(beside)
+
+
 def tells_full(error: BaseException) -> bool:
     """Whether RocksDB's error, of which there is the text alone, comes from a full disk."""
     return any(full in str(error) for full in _FULL)

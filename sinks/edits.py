@@ -228,6 +228,10 @@ _records: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 _edits: msgspec.msgpack.Decoder[Edit] = msgspec.msgpack.Decoder(Edit)
 _heads: msgspec.msgpack.Decoder[Head] = msgspec.msgpack.Decoder(Head)
 _shard_edits: msgspec.msgpack.Decoder[ShardEdit] = msgspec.msgpack.Decoder(ShardEdit)
+_fields: msgspec.msgpack.Decoder[list[msgspec.Raw | int]] = msgspec.msgpack.Decoder(
+    list[msgspec.Raw]
+)
+_ORDINAL_FIELD = 2  # after the tag and the id
 
 
 def encode_edit(edit: ShardEdit | BindingEdit) -> bytes:
@@ -248,6 +252,13 @@ def decode_shard_edit(raw: bytes | msgspec.Raw) -> ShardEdit:
     Raises msgspec.ValidationError when it is none of a shard's.
     """
     return _shard_edits.decode(raw)
+
+
+def placed(raw: bytes, ordinal: int) -> bytes:
+    """An encoded PutItem or DropItem under another ordinal; its texts are not decoded."""
+    fields = _fields.decode(raw)
+    fields[_ORDINAL_FIELD] = ordinal
+    return _encoder.encode(fields)
 
 
 def encode_record(record: Record) -> bytes:

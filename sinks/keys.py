@@ -66,8 +66,12 @@ def parse_trie(key: bytes) -> tuple[Identifier, int]:
     return (a, b, c, d, e, f), ordinal
 
 
+def generation_folder(root: Path, generation: int) -> Path:
+    return root / f"g{generation}"
+
+
 def shard_folder(root: Path, generation: int, shard: int) -> Path:
-    return root / f"g{generation}" / f"shard-{shard:04d}"
+    return generation_folder(root, generation) / f"shard-{shard:04d}"
 
 
 # Where snapshots are kept, below the folder of a log's own (sinks/snapshots).

@@ -141,6 +141,13 @@ def plan_items(
     return Plan(edits, Counts(len(prepared), put, dropped, stale, 0), before)
 
 
+def unplaced(change: Change, encoded: Encoded | None) -> Head:
+    """The edit of a change that no shard has placed yet: no ordinal, no bindings."""
+    if encoded is None or not isinstance(change, Upsert):
+        return DropItem(change.id, -1, change.revision, change.content)
+    return _put(change, 0, encoded, {})
+
+
 def _order(known: Change | Head) -> tuple[int, int, bytes]:
     """Where an item stands in the total order of its events."""
     if isinstance(known, Upsert | Delete):

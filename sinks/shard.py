@@ -50,8 +50,9 @@ class Shard:
     ) -> None:
         """Open the store, claim the log and catch up with it.
 
-        Begun with is the first that a prefix of the log leads to: the store that the folder holds,
-        the snapshots in their order, nothing. `passed_over` says why each of the others was not.
+        Begun with is the first that is whole and that a prefix of the log leads to: the store that
+        the folder holds, the snapshots in their order, nothing. `passed_over` says why each of the
+        others was not.
         Raises: StoreUnusable, DiskFull, ForeignCodebook, AppendUnknown; LogTruncated when the log
         has lost what even the best of them lacks.
         """
@@ -65,6 +66,7 @@ class Shard:
                 log, self.store.state.log_state(), owner, fingerprint, self.store.apply
             )
             try:
+                self.store.check()
                 self.log.claim(on_claim)
             except BaseException:
                 self.store.close()

@@ -1,12 +1,21 @@
 """The first contact with the brokers, and what is said when nobody answers."""
 
+import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kafka.errors import KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError
+from kafka.errors import (
+    AuthorizationError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    RequestTimedOutError,
+    SaslAuthenticationFailedError,
+)
 
-from kae.streams.errors import KafkaUnreachable
+from kae.streams.errors import KafkaRefused, KafkaUnreachable
+from kae.streams.kafka_connection import tls_context
 from kae.streams.topology import Topology
 
 CONNECT_SECONDS = 5.0
@@ -14,25 +23,46 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 
 
-@contextmanager
-def reached_brokers(topology: Topology) -> Iterator[list[str]]:
-    """Yield the addresses to start from, once one of them answers.
+# What no waiting mends: the brokers answer, and say no.
+REFUSALS = (AuthorizationError, SaslAuthenticationFailedError)
 
-    Raises: KafkaUnreachable if none does, or if they fall silent inside.
+
+@contextmanager
+def reached_brokers(topology: Topology) -> Iterator[None]:
+    """Go on once one of the addresses to start from takes connections.
+
+    Raises: KafkaUnreachable if none does, or if they fall silent inside; KafkaRefused if they do
+    not know who asks, or do not allow it.
     """
     addresses = topology.kafka.bootstrap.split(",")
     failures = []
+    context = tls_context(topology) if topology.kafka.security.has_tls else None
     for address in addresses:
-        failure = _connect(address)
+        failure = _connect(address, context)
         if failure is None:
             break
         failures.append(f"{address}: {failure}")
     else:
         raise _unreachable(topology, ", ".join(failures))
     try:
-        yield addresses
+        yield
+    except REFUSALS as error:
+        raise refused(topology, error) from error
     except (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError) as error:
+        # kafka-python tries a login that was refused again, until its time is over.
+        if topology.kafka.security.has_sasl and "bootstrap" in str(error):
+            raise refused(topology, "no login, by a wrong name or password as a rule") from error
         raise _unreachable(topology, f"{topology.kafka.bootstrap}: {error}") from error
+
+
+def refused(topology: Topology, reason: object) -> KafkaRefused:
+    """What a refusal is to whoever gave the command."""
+    security = topology.kafka.security
+    who = security.username or security.cert_file or "anonymous"
+    return KafkaRefused(
+        f"Kafka at {topology.kafka.bootstrap} refuses {who} ({security.protocol}): {reason}; "
+        f"correct kafka.security in {topology.path}, or give it what `kae topology acls` says"
+    )
 
 
 def bootstrap_ms(topology: Topology) -> int:
@@ -40,10 +70,17 @@ def bootstrap_ms(topology: Topology) -> int:
     return int(min(ANSWER_SECONDS, topology.kafka.request_timeout_seconds) * 1000)
 
 
-def _connect(address: str) -> str | None:
+def _connect(address: str, context: ssl.SSLContext | None) -> str | None:
     host, _, port = address.rpartition(":")
+    host = host.strip("[]")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+        with contextlib.ExitStack() as open_sockets:
+            plain = socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS)
+            open_sockets.enter_context(plain)
+            if context is not None:
+                open_sockets.enter_context(context.wrap_socket(plain, server_hostname=host))
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not trusted: {error.verify_message}"
     except OSError as error:
         return error.strerror or str(error)
     return None

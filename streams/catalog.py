@@ -124,7 +124,7 @@ def read_rows(
     for index, feed in enumerate(feeds[start.files :], start.files):
         skipped = start.rows if index == start.files else 0
         for number, record in enumerate(feed.read(skipped), skipped + 1):
-            yield _to_row(feed.path, Position(index, number), record, catalog)
+            yield to_row(feed.path, Position(index, number), record, catalog)
 
 
 def read_items(paths: Sequence[Path], catalog: CatalogPart) -> Iterator[Item]:
@@ -136,7 +136,8 @@ def read_items(paths: Sequence[Path], catalog: CatalogPart) -> Iterator[Item]:
     return (row.item for row in rows if isinstance(row, Row))
 
 
-def _to_row(file: Path, after: Position, record: Record, catalog: CatalogPart) -> Row | RejectedRow:
+def to_row(file: Path, after: Position, record: Record, catalog: CatalogPart) -> Row | RejectedRow:
+    """Read one record as an item, or tell why it is none."""
     if isinstance(record, Unreadable):
         return RejectedRow(file, after, "", None, record.reason, record.remedy, record.text)
     try:

@@ -45,6 +45,17 @@ class FeedFile:
     rows: int  # exact for Parquet; for text the number of lines, an upper bound
     columns: tuple[str, ...] | None  # None: each record has its own
     records: Callable[[], Iterator[Record]]
+    # Of Parquet: the rows of each row group, which can be read by itself.
+    groups: tuple[int, ...] = ()
+    of_groups: Callable[[Sequence[int]], Iterator[Record]] | None = None
+
+    def read_groups(self, groups: Sequence[int]) -> Iterator[Record]:
+        """Yield the records of some row groups; of a file that has none, all.
+
+        Raises: CatalogInvalid if the file breaks off.
+        """
+        with _naming(self.path):
+            yield from self.records() if self.of_groups is None else self.of_groups(groups)
 
     def read(self, after: int = 0) -> Iterator[Record]:
         """Yield the records after the first `after`.
@@ -96,10 +107,10 @@ def _open_parquet(path: Path) -> FeedFile:
     except ModuleNotFoundError as error:
         raise NotInstalled(f"{path}: Parquet needs pyarrow: pip install 'kae[live]'") from error
 
-    def records() -> Iterator[Record]:
+    def records(groups: Sequence[int] | None = None) -> Iterator[Record]:
         try:
             with parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=BATCH_ROWS):
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups):
                     yield from _parquet_records(batch)
         except (pyarrow.ArrowException, OSError) as error:
             raise CatalogInvalid(f"{path}: is damaged: {error}; fetch it again") from error
@@ -110,7 +121,9 @@ def _open_parquet(path: Path) -> FeedFile:
         with parquet.ParquetFile(path) as file:
             columns = tuple(file.schema_arrow.names)
             _refuse_twins(path, columns)
-            return FeedFile(path, file.metadata.num_rows, columns, records)
+            about = file.metadata
+            groups = tuple(about.row_group(n).num_rows for n in range(about.num_row_groups))
+            return FeedFile(path, about.num_rows, columns, records, groups, records)
     except pyarrow.ArrowException as error:
         raise CatalogInvalid(f"{path}: is no Parquet file: {error}; fetch it again") from error
 

@@ -8,6 +8,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from kae.sinks.log import AppendUnknown
+from kae.streams.generations.records import GenerationRecord
 
 
 class Reached(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -106,7 +107,7 @@ class Snapshotted(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
 
 Request = Pause | Resume | Reset | Refold | Snapshot
-Record = Reached | Request | Answer | Snapshotted
+Record = Reached | Request | Answer | Snapshotted | GenerationRecord
 
 encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
@@ -153,7 +154,7 @@ class ControlBook:
 
     def enter(self, offset: int, record: Record) -> bool:
         """Take one record in; whether it is a request of this generation."""
-        if record.generation != self.generation:
+        if record.generation != self.generation or isinstance(record, GenerationRecord):
             return False
         if isinstance(record, Reached):
             self._reach(record)

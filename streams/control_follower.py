@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
 from kafka.errors import KafkaTimeoutError
 
 from kae.streams import control
-from kae.streams.control import ControlBook
+from kae.streams.control import Record
 from kae.streams.kafka_log import KafkaLog
 
 log = structlog.get_logger()
@@ -17,20 +18,31 @@ log = structlog.get_logger()
 SILENCE_SECONDS = 30.0
 
 
-class ControlFollower:
+class Book(Protocol):
+    """A fold of the control topic."""
+
+    def enter(self, offset: int, record: Record) -> bool:
+        """Take one record in; whether who holds the book has to know."""
+        ...
+
+
+B = TypeVar("B", bound=Book)
+
+
+class ControlFollower(Generic[B]):
     """Reads the topic from its beginning, in a thread."""
 
     def __init__(
         self,
         log: KafkaLog,
-        generation: int,
-        on_request: Callable[[], None],
+        book: B,
+        on_news: Callable[[], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
-        self.book = ControlBook(generation)
+        self.book = book
         self._log = log
         self._next_offset = 0
-        self._on_request = on_request
+        self._on_news = on_news
         self._on_error = on_error
         self._advanced = threading.Condition()
         self._stopping = threading.Event()
@@ -67,14 +79,14 @@ class ControlFollower:
             self._on_error(error)
 
     def _enter(self, offset: int, payload: bytes) -> None:
-        is_request = False
+        is_news = False
         try:
-            is_request = self.book.enter(offset, control.decode(payload))
+            is_news = self.book.enter(offset, control.decode(payload))
         except msgspec.DecodeError as error:
             # Anybody's bytes, or a newer kae's: they must not stop those who read past them.
             log.warning("control_record_passed_over", offset=offset, error=str(error))
         with self._advanced:
             self._next_offset = offset + 1
             self._advanced.notify_all()
-        if is_request:
-            self._on_request()
+        if is_news:
+            self._on_news()

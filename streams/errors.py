@@ -8,6 +8,8 @@ KaeError
   ItemsInvalid        a file of items cannot be read or written, or a line of it is no item
   ProgressInvalid     the progress of an ingest cannot be read or written (ingest_progress.py)
   KafkaUnreachable    no broker answers, or none in time
+  KafkaRefused        the brokers do not know who asks, or do not allow it
+  CredentialsUnusable what kafka.security names cannot be read, or is empty
   TopicDiffers        a topic exists and is not what the topology says
   TopicRefused        the brokers do not create a topic: their reason
   CodebookDiffers     the codebook was built with other groups or fields than topology.yaml has,
@@ -32,6 +34,14 @@ KaeError
   SnapshotsOff        the topology keeps no snapshots
   SnapshotsBroken     some snapshots are not what was written; the message names the files
   SnapshotFailed      a snapshot that was asked for did not come about, or not in time
+  GenerationUnusable  a generation cannot be followed: unknown, or its codebook is elsewhere
+  GenerationRefused   what was asked of a generation would harm; the message says how
+  GenerationTimedOut  some replicas do not answer from the generation yet that was asked for
+  BackfillDiffers     a backfill that was cut short is not the one that is asked for
+  BackfillFailed      a worker of a backfill failed; what was finished is kept
+  GenerationBegun     the logs of a generation hold what the backfill did not write
+  AsOfGone            the items topic no longer holds what came since a dump
+  ParityBroken        two generations over one input are not the same
   LogsDiffer          a replica is not what its logs say
   NotInstalled        a command needs an extra that is not installed
   ContractUnknown     a contract was asked for by a name that none has
@@ -59,6 +69,14 @@ class RowsRejected(KaeError):
 
 class KafkaUnreachable(KaeError, ConnectionError):
     """No broker answers, or none in time."""
+
+
+class KafkaRefused(KaeError):
+    """The brokers do not know who asks, or do not allow it."""
+
+
+class CredentialsUnusable(KaeError):
+    """What kafka.security names cannot be read, or is empty."""
 
 
 class TopicDiffers(KaeError):
@@ -155,6 +173,38 @@ class SnapshotsBroken(KaeError):
 
 class SnapshotFailed(KaeError):
     """A snapshot that was asked for did not come about, or not in time."""
+
+
+class GenerationUnusable(KaeError):
+    """A generation cannot be followed here."""
+
+
+class GenerationRefused(KaeError):
+    """What was asked of a generation would harm."""
+
+
+class GenerationTimedOut(KaeError):
+    """Some replicas do not answer from a generation yet."""
+
+
+class BackfillDiffers(KaeError):
+    """A backfill that was cut short is not the one that is asked for."""
+
+
+class BackfillFailed(KaeError):
+    """A worker of a backfill failed."""
+
+
+class GenerationBegun(KaeError):
+    """The logs of a generation hold what the backfill did not write."""
+
+
+class AsOfGone(KaeError):
+    """The items topic no longer holds what came since a dump."""
+
+
+class ParityBroken(KaeError):
+    """Two generations over one input are not the same."""
 
 
 class LogsDiffer(KaeError):

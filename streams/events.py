@@ -109,6 +109,15 @@ def encode_item_upsert(item: Item, revision: int, source: str, time: str = "") -
     return encode_event(ITEM_UPSERT, item.id, data, source, f"{item.id}:{revision}", time)
 
 
+def as_decoded(item: Item, revision: int, source: str, max_bytes: int) -> Change:
+    """The change that a worker decodes from an upsert of this item.
+
+    Raises: Undecodable.
+    """
+    value = encode_item_upsert(item, revision, source)
+    return decode_item(item.id.encode(), value, max_bytes)
+
+
 def encode_item_delete(item_id: str, revision: int, source: str, time: str = "") -> bytes:
     return encode_event(
         ITEM_DELETE, item_id, DeleteData(revision), source, f"{item_id}:{revision}", time

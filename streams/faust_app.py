@@ -16,6 +16,7 @@ from faust.types import TP
 from faust.types.transports import SchedulingStrategyT
 from faust.types.tuples import ConsumerMessage
 
+from kae.streams.kafka_connection import login, tls_context
 from kae.streams.topology import Topology
 
 # A run's records; with the buffered runs it bounds what a worker holds beside its batch.
@@ -166,13 +167,28 @@ class App(faust.App):
         return cast("StoreConsumer", self.consumer)
 
 
+def _credentials(topology: Topology) -> faust.auth.Credentials | None:
+    security = topology.kafka.security
+    context = tls_context(topology) if security.has_tls else None
+    if security.has_sasl:
+        username, password = login(topology)
+        return faust.SASLCredentials(
+            username=username,
+            password=password,
+            mechanism=security.mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
 def build_app(topology: Topology, positions: Positions) -> App:
     """An app with one consumer group a generation, and nothing of Faust's own state."""
     worker = topology.worker
     broker = "aiokafka://" + topology.kafka.bootstrap.replace(",", ";")
     app = App(
-        f"{topology.topics.prefix}-g{topology.generation}",
+        topology.worker_group,
         broker=broker,
+        broker_credentials=_credentials(topology),
         store="memory://",
         autodiscover=False,
         web_enabled=False,

@@ -1,13 +1,12 @@
 """The shards that a worker holds: opened and claimed, folded again, given up."""
 
-import shutil
 from collections.abc import Set
 
 import structlog
 
 from kae.sinks import keys
 from kae.sinks.beginnings import Snapshots, no_snapshots
-from kae.sinks.disk import DiskFull, require_room
+from kae.sinks.disk import DiskFull, remove_whole, require_room
 from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.shard import Shard
@@ -90,7 +89,7 @@ class HeldShards:
         """
         shard = self.shards.pop(partition)
         shard.close()
-        shutil.rmtree(shard.folder)
+        remove_whole(shard.folder)
         try:
             # From its log alone: a snapshot is a copy of a store, and stores are not trusted here.
             self._open(partition, no_snapshots)

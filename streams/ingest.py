@@ -19,13 +19,14 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
-from kae.streams.bootstrap import bootstrap_ms, reached_brokers
+from kae.streams.bootstrap import REFUSALS, bootstrap_ms, reached_brokers
 from kae.streams.catalog import Position, RejectedRow, Row, open_catalog, read_rows
 from kae.streams.catalog_files import FeedFile
 from kae.streams.errors import KafkaUnreachable
 from kae.streams.event_bounds import beyond_bounds
 from kae.streams.events import Undecodable, decode_item, encode_item_upsert
 from kae.streams.ingest_progress import Progress, ProgressFile
+from kae.streams.kafka_connection import connection
 from kae.streams.mapping_coverage import CoverageCount, MappingCoverage
 from kae.streams.rejected_rows import RejectedRows
 from kae.streams.repeated_ids import reject_repeated
@@ -137,8 +138,8 @@ class _Run:
 
     def publish(self, rows: Iterable[Row | RejectedRow]) -> None:
         """Send every row and wait until all are acknowledged."""
-        with reached_brokers(self._topology) as addresses:
-            producer = self._producer(addresses)
+        with reached_brokers(self._topology):
+            producer = self._producer()
             try:
                 for row in rows:
                     self._in_flight.append(self._send(producer, row))
@@ -151,10 +152,10 @@ class _Run:
                 self._settle_ready()
                 self._save()
 
-    def _producer(self, addresses: list[str]) -> KafkaProducer:
+    def _producer(self) -> KafkaProducer:
         kafka = self._topology.kafka
         return KafkaProducer(
-            bootstrap_servers=addresses,
+            **connection(self._topology),
             client_id=f"{kafka.client_id}-ingest",
             acks="all",
             enable_idempotence=True,
@@ -214,6 +215,8 @@ class _Run:
     def _wait(self, row: Row, future: FutureRecordMetadata) -> None:
         try:
             future.get(timeout=self._topology.kafka.delivery_timeout_seconds + 1)
+        except REFUSALS:
+            raise
         except KafkaError as error:
             raise KafkaUnreachable(
                 f"{row.file} row {row.after.rows}: Kafka at {self._topology.kafka.bootstrap} has "

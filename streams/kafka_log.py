@@ -7,10 +7,13 @@ from typing import Any
 
 import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError, RetriableError
+from kafka.errors import CorruptRecordError, KafkaError, RetriableError
 
 from kae.sinks.log import AppendUnknown, LogTruncated
+from kae.streams.bootstrap import REFUSALS
+from kae.streams.kafka_connection import Settings, connection
 from kae.streams.topic_plan import DEAD_LETTER_BYTES
+from kae.streams.topology import Topology
 
 log = structlog.get_logger()
 
@@ -47,6 +50,9 @@ class KafkaAppending:
             if self._refusal is not None:
                 raise self._refusal
             return [future.get(timeout=self._timeout).offset for future in self._futures]
+        except REFUSALS:
+            # Nothing to wait for: the process ends, and says so.
+            raise
         except KafkaError as error:
             self._on_unknown()
             raise AppendUnknown(f"{self._name}: no word from the broker: {error!r}") from error
@@ -112,10 +118,16 @@ class KafkaLog:
 def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
     """The next records of every assigned partition, in the order of their offsets.
 
-    Raises: LogTruncated when a partition no longer holds the position.
+    Raises: LogTruncated when a partition no longer holds the position, or holds it altered.
     """
     try:
         batches = consumer.poll(timeout_ms=timeout_ms)
+    except CorruptRecordError as error:
+        raise LogTruncated(
+            f"{name}: the broker's copy is damaged: {error.args[0]}. Have the broker take the "
+            "partition from another replica, or begin with a snapshot that is newer "
+            "(`kae snapshot list`)"
+        ) from error
     except KafkaError as error:
         if "OffsetOutOfRange" in type(error).__name__:
             raise LogTruncated(
@@ -133,10 +145,20 @@ class KafkaClients:
     """
 
     def __init__(
-        self, bootstrap: str, client_id: str, *, timeout_seconds: float, max_bytes: int
+        self,
+        bootstrap: str,
+        client_id: str,
+        *,
+        timeout_seconds: float,
+        max_bytes: int,
+        security: Settings | None = None,
     ) -> None:
-        self._bootstrap = bootstrap
-        self._client_id = client_id
+        """`security` is that of `connection`; without it, the brokers ask for nothing."""
+        self._settings: Settings = {
+            "bootstrap_servers": bootstrap,
+            "client_id": client_id,
+            **(security or {}),
+        }
         self._timeout = timeout_seconds
         self._max_bytes = max_bytes
         self._producer: KafkaProducer | None = None
@@ -144,13 +166,28 @@ class KafkaClients:
         self._lock = threading.Lock()
         self.producers_renewed = 0
 
+    @classmethod
+    def of(
+        cls, topology: Topology, who: str, *, timeout_seconds: float, max_bytes: int
+    ) -> "KafkaClients":
+        """Those of a process that the brokers know as CLIENT_ID-WHO.
+
+        Raises: CredentialsUnusable.
+        """
+        return cls(
+            topology.kafka.bootstrap,
+            f"{topology.kafka.client_id}-{who}",
+            timeout_seconds=timeout_seconds,
+            max_bytes=max_bytes,
+            security=connection(topology),
+        )
+
     @property
     def producer(self) -> KafkaProducer:
         with self._lock:
             if self._producer is None:
                 self._producer = KafkaProducer(
-                    bootstrap_servers=self._bootstrap,
-                    client_id=self._client_id,
+                    **self._settings,
                     acks="all",
                     enable_idempotence=True,
                     # The deltas of a batch, one a shard, go out in one request.
@@ -181,8 +218,7 @@ class KafkaClients:
     def consumer(self, fetch_bytes: int = FETCH_BYTES) -> KafkaConsumer:
         """A consumer without a group: positions are kae's own."""
         return KafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            client_id=self._client_id,
+            **self._settings,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",

@@ -12,6 +12,7 @@ from kae.streams.letters.letterbox import Letterbox
 from kae.streams.replica.answers import (
     BindingsLogShown,
     CountsShown,
+    GenerationsShown,
     ReplicaShown,
     ShardShown,
     Status,
@@ -43,9 +44,14 @@ class ShardLag(msgspec.Struct, frozen=True):
 
 
 class LineStatus(msgspec.Struct, frozen=True):
-    """What `kae status --json` prints; `problems` is what is out of bounds, a sentence each."""
+    """What `kae status --json` prints; `problems` is what is out of bounds, a sentence each.
+
+    `generation` is the one that serves, by the replica that was asked; `prepared` are the others
+    that it follows.
+    """
 
     generation: int
+    prepared: list[int]
     problems: list[str]
     lag_events: int
     lag_seconds: float
@@ -65,12 +71,12 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
     Raises: KafkaUnreachable, ReplicaUnreachable, TopicDiffers.
     """
     check_topics(topology)
-    status = replica.status()
-    kafka = topology.kafka
-    clients = KafkaClients(
-        kafka.bootstrap,
-        f"{kafka.client_id}-status",
-        timeout_seconds=kafka.request_timeout_seconds,
+    generations = replica.generations()
+    status = replica.status(generation=generations.serving)
+    clients = KafkaClients.of(
+        topology,
+        "status",
+        timeout_seconds=topology.kafka.request_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
     consumer = clients.consumer(FETCH_BYTES)
@@ -91,7 +97,12 @@ def read_status(topology: Topology, replica: ReplicaClient) -> LineStatus:
     shards = [_shard(shard, lags[items[shard.shard]], now, limit) for shard in status.shards]
     return LineStatus(
         generation=status.version.generation,
-        problems=list(_problems(limit, shards, status)),
+        prepared=[
+            one.generation
+            for one in generations.generations
+            if one.generation != status.version.generation
+        ],
+        problems=[*_problems(limit, shards, status), *_unserved(generations)],
         lag_events=sum(shard.lag_events for shard in shards),
         lag_seconds=max(shard.lag_seconds for shard in shards),
         balanced=all(shard.balanced for shard in shards),
@@ -134,6 +145,16 @@ def _problems(lag_limit: float, shards: Iterable[ShardLag], status: Status) -> I
             yield f"shard {shard.shard}: read is not put + dropped + stale + dead: {shard.counts}"
     if not status.freshness.ready:
         yield f"replica {status.replica}: not fresh: {'; '.join(status.freshness.reasons)}"
+
+
+def _unserved(shown: GenerationsShown) -> Iterator[str]:
+    if shown.serving != shown.wanted:
+        yield (
+            f"replica {shown.replica}: answers from generation {shown.serving} until it covers the "
+            f"cut-over to {shown.wanted} (kae generation list)"
+        )
+    for generation, problem in sorted(shown.problems.items()):
+        yield f"replica {shown.replica}: generation {generation} is not followed: {problem}"
 
 
 def _total(counts: Iterable[CountsShown]) -> CountsShown:

@@ -10,6 +10,7 @@ from kae.encoders.codebook import Codebook
 from kae.sinks.fold import LogCorrupt, LogState, fold
 from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.errors import CodebookDiffers, KafkaUnreachable
+from kae.streams.kafka_connection import connection
 from kae.streams.topology import Topology
 
 HEAD_BYTES = 64 << 10
@@ -21,9 +22,9 @@ def check_logs(topology: Topology, codebook: Codebook) -> None:
     Raises: CodebookDiffers; LogCorrupt when a log begins with what kae did not write;
     KafkaUnreachable.
     """
-    with reached_brokers(topology) as addresses:
+    with reached_brokers(topology):
         consumer = KafkaConsumer(
-            bootstrap_servers=addresses,
+            **connection(topology),
             client_id=f"{topology.kafka.client_id}-check",
             group_id=None,
             enable_auto_commit=False,

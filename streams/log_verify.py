@@ -48,15 +48,14 @@ def verify(topology: Topology, replica: ReplicaClient) -> Verified:
     Raises: KafkaUnreachable, ReplicaUnreachable, TopicDiffers, LogCorrupt, LogTruncated.
     """
     check_topics(topology)
-    kafka = topology.kafka
-    clients = KafkaClients(
-        kafka.bootstrap,
-        f"{kafka.client_id}-verify",
-        timeout_seconds=kafka.request_timeout_seconds,
+    clients = KafkaClients.of(
+        topology,
+        "verify",
+        timeout_seconds=topology.kafka.request_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
     fingerprint = open_codebook(topology).fingerprint
-    shown = replica.status(with_hashes=True).shards
+    shown = replica.status(with_hashes=True, generation=topology.generation).shards
     consumer = clients.consumer()
     try:
         with tempfile.TemporaryDirectory(prefix="kae-verify-") as folder:

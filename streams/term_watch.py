@@ -11,6 +11,7 @@ from kae.encoders.text import normalise
 from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
 from kae.streams.events import Undecodable
+from kae.streams.kafka_connection import connection
 from kae.streams.local_run import replica_address
 from kae.streams.moments import now_ms, shown
 from kae.streams.replica.client import ReplicaClient
@@ -145,9 +146,9 @@ def _explain(term: str, receipt: Receipt | None, revision: int, seconds: float) 
 def _send(topology: Topology, values: Sequence[tuple[str, bytes]]) -> None:
     kafka = topology.kafka
     try:
-        with reached_brokers(topology) as addresses:
+        with reached_brokers(topology):
             producer = KafkaProducer(
-                bootstrap_servers=addresses,
+                **connection(topology),
                 client_id=f"{kafka.client_id}-term",
                 acks="all",
                 delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000),

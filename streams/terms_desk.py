@@ -12,6 +12,7 @@ from kae.sinks.registrar import Registrar
 from kae.sinks.term_changes import TermChange
 from kae.sinks.term_plan import Conditions
 from kae.streams import dead_letters, metrics
+from kae.streams.control import ControlBook
 from kae.streams.control_follower import ControlFollower
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.events import Undecodable, decode_term
@@ -35,7 +36,7 @@ class TermsDesk:
         identity: Identity,
         codebook: Codebook,
         clients: KafkaClients,
-        follower: ControlFollower,
+        follower: ControlFollower[ControlBook],
         meters: WorkerMeters,
     ) -> None:
         self._topology = topology

@@ -8,8 +8,9 @@ import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
-from kae.streams.bootstrap import bootstrap_ms, reached_brokers
+from kae.streams.bootstrap import bootstrap_ms, reached_brokers, refused
 from kae.streams.errors import TopicDiffers, TopicRefused
+from kae.streams.kafka_connection import connection
 from kae.streams.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology import Topology
 
@@ -41,11 +42,11 @@ def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome
     KafkaUnreachable.
     """
     plans = plan_topics(topology)
-    with _admin(topology) as admin:
+    with admin_of(topology) as admin:
         partitions = _partitions(admin)
         _refuse_differences(plans, partitions, topology)
         missing = [plan for plan in plans if plan.name not in partitions]
-        corrections = _corrections(admin, [plan for plan in plans if plan not in missing])
+        corrections = _corrections(admin, [plan for plan in plans if plan not in missing], topology)
         if not dry_run:
             _create(admin, missing, topology)
             _correct(admin, corrections)
@@ -59,15 +60,22 @@ def check_topics(topology: Topology) -> None:
     """
     plans = plan_topics(topology)
     logs = [p for p in plans if p.name in (topology.deltas_topic, topology.bindings_topic)]
-    with _admin(topology) as admin:
+    with admin_of(topology) as admin:
         partitions = _partitions(admin)
         for plan in plans:
             if plan.name not in partitions:
                 raise TopicDiffers(
-                    f"topic {plan.name} is missing; create it with: kae topics apply"
+                    f"topic {plan.name} is missing{_or_hidden(topology)}; create it with: "
+                    "kae topics apply"
                 )
         _refuse_differences(plans, partitions, topology)
-        _refuse_forgetting(_corrections(admin, logs))
+        _refuse_forgetting(_corrections(admin, logs, topology))
+
+
+def _or_hidden(topology: Topology) -> str:
+    """Brokers with ACLs tell of no topic to who may not describe it."""
+    secured = topology.kafka.security.protocol != "PLAINTEXT"
+    return " or, without the rights of `kae topology acls`, hidden" if secured else ""
 
 
 def _refuse_forgetting(corrections: dict[str, dict[str, str]]) -> None:
@@ -89,11 +97,15 @@ def _outcome(plan: TopicPlan, created: bool, correction: dict[str, str]) -> Topi
 
 
 @contextmanager
-def _admin(topology: Topology) -> Iterator[KafkaAdminClient]:
+def admin_of(topology: Topology) -> Iterator[KafkaAdminClient]:
+    """A client for a few requests about topics and groups.
+
+    Raises: KafkaUnreachable.
+    """
     kafka = topology.kafka
-    with reached_brokers(topology) as addresses:
+    with reached_brokers(topology):
         admin = KafkaAdminClient(
-            bootstrap_servers=addresses,
+            **connection(topology),
             client_id=f"{kafka.client_id}-topics",
             request_timeout_ms=int(kafka.request_timeout_seconds * 1000),
             bootstrap_timeout_ms=bootstrap_ms(topology),
@@ -121,15 +133,23 @@ def _refuse_differences(
             )
 
 
-def _corrections(admin: KafkaAdminClient, plans: Sequence[TopicPlan]) -> dict[str, dict[str, str]]:
-    """Return topic -> settings that differ; a setting that a broker does not tell is left alone."""
+def _corrections(
+    admin: KafkaAdminClient, plans: Sequence[TopicPlan], topology: Topology
+) -> dict[str, dict[str, str]]:
+    """Return topic -> settings that differ; a setting that a broker does not tell is left alone.
+
+    Raises: KafkaRefused where nothing is told since who asks may not know it.
+    """
     if not plans:
         return {}
+    secured = topology.kafka.security.protocol != "PLAINTEXT"
     resources = [ConfigResource(ConfigResourceType.TOPIC, plan.name) for plan in plans]
     told = admin.describe_configs(resources, config_filter="all").get("topic", {})
     corrections = {}
     for plan in plans:
         found = {name: entry["value"] for name, entry in told.get(plan.name, {}).items()}
+        if not found and secured:
+            raise refused(topology, f"the settings of {plan.name} are hidden (DescribeConfigs)")
         differing = {
             name: value for name, value in plan.settings.items() if found.get(name, value) != value
         }

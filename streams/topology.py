@@ -25,6 +25,8 @@ Name = Annotated[str, Field(min_length=1)]
 # In the schema that editors read; a wrong one is told by topology_problems.py, with its remedy.
 Category = Annotated[str, Field(min_length=1, json_schema_extra={"enum": [*CATEGORIES]})]
 TopicPart = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
+# Where a user name or a password is found. The pattern keeps them themselves out of the file.
+Source = Annotated[str, Field(pattern=r"^(env|file):.")]
 # YAML knows lists only; the models are frozen.
 Categories = Annotated[tuple[Category, ...], Field(strict=False, min_length=1)]
 
@@ -48,7 +50,27 @@ def _host_port_if_any(value: str | None) -> str | None:
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class SecurityPart(Part):
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+    ca_file: Name | None
+    cert_file: Name | None
+    key_file: Name | None
+    mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None
+    username: Source | None
+    password: Source | None
+
+    @property
+    def has_tls(self) -> bool:
+        return self.protocol.endswith("SSL")
+
+    @property
+    def has_sasl(self) -> bool:
+        return self.protocol.startswith("SASL")
 
 
 class KafkaPart(Part):
@@ -57,6 +79,7 @@ class KafkaPart(Part):
     replication: Annotated[int, Field(ge=1, le=15)]
     request_timeout_seconds: Seconds
     delivery_timeout_seconds: Seconds
+    security: SecurityPart
 
 
 class TopicsPart(Part):
@@ -277,6 +300,11 @@ class Topology(Part):
     @property
     def deltas_topic(self) -> str:
         return f"{self.topics.prefix}.g{self.generation}.deltas"
+
+    @property
+    def worker_group(self) -> str:
+        """The consumer group of the generation's workers."""
+        return f"{self.topics.prefix}-g{self.generation}"
 
     @property
     def control_topic(self) -> str:

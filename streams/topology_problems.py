@@ -68,9 +68,15 @@ def _finding(
             reason = "is not a key that kae knows"
             remedy = _known_keys(str(key[-1]), siblings if isinstance(siblings, Mapping) else {})
         case _:
-            reason = f"is {_spell(detail['input'])}: {_lower(detail['msg'])}"
+            value = "not usable" if _may_be_secret(key) else _spell(detail["input"])
+            reason = f"is {value}: {_lower(detail['msg'])}"
             remedy = f"correct it, in the reference topology.yaml it is {_spell(example)}"
     return Problem(str(path), line, key, reason, remedy)
+
+
+def _may_be_secret(key: KeyPath) -> bool:
+    """Whether somebody may have put a password there: what is no source of one is never told."""
+    return key[:2] == ("kafka", "security") and key[2:] != ("protocol",)
 
 
 def _known_keys(key: str, siblings: Mapping[str, Any]) -> str:
@@ -104,7 +110,7 @@ def _lower(message: str) -> str:
 
 def cross_check(topology: "Topology", document: Yaml, path: Path) -> Iterator[Problem]:
     """Yield what single values cannot show: how parts of the topology fit together."""
-    checks = (_groups, _reserved, _mapped_categories, _pace, _sizes)
+    checks = (_groups, _reserved, _mapped_categories, _security, _pace, _sizes)
     for check in checks:
         for key, reason, remedy in check(topology):
             yield Problem(str(path), document.line_of(key), key, reason, remedy)
@@ -155,6 +161,29 @@ def _mapped_categories(topology: "Topology") -> Iterator[Finding]:
 
 def _unknown_category(category: str) -> tuple[str, str]:
     return f"is {category!r}, which is no category", f"choose from {', '.join(CATEGORIES)}"
+
+
+def _security(topology: "Topology") -> Iterator[Finding]:
+    """What the protocol needs is there, and nothing beside it."""
+    security = topology.kafka.security
+    for name in ("mechanism", "username", "password"):
+        value = getattr(security, name)
+        if security.has_sasl and value is None:
+            yield ("kafka", "security", name), "is missing", f"{security.protocol} needs it"
+        elif value is not None and not security.has_sasl:
+            yield _unused(security.protocol, name, value)
+    for name in ("ca_file", "cert_file", "key_file"):
+        value = getattr(security, name)
+        if value is not None and not security.has_tls:
+            yield _unused(security.protocol, name, value)
+    if (security.cert_file is None) != (security.key_file is None):
+        name = "cert_file" if security.cert_file is None else "key_file"
+        yield ("kafka", "security", name), "is missing beside the other", "give both, or neither"
+
+
+def _unused(protocol: str, name: str, value: str) -> Finding:
+    reason = f"is {value!r}, which {protocol} does not use"
+    return ("kafka", "security", name), reason, "make it null, or choose another protocol"
 
 
 def _pace(topology: "Topology") -> Iterator[Finding]:

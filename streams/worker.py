@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -56,9 +56,8 @@ class Worker:
         self._app.agent(run_topic(self._app, self._topology.terms_topic))(self._register_terms)
         set_for_indexing()
         self._parts.start()
-        await self._app.start()
         rounds = Rounds(self._topology, self._parts, self._app, self._tenure, self._ending)
-        going = [asyncio.create_task(rounds.go()), asyncio.create_task(rounds.tend())]
+        going = asyncio.create_task(self._go(rounds))
         await self._ending.wait()
         await self._shut_down(rounds, going)
         if self._ending.failure is not None:
@@ -67,11 +66,19 @@ class Worker:
         log.info("worker_stopped")
         return 0
 
-    async def _shut_down(self, rounds: Rounds, going: Sequence[asyncio.Task[None]]) -> None:
-        for task in going:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    async def _go(self, rounds: Rounds) -> None:
+        # Beside the ending: Faust tries for ever where the brokers refuse it.
+        try:
+            await self._app.start()
+        except Exception as error:
+            self._ending.fail(error)
+        else:
+            await asyncio.gather(rounds.go(), rounds.tend())
+
+    async def _shut_down(self, rounds: Rounds, going: asyncio.Task[None]) -> None:
+        going.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await going
         self._tenure.stop()
         # What is in flight is finished.
         await self._parts.threads.finish()

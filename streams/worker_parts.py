@@ -9,6 +9,7 @@ from kae.encoders.assign import Encoder
 from kae.encoders.codebook import Codebook
 from kae.streams.assignment import Assignment
 from kae.streams.bindings_follower import BindingsFollower
+from kae.streams.control import ControlBook
 from kae.streams.control_follower import ControlFollower
 from kae.streams.held_shards import HeldShards
 from kae.streams.identity import Identity
@@ -44,9 +45,9 @@ class WorkerParts:
         self.threads = WorkerThreads()
         self.watchdog = Watchdog(topology.worker.stall_seconds)
         self.meters = WorkerMeters()
-        self.clients = KafkaClients(
-            topology.kafka.bootstrap,
-            f"{topology.kafka.client_id}-{identity.name}",
+        self.clients = KafkaClients.of(
+            topology,
+            identity.name,
             timeout_seconds=topology.kafka.delivery_timeout_seconds,
             max_bytes=topology.limits.delta_bytes,
         )
@@ -54,7 +55,10 @@ class WorkerParts:
             self.clients.log(topology.bindings_topic, 0), lambda _view: on_bindings(), on_error
         )
         self.control = ControlFollower(
-            self.clients.log(topology.control_topic, 0), topology.generation, on_request, on_error
+            self.clients.log(topology.control_topic, 0),
+            ControlBook(topology.generation),
+            on_request,
+            on_error,
         )
         self.held = HeldShards(topology, identity, self.clients, self.meters)
         self.indexer = Indexer(

@@ -1,10 +1,12 @@
 """The real parts that tests share: a broker, a catalog, a codebook fitted on a slice of it."""
 
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from tests.secured import SecuredKafka
 
 from kae.deploy.brokers import ApacheKafka
 from kae.encoders.attributes import Item
@@ -14,6 +16,10 @@ from kae.streams.catalog import read_items
 from kae.streams.topology import Topology
 
 CATALOG = sorted((Path(__file__).parents[1] / "deploy" / "local" / "catalog").glob("*.parquet"))
+
+
+# `make secured`: the processes of tests/live come in with users that may do what they must alone.
+BEHIND_ACLS = os.environ.get("KAE_TESTS_KAFKA") == "secured"
 
 
 def catalog_items(limit: int | None = None) -> list[Item]:
@@ -40,6 +46,19 @@ def codebook(codebook_folder: Path) -> Codebook:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+def kafka(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[ApacheKafka]:
+    if BEHIND_ACLS:
+        yield request.getfixturevalue("secured").broker
+        return
     with ApacheKafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    kafka = SecuredKafka(tmp_path_factory.mktemp("secured"))
+    with kafka.broker:
+        kafka.make_users()
+        yield kafka

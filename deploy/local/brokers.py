@@ -116,16 +116,23 @@ class ApacheKafka(_LocalBroker):
     """Apache Kafka (KRaft, Java) with its data in a folder; a restart keeps them."""
 
     def __init__(
-        self, data: Path, port: int | None = None, *, advertised_port: int | None = None
+        self,
+        data: Path,
+        port: int | None = None,
+        *,
+        advertised_port: int | None = None,
+        settings: Path | None = None,
     ) -> None:
-        """`advertised_port` is where clients are sent instead: that of a proxy in between."""
+        """`advertised_port` is where clients are sent instead: that of a proxy in between;
+        `settings` has more lines for server.properties."""
         self.data = data
         port = port or free_port()
         self._console = data / "console.log"
         ports = ("--port", str(port), "--controller-port", str(free_port()))
         advertised = ("--advertised-port", str(advertised_port or port))
         argv = ("bash", str(START_SCRIPT), *ports, *advertised, "--data", str(data))
-        super().__init__(Process("Apache Kafka", argv, self._console), port)
+        more = ("--settings", str(settings)) if settings else ()
+        super().__init__(Process("Apache Kafka", (*argv, *more), self._console), port)
 
     def start(self) -> Self:
         self._fetch_jars()

@@ -41,8 +41,13 @@ class Cluster:
         replicas: int = 1,
         changes: Mapping[str, object] | None = None,
         reference: Path = REFERENCE,
+        environments: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """`changes` edits the reference topology: {"worker.batch_events": 64}."""
+        """`changes` edits the reference topology: {"worker.batch_events": 64}.
+
+        `environments` are the variables of each noun's processes: {"worker": {"NAME": "value"}}.
+        """
+        self.environments = environments or {}
         self.folder = folder.resolve()
         self._owns_broker = isinstance(broker, str)
         self.broker: Broker = (
@@ -76,15 +81,23 @@ class Cluster:
         return self
 
     def start_worker(
-        self, name: str, env: Mapping[str, str] | None = None, *, wait: bool = True
+        self,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        *,
+        topology: Topology | None = None,
+        wait: bool = True,
     ) -> Process:
-        """Start a worker, also one that ended before: under the same name it has its stores."""
+        """Start a worker, also one that ended before: under the same name it has its stores.
+
+        Of another generation with its topology.
+        """
         data = self.folder / name
         argv = kae_command(
             "worker",
             "run",
             "--topology",
-            str(self.topology.path),
+            str((topology or self.topology).path),
             "--data",
             str(data),
             "--name",
@@ -189,6 +202,8 @@ class Cluster:
     def _process(self, name: str, argv: list[str], env: Mapping[str, str] | None) -> Process:
         # The folder as working directory: the .kae/local.json of another run must not reach it.
         self.folder.mkdir(parents=True, exist_ok=True)
+        noun = argv[len(kae_command())]
+        env = {**self.environments.get(noun, {}), **(env or {})}
         return Process(name, argv, self.folder / f"{name}.log", env, cwd=self.folder)
 
 

@@ -118,6 +118,16 @@ class Archive:
     def remove_trash(self, digest: str) -> None:
         self._remove(keys.TRASH, digest)
 
+    # The whole.
+
+    def bytes(self) -> int:
+        """What everything kept here takes."""
+        return int(self._if_there(lambda: self._fs.du(self.folder)) or 0)
+
+    def remove(self) -> None:
+        """Remove everything: of a log that is gone, whose snapshots nobody may begin with."""
+        self._if_there(lambda: self._fs.rm(self.folder, recursive=True))
+
     # The file system.
 
     def _path(self, *parts: str) -> str:

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kae.sinks import keys
-from kae.sinks.disk import DiskFull
+from kae.sinks.disk import DiskFull, remove_whole
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.manifest import DIGEST_BYTES, File, Manifest, SnapshotBroken
 
@@ -40,9 +40,8 @@ def fetch(archive: Archive, manifest: Manifest, folder: Path) -> None:
     Raises: SnapshotBroken, which names the file; DiskFull; ArchiveUnreachable.
     """
     beside = folder.with_name(f"{folder.name}.fetching")
-    for old in (beside, folder):
-        if old.exists():
-            shutil.rmtree(old)
+    shutil.rmtree(beside, ignore_errors=True)
+    remove_whole(folder)
     try:
         beside.mkdir(parents=True)
         for file in manifest.files:

@@ -44,7 +44,14 @@ NOUNS = (
     Noun("item", "kae.streams.cli.item:app", "Extract attributes; explain how an item is indexed."),
     Noun("tagger", "kae.streams.cli.tagger:app", "Train the neural tagger, and measure it."),
     Noun("shard", "kae.streams.cli.shard:app", "List, pause, reset and refold shards."),
+    Noun(
+        "generation",
+        "kae.streams.cli.generation:app",
+        "List, verify, promote, roll back and drop generations.",
+    ),
     Noun("snapshot", "kae.streams.cli.snapshot:app", "Take, list, verify and prune snapshots."),
+    Noun("parity", "kae.streams.cli.parity:app", "Compare generations over one input."),
+    Noun("backfill", "kae.streams.cli.backfill:app", "Build a whole generation, on Beam."),
     Noun(
         "dead-letters",
         "kae.streams.cli.dead_letters:app",
@@ -116,7 +123,8 @@ def main() -> None:
     """Run the command line; an error of ours is one line, a defect keeps its traceback."""
     # What a client logs of a broker that does not answer is said by our error; a process that
     # sets up logs shows it all the same.
-    logging.getLogger("kafka").addHandler(logging.NullHandler())
+    for client in ("kafka", "apache_beam"):
+        logging.getLogger(client).addHandler(logging.NullHandler())
     try:
         app(prog_name="kae")
     except Exception as error:

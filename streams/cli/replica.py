@@ -41,20 +41,16 @@ def run(
 ) -> None:
     """Serve until SIGTERM; ends with 1 when it cannot follow the logs any more."""
     from kae.streams.address import listen_at
-    from kae.streams.encoding import open_codebook
-    from kae.streams.log_heads import check_logs
+    from kae.streams.generations.opening import open_serving
     from kae.streams.logs import set_up_logs
     from kae.streams.replica.serve import serve
     from kae.streams.store_folder import hold_folder
-    from kae.streams.topics import check_topics
 
     opened = open_topology(topology, bootstrap)
     if listen:
         opened = opened.edited({"replica.listen": listen})
     listener = listen_at(opened.replica.listen, "replica.listen")
-    codebook = open_codebook(opened)
-    check_topics(opened)
-    check_logs(opened, codebook)
+    beginning = open_serving(opened)
     # From here on it is a service: what it has to say are log lines.
     set_up_logs()
     signed = name or f"{socket.gethostname()}-{listener.getsockname()[1]}"
@@ -62,4 +58,4 @@ def run(
         tempfile.TemporaryDirectory(prefix="kae-replica-") as scratch,
         hold_folder(data or Path(scratch), "replica"),
     ):
-        sys.exit(asyncio.run(serve(opened, codebook, data or Path(scratch), listener, signed)))
+        sys.exit(asyncio.run(serve(opened, beginning, data or Path(scratch), listener, signed)))

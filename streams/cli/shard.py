@@ -157,7 +157,8 @@ def refold(
 def _shown(topology: "Topology", replica: str | None) -> "list[ShardShown]":
     from kae.streams.replica.client import ReplicaClient
 
-    return ReplicaClient(replica_address(topology, replica)).status().shards
+    client = ReplicaClient(replica_address(topology, replica))
+    return client.status(generation=topology.generation).shards
 
 
 def _target(offset: int | None, at: str, earliest: bool) -> "Target":

@@ -43,8 +43,9 @@ def status(
 
 def _print_status(found: "LineStatus") -> None:
     counts = found.counts
+    beside = f", beside {' and '.join(map(str, found.prepared))}" if found.prepared else ""
     console.print_table(
-        f"Shards of generation {found.generation}: {found.items:,} items, "
+        f"Generation {found.generation} serves{beside}: {found.items:,} items, "
         f"{found.lag_events:,} events behind ({found.lag_seconds:.1f} s)",
         ("shard", "lag", "lag s", "version", "epoch", "live", "read", "dead", "adds up"),
         (

@@ -1,4 +1,4 @@
-"""`kae topology check | show`: what topology.yaml says, and what is wrong with it."""
+"""`kae topology check | show | acls | helm`: what topology.yaml says, asks for, and gets wrong."""
 
 import sys
 from typing import Annotated
@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from kae.streams import console
+from kae.streams.acls import Role, plan_acls
 from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.local_run import find_topology, open_topology
 from kae.streams.topic_plan import TopicPlan, plan_topics
@@ -87,6 +88,40 @@ def show(
     _print_layout(loaded)
     if fields:
         console.print_table("Fields", ("feed field", "category"), loaded.catalog.fields.items())
+
+
+@app.command()
+def acls(
+    topology: TopologyOption = None,
+    role: Annotated[Role | None, typer.Option(help="One role alone.", show_default=False)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what each role needs to be allowed on brokers that deny by default."""
+    planned = [acl for acl in plan_acls(open_topology(topology)) if role in (None, acl.role)]
+    if as_json:
+        console.print_json(planned)
+        return
+    console.print_table(
+        "What each role may do",
+        ("role", "resource", "name", "operations"),
+        ((acl.role, acl.resource, acl.name, ", ".join(acl.operations)) for acl in planned),
+    )
+
+
+@app.command()
+def helm(
+    topology: TopologyOption = None,
+    cluster: Annotated[
+        str, typer.Option(metavar="NAME", help="The Strimzi cluster that the pods use.")
+    ] = "kae",
+) -> None:
+    """Print what the Helm chart needs to know of topology.yaml, as a file of values."""
+    import yaml
+
+    from kae.streams.helm_values import helm_values
+
+    values = helm_values(open_topology(topology), cluster)
+    sys.stdout.write(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def _shown(topology: Topology) -> TopologyShown:

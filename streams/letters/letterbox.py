@@ -199,11 +199,10 @@ def open_letterbox(topology: Topology) -> Iterator[Letterbox]:
     Raises: KafkaUnreachable; TopicDiffers.
     """
     check_topics(topology)
-    kafka = topology.kafka
-    clients = KafkaClients(
-        kafka.bootstrap,
-        f"{kafka.client_id}-dead-letters",
-        timeout_seconds=kafka.delivery_timeout_seconds,
+    clients = KafkaClients.of(
+        topology,
+        "dead-letters",
+        timeout_seconds=topology.kafka.delivery_timeout_seconds,
         max_bytes=BATCH_BYTES,
     )
     box = Letterbox(topology, clients)

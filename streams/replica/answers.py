@@ -231,7 +231,10 @@ class BindingsLogShown(msgspec.Struct, frozen=True):
 
 
 class ReplicaShown(msgspec.Struct, frozen=True):
-    """What a replica's lease says; `behind` counts the deltas of the view that it has not."""
+    """What a replica's lease says; `behind` counts the deltas of the view that it has not.
+
+    `serving` says whether it answers from this generation.
+    """
 
     replica: str
     live: bool
@@ -239,6 +242,7 @@ class ReplicaShown(msgspec.Struct, frozen=True):
     shards: tuple[int, ...]
     at_ms: int
     behind: int
+    serving: bool = True
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -254,3 +258,56 @@ class Status(msgspec.Struct, frozen=True):
     shards: list[ShardShown]
     bindings: BindingsLogShown
     replicas: list[ReplicaShown]
+
+
+# /generations
+
+
+class TermStanding(msgspec.Struct, frozen=True):
+    """A bound term in one generation.
+
+    `promoted` says that the codebook has the word itself, `own_items` how many of the items that
+    the term is attached to have it in their identifiers; it is counted when hashes are asked for.
+    """
+
+    term: str
+    revision: int
+    attached_items: int
+    decodable: bool
+    promoted: bool
+    own_items: int | None
+
+
+class GenerationShown(msgspec.Struct, frozen=True):
+    """A generation as this replica follows it."""
+
+    generation: int
+    status: Status
+    terms: list[TermStanding]
+
+
+class CutoverShown(msgspec.Struct, frozen=True):
+    """The cut-over in force, its record's offset, and source offsets (`items` by shard)."""
+
+    offset: int
+    generation: int
+    previous: int
+    items: tuple[int, ...]
+    terms: int
+    by: str
+    reason: str
+    at_ms: int
+
+
+class GenerationsShown(msgspec.Struct, frozen=True):
+    """`serving` is the generation that this replica answers from, `wanted` the one that it should.
+
+    `problems` says of other generations, by number, why they are not followed.
+    """
+
+    replica: str
+    serving: int
+    wanted: int
+    cutover: CutoverShown | None
+    generations: list[GenerationShown]
+    problems: dict[int, str]

@@ -1,13 +1,21 @@
 """A replica's answers for the commands: typed, with errors that say what to do."""
 
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 
 from kae.streams.errors import ReplicaRefused, ReplicaUnreachable
-from kae.streams.replica.answers import BindingsShown, Found, ItemShown, Problem, Status
+from kae.streams.replica.answers import (
+    BindingsShown,
+    Found,
+    GenerationsShown,
+    Hit,
+    ItemShown,
+    Problem,
+    Status,
+)
 from kae.streams.replica.receipts import Receipt
 
 T = TypeVar("T")
@@ -31,17 +39,26 @@ class ReplicaClient:
         """Raises: ReplicaUnreachable; ReplicaRefused when no such item is live."""
         return self._get(f"/items/{quote(item_id, safe='')}", ItemShown)
 
-    def search(self, text: str, limit: int = 10) -> Found:
-        """Raises: ReplicaUnreachable; ReplicaRefused when the text is too long, or empty."""
-        return self._get(f"/search?q={quote(text, safe='')}&limit={limit}", Found)
+    def search(self, query: str, limit: int = 5) -> list[Hit]:
+        """Raises: ReplicaUnreachable, ReplicaRefused."""
+        return self._get(f"/search?{urlencode({'q': query, 'limit': limit})}", Found).items
 
     def bindings(self) -> BindingsShown:
         """Raises: ReplicaUnreachable."""
         return self._get("/bindings", BindingsShown)
 
-    def status(self, with_hashes: bool = False) -> Status:
+    def status(self, with_hashes: bool = False, generation: int | None = None) -> Status:
+        """Of this generation, or of the one that serves.
+
+        Raises: ReplicaUnreachable; ReplicaRefused when it does not follow the generation.
+        """
+        wanted = ["hash=1"] if with_hashes else []
+        wanted += [f"generation={generation}"] if generation is not None else []
+        return self._get("/status" + "?" * bool(wanted) + "&".join(wanted), Status)
+
+    def generations(self, with_hashes: bool = False) -> GenerationsShown:
         """Raises: ReplicaUnreachable."""
-        return self._get("/status?hash=1" if with_hashes else "/status", Status)
+        return self._get("/generations" + "?hash=1" * with_hashes, GenerationsShown)
 
     def receipt(
         self, term: str, revision: int = 0, until: str = "decodable", within_seconds: float = 0.0

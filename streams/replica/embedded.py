@@ -17,34 +17,37 @@ from typing import Self
 import structlog
 
 from kae.encoders.text import normalise
-from kae.streams.encoding import open_codebook
 from kae.streams.errors import ReplicaEnded, ReplicaTimedOut, TermRefused
+from kae.streams.generations.opening import Beginning, open_serving
 from kae.streams.local_run import open_topology
-from kae.streams.log_heads import check_logs
 from kae.streams.partitioner import partition_of
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.follower import now_ms
-from kae.streams.replica.parts import Parts
+from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.receipts import has_come, receipt_of
+from kae.streams.replica.succession import Succession
 from kae.streams.replica.view import View
 from kae.streams.store_folder import hold_folder
-from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
 
 
 class Replica:
-    """Read-only state that follows the logs. Its methods may be called from any thread."""
+    """Read-only state that follows the logs. Its methods may be called from any thread.
 
-    def __init__(self, topology: Topology, data: Path, name: str) -> None:
+    Views and decodes are of the generation that serves; one that was begun with stays whole when
+    another takes over.
+    """
+
+    def __init__(self, topology: Topology, beginning: Beginning, data: Path, name: str) -> None:
         """Begin to follow; `open` is what programs call."""
         self._ended = False
         self._failure: BaseException | None = None
         self._closing = ExitStack()
         self._drain_seconds = topology.kafka.request_timeout_seconds
-        self._parts = Parts(topology, open_codebook(topology), data, name, self._end)
-        self._parts.follower.start()
+        self._succession = Succession(topology, beginning, data, name, self._end)
+        self._succession.start()
 
     @classmethod
     def open(
@@ -65,15 +68,14 @@ class Replica:
         TopicDiffers, KafkaUnreachable, StoreFolderUnusable, StoreUnusable, DiskFull.
         """
         opened = _opened(topology, bootstrap)
-        check_topics(opened)
-        check_logs(opened, open_codebook(opened))
+        beginning = open_serving(opened)
         with ExitStack() as stack:
             scratch = data or stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="kae-replica-")
             )
             stack.enter_context(hold_folder(Path(scratch), "replica"))
             signed = name or f"{socket.gethostname()}-{os.getpid()}"
-            replica = cls(opened, Path(scratch), signed)
+            replica = cls(opened, beginning, Path(scratch), signed)
             stack.callback(replica._stop)
             replica._wait("a view of all that the logs held", within_seconds, replica._was_complete)
             replica._closing = stack.pop_all()
@@ -81,11 +83,12 @@ class Replica:
 
     def view(self) -> View:
         """The version of every log that is in use now; it never changes. Not after `close`."""
-        return self._parts.index.view.at(now_ms())
+        return self._succession.line.view()
 
     def decode(self) -> Decode:
         """What a model may emit, of one view from here on."""
-        return Decode(self.view(), self._parts.codebook)
+        line = self._succession.line
+        return Decode(line.view(), line.codebook)
 
     def wait_for(
         self,
@@ -140,29 +143,31 @@ class Replica:
     def _wait(self, wanted: str, seconds: float, holds: Callable[[View], bool]) -> View:
         deadline = time.monotonic() + seconds
         while True:
-            rung = self._parts.bell.rung
+            rung = self._succession.bell.rung
             self._refuse_failed()
             if self._ended:
-                raise ReplicaEnded(f"replica {self._parts.name}: closed, and {wanted} did not come")
+                raise ReplicaEnded(f"replica {self._name}: closed, and {wanted} did not come")
             view = self.view()
             if holds(view):
                 return view
             left = deadline - time.monotonic()
             if left <= 0:
-                reasons = "; ".join(self._parts.gauge.reading(time.monotonic()).reasons)
+                reasons = "; ".join(self._gauge.reading(time.monotonic()).reasons)
                 raise ReplicaTimedOut(
-                    f"replica {self._parts.name}: {wanted} did not come within {seconds:g} s; its "
+                    f"replica {self._name}: {wanted} did not come within {seconds:g} s; its "
                     f"view has shards at versions {view.versions}, bindings at "
                     f"{view.bindings.version}, {view.items} items"
                     f"{'; ' + reasons if reasons else ''}. See that it was published and that "
                     "workers run (kae status), or wait longer"
                 )
-            self._parts.bell.block_beyond(rung, left)
+            self._succession.bell.block_beyond(rung, left)
 
     def _has_term(self, term: str, revision: int) -> Callable[[View], bool]:
         def holds(view: View) -> bool:
-            live = self._parts.leases.live(now_ms())
-            receipt = receipt_of(term, view, self._parts.index.journal, live)
+            line = self._succession.serving.lines.get(view.generation)
+            if line is None:
+                return False  # dropped in between; the view after it is asked next
+            receipt = receipt_of(term, view, line.index.journal, line.leases.live(now_ms()))
             refused = receipt.refused if receipt else None
             if refused is not None and refused.revision == revision:
                 raise TermRefused(f"term {term!r}, revision {revision}: {refused.cause}")
@@ -171,12 +176,20 @@ class Replica:
         return holds
 
     def _was_complete(self, _view: View) -> bool:
-        return self._parts.gauge.reading(time.monotonic()).age_seconds is not None
+        return self._gauge.reading(time.monotonic()).age_seconds is not None
+
+    @property
+    def _gauge(self) -> FreshnessGauge:
+        return self._succession.line.gauge
+
+    @property
+    def _name(self) -> str:
+        return self._succession.name
 
     def _refuse_failed(self) -> None:
         if self._failure is not None:
             raise ReplicaEnded(
-                f"replica {self._parts.name}: cannot follow the logs any more: "
+                f"replica {self._name}: cannot follow the logs any more: "
                 f"{type(self._failure).__name__}: {self._failure}. "
                 "Correct the cause and open it anew"
             ) from self._failure
@@ -185,11 +198,11 @@ class Replica:
         """The follower's last call, from its thread."""
         self._failure = error
         self._ended = True
-        self._parts.bell.ring()
+        self._succession.bell.ring()
 
     def _stop(self) -> None:
-        if not self._parts.close(self._drain_seconds):
-            log.warning("replica_still_waits", replica=self._parts.name)
+        if not self._succession.close(self._drain_seconds):
+            log.warning("replica_still_waits", replica=self._name)
 
 
 def _opened(topology: Topology | Path | str | None, bootstrap: str | None) -> Topology:

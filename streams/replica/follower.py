@@ -14,12 +14,11 @@ from kafka.errors import KafkaError
 from kae.sinks.disk import DiskFull
 from kae.sinks.log import refuse_gap
 from kae.streams.kafka_log import KafkaClients, poll
-from kae.streams.meters import Meters
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.holding import HeldLogs
 from kae.streams.replica.index import Edits, ReplicaIndex, changes_terms
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
-from kae.streams.replica.readings import note_view
+from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
 
@@ -47,19 +46,25 @@ class Follower:
         index: ReplicaIndex,
         leases: Leases,
         gauge: FreshnessGauge,
-        meters: Meters,
         bell: ViewBell,
+        serves: Callable[[], bool],
+        on_view: Callable[[View, bool], None],
         on_end: Callable[[BaseException | None], None],
     ) -> None:
-        """`on_end` is called once, from the thread: with the error, or None after `stop`."""
+        """The callables are called from the thread; `serves` says whether answers are from here.
+
+        `on_view` is given each view that is in use, and whether the logs had been caught up with
+        before. `on_end` is called once: with the error, or None after `stop`.
+        """
         self._topology = topology
         self._name = name
         self._clients = clients
         self._index = index
         self._leases = leases
         self._gauge = gauge
-        self._meters = meters
         self._bell = bell
+        self._serves = serves
+        self._on_view = on_view
         self._on_end = on_end
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -69,7 +74,11 @@ class Follower:
             TopicPartition(topology.deltas_topic, shard) for shard in range(topology.shards)
         ]
         self._lease = LeaseWriter(
-            clients.producer, topology.replicas_topic, name, topology.replica.lease_seconds
+            clients.producer,
+            topology.replicas_topic,
+            name,
+            topology.generation,
+            topology.replica.lease_seconds,
         )
         self._held = HeldLogs(index.disk, topology.stores.write_buffer_bytes)
         self._due_at: float | None = None  # when a view of what has changed is to be in use
@@ -83,6 +92,10 @@ class Follower:
 
     def start(self) -> None:
         self._thread.start()
+
+    def tell_soon(self) -> None:
+        """Have the lease written at once, since more than versions has changed."""
+        self._lease.hasten()
 
     def stop(self, within_seconds: float) -> bool:
         """Whether the thread has ended; it may wait for a broker that is silent."""
@@ -194,12 +207,17 @@ class Follower:
         if self._terms_changed:
             self._lease.write(self._own_lease())
         self._due_at, self._terms_changed, self._news = None, False, True
-        note_view(self._meters, view, caught_up=self._ready)
+        self._on_view(view, self._ready)
 
     def _own_lease(self) -> Lease:
         view = self._index.view
         return Lease(
-            view.generation, self._name, view.bindings.version, view.versions, view.swapped_ms
+            view.generation,
+            self._name,
+            view.bindings.version,
+            view.versions,
+            view.swapped_ms,
+            self._serves(),
         )
 
     def _tell(self) -> None:
@@ -216,6 +234,7 @@ class Follower:
             log.info(
                 "replica_ready",
                 replica=self._name,
+                generation=view.generation,
                 items=view.items,
                 versions=view.versions,
                 bindings_version=view.bindings.version,

@@ -4,10 +4,14 @@
     GET /items/{id}         how an item is indexed; ?revision=&within_ms=
     GET /bindings           what is bound, and what is left
     GET /receipts/{term}    how far a term has come; ?revision=&until=&within_ms=
-    GET /status?hash=1      versions, positions, accounting; content hashes when asked for
+    GET /status?hash=1      versions, positions, accounting; content hashes when asked for;
+                            ?generation= of another one that is followed
+    GET /generations?hash=1 every generation that is followed, and which one serves
     GET /livez /readyz      the process answers; the view is fresh
     GET /metrics            for Prometheus (docs/metrics.md)
     GET /                   the page
+
+Every answer but that to /generations is of one generation and of one view of it.
 
 Answers to /items and /receipts are waited for, `within_ms` at most, when a `revision` is given:
 until the item has it or a higher one; until the term with it is `decodable`, or has come to another
@@ -30,19 +34,15 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from kae.encoders.codebook import Codebook
 from kae.streams import metrics
 from kae.streams.meters import TEXT, Meters
 from kae.streams.replica.answers import Problem
 from kae.streams.replica.explain import explain_item, live_item, show_bindings
 from kae.streams.replica.follower import now_ms
-from kae.streams.replica.freshness import FreshnessGauge
-from kae.streams.replica.index import ReplicaIndex
-from kae.streams.replica.leases import Leases
+from kae.streams.replica.generations import show_generations
+from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.receipts import Receipt, has_come, receipt_of
-from kae.streams.replica.search import Search
 from kae.streams.replica.status import show_status
-from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell, wait_until
 from kae.streams.term_keys import key_of
 
@@ -53,6 +53,7 @@ ID_CHARACTERS = 256
 LIMIT, MOST = 10, 1000
 MOST_MS = 60_000
 MOST_REVISION = 2**63 - 1
+MOST_GENERATION = 2**31 - 1
 PAGE = Path(__file__).resolve().parents[1] / "page"
 PAGE_FILES = {
     "/": "index.html",
@@ -72,29 +73,12 @@ class Refused(Exception):
 
 
 class Answers:
-    """One method a route; they run on the server's threads and take one view each."""
+    """One method a route; they run on the server's threads and take one line and view each."""
 
-    def __init__(
-        self,
-        name: str,
-        codebook: Codebook,
-        beam: int,
-        index: ReplicaIndex,
-        leases: Leases,
-        gauge: FreshnessGauge,
-        meters: Meters,
-    ) -> None:
+    def __init__(self, name: str, serving: Serving, meters: Meters) -> None:
         self._name = name
-        self._codebook = codebook
-        self._index = index
-        self._leases = leases
-        self._gauge = gauge
+        self._serving = serving
         self._meters = meters
-        self._search = Search(codebook, beam)
-
-    def _view(self) -> View:
-        """What may be read now."""
-        return self._index.view.at(now_ms())
 
     def search(self, request: Request) -> Response:
         text = request.query_params.get("q", "")
@@ -104,7 +88,8 @@ class Answers:
             raise Refused(400, f"q: {len(text)} characters, at most {QUERY_CHARACTERS}")
         limit = _whole_number(request, "limit", LIMIT, MOST)
         began = time.perf_counter()
-        found = _json(self._search.answer(self._view(), text, limit))
+        line = self._serving.line
+        found = _json(line.search.answer(line.view(), text, limit))
         self._meters.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
         return found
 
@@ -112,13 +97,15 @@ class Answers:
         item_id = request.path_params["id"]
         if len(item_id) > ID_CHARACTERS:
             raise Refused(400, f"id: {len(item_id)} characters, at most {ID_CHARACTERS}")
-        shown = explain_item(self._codebook, self._index, self._view(), item_id)
+        line = self._serving.line
+        shown = explain_item(line.codebook, line.index, line.view(), item_id)
         if shown is None:
             raise Refused(404, f"item {item_id!r}: no live item has this id")
         return _json(shown)
 
     def bindings(self, _request: Request) -> Response:
-        return _json(show_bindings(self._codebook, self._view()))
+        line = self._serving.line
+        return _json(show_bindings(line.codebook, line.view()))
 
     def receipt(self, request: Request) -> Response:
         term = key_of(request.path_params["term"])
@@ -128,14 +115,15 @@ class Answers:
         return _json(receipt)
 
     def _receipt(self, term: str) -> Receipt | None:
-        live = self._leases.live(now_ms())
-        return receipt_of(term, self._view(), self._index.journal, live)
+        line = self._serving.line
+        live = line.leases.live(now_ms())
+        return receipt_of(term, line.view(), line.index.journal, live)
 
     # What a request may wait for; asked on the loop whenever the bell rings.
 
     def item_has_come(self, request: Request) -> bool:
         revision = _whole_number(request, "revision", 0, MOST_REVISION)
-        found = live_item(self._index.view, request.path_params["id"])
+        found = live_item(self._serving.line.view(), request.path_params["id"])
         return found is not None and found.revision >= revision
 
     def term_has_come(self, request: Request) -> bool:
@@ -146,14 +134,27 @@ class Answers:
 
     def status(self, request: Request) -> Response:
         hashed = _whole_number(request, "hash", 0, 1) == 1
-        freshness = self._gauge.reading(time.monotonic())
-        return _json(show_status(self._name, self._index, self._leases, freshness, hashed=hashed))
+        line = self._line(_whole_number(request, "generation", 0, MOST_GENERATION))
+        freshness = line.gauge.reading(time.monotonic())
+        return _json(show_status(self._name, line.index, line.leases, freshness, hashed=hashed))
+
+    def _line(self, generation: int) -> Line:
+        """That of a generation; 0: the one that answers."""
+        line = self._serving.lines.get(generation) if generation else self._serving.line
+        if line is None:
+            followed = ", ".join(map(str, self._serving.lines))
+            raise Refused(404, f"generation {generation}: not followed here; {followed} are")
+        return line
+
+    def generations(self, request: Request) -> Response:
+        hashed = _whole_number(request, "hash", 0, 1) == 1
+        return _json(show_generations(self._name, self._serving, hashed=hashed))
 
     def livez(self, _request: Request) -> Response:
         return _json({"live": True})
 
     def readyz(self, _request: Request) -> Response:
-        freshness = self._gauge.reading(time.monotonic())
+        freshness = self._serving.line.gauge.reading(time.monotonic())
         return _json(freshness, 200 if freshness.ready else 503)
 
     def metrics(self, _request: Request) -> Response:
@@ -194,6 +195,7 @@ def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
             route("/bindings", answers.bindings),
             route("/receipts/{term:path}", answers.receipt, answers.term_has_come),
             route("/status", answers.status),
+            route("/generations", answers.generations),
             route("/livez", answers.livez),
             route("/readyz", answers.readyz),
             route("/metrics", answers.metrics),

@@ -98,10 +98,14 @@ class ReplicaIndex:
 
     def close(self) -> None:
         """Close the stores; no view may be in use any more."""
-        self._bases.shutdown()
-        self._words.shutdown()
+        self.retire()
         for store in self._stores:
             store.close()
+
+    def retire(self) -> None:
+        """Fold no more; the stores stay open for the views that may be in use."""
+        self._bases.shutdown()
+        self._words.shutdown()
 
     def _adopt(self, shard: int) -> None:
         """Take into the view what a shard's store holds already."""

@@ -1,8 +1,9 @@
 """Leases: what each replica says it has applied, and which replicas live.
 
-A replica writes its lease to the replicas topic under its name, again before a third of
-`replica.lease_seconds` is over, and at once when a view with other bindings is in use. A lease
-older than `lease_seconds`, or taken back by a tombstone, counts no more.
+A replica writes a lease for each generation that it follows to the replicas topic, again before a
+third of `replica.lease_seconds` is over, and at once when a view with other bindings is in use, or
+when it answers from another generation. A lease older than `lease_seconds`, or taken back by a
+tombstone, counts no more.
 """
 
 import time
@@ -25,13 +26,17 @@ class LeaseInvalid(Exception):
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """What one replica's view holds; `shards` are the versions of the shards' logs."""
+    """What one replica's view of a generation holds; `shards` are the versions of its logs.
+
+    A replica follows several generations and answers from one of them: whether this one.
+    """
 
     generation: int
     replica: str
     bindings_version: int
     shards: tuple[int, ...]
     at_ms: int
+    serving: bool = True
 
     def covers(self, bindings_version: int, shards: Mapping[int, int]) -> bool:
         """Whether the view holds at least these versions."""
@@ -69,15 +74,16 @@ class Leases:
         """
         newest = dict(self._newest)
         try:
+            signed = (key or b"").decode()
             if not value:
-                newest.pop((key or b"").decode(), None)
+                newest.pop(signed, None)
             else:
                 lease = _decoder.decode(value)
                 if lease.generation == self._generation:
-                    newest[lease.replica] = lease
+                    newest[signed] = lease
                     newest = {
-                        name: known
-                        for name, known in newest.items()
+                        of: known
+                        for of, known in newest.items()
                         if lease.at_ms - known.at_ms <= FORGOTTEN_MS
                     }
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -101,21 +107,30 @@ class Leases:
 class LeaseWriter:
     """Writes one replica's lease; an error is logged, since a lease proves nothing by its absence.
 
-    Used by the follower's thread alone.
+    Used by the follower's thread alone, unless a method says otherwise.
     """
 
     def __init__(
-        self, producer: KafkaProducer, topic: str, name: str, lease_seconds: float
+        self,
+        producer: KafkaProducer,
+        topic: str,
+        name: str,
+        generation: int,
+        lease_seconds: float,
     ) -> None:
         self._producer = producer
         self._topic = topic
-        self._key = name.encode()
+        self._key = f"g{generation}/{name}".encode()
         self._pause = lease_seconds / 3
         self._written_at = 0.0
 
     @property
     def is_due(self) -> bool:
         return time.monotonic() - self._written_at >= self._pause
+
+    def hasten(self) -> None:
+        """Have it written soon; may be called from any thread."""
+        self._written_at = 0.0
 
     def write(self, lease: Lease) -> None:
         self._written_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""A replica's parts, put together: for the process that serves, and for your own program."""
+"""The parts of one followed generation, put together."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 from kae.encoders.codebook import Codebook
 from kae.streams.bootstrap import reached_brokers
 from kae.streams.kafka_log import KafkaClients
-from kae.streams.meters import Meters
 from kae.streams.replica.follower import Follower
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
+from kae.streams.replica.line import Line
+from kae.streams.replica.search import Search
+from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.snapshots.in_log import snapshots_in_log
 from kae.streams.topology import Topology
@@ -27,41 +29,35 @@ class Parts:
         codebook: Codebook,
         data: Path,
         name: str,
+        bell: ViewBell,
+        *,
+        serves: Callable[[], bool],
+        on_view: Callable[[View, bool], None],
         on_end: Callable[[BaseException | None], None],
     ) -> None:
-        """`data` is scratch; `on_end` is the follower's, called from its thread.
+        """`data` is scratch; the callables are the follower's, called from its thread.
 
         Raises: StoreUnusable, DiskFull, KafkaUnreachable.
         """
-        self.name = name
-        self.codebook = codebook
-        self.clients = KafkaClients(
-            topology.kafka.bootstrap,
-            f"{topology.kafka.client_id}-{name}",
+        self.clients = KafkaClients.of(
+            topology,
+            name,
             timeout_seconds=topology.kafka.delivery_timeout_seconds,
             max_bytes=topology.limits.delta_bytes,
         )
-        self.meters = Meters("replica")
-        self.leases = Leases(topology.generation, topology.replica.lease_seconds)
-        self.gauge = FreshnessGauge(topology.replica.fresh_within_seconds)
-        self.bell = ViewBell()
+        leases = Leases(topology.generation, topology.replica.lease_seconds)
+        gauge = FreshnessGauge(topology.replica.fresh_within_seconds)
         with reached_brokers(topology):
-            self.index = ReplicaIndex(
+            index = ReplicaIndex(
                 topology,
                 codebook.fingerprint,
                 data / "replica",
                 lambda shard: snapshots_in_log(topology, self.clients, shard, codebook.fingerprint),
             )
+        search = Search(codebook, topology.replica.beam)
+        self.line = Line(topology.generation, codebook, index, leases, gauge, search)
         self.follower = Follower(
-            topology,
-            name,
-            self.clients,
-            self.index,
-            self.leases,
-            self.gauge,
-            self.meters,
-            self.bell,
-            on_end,
+            topology, name, self.clients, index, leases, gauge, bell, serves, on_view, on_end
         )
 
     def close(self, within_seconds: float = DRAIN_SECONDS) -> bool:
@@ -72,5 +68,11 @@ class Parts:
         if not self.follower.stop(within_seconds):
             return False
         self.clients.close()
-        self.index.close()
+        self.line.index.close()
         return True
+
+    def let_go(self, within_seconds: float = DRAIN_SECONDS) -> None:
+        """Stop the follower; who still has a view of it may finish with it."""
+        if self.follower.stop(within_seconds):
+            self.clients.close()
+            self.line.index.retire()

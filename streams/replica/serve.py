@@ -1,4 +1,4 @@
-"""The replica's process: the follower in its thread, the HTTP server in the main thread."""
+"""The replica's process: the followers in their threads, the HTTP server in the main thread."""
 
 import asyncio
 import contextlib
@@ -11,11 +11,13 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from kae.encoders.codebook import Codebook
+from kae.streams.generations.opening import Beginning
 from kae.streams.interpreter import set_for_indexing
+from kae.streams.meters import Sample
 from kae.streams.replica.http import Answers, build_app
-from kae.streams.replica.parts import DRAIN_SECONDS, Parts
+from kae.streams.replica.parts import DRAIN_SECONDS
 from kae.streams.replica.readings import ReplicaReadings
+from kae.streams.replica.succession import Succession
 from kae.streams.topology import Topology
 
 log = structlog.get_logger()
@@ -30,12 +32,12 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    topology: Topology, codebook: Codebook, data: Path, listener: socket.socket, name: str
+    topology: Topology, beginning: Beginning, data: Path, listener: socket.socket, name: str
 ) -> int:
     """Serve until SIGTERM or SIGINT (returns 0) or until the follower fails (returns 1).
 
     `data` is scratch: stores in it are removed and made anew from snapshots and the logs.
-    Raises: StoreUnusable, DiskFull, KafkaUnreachable.
+    Raises: as `Succession`.
     """
     failure: list[BaseException] = []
     loop = asyncio.get_running_loop()
@@ -49,21 +51,23 @@ async def serve(
             log.error("replica_failed", error=f"{type(error).__name__}: {error}")
             loop.call_soon_threadsafe(stop)
 
-    parts = Parts(topology, codebook, data, name, follower_ended)
-    index, gauge, meters = parts.index, parts.gauge, parts.meters
-    readings = ReplicaReadings(name, index, gauge)
-    meters.read_from(lambda: readings.samples(time.monotonic()))
-    beam = topology.replica.beam
-    answers = Answers(name, codebook, beam, index, parts.leases, gauge, meters)
-    server = _server(build_app(answers, meters, parts.bell))
+    replica = Succession(topology, beginning, data, name, follower_ended)
+
+    def samples() -> Iterator[Sample]:
+        line = replica.line
+        return ReplicaReadings(name, line.index, line.gauge).samples(time.monotonic())
+
+    replica.meters.read_from(samples)
+    answers = Answers(name, replica.serving, replica.meters)
+    server = _server(build_app(answers, replica.meters, replica.bell))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     set_for_indexing()
-    parts.follower.start()
+    replica.start()
     try:
         await server.serve(sockets=[listener])
     finally:
-        await asyncio.to_thread(parts.close)
+        await asyncio.to_thread(replica.close)
     if failure:
         return 1
     log.info("replica_stopped", replica=name)

@@ -18,10 +18,16 @@ from kae.streams.replica.view import View
 
 
 def show_status(
-    name: str, index: ReplicaIndex, leases: Leases, freshness: Freshness, *, hashed: bool
+    name: str,
+    index: ReplicaIndex,
+    leases: Leases,
+    freshness: Freshness,
+    *,
+    hashed: bool,
+    view: View | None = None,
 ) -> Status:
-    """One view's state; `hashed` reads every item of it once."""
-    view = index.view
+    """One view's state, by default of the one in use; `hashed` reads every item of it once."""
+    view = view or index.view
     return Status(
         version=version_of(view),
         replica=name,
@@ -80,6 +86,7 @@ def _replicas(leases: Leases, view: View) -> list[ReplicaShown]:
             shards=lease.shards,
             at_ms=lease.at_ms,
             behind=lease.behind(view.bindings.version, view.versions),
+            serving=lease.serving,
         )
         for lease in leases.all()
     ]

@@ -118,11 +118,10 @@ def open_desk(topology: Topology, shards: Sequence[int] = ()) -> Iterator[Reques
     """
     named = named_shards(topology, shards)
     check_topics(topology)
-    kafka = topology.kafka
-    clients = KafkaClients(
-        kafka.bootstrap,
-        f"{kafka.client_id}-shard",
-        timeout_seconds=kafka.delivery_timeout_seconds,
+    clients = KafkaClients.of(
+        topology,
+        "shard",
+        timeout_seconds=topology.kafka.delivery_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
     try:

@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 
 from kae.streams import moments
 from kae.streams.bootstrap import bootstrap_ms
+from kae.streams.kafka_connection import connection
 from kae.streams.letters.letterbox import patient_polls
 from kae.streams.replica.answers import ShardShown
 from kae.streams.shards.answers import RefoldPlanned, ResetPlanned
@@ -106,7 +107,7 @@ def plan_refold(desk: RequestsDesk, shown: Sequence[ShardShown]) -> list[RefoldP
 def _log_bytes(topology: Topology) -> dict[int, int]:
     """The bytes of each shard's log on a broker's disk; not every broker tells."""
     admin = KafkaAdminClient(
-        bootstrap_servers=topology.kafka.bootstrap,
+        **connection(topology),
         client_id=f"{topology.kafka.client_id}-shard",
         bootstrap_timeout_ms=bootstrap_ms(topology),
     )

@@ -13,7 +13,16 @@ from kafka import TopicPartition
 
 from kae.sinks.shard import Shard
 from kae.streams import control, failpoints
-from kae.streams.control import Answer, Filed, Refold, Request, Reset, Resume, Snapshot
+from kae.streams.control import (
+    Answer,
+    ControlBook,
+    Filed,
+    Refold,
+    Request,
+    Reset,
+    Resume,
+    Snapshot,
+)
 from kae.streams.control_follower import ControlFollower
 from kae.streams.held_shards import HeldShards
 from kae.streams.identity import Identity
@@ -38,7 +47,7 @@ class ShardRequests:
         clients: KafkaClients,
         held: HeldShards,
         indexer: Indexer,
-        follower: ControlFollower,
+        follower: ControlFollower[ControlBook],
         upkeep: Upkeep,
     ) -> None:
         self._topology = topology

@@ -4,7 +4,7 @@ A log is trimmed below the second newest snapshot that is whole, every byte read
 record the log holds. So whoever comes begins with one of two, and no gap can arise.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kafka import KafkaAdminClient, TopicPartition
@@ -14,6 +14,7 @@ from kae.sinks.owned import BesideLog, check_base
 from kae.sinks.snapshots import prune as archives
 from kae.sinks.snapshots.manifest import Manifest
 from kae.streams.bootstrap import bootstrap_ms
+from kae.streams.kafka_connection import connection
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.snapshots.answers import PrunePlanned
 from kae.streams.snapshots.archives import archive_of
@@ -61,13 +62,21 @@ def carry_out(
     """
     trims = {shard: told.log_to for shard, (_, told) in plans.items() if told.log_to is not None}
     if trims:
-        with _admin(topology) as admin:
-            admin.delete_records(
-                {TopicPartition(topology.deltas_topic, shard): to for shard, to in trims.items()}
-            )
+        trim_logs(topology, trims)
     for shard, (planned, _) in plans.items():
         archives.prune(archive_of(topology, shard), planned)
         on_shard(shard)
+
+
+def trim_logs(topology: Topology, to: Mapping[int, int]) -> None:
+    """Cut off what lies before an offset of a shard's log.
+
+    Raises: KafkaUnreachable.
+    """
+    with _admin(topology) as admin:
+        admin.delete_records(
+            {TopicPartition(topology.deltas_topic, shard): offset for shard, offset in to.items()}
+        )
 
 
 def _bounds(topology: Topology, clients: KafkaClients, shard: int) -> tuple[int, int]:
@@ -102,7 +111,7 @@ def _trimmed_to(
 @contextmanager
 def _admin(topology: Topology) -> Iterator[KafkaAdminClient]:
     admin = KafkaAdminClient(
-        bootstrap_servers=topology.kafka.bootstrap,
+        **connection(topology),
         client_id=f"{topology.kafka.client_id}-snapshot",
         bootstrap_timeout_ms=bootstrap_ms(topology),
     )

@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import structlog
@@ -18,7 +19,7 @@ from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.manifest import File, Origin, SnapshotBroken
 from kae.sinks.snapshots.prune import plan, prune
 from kae.sinks.snapshots.take import Taken, take
-from kae.sinks.store import StoreState
+from kae.sinks.store import ShardStore, StoreState
 from kae.streams import control, failpoints, metrics
 from kae.streams.control import ControlBook, Snapshotted
 from kae.streams.held_shards import HeldShards
@@ -141,6 +142,10 @@ class Upkeep:
         name = log_of(self._topology, shard)
         taken, failed = None, ""
         try:
+            # What is damaged would be a whole snapshot of a damaged store: the worker ends instead,
+            # and begins with another (StoreDamaged goes to `on_error`).
+            with closing(ShardStore(checkpoint, read_only=True)) as laid:
+                laid.check()
             archive = Archive.open(url, name)
             origin = Origin(name, self._topology.generation, shard, self._identity.name, now_ms())
             taken = take(archive, checkpoint, state, origin, self._sent)

@@ -142,7 +142,7 @@ class Pages:
             "term.html",
             bound=self._line.bound(term),
             history=history,
-            found=self._line.replica.search(term, FOUND_SHOWN).items,
+            found=self._line.replica.search(term, FOUND_SHOWN),
             **_watched(term, revision, receipt),
         )
 
@@ -178,7 +178,7 @@ class Pages:
     def item(self, visit: Visit) -> Response:
         item_id, words = visit.asked("id", 256), visit.asked("q", 1000)
         show = partial(visit.page, "item.html", asked={"id": item_id, "q": words})
-        hits = self._line.replica.search(words, 20).items if words else []
+        hits = self._line.replica.search(words, 20) if words else []
         if not item_id:
             return show(item=None, hits=hits, error="")
         try:

@@ -7,6 +7,7 @@ import typer
 
 from kae.streams import console
 from kae.streams.cli.options import JsonOption, TopologyOption
+from kae.streams.errors import NotInstalled
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -222,5 +223,79 @@ def extract(
             ),
             ("and description", report.with_descriptions_per_second, None, report.p99_batch_ms),
             ("tagger", report.tagger_titles_per_second, None, report.tagger_p99_batch_ms),
+        ),
+    )
+
+
+@app.command()
+def backfill(
+    items: ItemsOption = 1_000_000,
+    small: Annotated[
+        int, typer.Option(min=10_000, metavar="N", help="Items of the run that growth is told by.")
+    ] = 100_000,
+    as_json: JsonOption = False,
+) -> None:
+    """A backfill beside Tantivy's bulk indexing and a Beam pipeline that only counts; no Kafka."""
+    from kae.bench.backfill import measure_backfill
+
+    report = measure_backfill(items, small)
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Backfill: {report.items:,} items, {report.peak_memory_mb:,.0f} MB at most",
+        ("what", "seconds", "ratio"),
+        (
+            ("backfill", report.seconds, None),
+            ("Tantivy, bulk", report.tantivy_seconds, report.ratio_to_tantivy_bulk),
+            ("Beam, counting", report.passthrough_seconds, report.ratio_to_beam_passthrough),
+            (f"backfill of {report.small_items:,}", report.small_seconds, report.growth),
+        ),
+    )
+
+
+@app.command()
+def emit(
+    items: Annotated[
+        int, typer.Option(min=1_000, metavar="N", help="Items of the catalog.")
+    ] = 2_000,
+    terms: Annotated[
+        int, typer.Option(min=6, max=384, metavar="N", help="Words bound after the training.")
+    ] = 200,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Of 32 samples each.")] = 1_000,
+    beam: Annotated[int, typer.Option(min=1, metavar="N", help="Beams of a decode.")] = 32,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of samples, weights and terms.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Whether a small model emits words bound after its training, and RQ-kmeans codes beside."""
+    try:
+        from kae.bench.emit import measure_emit
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            f"`kae bench emit` trains with the module {error.name}, which is not installed; "
+            "in a clone: make neural; elsewhere: pip install 'kae[neural]'"
+        ) from error
+    from kae.deploy.demo import CATALOG
+
+    report = measure_emit(CATALOG, items, terms, steps, beam, seed)
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table(
+        f"Of {report.terms} words bound after the training, to {report.items:,} items",
+        ("identifiers", "alone: decoded", "item in 10", "with a word: decoded", "item in 10"),
+        (
+            (
+                name,
+                one.alone.decoded,
+                one.alone.items,
+                one.beside_a_word.decoded,
+                one.beside_a_word.items,
+            )
+            for name, one in (
+                ("kae, self-routing", report.self_routed),
+                ("kae, none", report.not_self_routed),
+                ("RQ-kmeans", report.rq_kmeans),
+            )
         ),
     )

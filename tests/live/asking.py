@@ -6,19 +6,22 @@ from typing import Any
 
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import kae_command
+from kae.streams.topology import Topology
 
 
 def kae(
-    cluster: Cluster, *arguments: str, code: int | None = 0
+    cluster: Cluster, *arguments: str, code: int | None = 0, topology: Topology | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end, which has this exit code; None: whichever."""
-    argv = kae_command(*arguments, "--topology", str(cluster.topology.path))
+    argv = kae_command(*arguments, "--topology", str((topology or cluster.topology).path))
     done = subprocess.run(argv, cwd=cluster.folder, capture_output=True, text=True, check=False)
     assert code in (done.returncode, None), done.stderr
     return done
 
 
-def told(cluster: Cluster, *arguments: str, code: int | None = 0) -> Any:
+def told(
+    cluster: Cluster, *arguments: str, code: int | None = 0, topology: Topology | None = None
+) -> Any:
     """What a command prints with --json."""
-    done = kae(cluster, *arguments, "--json", code=code)
+    done = kae(cluster, *arguments, "--json", code=code, topology=topology)
     return json.loads(done.stdout.splitlines()[-1])

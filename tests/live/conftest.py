@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from tests.live.ledger import Ledger
 from tests.live.storm import Killer
+from tests.real_parts import BEHIND_ACLS
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
 from kae.encoders.codebook import Codebook
+from kae.streams.acls import Role
 
 SHARDS = 8
 # Short, so that a kill costs seconds; the batches small, so that there are many deltas.
@@ -31,12 +33,25 @@ def pace() -> dict[str, object]:
 
 @pytest.fixture
 def cluster(
-    kafka: ApacheKafka, codebook_folder: Path, tmp_path: Path, pace: dict[str, object]
+    kafka: ApacheKafka,
+    codebook_folder: Path,
+    tmp_path: Path,
+    pace: dict[str, object],
+    request: pytest.FixtureRequest,
 ) -> Iterator[Cluster]:
     changes = {**pace, "topics.prefix": tmp_path.name, "codebook.path": str(codebook_folder)}
     folder = tmp_path / "cluster"
-    with Cluster(folder, kafka, shards=SHARDS, workers=0, replicas=0, changes=changes) as running:
-        yield running
+    secured = request.getfixturevalue("secured") if BEHIND_ACLS else None
+    changes |= secured.changes() if secured else {}
+    line = Cluster(folder, kafka, shards=SHARDS, workers=0, replicas=0, changes=changes)
+    if secured:
+        secured.lend(line)
+        # Commands that a test gives by itself.
+        monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        for name, value in secured.environment(Role.OPERATOR).items():
+            monkeypatch.setenv(name, value)
+    with line:
+        yield line
 
 
 @pytest.fixture

@@ -143,17 +143,19 @@ class Ledger:
         """What is read again counts again."""
         return expected_counts(read_again(self._changes(shard), self._read_again[shard]))
 
-    def hash(self, shard: int) -> str:
-        return self._hash(change for change in self._changes(shard) if change is not None)
+    def hash(self, shard: int, encoder: Encoder | None = None) -> str:
+        """As the codebook at hand has it, or another one."""
+        changes = (change for change in self._changes(shard) if change is not None)
+        return self._hash(changes, encoder)
 
     def hash_of(self, shard: int, events: Iterable[Event]) -> str:
         """The hash of a shard that had got these item events and nothing else."""
         changes = [self._decoded(event, shard) for event in events]
         return self._hash(change for change in changes if change is not None)
 
-    def _hash(self, changes: Iterable[Change]) -> str:
+    def _hash(self, changes: Iterable[Change], encoder: Encoder | None = None) -> str:
         terms = active_terms(change for _, change in sorted(self._terms, key=lambda t: t[0]))
-        return expected_hash(list(changes), terms.values(), self._encoder)
+        return expected_hash(list(changes), terms.values(), encoder or self._encoder)
 
     def bindings_version(self) -> int:
         """The version of the bindings log that holds every term event published here."""

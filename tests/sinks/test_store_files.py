@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from pyroaring import BitMap
 
+from kae.sinks import keys
 from kae.sinks.edits import GENESIS, Attach, Counts, Delta, DropItem, Edit, Source, encode_edit
 from kae.sinks.fold import LogState
-from kae.sinks.store import CACHE_BYTES, WAL_BUFFERS, ShardStore
+from kae.sinks.store import CACHE_BYTES, WAL_BUFFERS, ShardStore, StoreUnusable
 
 BUFFER = 1 << 16
 
@@ -51,6 +52,17 @@ def test_rows_of_a_family_that_is_seldom_written_do_not_keep_the_logs_of_all_oth
         assert time.monotonic() < until, f"{kept(folder):,} bytes of logs"
     store.close()
     assert ShardStore(folder, BUFFER).bindings.keys() == {7}
+
+
+def test_a_store_that_a_newer_kae_wrote_is_refused_with_its_remedy(folder: Path) -> None:
+    store = ShardStore(folder, BUFFER)
+    apply(store, DropItem("a", -1, 1, bytes(8)))
+    newer = msgspec.msgpack.encode([keys.FORMAT + 1, {"of": "another shape"}])
+    store._families[keys.META][keys.STATE] = newer
+    store.close()
+    told = f"store format {keys.FORMAT + 1}, this kae reads {keys.FORMAT}. Delete the folder"
+    with pytest.raises(StoreUnusable, match=told):
+        ShardStore(folder, BUFFER)
 
 
 def test_the_column_families_of_a_store_share_one_cache(folder: Path) -> None:

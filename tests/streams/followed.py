@@ -63,7 +63,7 @@ class Followed:
         self.leases = Leases(self.topology.generation, self.topology.replica.lease_seconds)
         self.gauge = FreshnessGauge(self.topology.replica.fresh_within_seconds)
         self.bell = ViewBell()
-        self._search = Search(codebook, self.topology.replica.beam)
+        self.searching = Search(codebook, self.topology.replica.beam)
 
     def close(self) -> None:
         self.index.close()
@@ -174,7 +174,7 @@ class Followed:
         self.index.journal.note_leases(self.leases.live(self.now), SHARDS)
 
     def search(self, query: str, limit: int = 1000) -> list[Hit]:
-        return self._search.answer(self.index.view, query, limit).items
+        return self.searching.answer(self.index.view, query, limit).items
 
     def receipt(self, term: str) -> Receipt:
         live = self.leases.live(self.now)

@@ -1,6 +1,8 @@
 """The list of metrics, and what is made from it: the page, the alarms, what processes tell."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from tests.streams.followed import Followed
 
 from kae.encoders.attributes import Item
 from kae.sinks.edits import Counts, Delta, Source, encode_record
+from kae.streams.dashboard import dashboard
 from kae.streams.meters import Meters
 from kae.streams.metrics import METRICS
 from kae.streams.metrics_page import page
@@ -44,6 +47,23 @@ def test_the_page_of_the_metrics_is_what_the_list_says() -> None:
     assert written == page(), "python -m kae.streams.metrics_page > docs/metrics.md"
 
 
+def test_the_dashboard_is_what_the_list_says_and_asks_for_what_is_told() -> None:
+    written = (ROOT / "deploy/monitoring/dashboard.json").read_text(encoding="utf-8")
+    assert written == dashboard(), (
+        "python -m kae.streams.dashboard > deploy/monitoring/dashboard.json"
+    )
+    for panel in json.loads(written)["panels"]:
+        (target,) = panel["targets"]
+        ((name, _),) = SELECTED.findall(target["expr"])
+        metric = KNOWN.get(name.removesuffix("_bucket"))
+        assert metric is not None, name
+        assert name.endswith("_bucket") == (metric.kind == "histogram")
+        shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+        grouped = {one for named in GROUPING.findall(target["expr"]) for one in named.split(", ")}
+        assert shown | (grouped - {"le"}) <= {*metric.labels, *TARGET_LABELS}
+        assert not grouped or shown <= grouped
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
 def test_an_alarm_names_metrics_and_labels_that_exist_and_where_its_remedy_is(
     rule: dict[str, dict[str, str]],
@@ -64,6 +84,25 @@ def test_an_alarm_names_metrics_and_labels_that_exist_and_where_its_remedy_is(
     path, _, heading = rule["annotations"]["do"].rpartition(": ")[2].partition("#")
     headings = re.findall(r"^## (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
     assert heading in {title.lower().replace(" ", "-") for title in headings}
+
+
+def test_every_alarm_rings_on_its_condition_and_not_before() -> None:
+    promtool = subprocess.run(
+        [ROOT / ".ci" / "promtool"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    conditions = ROOT / "deploy/monitoring/alerts.test.yml"
+    done = subprocess.run(
+        [promtool, "test", "rules", conditions], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    tried: set[str] = set()
+    for test in yaml.safe_load(conditions.read_text(encoding="utf-8"))["tests"]:
+        cases = test["alert_rule_test"]
+        rung = {case["alertname"] for case in cases if case["exp_alerts"]}
+        assert rung <= {case["alertname"] for case in cases if not case["exp_alerts"]}
+
+        tried |= rung
+    assert tried == {str(rule["alert"]) for rule in RULES}
 
 
 def test_the_accounting_alarm_fires_for_a_shard_that_does_not_add_up(

@@ -13,9 +13,11 @@ from tests.streams.followed import NAME, Followed
 
 from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
+from kae.streams.generations.book import GenerationBook
 from kae.streams.meters import Meters
 from kae.streams.metrics import METRICS
 from kae.streams.replica.http import Answers, build_app
+from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.readings import ReplicaReadings, note_view
 
 
@@ -45,8 +47,8 @@ def http(line: Followed, catalog: list[Item]) -> Face:
     note_view(meters, line.index.view, caught_up=True)
     readings = ReplicaReadings(NAME, line.index, line.gauge)
     meters.read_from(lambda: readings.samples(time.monotonic()))
-    beam = line.topology.replica.beam
-    answers = Answers(NAME, line.codebook, beam, line.index, line.leases, line.gauge, meters)
+    served = Line(1, line.codebook, line.index, line.leases, line.gauge, line.searching)
+    answers = Answers(NAME, Serving(served, GenerationBook(1)), meters)
     return Face(build_app(answers, meters, line.bell))
 
 
@@ -60,6 +62,7 @@ def test_every_answer_names_the_one_view_it_was_made_from(http: Face, line: Foll
         "/bindings",
         "/receipts/quietcore",
         "/status",
+        "/status?generation=1",
     ):
         assert http.get(path).json()["version"] == expected, path
 
@@ -84,6 +87,7 @@ def test_a_search_says_how_it_was_understood(http: Face) -> None:
         ("/search?q=a&limit=ten", 400, "limit: 'ten'"),
         ("/search?q=a&limit=%C2%B2", 400, "limit: '²'"),
         ("/status?hash=2", 400, "hash: '2' is no whole number from 0 to 1"),
+        ("/status?generation=2", 404, "generation 2: not followed here; 1 are"),
         ("/items/" + "x" * 257, 400, "id: 257 characters"),
         ("/items/a?revision=1&within_ms=soon", 400, "within_ms: 'soon' is no whole number"),
         ("/receipts/a?revision=first", 400, "revision: 'first' is no whole number"),
@@ -184,3 +188,18 @@ def test_a_replica_tells_every_metric_of_the_list_and_no_other(http: Face) -> No
     assert "kae_replica_search_seconds_count 1.0" in text
     put = re.findall(r'kae_replica_shard_events_total{outcome="put",shard="\d"} (\S+)', text)
     assert sum(map(float, put)) == 300
+
+
+def test_the_generations_that_are_followed_are_told_with_what_their_terms_reach(http: Face) -> None:
+    shown = http.get("/generations", params={"hash": "1"}).json()
+    assert (shown["serving"], shown["wanted"], shown["cutover"]) == (1, 1, None)
+    (one,) = shown["generations"]
+    assert one["status"]["shards"] == http.get("/status?hash=1").json()["shards"]
+    (term,) = one["terms"]
+    attached = http.get("/receipts/quietcore").json()["attached_items"]
+    assert (term["term"], term["attached_items"], term["decodable"]) == (
+        "quietcore",
+        attached,
+        True,
+    )
+    assert (term["promoted"], term["own_items"]) == (False, 0)

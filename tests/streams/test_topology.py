@@ -50,6 +50,9 @@ def test_the_reference_is_valid_and_names_every_topic() -> None:
         ("categories: [marketing, color]", "categories: [marketing, brand]", "color"),
         (", capacity: 1024, reserved: 256", ", capacity: 256, reserved: 256", "groups"),
         ('listen: "127.0.0.1:8765"', 'listen: "8765"', "replica.listen"),
+        ("protocol: PLAINTEXT ", "protocol: SASL_SSL ", "kafka.security.mechanism is missing"),
+        ("ca_file: null ", "ca_file: ca.pem ", "which PLAINTEXT does not use"),
+        ("cert_file: null ", "cert_file: c.pem ", "kafka.security.key_file is missing"),
     ],
 )
 def test_a_problem_names_file_line_key_and_value(
@@ -70,6 +73,14 @@ def test_a_problem_is_found_at_its_line(tmp_path: Path) -> None:
 def test_several_problems_are_all_told(tmp_path: Path) -> None:
     said = problems(tmp_path, "generation: 1\n", "generation: 0\nunknown: 1\n")
     assert len(said.splitlines()) == 2
+
+
+@pytest.mark.parametrize("written", ["hunter2", "{secret: hunter2}", "[hunter2]"])
+def test_a_password_in_the_file_is_refused_and_not_repeated(written: str, tmp_path: Path) -> None:
+    said = problems(tmp_path, "password: null  ", f"password: {written}  ")
+    assert "kafka.security.password" in said
+    assert "in the reference topology.yaml" in said
+    assert "hunter2" not in said
 
 
 def test_broken_yaml_and_missing_files_are_errors_too(tmp_path: Path) -> None:

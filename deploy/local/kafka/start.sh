@@ -8,7 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 usage() {
   cat <<'USAGE'
 Usage: start.sh --port PORT --data DIR [--advertised-port PORT] [--controller-port PORT]
-                [--heap SIZE]
+                [--heap SIZE] [--settings FILE]
        start.sh --jars
 
   --port PORT             where clients connect, on 127.0.0.1
@@ -16,6 +16,7 @@ Usage: start.sh --port PORT --data DIR [--advertised-port PORT] [--controller-po
   --advertised-port PORT  where clients are sent to, on 127.0.0.1: a proxy's (default: PORT)
   --controller-port PORT  for the broker's own use, on 127.0.0.1 (default: PORT + 1)
   --heap SIZE             Java heap (default: 768m)
+  --settings FILE         more lines for server.properties, which count over those written here
   --jars                  fetch the jars if they are not here yet, print their folder and exit
 
 Stays in the foreground; Ctrl-C or SIGTERM stops it cleanly.
@@ -27,10 +28,10 @@ fail() {
   exit 2
 }
 
-port="" data="" advertised_port="" controller_port="" heap=768m jars_only=no
+port="" data="" advertised_port="" controller_port="" heap=768m settings="" jars_only=no
 while (($#)); do
   case $1 in
-    --port | --data | --advertised-port | --controller-port | --heap)
+    --port | --data | --advertised-port | --controller-port | --heap | --settings)
       (($# > 1)) || fail "$1 needs a value; see start.sh --help"
       case $1 in
         --port) port=$2 ;;
@@ -38,6 +39,7 @@ while (($#)); do
         --advertised-port) advertised_port=$2 ;;
         --controller-port) controller_port=$2 ;;
         --heap) heap=$2 ;;
+        --settings) settings=$2 ;;
       esac
       shift 2
       ;;
@@ -111,6 +113,8 @@ broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 PROPERTIES
+  # Of a key that is said twice, Java takes the last.
+  [[ -z $settings ]] || cat "$settings" >>"$data/server.properties"
 }
 
 format_storage() {

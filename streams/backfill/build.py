@@ -1,0 +1,64 @@
+"""The second half of the pipeline: all runs of one shard, merged into its store."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from kae.sinks.bulk import Unplaced, fill_store
+from kae.sinks.disk import require_room
+from kae.streams.backfill.encode import Finished, Setting
+from kae.streams.backfill.runs import Section, merged
+from kae.streams.backfill.work import write_whole
+
+
+class Built(msgspec.Struct, frozen=True):
+    """A shard's store as it was built: read = put + dropped + stale."""
+
+    shard: int
+    read: int
+    put: int
+    dropped: int
+    stale: int
+    hash: str
+
+
+def build_shard(here: Setting, shard: int, splits: Sequence[int]) -> Built:
+    """Build a shard's store of the runs of these splits; one that is there is kept.
+
+    Raises: DiskFull.
+    """
+    work = here.work
+    if work.built(shard).exists():
+        return msgspec.json.decode(work.built(shard).read_bytes(), type=Built)
+    sections = [
+        section
+        for split in sorted(splits)
+        for section in _finished(here, split).sections
+        if section.shard == shard
+    ]
+    require_room(work.folder, 2 * sum(section.end - section.begin for section in sections))
+    folder = work.shard(shard)
+    beside = folder.with_name(f"{folder.name}.{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    buffer = here.topology.stores.write_buffer_bytes
+    filled = fill_store(beside / "store", _newest(here, sections), buffer)
+    read = sum(section.entries for section in sections)
+    stale = read - filled.put - filled.dropped
+    built = Built(shard, read, filled.put, filled.dropped, stale, filled.hash)
+    write_whole(beside / "built.json", msgspec.json.encode(built))
+    if not work.built(shard).exists():  # else another worker was as quick
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    shutil.rmtree(beside, ignore_errors=True)
+    return built
+
+
+def _finished(here: Setting, split: int) -> Finished:
+    return msgspec.json.decode(here.work.finished(split).read_bytes(), type=Finished)
+
+
+def _newest(here: Setting, sections: Sequence[Section]) -> Iterator[Unplaced]:
+    for key, revision, is_put, _, identifier, raw in merged(here.work.runs, sections):
+        yield Unplaced(key, revision, identifier if is_put else None, raw)

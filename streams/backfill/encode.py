@@ -1,0 +1,220 @@
+"""The first half of the pipeline: a part of the input, encoded as live workers encode it."""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from kae.encoders.assign import Encoder
+from kae.sinks.disk import require_room
+from kae.sinks.edits import DropItem, encode_edit
+from kae.sinks.plan import EditTooLarge, prepare, unplaced
+from kae.streams.backfill import job as jobs
+from kae.streams.backfill.inputs import Read, Refused, read_events, read_file
+from kae.streams.backfill.job import Events, Job
+from kae.streams.backfill.runs import Entry, Section, write_run
+from kae.streams.backfill.work import WorkFolder, write_whole
+from kae.streams.catalog import RejectedRow
+from kae.streams.dead_letters import DeadLetter, SourceRecord, publish
+from kae.streams.encoding import open_codebook
+from kae.streams.errors import BackfillDiffers
+from kae.streams.interpreter import set_for_indexing
+from kae.streams.item_batch import find_poison
+from kae.streams.kafka_log import KafkaClients
+from kae.streams.letters import kinds
+from kae.streams.partitioner import partition_of
+from kae.streams.rejected_rows import RejectedRows
+from kae.streams.topology import Topology
+
+BATCH_ITEMS = 1024
+# What one run holds in memory before it is written.
+RUN_BYTES = 128 << 20
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """A split that is done: its sections, and how many of its rows were refused."""
+
+    rows: int
+    refused: int
+    first_refused: str
+    sections: list[Section]
+
+
+class Setting:
+    """What a worker process loads once, whatever it does for the job."""
+
+    def __init__(self, folder: Path) -> None:
+        self.work = WorkFolder(folder)
+        found = jobs.load(self.work)
+        if found is None:
+            raise BackfillDiffers(
+                f"{self.work.job}: is not there; every worker of the runner has to reach the "
+                "--work folder under the same path"
+            )
+        self.job: Job = found
+        self.topology = Topology.load(self.work.topology)
+        set_for_indexing()
+        self._encoder: Encoder | None = None
+        self._clients: KafkaClients | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """Raises: BackfillDiffers when the codebook is not that of the job."""
+        if self._encoder is None:
+            codebook = open_codebook(self.topology)
+            if codebook.fingerprint != self.job.fingerprint:
+                raise BackfillDiffers(
+                    f"{self.topology.codebook_folder}: has the fingerprint "
+                    f"{codebook.fingerprint}, the backfill was begun with "
+                    f"{self.job.fingerprint}; give its codebook back, or --restart"
+                )
+            self._encoder = Encoder(codebook)
+        return self._encoder
+
+    @property
+    def clients(self) -> KafkaClients:
+        if self._clients is None:
+            kafka = self.topology.kafka
+            self._clients = KafkaClients.of(
+                self.topology,
+                "backfill",
+                timeout_seconds=kafka.delivery_timeout_seconds,
+                max_bytes=self.topology.limits.delta_bytes,
+            )
+        return self._clients
+
+
+@cache
+def setting(folder: str, _job: str) -> Setting:
+    """One for each process and job, so that the codebook is loaded once."""
+    return Setting(Path(folder))
+
+
+def encode_split(here: Setting, number: int, until: float = math.inf) -> Finished:
+    """Encode a split and write its runs; a split that is finished is not done again.
+
+    A sample ends `until` a moment of the monotonic clock.
+
+    Raises: CatalogInvalid, LogTruncated, BackfillDiffers, DiskFull.
+    """
+    work = here.work
+    done = work.finished(number)
+    if done.exists():
+        return msgspec.json.decode(done.read_bytes(), type=Finished)
+    require_room(work.folder, RUN_BYTES)
+    finished = _Split(here, number).encode(until)
+    write_whole(done, msgspec.json.encode(finished))
+    return finished
+
+
+class _Split:
+    """One split on its way through the encoder."""
+
+    def __init__(self, here: Setting, number: int) -> None:
+        self._here = here
+        self._number = number
+        self._split = here.job.splits[number]
+        self._entries: dict[int, list[Entry]] = defaultdict(list)
+        self._bytes = 0
+        self._sections: list[Section] = []
+        self._parts = 0
+        here.work.runs.mkdir(parents=True, exist_ok=True)
+        self._rejected = RejectedRows(here.work.rejected(number), 0)
+        self._refused: list[Refused] = []
+        self._refused_count = 0
+
+    def encode(self, until: float) -> Finished:
+        rows = 0
+        reading = self._read()
+        try:
+            while time.monotonic() < until and (batch := list(islice(reading, BATCH_ITEMS))):
+                rows += len(batch)
+                self._refused += [one for one in batch if not isinstance(one, tuple)]
+                self._add([one for one in batch if isinstance(one, tuple)])
+                self._bury()
+                if self._bytes > RUN_BYTES:
+                    self._flush()
+            self._flush()
+        finally:
+            self._rejected.close()
+        first = str(self._rejected.first or "")
+        return Finished(rows, self._refused_count, first, self._sections)
+
+    def _read(self) -> Iterator[Read | Refused]:
+        here = self._here
+        if isinstance(self._split, Events):
+            return read_events(self._split, here.topology, here.clients)
+        return read_file(self._split, here.job, here.topology)
+
+    def _add(self, batch: Sequence[Read]) -> None:
+        try:
+            entries = self._encoded(batch)
+        except Exception:  # whatever an item makes the encoder raise, that item alone is refused
+            poison = dict(
+                find_poison(
+                    range(len(batch)), lambda places: self._encoded([batch[n] for n in places])
+                )
+            )
+            self._refused += [_refusal(batch[n][1], error) for n, error in poison.items()]
+            entries = self._encoded([one for n, one in enumerate(batch) if n not in poison])
+        shards = self._here.job.shards
+        for entry in entries:
+            self._entries[partition_of(entry[0].decode(), shards)].append(entry)
+            self._bytes += len(entry[5])
+
+    def _encoded(self, batch: Sequence[Read]) -> list[Entry]:
+        """The very code of the live path: prepare, then the edit that is planned.
+
+        Raises: whatever one of the items makes the encoder raise; EditTooLarge.
+        """
+        limit = self._here.topology.limits.delta_bytes
+        prepared = prepare([change for change, _ in batch], self._here.encoder)
+        entries: list[Entry] = []
+        for change, encoded in prepared:
+            edit = unplaced(change, encoded)
+            raw = encode_edit(edit)
+            if len(raw) > limit:
+                raise EditTooLarge(f"it has {len(raw)} bytes, limits.delta_bytes allows {limit}")
+            is_put = not isinstance(edit, DropItem)
+            identifier = edit.identifier if not isinstance(edit, DropItem) else _NOWHERE
+            entries.append(
+                (change.id.encode(), change.revision, int(is_put), change.content, identifier, raw)
+            )
+        return entries
+
+    def _flush(self) -> None:
+        if self._entries:
+            path = self._here.work.run(self._number, self._parts)
+            self._sections += write_run(path, self._entries)
+            self._parts += 1
+            self._entries.clear()
+            self._bytes = 0
+
+    def _bury(self) -> None:
+        """Write refused rows down, and send refused events to the dead letters."""
+        refused, self._refused = self._refused, []
+        self._refused_count += len(refused)
+        letters = [one for one in refused if isinstance(one, DeadLetter)]
+        for one in refused:
+            if isinstance(one, RejectedRow):
+                self._rejected.write(one)
+        if letters:
+            topology = self._here.topology
+            timeout = topology.kafka.delivery_timeout_seconds
+            publish(self._here.clients, topology.dead_letters_topic, letters, timeout)
+
+
+_NOWHERE = (0, 0, 0, 0, 0, 0)
+
+
+def _refusal(source: RejectedRow | SourceRecord, error: Exception) -> Refused:
+    cause = f"item: {type(error).__name__}: {error}"
+    if isinstance(source, RejectedRow):
+        return replace(source, reason=cause, remedy="correct the row, or leave it out")
+    return DeadLetter(source, cause, kinds.ITEM_UNPLANNABLE)

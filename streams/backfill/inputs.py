@@ -1,0 +1,87 @@
+"""The parts of the input as item changes, or as what is refused and why."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kafka import TopicPartition
+
+from kae.sinks.log import refuse_gap
+from kae.sinks.plan import Change
+from kae.streams.backfill.job import Events, Job, Rows
+from kae.streams.catalog import Position, RejectedRow, to_row
+from kae.streams.catalog_files import open_feed
+from kae.streams.dead_letters import DeadLetter, SourceRecord
+from kae.streams.event_bounds import beyond_bounds
+from kae.streams.events import Undecodable, as_decoded, decode_item
+from kae.streams.kafka_log import KafkaClients, poll
+from kae.streams.partitioner import check_home
+from kae.streams.topology import Topology
+
+Refused = RejectedRow | DeadLetter
+# A change, and what is written down of its source if it turns out to be poison.
+Read = tuple[Change, "RejectedRow | SourceRecord"]
+SOURCE = "/kae/backfill"
+
+
+def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refused]:
+    """The rows of a part of a feed.
+
+    Raises: CatalogInvalid if the file breaks off.
+    """
+    path = Path(job.files[split.file].path)
+    limit = topology.limits.event_bytes
+    records = open_feed(path).read_groups(split.groups)
+    for number, record in enumerate(records, split.before + 1):
+        row = to_row(path, Position(split.file, number), record, topology.catalog)
+        if isinstance(row, RejectedRow):
+            yield row
+            continue
+        revision = job.revision if row.revision is None else row.revision
+        try:
+            change = as_decoded(row.item, revision, SOURCE, limit)
+        except Undecodable as error:
+            field, held, reason = beyond_bounds(row.item) or ("", None, str(error))
+            remedy = "shorten it, or leave the column out"
+            yield RejectedRow(path, row.after, field, held, reason, remedy, row.record)
+            continue
+        yield change, RejectedRow(path, row.after, "", None, "", "", row.record)
+
+
+def read_events(
+    split: Events, topology: Topology, clients: KafkaClients
+) -> Iterator[Read | Refused]:
+    """The records of a range of the items topic.
+
+    Raises: LogTruncated when it is no longer held.
+    """
+    place = TopicPartition(topology.items_topic, split.partition)
+    name = f"{place.topic}/{place.partition}"
+    expected = split.begin
+    with clients.borrowed_consumer() as consumer:
+        consumer.assign([place])
+        consumer.seek(place, split.begin)
+        while expected < split.end:
+            for record in poll(consumer, name):
+                refuse_gap(name, expected, record.offset)
+                if record.offset >= split.end:
+                    return
+                expected = record.offset + 1
+                yield _decoded(record, topology)
+
+
+def _decoded(record: "SourceRecord", topology: Topology) -> Read | Refused:
+    source = SourceRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        tuple(record.headers),
+    )
+    try:
+        change = decode_item(source.key, source.value, topology.limits.event_bytes, source.headers)
+        check_home(change.id, source.partition, topology.shards)
+    except Undecodable as error:
+        return DeadLetter(source, str(error), error.kind)
+    return change, source

@@ -1,0 +1,144 @@
+"""The job: all that decides the bytes of a backfill, written down before its first row is read.
+
+Whoever works on it, in whatever process, reads it from the work folder; one that was cut short goes
+on only as the same job.
+"""
+
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from kae.streams.backfill.work import WorkFolder, write_whole
+from kae.streams.catalog import open_catalog
+from kae.streams.catalog_files import FeedFile
+from kae.streams.errors import BackfillDiffers
+from kae.streams.topology import Topology
+
+FORMAT = 1
+
+
+class File(msgspec.Struct, frozen=True):
+    """A feed file as it was when the job began."""
+
+    path: str
+    bytes: int
+    changed_ns: int
+
+
+class Rows(msgspec.Struct, frozen=True, tag="rows"):
+    """A part of the input: some row groups of a file; of a file of text, all of it."""
+
+    file: int
+    groups: tuple[int, ...]
+    before: int  # rows of the file that come before
+    rows: int
+
+
+class Events(msgspec.Struct, frozen=True, tag="events"):
+    """A part of the input: a range of one partition of the items topic; `end` is not in it."""
+
+    partition: int
+    begin: int
+    end: int
+
+    @property
+    def rows(self) -> int:
+        return self.end - self.begin
+
+
+Split = Rows | Events
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What is built of what; `next_offsets` are of the items topic, a shard each."""
+
+    format: int = FORMAT
+    generation: int
+    shards: int
+    fingerprint: str
+    revision: int  # of rows that carry none
+    as_of_ms: int
+    next_offsets: tuple[int, ...]
+    files: tuple[File, ...]
+    splits: tuple[Split, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(split.rows for split in self.splits)
+
+    @property
+    def digest(self) -> str:
+        """What tells this job from any other."""
+        return blake2b(msgspec.json.encode(self), digest_size=16).hexdigest()
+
+
+def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Iterator[Rows]:
+    """Cut feed files into parts of about so many rows, none smaller than a row group.
+
+    Raises: CatalogInvalid.
+    """
+    for number, feed in enumerate(open_catalog(paths, topology.catalog)):
+        if feed.groups:
+            yield from _by_groups(number, feed, rows)
+        else:
+            yield Rows(number, (), 0, feed.rows)
+
+
+def _by_groups(number: int, feed: FeedFile, rows: int) -> Iterator[Rows]:
+    taken: list[int] = []
+    before = held = 0
+    for group, size in enumerate(feed.groups):
+        if taken and held + size > rows:
+            yield Rows(number, tuple(taken), before, held)
+            before, held, taken = before + held, 0, []
+        taken.append(group)
+        held += size
+    if taken:
+        yield Rows(number, tuple(taken), before, held)
+
+
+def described(paths: Sequence[Path]) -> tuple[File, ...]:
+    """The files as they are now."""
+    told = [(path.resolve(), path.stat()) for path in paths]
+    return tuple(File(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in told)
+
+
+def save(job: Job, work: WorkFolder) -> None:
+    write_whole(work.job, msgspec.json.format(msgspec.json.encode(job), indent=1) + b"\n")
+
+
+def load(work: WorkFolder) -> Job | None:
+    """The job of a work folder, if one was begun there.
+
+    Raises: BackfillDiffers when another release wrote it.
+    """
+    if not work.job.exists():
+        return None
+    try:
+        job = msgspec.json.decode(work.job.read_bytes(), type=Job)
+    except msgspec.DecodeError as error:
+        raise BackfillDiffers(f"{work.job}: {error}; begin anew with --restart") from error
+    if job.format != FORMAT:
+        raise BackfillDiffers(
+            f"{work.job}: format {job.format}, this kae has {FORMAT}; begin anew with --restart"
+        )
+    return job
+
+
+def refuse_another(found: Job, wanted: Job, work: WorkFolder) -> None:
+    """Raises: BackfillDiffers when a job that was cut short is not the one that is wanted."""
+    for name in ("generation", "shards", "fingerprint", "files", "splits"):
+        was, now = getattr(found, name), getattr(wanted, name)
+        if was != now:
+            raise BackfillDiffers(
+                f"{work.folder}: the backfill that was begun there has other {name}: "
+                f"{_short(was)}, now {_short(now)}. Give what it was begun with, another --work "
+                "folder, or --restart to drop what it did"
+            )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 120 else f"{text[:120]}..."

@@ -1,0 +1,61 @@
+"""The pipeline: parts of the input -> runs -> by shard -> stores. Only numbers travel through it.
+
+Beam costs some microseconds an element, and a runner that shuffles keeps in memory, or sends, what
+it is given. So an element is a part of some ten thousand rows, and the rows go from one half to the
+other by files in the work folder.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from kae.streams.backfill.build import build_shard
+from kae.streams.backfill.encode import encode_split, setting
+
+
+class EncodeSplits(beam.DoFn):
+    """A split's number -> (shard, split) for every shard that it has items of."""
+
+    def __init__(self, place: tuple[str, str]) -> None:
+        self._place = place
+
+    def process(self, split: int) -> Iterator[tuple[int, int]]:
+        finished = encode_split(setting(*self._place), split)
+        for shard in sorted({section.shard for section in finished.sections}):
+            yield shard, split
+
+
+class BuildShards(beam.DoFn):
+    """(shard, its splits) -> the shard's number, once its store is there."""
+
+    def __init__(self, place: tuple[str, str]) -> None:
+        self._place = place
+
+    def process(self, shard_splits: tuple[int, Iterable[int]]) -> Iterator[int]:
+        shard, splits = shard_splits
+        # -1 stands for no split, so that a shard without items has a store too.
+        found = sorted({split for split in splits if split >= 0})
+        yield build_shard(setting(*self._place), shard, found).shard
+
+
+def run_pipeline(folder: Path, job: str, splits: int, shards: int, options: Sequence[str]) -> None:
+    """Run to the end on the runner that the options name; `job` tells one job from another.
+
+    Raises: what the runner raises; the message of a RuntimeError holds the error of a DoFn.
+    """
+    place = (str(folder.absolute()), job)
+    with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
+        encoded = (
+            pipeline
+            | "splits" >> beam.Create(range(splits), reshuffle=True)
+            | "encode" >> beam.ParDo(EncodeSplits(place))
+        )
+        all_shards = pipeline | "shards" >> beam.Create([(shard, -1) for shard in range(shards)])
+        _built = (
+            (encoded, all_shards)
+            | beam.Flatten()
+            | "by shard" >> beam.GroupByKey()
+            | "build" >> beam.ParDo(BuildShards(place))
+        )

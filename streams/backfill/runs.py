@@ -1,0 +1,76 @@
+"""Runs: the encoded items of one part of the input, sorted in each shard, on their way to stores.
+
+A run file holds sections, one a shard; a section holds blocks, each four bytes of length and a
+msgpack list of entries. An entry begins with what it is sorted by: id, then the total order of an
+item's events.
+"""
+
+import heapq
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from kae.encoders.categories import Identifier
+from kae.streams.backfill.work import full_or
+
+# id, revision, 0 for a delete or 1, content hash; then what the store needs: identifier, the edit.
+Entry = tuple[bytes, int, int, bytes, Identifier, bytes]
+BLOCK_ENTRIES = 256
+_LENGTH = struct.Struct(">I")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Entry]).decode
+
+
+class Section(msgspec.Struct, frozen=True):
+    """Where the entries of one shard are."""
+
+    run: str
+    shard: int
+    begin: int
+    end: int
+    entries: int
+
+
+def write_run(path: Path, entries: dict[int, list[Entry]]) -> list[Section]:
+    """Write the entries of each shard, sorted.
+
+    Raises: DiskFull.
+    """
+    sections = []
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            for shard in sorted(entries):
+                begin, sorted_entries = file.tell(), sorted(entries[shard])
+                for first in range(0, len(sorted_entries), BLOCK_ENTRIES):
+                    block = _encode(sorted_entries[first : first + BLOCK_ENTRIES])
+                    file.write(_LENGTH.pack(len(block)) + block)
+                sections.append(Section(path.name, shard, begin, file.tell(), len(sorted_entries)))
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise full_or(error, path) from error
+    return sections
+
+
+def read_section(folder: Path, section: Section) -> Iterator[Entry]:
+    with (folder / section.run).open("rb") as file:
+        file.seek(section.begin)
+        while file.tell() < section.end:
+            (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+            yield from _decode(file.read(length))
+
+
+def merged(folder: Path, sections: Sequence[Section]) -> Iterator[Entry]:
+    """The newest entry of each id, in the order of ids."""
+    newest: Entry | None = None
+    for entry in heapq.merge(*(read_section(folder, section) for section in sections)):
+        if newest is not None and newest[0] != entry[0]:
+            yield newest
+        newest = entry
+    if newest is not None:
+        yield newest

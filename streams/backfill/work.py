@@ -1,0 +1,79 @@
+"""The work folder: what a backfill has finished, so that a killed one goes on.
+
+job.json                     the job (job.py)
+topology.yaml                as it was given, for the workers
+runs/<split>-<part>.run      encoded items of a split, sorted in each shard (runs.py)
+runs/<split>.rejected.jsonl  its rows that are no items
+runs/<split>.json            written last: the split is finished
+stores/shard-<n>/            a store and built.json; comes into being when the shard is built
+stores/shard-<n>/sealed.json written when its snapshot is in the archive
+"""
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kae.sinks.disk import DiskFull
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFolder:
+    """One backfill's folder; all its workers have to reach it under the same path."""
+
+    folder: Path
+
+    @property
+    def job(self) -> Path:
+        return self.folder / "job.json"
+
+    @property
+    def topology(self) -> Path:
+        return self.folder / "topology.yaml"
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def stores(self) -> Path:
+        return self.folder / "stores"
+
+    def run(self, split: int, part: int) -> Path:
+        return self.runs / f"{split:06d}-{part:04d}.run"
+
+    def rejected(self, split: int) -> Path:
+        return self.runs / f"{split:06d}.rejected.jsonl"
+
+    def finished(self, split: int) -> Path:
+        return self.runs / f"{split:06d}.json"
+
+    def shard(self, shard: int) -> Path:
+        return self.stores / f"shard-{shard:04d}"
+
+    def built(self, shard: int) -> Path:
+        return self.shard(shard) / "built.json"
+
+    def sealed(self, shard: int) -> Path:
+        return self.shard(shard) / "sealed.json"
+
+
+def write_whole(path: Path, payload: bytes) -> None:
+    """Write a file that is there as a whole or not at all.
+
+    Raises: DiskFull.
+    """
+    # Two workers may do the same part when one was taken for dead.
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(payload)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise full_or(error, path) from error
+
+
+def full_or(error: OSError, path: Path) -> Exception:
+    """What a failure to write says: that the disk is full, or itself."""
+    return DiskFull(path) if error.errno in (errno.ENOSPC, errno.EDQUOT) else error

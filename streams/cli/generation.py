@@ -1,0 +1,258 @@
+"""`kae generation announce|list|verify|promote|rollback|drop`: a new index beside the old one."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.errors import GenerationRefused, ReplicaUnreachable
+from kae.streams.local_run import open_topology, replica_address
+
+if TYPE_CHECKING:
+    from kae.streams.generations.answers import CutoverMade, GenerationDropped
+    from kae.streams.replica.answers import GenerationsShown
+    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.topology import Topology
+
+app = typer.Typer(no_args_is_help=True)
+
+# Not 1, which is that nothing could be told.
+EXIT_INCOMPLETE = 3
+
+GenerationArgument = Annotated[int, typer.Argument(metavar="N", min=1, help="The generation.")]
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who look later.")]
+WithinOption = Annotated[
+    float,
+    typer.Option("--within", metavar="SECONDS", min=0.1, help="How long to wait for replicas."),
+]
+
+
+@app.command()
+def announce(
+    topology: TopologyOption = None, bootstrap: BootstrapOption = None, as_json: JsonOption = False
+) -> None:
+    """Tell the replicas of the topology's generation, so that they follow it beside the others."""
+    from kae.streams.generations.desk import announce, open_desk
+
+    with open_desk(open_topology(topology, bootstrap)) as desk:
+        done = announce(desk)
+    if as_json:
+        console.print_json(done)
+    else:
+        console.out.print(
+            f"generation {done.generation} is announced, with codebook {done.codebook} in "
+            f"{done.path}: every replica has to find it there",
+            highlight=False,
+        )
+
+
+@app.command("list")
+def list_generations(
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the generations, which one serves, and which replicas answer from which."""
+    from kae.streams.generations.desk import open_desk
+    from kae.streams.generations.listing import listed
+
+    opened = open_topology(topology, bootstrap)
+    with open_desk(opened) as desk:
+        book = desk.book
+    found = listed(book, _asked(opened, replica))
+    if as_json:
+        console.print_json(found)
+        return
+    console.print_table(
+        f"Generation {found.serving} serves",
+        ("generation", "state", "codebook", "announced", "by", "items", "behind", "answering"),
+        (
+            (
+                one.generation, one.state.value, one.codebook[:12], one.announced, one.by,
+                one.items, one.behind_events, " ".join(one.answering or ()),
+            )
+            for one in found.generations
+        ),
+    )  # fmt: skip
+    for one in found.generations:
+        if one.problem:
+            console.out.print(f"generation {one.generation}: {one.problem}", markup=False)
+
+
+@app.command()
+def verify(
+    generation: GenerationArgument,
+    within: WithinOption = 30.0,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a generation is as complete as the one that serves; exits with 3 if it is not."""
+    from kae.streams.generations.verify import verify
+
+    opened = open_topology(topology, bootstrap)
+    found = verify(_client(opened, replica), generation, within)
+    if as_json:
+        console.print_json(found)
+    else:
+        console.print_table(
+            f"Generation {found.generation} beside {found.against}: {found.items:,} items, "
+            f"{len(found.compared)} of {found.shards} shards compared at the same offsets",
+            ("term", "promoted", "items", "of them with the word", "items before"),
+            ((t.term, t.promoted, t.items, t.own_items, t.items_before) for t in found.terms),
+        )
+        for problem in found.problems:
+            console.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        console.out.print("complete" if found.complete else "not complete")
+    if not found.complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command()
+def promote(
+    generation: GenerationArgument,
+    reason: ReasonOption = "",
+    within: WithinOption = 30.0,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a complete generation serve; waits until every live replica answers from it."""
+    from kae.streams.generations.cutover import promote
+    from kae.streams.generations.desk import open_desk
+
+    opened = open_topology(topology, bootstrap)
+    with open_desk(opened) as desk:
+        done = promote(desk, _client(opened, replica), generation, reason, within)
+    _show_cutover(done, as_json)
+
+
+@app.command()
+def rollback(
+    reason: ReasonOption = "",
+    within: WithinOption = 30.0,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the generation before the last cut-over serve again."""
+    from kae.streams.generations.cutover import rollback
+    from kae.streams.generations.desk import open_desk
+
+    opened = open_topology(topology, bootstrap)
+    with open_desk(opened) as desk:
+        done = rollback(desk, _client(opened, replica), reason, within)
+    _show_cutover(done, as_json)
+
+
+@app.command()
+def drop(
+    generation: GenerationArgument,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            show_default=False,
+            help="A worker's folder on this machine, whose stores of it go; else stores.path.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when it is the way back of the last cut-over.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    reason: ReasonOption = "",
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove the topics, snapshots and stores of a generation that does not serve, for good."""
+    import msgspec
+
+    from kae.streams.generations.desk import open_desk
+    from kae.streams.generations.drop import carry_out, plan
+
+    opened = open_topology(topology, bootstrap)
+    folders = data or [opened.stores_folder]
+    with open_desk(opened) as desk:
+        planned = plan(desk, generation, _asked(opened, replica), folders)
+        if not as_json:
+            _print_drop(planned)
+        if not dry_run:
+            _refuse_drop(planned, force)
+            _confirm_drop(planned, yes)
+            carry_out(desk, planned, reason, folders)
+    if as_json:
+        console.print_json(msgspec.structs.replace(planned, dry_run=dry_run))
+    elif dry_run:
+        console.out.print("dry run: nothing was removed")
+
+
+def _print_drop(planned: "GenerationDropped") -> None:
+    rows: list[tuple[str, str, int | None]]
+    rows = [("topic", name, None) for name in planned.topics]
+    rows += [("consumer group", planned.consumer_group, None)]
+    rows += [("stores", found.folder, found.bytes) for found in planned.folders]
+    if planned.snapshots is not None:
+        rows += [("snapshots", planned.snapshots.folder, planned.snapshots.bytes)]
+    console.print_table(f"Of generation {planned.generation}", ("what", "where", "bytes"), rows)
+    if planned.refused:
+        console.out.print(planned.refused, style="red", markup=False, soft_wrap=True)
+
+
+def _refuse_drop(planned: "GenerationDropped", force: bool) -> None:
+    if planned.refused:
+        raise GenerationRefused(f"{planned.refused}. Nothing was removed")
+    if planned.last_way_back and not force:
+        raise GenerationRefused(
+            f"generation {planned.generation} is the way back of the last cut-over; nothing was "
+            "removed. Give --force when nobody will want it again"
+        )
+
+
+def _confirm_drop(planned: "GenerationDropped", yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise GenerationRefused(
+            f"would drop generation {planned.generation}; nothing was removed: nobody can be asked "
+            "here; give --yes"
+        )
+    typer.confirm(f"Drop generation {planned.generation} for good?", abort=True, err=True)
+
+
+def _asked(topology: "Topology", replica: str | None) -> "GenerationsShown | None":
+    """What a replica knows, if one answers; else it is told that none does."""
+    try:
+        return _client(topology, replica).generations()
+    except ReplicaUnreachable as error:
+        console.print_error(error)
+        return None
+
+
+def _client(topology: "Topology", replica: str | None) -> "ReplicaClient":
+    from kae.streams.replica.client import ReplicaClient
+
+    return ReplicaClient(replica_address(topology, replica))
+
+
+def _show_cutover(done: "CutoverMade", as_json: bool) -> None:
+    if as_json:
+        console.print_json(done)
+    else:
+        console.out.print(
+            f"generation {done.generation} serves instead of {done.previous}: "
+            f"{', '.join(done.replicas)} answered from it after {done.seconds:.2f} s",
+            highlight=False,
+        )

@@ -1,0 +1,1 @@
+"""Generations: announced, verified, cut over to and dropped while others serve."""

@@ -1,0 +1,112 @@
+"""Cutting over: one record, and then the waiting until every live replica answers from there."""
+
+import time
+
+from kae.streams.errors import GenerationRefused, GenerationTimedOut
+from kae.streams.generations.answers import CutoverMade
+from kae.streams.generations.desk import GenerationsDesk
+from kae.streams.generations.records import Cutover
+from kae.streams.generations.verify import followed, verify
+from kae.streams.moments import now_ms
+from kae.streams.replica.answers import GenerationsShown
+from kae.streams.replica.client import ReplicaClient
+from kae.streams.shards.desk import signature
+
+ASK_SECONDS = 0.05
+
+
+def promote(
+    desk: GenerationsDesk,
+    replica: ReplicaClient,
+    generation: int,
+    reason: str,
+    within_seconds: float,
+) -> CutoverMade:
+    """Have a generation serve that `verify` finds complete.
+
+    Raises: GenerationRefused, GenerationUnusable, ReplicaUnreachable, AppendUnknown;
+    GenerationTimedOut when the record counts, and a live replica has not switched in time.
+    """
+    previous = desk.book.serving
+    if generation == previous:
+        raise GenerationRefused(f"generation {generation} serves already; nothing was changed")
+    desk.refuse_unannounced(generation, previous)
+    verified = verify(replica, generation, within_seconds, compared=False)
+    if not verified.complete:
+        told = "; ".join(verified.problems[:5])
+        raise GenerationRefused(
+            f"generation {generation} is not complete: {told}. Nothing was changed; see "
+            f"`kae generation verify {generation}`"
+        )
+    began = time.monotonic()
+    record = _record(replica.generations(), generation, previous, reason)
+    offset = desk.write(record)
+    if desk.book.made is None or desk.book.made.offset != offset:
+        raise GenerationRefused(
+            f"another cut-over or a drop came between: generation {desk.book.serving} serves; "
+            "look with `kae generation list`"
+        )
+    replicas = _wait(replica, generation, within_seconds)
+    return CutoverMade(
+        generation, previous, offset, record.items, record.terms, replicas,
+        time.monotonic() - began,
+    )  # fmt: skip
+
+
+def rollback(
+    desk: GenerationsDesk, replica: ReplicaClient, reason: str, within_seconds: float
+) -> CutoverMade:
+    """Have the generation serve again that the last cut-over has taken the place of.
+
+    Raises: as `promote`.
+    """
+    made = desk.book.made
+    if made is None:
+        raise GenerationRefused("no generation was promoted yet: there is no way back")
+    return promote(desk, replica, made.cutover.previous, reason, within_seconds)
+
+
+def _record(shown: GenerationsShown, generation: int, previous: int, reason: str) -> Cutover:
+    """What the generation before has been given by now is what the new one has to cover."""
+    status = followed(shown, previous).status
+    return Cutover(
+        generation,
+        previous,
+        tuple(shard.source_next_offset for shard in status.shards),
+        status.bindings.source_next_offset,
+        signature(),
+        reason,
+        now_ms(),
+    )
+
+
+def _wait(replica: ReplicaClient, generation: int, within_seconds: float) -> list[str]:
+    """The live replicas, once all of them answer from a generation."""
+    deadline = time.monotonic() + within_seconds
+    while True:
+        shown = replica.generations()
+        there = answering_from(shown).get(generation, [])
+        elsewhere = sorted(_live(shown) - set(there))
+        if there and not elsewhere:
+            return there
+        if time.monotonic() > deadline:
+            raise GenerationTimedOut(
+                f"generation {generation} is to serve, and after {within_seconds:g} s these do not "
+                f"answer from it: {', '.join(elsewhere) or 'no replica lives'}. They switch as "
+                "soon as they cover the cut-over; `kae generation list` asks again, "
+                "`kae generation rollback` goes back"
+            )
+        time.sleep(ASK_SECONDS)
+
+
+def _live(shown: GenerationsShown) -> set[str]:
+    """The live replicas, whatever they answer from, or between two: from none by their leases."""
+    return {r.replica for one in shown.generations for r in one.status.replicas if r.live}
+
+
+def answering_from(shown: GenerationsShown) -> dict[int, list[str]]:
+    """The live replicas by the generation that they answer from, as their leases say."""
+    return {
+        one.generation: [r.replica for r in one.status.replicas if r.live and r.serving]
+        for one in shown.generations
+    }

@@ -1,0 +1,118 @@
+"""Dropping a generation: its topics, its workers' group, its snapshots, and stores on this machine.
+
+The record comes first, so that replicas let go before anything is taken from under them; whoever is
+killed after it runs the same command again.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+
+from kae.sinks import keys
+from kae.sinks.disk import bytes_in
+from kae.sinks.snapshots.archive import Archive
+from kae.streams.errors import GenerationRefused
+from kae.streams.generations.answers import GenerationDropped, StoresFound
+from kae.streams.generations.cutover import answering_from
+from kae.streams.generations.desk import GenerationsDesk
+from kae.streams.generations.records import Dropped
+from kae.streams.moments import now_ms
+from kae.streams.replica.answers import GenerationsShown
+from kae.streams.shards.desk import signature
+from kae.streams.store_folder import hold_folder
+from kae.streams.topics import admin_of
+from kae.streams.topology import Topology
+
+
+def plan(
+    desk: GenerationsDesk, generation: int, shown: GenerationsShown | None, data: Sequence[Path]
+) -> GenerationDropped:
+    """What would go; `data` are folders of workers that ran on this machine.
+
+    Raises: KafkaUnreachable, ArchiveUnreachable.
+    """
+    topology = desk.topology.edited({"generation": generation})
+    with admin_of(topology) as admin:
+        topics = sorted({topology.bindings_topic, topology.deltas_topic} & {*admin.list_topics()})
+    stores = (keys.generation_folder(folder, generation) for folder in data)
+    archive = _archive(topology)
+    return GenerationDropped(
+        generation=generation,
+        dry_run=True,
+        topics=topics,
+        consumer_group=topology.worker_group,
+        folders=[StoresFound(str(f), bytes_in(f)) for f in stores if f.is_dir()],
+        snapshots=StoresFound(archive.folder, archive.bytes()) if archive else None,
+        refused=_why_not(desk, generation, shown, topology),
+        last_way_back=_is_way_back(desk, generation),
+    )
+
+
+def carry_out(
+    desk: GenerationsDesk, planned: GenerationDropped, reason: str, data: Sequence[Path]
+) -> None:
+    """Raises: GenerationRefused when the generation serves by now; StoreFolderUnusable when a
+    worker still runs on one of the folders; KafkaUnreachable, AppendUnknown, ArchiveUnreachable."""
+    generation = planned.generation
+    topology = desk.topology.edited({"generation": generation})
+    if generation not in desk.book.dropped:
+        desk.write(Dropped(generation, signature(), reason, now_ms()))
+    if generation not in desk.book.dropped:
+        raise GenerationRefused(
+            f"a cut-over came between: generation {generation} serves; nothing was dropped"
+        )
+    with admin_of(topology) as admin:
+        if planned.topics:
+            admin.delete_topics(planned.topics)
+        if _members(admin, topology.worker_group) is not None:
+            admin.delete_groups([topology.worker_group])
+    archive = _archive(topology)
+    if archive is not None:
+        archive.remove()
+    for folder in data:
+        stores = keys.generation_folder(folder, generation)
+        if stores.is_dir():
+            with hold_folder(folder, "worker"):
+                shutil.rmtree(stores)
+
+
+def _why_not(
+    desk: GenerationsDesk, generation: int, shown: GenerationsShown | None, topology: Topology
+) -> str:
+    if generation not in {*desk.book.followed, *desk.book.dropped}:
+        return f"generation {generation} is not known; `kae generation list` shows them"
+    if generation == desk.book.serving:
+        return f"generation {generation} serves; promote another one first"
+    answering = answering_from(shown).get(generation, []) if shown else []
+    if answering:
+        return (
+            f"generation {generation}: {', '.join(answering)} still answer from it; they switch "
+            "once they cover the cut-over (`kae generation list`)"
+        )
+    with admin_of(topology) as admin:
+        members = _members(admin, topology.worker_group)
+    if members:
+        return (
+            f"generation {generation}: {members} of its workers run (group "
+            f"{topology.worker_group}); stop them"
+        )
+    return ""
+
+
+def _is_way_back(desk: GenerationsDesk, generation: int) -> bool:
+    made = desk.book.made
+    return made is not None and made.cutover.previous == generation
+
+
+def _members(admin: KafkaAdminClient, group: str) -> int | None:
+    """How many workers a group has; None when there is no such group."""
+    if group not in {one["group_id"] for one in admin.list_groups()}:
+        return None
+    return len(admin.describe_groups([group])[group]["members"])
+
+
+def _archive(topology: Topology) -> Archive | None:
+    url = topology.snapshots.url
+    return Archive.open(url, topology.deltas_topic) if url else None

@@ -1,0 +1,95 @@
+"""Stores that are built as a whole, beside those that were folded; and what a sample tells."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.real_parts import CATALOG
+
+from kae.encoders.assign import Encoder
+from kae.encoders.attributes import Item
+from kae.encoders.codebook import Codebook
+from kae.sinks import keys
+from kae.sinks.bulk import Unplaced, fill_store
+from kae.sinks.edits import DropItem, encode_edit
+from kae.sinks.log import MemoryLog
+from kae.sinks.plan import Change, Delete, Upsert, prepare, unplaced
+from kae.sinks.shard import Shard
+from kae.sinks.store import ShardStore
+from kae.streams.backfill.plan import plan_backfill
+from kae.streams.parity import compared
+from kae.streams.topology import Topology
+
+BUFFER = 1 << 20
+
+
+def changes_of(items: Sequence[Item], revision: int = 1) -> list[Change]:
+    """Upserts in the order of ids, the last item deleted."""
+    ordered = sorted(items, key=lambda item: item.id.encode())
+    put: list[Change] = [Upsert(i.id, revision, b"content", i) for i in ordered[:-1]]
+    return [*put, Delete(ordered[-1].id, revision, b"content")]
+
+
+def filled(folder: Path, changes: Sequence[Change], encoder: Encoder) -> tuple[ShardStore, str]:
+    rows = []
+    for change, encoded in prepare(changes, encoder):
+        edit = unplaced(change, encoded)
+        identifier = None if isinstance(edit, DropItem) else edit.identifier
+        rows.append(Unplaced(change.id.encode(), change.revision, identifier, encode_edit(edit)))
+    told = fill_store(folder, rows, BUFFER)
+    return ShardStore(folder, BUFFER), told.hash
+
+
+def test_a_filled_store_has_the_rows_and_the_hash_of_a_folded_one(
+    catalog: list[Item], codebook: Codebook, tmp_path: Path
+) -> None:
+    encoder, changes = Encoder(codebook), changes_of(catalog[:500])
+    shard = Shard(
+        tmp_path / "folded",
+        MemoryLog(),
+        owner="test",
+        fingerprint=codebook.fingerprint,
+        max_bytes=900_000,
+        write_buffer_bytes=BUFFER,
+    )
+    plan = shard.plan_items(prepare(changes, encoder), {})
+    shard.settle(shard.send_items(plan, 0, len(changes), at_ms=0))
+    store, told = filled(tmp_path / "filled", changes, encoder)
+    mine, folded = store.dump(), shard.store.dump()
+    for family in (keys.ITEMS, keys.ORDINALS, keys.TRIE):
+        assert mine[family] == folded[family]
+    assert told == store.content_hash() == shard.store.content_hash()
+    assert (store.next_ordinal, store.live) == (499, 499)
+    store.close()
+    shard.close()
+
+
+def test_a_difference_names_the_first_item_and_the_fields(
+    catalog: list[Item], codebook: Codebook, tmp_path: Path
+) -> None:
+    encoder, changes = Encoder(codebook), changes_of(catalog[:50])
+    ours, _ = filled(tmp_path / "ours", changes, encoder)
+    newer = changes_of([*catalog[:50]], revision=2)
+    theirs, _ = filled(tmp_path / "theirs", [*changes[:7], newer[7], *changes[8:20]], encoder)
+    found = compared(3, ours, theirs)
+    assert not found.equal
+    assert found.hash != found.against_hash
+    assert found.first_difference is not None
+    assert found.first_difference.item == changes[7].id
+    assert found.first_difference.fields == ["revision"]
+    fewer, _ = filled(tmp_path / "fewer", changes[1:], encoder)
+    lacking = compared(3, ours, fewer).first_difference
+    assert lacking is not None
+    assert (lacking.item, lacking.fields, lacking.theirs) == (changes[0].id, ["missing"], None)
+    assert compared(3, ours, ours).equal
+    for store in (ours, theirs, fewer):
+        store.close()
+
+
+def test_a_sample_tells_what_a_backfill_of_the_catalog_takes(codebook_folder: Path) -> None:
+    topology = Topology.load().edited({"codebook.path": str(codebook_folder)})
+    one = plan_backfill(topology, CATALOG, 65_536, workers=1, seconds=0.5)
+    assert (one.files, one.rows, one.shards, one.sample_refused) == (2, 19_406, 8, 0)
+    assert 0 < one.sample_rows <= one.rows
+    assert one.store_bytes > 0 < one.core_hours
+    two = plan_backfill(topology, CATALOG, 65_536, workers=2, seconds=0.5)
+    assert two.workers == 2

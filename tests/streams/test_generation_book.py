@@ -1,0 +1,83 @@
+"""The fold of what the control topic says of generations."""
+
+from kae.streams import control
+from kae.streams.control import ControlBook
+from kae.streams.generations.book import GenerationBook
+from kae.streams.generations.records import Announced, Cutover, Dropped
+
+
+def announced(generation: int, fingerprint: str = "", topology: bytes = b"{}") -> Announced:
+    return Announced(generation, fingerprint or f"book-{generation}", topology, "ann", 0)
+
+
+def cutover(generation: int, previous: int) -> Cutover:
+    return Cutover(generation, previous, (3, 4), 1, "ann", "", 0)
+
+
+def dropped(generation: int) -> Dropped:
+    return Dropped(generation, "ann", "", 0)
+
+
+def book_of(*records: control.Record, own: int = 1) -> GenerationBook:
+    """The records at the offsets 0, 1, 2 ..."""
+    book = GenerationBook(own)
+    for offset, record in enumerate(records):
+        book.enter(offset, control.decode(control.encode(record)))
+    return book
+
+
+BOTH = (announced(1), announced(2))
+
+
+def test_a_topology_alone_is_followed_and_serves() -> None:
+    book = book_of(own=3)
+    assert (book.serving, book.followed) == (3, (3,))
+
+
+def test_what_is_announced_is_followed_and_does_not_serve_before_a_cut_over() -> None:
+    for own in (1, 2):
+        book = book_of(*BOTH, own=own)
+        assert (book.serving, book.followed) == (1, (1, 2))
+
+
+def test_cut_overs_lead_to_and_fro() -> None:
+    assert book_of(*BOTH, cutover(2, 1)).serving == 2
+    assert book_of(*BOTH, cutover(2, 1), cutover(1, 2)).serving == 1
+
+
+def test_of_two_cut_overs_from_one_generation_the_first_counts() -> None:
+    book = book_of(*BOTH, announced(3), cutover(2, 1), cutover(3, 1))
+    assert book.serving == 2
+    assert book.made is not None
+    assert book.made.offset == 3
+
+
+def test_nothing_is_cut_over_to_what_is_unknown_or_dropped() -> None:
+    assert book_of(announced(1), cutover(2, 1)).serving == 1
+    assert book_of(*BOTH, dropped(2), cutover(2, 1)).serving == 1
+
+
+def test_what_serves_is_not_dropped_and_a_number_is_never_used_again() -> None:
+    assert book_of(*BOTH, cutover(2, 1), dropped(2)).followed == (1, 2)
+    book = book_of(*BOTH, cutover(2, 1), dropped(1), announced(1))
+    assert (book.followed, book.announced[1]) == ((2,), announced(1))
+
+
+def test_a_generation_may_be_announced_again_and_not_with_another_codebook() -> None:
+    moved = announced(2, topology=b'{"codebook": {"path": "/moved"}}')
+    assert book_of(*BOTH, moved).announced[2] == moved
+    assert book_of(*BOTH, announced(2, "other")).announced[2] == announced(2)
+
+
+def test_reading_a_record_twice_changes_nothing() -> None:
+    records = (*BOTH, cutover(2, 1), cutover(1, 2))
+    book = book_of(*records)
+    assert [book.enter(offset, record) for offset, record in enumerate(records)] == [False] * 4
+    assert book.serving == 1
+
+
+def test_records_of_generations_are_no_requests_about_shards() -> None:
+    book = ControlBook(1)
+    assert not book.enter(0, announced(1))
+    assert not book.enter(1, dropped(1))
+    assert book.open == {}
