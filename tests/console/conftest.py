@@ -30,7 +30,8 @@ def console(indexed: Cluster) -> str:
     return indexed.start_console()
 
 
-@pytest.fixture(scope="session")
+# Not for longer: playwright leaves an event loop running in the tests' thread.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if found is None:
