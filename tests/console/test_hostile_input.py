@@ -4,8 +4,7 @@ KAE_FUZZ raises how many inputs each test makes: some 40 of them make 10,000 wit
 """
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from json import dumps
 from typing import Any
 
@@ -21,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from tests.console.awaited import until
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.categories import CATEGORIES
@@ -65,6 +65,13 @@ ids = st.one_of(
     st.lists(text, max_size=20),
     st.sampled_from([2_000, 12_000]).map(lambda many: [f"id-{n}" for n in range(many)]),
 )
+moment = st.one_of(
+    text,
+    st.datetimes(timezones=st.timezones()).map(lambda at: at.isoformat()),
+    st.sampled_from(
+        ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1970-01-01T00:00Z"]
+    ),
+)
 asked = st.fixed_dictionaries(
     {"word": text},
     optional={
@@ -75,9 +82,8 @@ asked = st.fixed_dictionaries(
         "category": st.one_of(st.sampled_from(CATEGORIES), text),
         "owner": text,
         "reason": text,
-        "until": st.one_of(
-            text, st.just("0001-01-01T00:00:00+23:59"), st.just("9999-12-31T23:59:59Z")
-        ),
+        "until": moment,
+        "from": moment,
     },
 )
 
@@ -164,11 +170,3 @@ def test_afterwards_terms_take_effect_and_every_slot_is_accounted_for(
         group.reserved for group in indexed.topology.groups
     ]
     indexed.check()
-
-
-def until(holds: Callable[[], bool], within_seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + within_seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError("it did not come about")
-        time.sleep(0.05)

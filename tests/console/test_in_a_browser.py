@@ -1,7 +1,11 @@
 """A person at the console, in a real browser against a running index."""
 
 import pytest
+from kafka import KafkaProducer
 from playwright.sync_api import Page, expect
+from tests.console.awaited import until
+
+from kae.deploy.cluster import Cluster
 
 SIZES = [(1280, 900), (390, 844)]
 PATHS = ["/", "/terms", "/terms/new", "/item?q=hp", "/dead-letters", "/audit"]
@@ -64,6 +68,26 @@ def test_every_page_fits_its_window_and_labels_its_fields(
         assert unlabelled == [], path
     # Among it would be whatever the content security policy forbids.
     assert said == []
+
+
+def test_a_dead_letter_is_read_and_sent_again_by_who_may(
+    page: Page, console: str, indexed: Cluster
+) -> None:
+    producer = KafkaProducer(bootstrap_servers=indexed.topology.kafka.bootstrap)
+    producer.send(indexed.topology.terms_topic, key=b"odd", value=b'{"odd": 1}').get(timeout=10)
+    producer.close()
+    letter = page.locator("tbody th a")
+
+    def is_shown() -> bool:
+        page.goto(f"{console}/dead-letters")
+        return letter.count() == 1
+
+    until(is_shown)
+    letter.click()
+    expect(page.locator("pre")).to_contain_text('"odd": 1')
+    page.get_by_text("Send it again").click()
+    page.get_by_role("button", name="Send it all the same").click()
+    expect(page.get_by_text("sent again to")).to_be_visible()
 
 
 def test_a_slash_goes_to_the_search(page: Page, console: str) -> None:
