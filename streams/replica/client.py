@@ -35,6 +35,10 @@ class ReplicaClient:
                 f"{url!r} is no address ({error}); write --replica http://HOST:PORT"
             ) from error
 
+    def close(self) -> None:
+        """Give its connections back."""
+        self._http.close()
+
     def item(self, item_id: str) -> ItemShown:
         """Raises: ReplicaUnreachable; ReplicaRefused when no such item is live."""
         return self._get(f"/items/{_segment(item_id)}", ItemShown)

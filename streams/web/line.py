@@ -76,7 +76,9 @@ class Line:
         self._last_revision = 0
 
     def close(self) -> None:
+        """Give its connections back, the replica's too."""
         self._clients.close()
+        self.replica.close()
 
     # What there is.
 
