@@ -17,7 +17,8 @@ demo: ## stream a real catalog, bind a word, kill a worker; needs Python 3.11 al
 	@$(BIN)/kae demo run
 
 test: ## check format, lint, types and imports, then run every test on Apache Kafka
-	@.ci/check python memory=3000 java maven
+	@.ci/chromium
+	@.ci/check python memory=3000 java maven chromium
 	@.ci/setup live,demo,bench,test
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet

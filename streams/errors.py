@@ -23,6 +23,8 @@ KaeError
   ReplicaTimedOut     what was waited for has not come to a replica in this process
   TermRefused         a term event was refused; the message is the cause
   TermTimedOut        a term has not come as far as was waited for
+  UsersInvalid        the file of the console's users is none, or a user cannot be written to it
+  ConsoleUnguarded    a console would answer beyond this machine to whoever asks
   LetterUnknown       no dead letter lies at the place that was named
   RepairInvalid       a repaired event is none, or would die again
   ReplayRefused       dead letters were not sent again; the message says which and why
@@ -106,7 +108,11 @@ class ReplicaUnreachable(KaeError, ConnectionError):
 
 
 class ReplicaRefused(KaeError):
-    """A replica answers that it cannot."""
+    """A replica answers that it cannot; `status` is that of its answer."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ReplicaEnded(KaeError):
@@ -123,6 +129,14 @@ class TermRefused(KaeError):
 
 class TermTimedOut(KaeError):
     """A term has not come as far as was waited for."""
+
+
+class UsersInvalid(KaeError, ValueError):
+    """The file of the console's users is none, or a user cannot be written to it."""
+
+
+class ConsoleUnguarded(KaeError):
+    """A console would answer beyond this machine to whoever asks."""
 
 
 class LetterUnknown(KaeError):

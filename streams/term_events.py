@@ -289,7 +289,8 @@ def _times(data: BindData | CampaignData, accepted_ms: int, rules: TermRules) ->
     from_ms = _ms(data.from_) if data.from_ else 0
     if data.until is UNSET:
         days = rules.default_days
-        until_ms = max(from_ms, accepted_ms) + int(days * DAY_MS) if days is not None else 0
+        ends_ms = max(from_ms, accepted_ms) + int((days or 0) * DAY_MS)
+        until_ms = min(ends_ms, _LAST_MS) if days is not None else 0
     else:
         until_ms = _ms(data.until) if data.until else 0
     _refuse_over(until_ms, max(from_ms, accepted_ms))
@@ -388,8 +389,20 @@ def _selector(data: SelectorData, rules: TermRules) -> Selector:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+# The last one that can be told: its offset took it out of no calendar.
+_LAST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+
+
 def _ms(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    """Raises: Undecodable for a moment whose offset takes it out of the calendar."""
+    ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+    # 0 is for at once and for never.
+    if not 0 < ms <= _LAST_MS:
+        raise Undecodable(
+            f"data: {moment} is no moment after 1970-01-01T00:00Z and before the year 10000",
+            "data.moment.range",
+        )
+    return ms
 
 
 def encode_term(subject: str, data: msgspec.Struct, source: str, time: str = "") -> bytes:

@@ -150,6 +150,13 @@ class ReplicaPart(Part):
     beam: Count
 
 
+class ConsolePart(Part):
+    listen: Annotated[str, AfterValidator(_host_port)]
+    users: Name | None
+    https: bool
+    session_hours: Annotated[float, Field(gt=0, le=720)]
+
+
 class LimitsPart(Part):
     lag_seconds: Seconds
     event_bytes: Annotated[int, Field(ge=1024, le=1_000_000)]
@@ -177,6 +184,7 @@ class Topology(Part):
     worker: WorkerPart
     terms: TermsPart
     replica: ReplicaPart
+    console: ConsolePart
     limits: LimitsPart
 
     _path: Path = PrivateAttr(default=REFERENCE)

@@ -57,6 +57,7 @@ class Cluster:
         self.topology = self._write_topology(reference, shards, changes or {})
         self.workers: dict[str, Process] = {}
         self.replicas: dict[str, Replica] = {}
+        self.console: Process | None = None
         self._first_workers = [f"worker-{number}" for number in range(1, workers + 1)]
         self._first_replicas = [f"replica-{number}" for number in range(1, replicas + 1)]
 
@@ -128,6 +129,14 @@ class Cluster:
             replica.process.wait_ready(answers(f"{replica.url}/readyz"))
         return replica
 
+    def start_console(self, name: str = "console") -> str:
+        """Start a console at `console.listen`; returns its address once it answers."""
+        argv = kae_command("console", "run", "--topology", str(self.topology.path))
+        self.console = self._process(name, argv, None).start()
+        url = f"http://{self.topology.console.listen}"
+        self.console.wait_ready(answers(f"{url}/livez"))
+        return url
+
     def command(self, name: str, *arguments: str) -> Process:
         """Start `kae ARGUMENTS --topology ...` in the folder."""
         argv = kae_command(*arguments, "--topology", str(self.topology.path))
@@ -140,9 +149,10 @@ class Cluster:
 
     @property
     def processes(self) -> list[Process]:
-        """The broker's process, the workers' and the replicas'."""
+        """The broker's process, the workers' and the replicas', and the console's if it runs."""
         replicas = [replica.process for replica in self.replicas.values()]
-        return [self.broker.process, *self.workers.values(), *replicas]
+        consoles = [self.console] if self.console else []
+        return [self.broker.process, *self.workers.values(), *replicas, *consoles]
 
     def wait_ready(self) -> None:
         """Raises: ProcessFailed if a process ends, or is not ready in time."""
@@ -158,6 +168,8 @@ class Cluster:
 
     def stop(self) -> None:
         """Ask all to end, replicas and workers before the broker."""
+        if self.console:
+            self.console.terminate()
         _terminate(replica.process for replica in self.replicas.values())
         _terminate(self.workers.values())
         if self._owns_broker:
@@ -182,6 +194,7 @@ class Cluster:
             "kafka.bootstrap": self.broker.bootstrap,
             "stores.path": str(self.folder / "stores"),
             "replica.listen": self._listen,
+            "console.listen": f"127.0.0.1:{free_port()}",
         }
         edited = Topology.load(reference).edited({**ours, **changes})
         return edited.write(self.folder / "topology.yaml")

@@ -83,10 +83,13 @@ def fold_the_log(scene: Scene, name: str) -> bool:
     return equal
 
 
-def name_next_commands(narrator: Narrator, replica_url: str | None) -> None:
-    """What to try now; with a replica's address when the run is kept."""
+def name_next_commands(
+    narrator: Narrator, replica_url: str | None = None, console_url: str | None = None
+) -> None:
+    """What to try now; with the addresses of replica and console when the run is kept."""
     narrator.chapter("Your turn")
     if replica_url:
+        narrator.say(f"console: [bold]{console_url}[/]")
         narrator.say(f"still running; search at {replica_url}, and in another shell:")
         commands = (
             ("kae status", "lag, versions, and what became of every event"),

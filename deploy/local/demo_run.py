@@ -90,7 +90,7 @@ def run_demo(plan: DemoPlan, narrator: Narrator, told: Callable[[DemoFacts], Non
             if plan.keep:
                 _keep(cluster, narrator)
             else:
-                name_next_commands(narrator, None)
+                name_next_commands(narrator)
         finally:
             cluster.stop()
 
@@ -100,14 +100,14 @@ def _keep(cluster: Cluster, narrator: Narrator) -> None:
     for name, worker in list(cluster.workers.items()):
         if not worker.running:
             cluster.start_worker(name)
-    url = cluster.replica.url
+    url, console = cluster.replica.url, cluster.start_console()
     write_local_run(
         LocalRun(
             topology=str(cluster.topology.path), bootstrap=cluster.broker.bootstrap, replica=url
         )
     )
     try:
-        name_next_commands(narrator, url)
+        name_next_commands(narrator, url, console)
         narrator.say("Ctrl-C ends it")
         _until_told_to_end(cluster)
     finally:

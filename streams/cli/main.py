@@ -57,6 +57,7 @@ NOUNS = (
         "kae.streams.cli.dead_letters:app",
         "List, show and replay what could not be indexed.",
     ),
+    Noun("console", "kae.streams.cli.console:app", "Pages for a browser; who may sign in."),
     Noun("log", "kae.streams.cli.log:app", "Verify a replica against the logs."),
     Noun("status", "kae.streams.cli.status:app", "Show lag, versions and the accounting."),
 )

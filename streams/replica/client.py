@@ -1,7 +1,7 @@
 """A replica's answers for the commands: typed, with errors that say what to do."""
 
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
@@ -9,7 +9,9 @@ import msgspec
 from kae.streams.errors import ReplicaRefused, ReplicaUnreachable
 from kae.streams.replica.answers import (
     BindingsShown,
+    Found,
     GenerationsShown,
+    Hit,
     ItemShown,
     Problem,
     Status,
@@ -33,9 +35,17 @@ class ReplicaClient:
                 f"{url!r} is no address ({error}); write --replica http://HOST:PORT"
             ) from error
 
+    def close(self) -> None:
+        """Give its connections back."""
+        self._http.close()
+
     def item(self, item_id: str) -> ItemShown:
         """Raises: ReplicaUnreachable; ReplicaRefused when no such item is live."""
-        return self._get(f"/items/{quote(item_id, safe='')}", ItemShown)
+        return self._get(f"/items/{_segment(item_id)}", ItemShown)
+
+    def search(self, query: str, limit: int = 5) -> list[Hit]:
+        """Raises: ReplicaUnreachable, ReplicaRefused."""
+        return self._get(f"/search?{urlencode({'q': query, 'limit': limit})}", Found).items
 
     def bindings(self) -> BindingsShown:
         """Raises: ReplicaUnreachable."""
@@ -64,7 +74,7 @@ class ReplicaClient:
         """
         within_ms = int(within_seconds * 1000)
         wanted = f"?revision={revision}&until={until}&within_ms={within_ms}"
-        answer = self._ask(f"/receipts/{quote(term, safe='')}{wanted if within_ms else ''}")
+        answer = self._ask(f"/receipts/{_segment(term)}{wanted if within_ms else ''}")
         return None if answer.status_code == httpx.codes.NOT_FOUND else self._read(answer, Receipt)
 
     def _get(self, path: str, kind: type[T]) -> T:
@@ -86,4 +96,9 @@ class ReplicaClient:
             cause = msgspec.json.decode(answer.content, type=Problem).error
         except msgspec.DecodeError:
             cause = answer.text[:200]
-        raise ReplicaRefused(f"{answer.url}: {answer.status_code}: {cause}")
+        raise ReplicaRefused(f"{answer.url}: {answer.status_code}: {cause}", answer.status_code)
+
+
+def _segment(text: str) -> str:
+    """One segment of a path, whatever stands in it: also `..` is an id that an item may have."""
+    return quote(text, safe="").replace(".", "%2E")

@@ -85,7 +85,9 @@ def test_a_replica_loads_neither_faust_nor_what_only_workers_need() -> None:
     assert "kae.sinks.trie" in done.stdout.split()
 
 
-@pytest.mark.parametrize(("need", "named"), [("java", "Java 17"), ("maven", "Maven")])
+@pytest.mark.parametrize(
+    ("need", "named"), [("java", "Java 17"), ("maven", "Maven"), ("chromium", "Chromium")]
+)
 def test_what_is_missing_is_named_before_anything_starts(
     need: str, named: str, tmp_path: Path
 ) -> None:

@@ -1,12 +1,17 @@
 """A term's time is minded where it is read, whatever the logs have said by then."""
 
+import msgspec
+import pytest
 from tests.streams.followed import Followed
 
 from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.selector import Selector
 from kae.sinks.term_changes import Bind
+from kae.streams.event_parts import Undecodable
 from kae.streams.replica.search import Search
+from kae.streams.term_events import decode_term, rules_of
+from kae.streams.topology import Topology
 
 
 def bind(line: Followed, term: str, from_ms: int, until_ms: int) -> None:
@@ -67,3 +72,19 @@ def test_a_term_is_attached_before_its_time_and_found_from_then_on(
     line.swap()
     assert len(line.search("quietcore")) == receipt.attached_items > 0
     assert [s.at_ms for s in line.receipt("quietcore").stages if s.stage == "active"] == [from_ms]
+
+
+@pytest.mark.parametrize("key", ["from", "until"])
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1970-01-01T00:00:00Z"],
+)
+def test_a_moment_out_of_the_calendar_is_refused_and_harms_nobody(key: str, moment: str) -> None:
+    data = {"revision": 1, "selector": {"match": "hp"}, key: moment}
+    event = {
+        "specversion": "1.0", "type": "kae.term.bind.v1", "source": "x", "id": "1",
+        "subject": "word", "data": data,
+    }  # fmt: skip
+    rules = rules_of(Topology.load())
+    with pytest.raises(Undecodable, match="no moment after 1970"):
+        decode_term(b"word", msgspec.json.encode(event), 100_000, 1, rules)

@@ -1,0 +1,80 @@
+"""`kae console run|user`: pages for a browser, and who may sign in to them."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kae.streams import console as printed
+from kae.streams.cli.options import BootstrapOption, ReplicaOption, TopologyOption
+from kae.streams.local_run import open_topology, replica_address
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def console() -> None:
+    """Pages for a browser: the line, terms, items, dead letters, audit."""
+
+
+@app.command()
+def run(
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where to answer; else console.listen.")
+    ] = None,
+) -> None:
+    """Serve until SIGTERM. Beyond loopback it starts only with users (kae console user)."""
+    from kae.streams.address import listen_at
+    from kae.streams.logs import set_up_logs
+    from kae.streams.topics import check_topics
+    from kae.streams.web.guard import check_guarded
+    from kae.streams.web.serve import open_guard, serve
+
+    opened = open_topology(topology, bootstrap)
+    if listen:
+        opened = opened.edited({"console.listen": listen})
+    check_guarded(opened.console)
+    guard = open_guard(opened)
+    listener = listen_at(opened.console.listen, "console.listen")
+    check_topics(opened)
+    # From here on it is a service: what it has to say are log lines.
+    set_up_logs()
+    asyncio.run(serve(opened, replica_address(opened, replica), guard, listener))
+
+
+@app.command()
+def user(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    role: Annotated[
+        str, typer.Option(metavar="ROLE", help="viewer, proposer, approver or admin.")
+    ] = "viewer",
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="The file of users; else console.users."
+        ),
+    ] = None,
+    topology: TopologyOption = None,
+) -> None:
+    """Add a user, or give one another role and password; the password is asked for, or piped in."""
+    from kae.streams.errors import UsersInvalid
+    from kae.streams.web.users import Role, with_user
+
+    if role not in Role.__members__:
+        raise typer.BadParameter(f"--role {role!r}: is none of {', '.join(Role.__members__)}")
+    if users is None:
+        opened = open_topology(topology)
+        if opened.console.users is None:
+            raise UsersInvalid("no file of users: give --users, or console.users in topology.yaml")
+        users = opened.path.parent / opened.console.users
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    with_user(users, name, Role[role], password)
+    printed.out.print(f"{users}: {name} is {role}", highlight=False, markup=False)
