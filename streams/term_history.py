@@ -202,11 +202,10 @@ def _told(edit: Edit, delta: Delta, known: bool) -> Happened:
 
 
 def _read_deltas(topology: Topology) -> Iterator[Delta]:
-    kafka = topology.kafka
-    clients = KafkaClients(
-        kafka.bootstrap,
-        f"{kafka.client_id}-terms",
-        timeout_seconds=kafka.request_timeout_seconds,
+    clients = KafkaClients.of(
+        topology,
+        "terms",
+        timeout_seconds=topology.kafka.request_timeout_seconds,
         max_bytes=topology.limits.delta_bytes,
     )
     consumer = clients.consumer()
@@ -221,11 +220,11 @@ def _read_deltas(topology: Topology) -> Iterator[Delta]:
             records = poll(consumer, topology.bindings_topic)
             if records:
                 heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > kafka.request_timeout_seconds:
+            elif time.monotonic() - heard_at > topology.kafka.request_timeout_seconds:
                 raise KafkaUnreachable(
                     f"{topology.bindings_topic}: silent at offset {state.next_offset} of {end} for "
-                    f"{kafka.request_timeout_seconds:g} s; see that every broker of "
-                    f"{kafka.bootstrap} runs"
+                    f"{topology.kafka.request_timeout_seconds:g} s; see that every broker of "
+                    f"{topology.kafka.bootstrap} runs"
                 )
             for record in records:
                 refuse_gap(topology.bindings_topic, state.next_offset, record.offset)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from kae.encoders.codebook import Codebook
 from kae.streams.bootstrap import reached_brokers
+from kae.streams.encoding import open_codebook
 from kae.streams.generations.announced import codebook_of, topology_of
 from kae.streams.generations.book import GenerationBook
 from kae.streams.generations.reading import read_book
@@ -40,7 +41,11 @@ def open_generation(own: Topology, book: GenerationBook, generation: int) -> Ope
 
 
 def open_serving(own: Topology) -> Beginning:
-    """Raises: as `open_generation`."""
+    """The own codebook is looked at before any broker is asked, whichever generation serves.
+
+    Raises: as `open_generation`.
+    """
+    open_codebook(own)
     clients = KafkaClients.of(
         own,
         "opening",

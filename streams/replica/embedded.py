@@ -195,8 +195,8 @@ class Replica:
             ) from self._failure
 
     def _end(self, error: BaseException | None) -> None:
-        """The follower's last call, from its thread."""
-        self._failure = error
+        """A follower's last call, from its thread; what failed first is what is told."""
+        self._failure = self._failure or error
         self._ended = True
         self._succession.bell.ring()
 

@@ -40,8 +40,8 @@ class Succession:
     ) -> None:
         """Begin with the generation that serves; `start` follows it, and the others.
 
-        `on_end` is called once: when the logs of the generation that answers cannot be followed
-        any more, or with None after `close`.
+        `on_end` is called when the logs of the generation that answers, or the control topic,
+        cannot be followed any more; and with None after `close`.
         Raises: StoreUnusable, DiskFull, KafkaUnreachable.
         """
         self.name = name

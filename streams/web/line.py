@@ -60,13 +60,12 @@ class Line:
     """One index, as operations see it; may be asked from any thread."""
 
     def __init__(self, topology: Topology, replica: ReplicaClient) -> None:
-        kafka = topology.kafka
         self.topology = topology
         self.replica = replica
-        self._clients = KafkaClients(
-            kafka.bootstrap,
-            f"{kafka.client_id}-console",
-            timeout_seconds=kafka.request_timeout_seconds,
+        self._clients = KafkaClients.of(
+            topology,
+            "console",
+            timeout_seconds=topology.kafka.request_timeout_seconds,
             max_bytes=BATCH_BYTES,
         )
         self.audit = Audit(topology, self._clients)

@@ -32,7 +32,7 @@ from kae.streams.topology import Topology
 SWITCHES = int(os.environ.get("KAE_TEST_SWITCHES", "4"))
 # Items of hp whose title has a word that the first codebook does not know.
 NAMED = [
-    Item(f"q{n}", f"HP Quietcore tower {n}", "", {"brand": "hp", "product_type": "quietcore"})
+    Item(f"q{n}", f"HP Quietcore {n}", "", {"brand": "hp", "product_type": "quietcore"})
     for n in range(5)
 ]
 TERMS = [bind("quietcore", where='brand = "hp"'), bind("deskmate", match="notebook")]
@@ -99,9 +99,9 @@ def test_switching_gives_no_failed_and_no_mixed_answer_and_the_same_index_each_t
         "quietcore": True,
         "deskmate": False,
     }
-    assert terms["quietcore"]["own_items"] == len(NAMED)
+    assert terms["quietcore"]["items"] > terms["quietcore"]["own_items"] == len(NAMED)
     for term in terms.values():
-        assert term["items"] == term["items_before"] > len(NAMED)
+        assert term["items"] == term["items_before"] > 0
     told_of = generations(cluster.replica.url, hashed=True).generations
     for generation, known in codebooks.items():
         encoder = Encoder(known)
