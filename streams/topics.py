@@ -1,12 +1,19 @@
 """The topics on the brokers: create what is missing, correct settings, refuse other partitions."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
 import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    NotCoordinatorError,
+    TopicAlreadyExistsError,
+)
 
 from kae.streams.bootstrap import bootstrap_ms, reached_brokers, refused
 from kae.streams.errors import TopicDiffers, TopicRefused
@@ -96,6 +103,15 @@ def _outcome(plan: TopicPlan, created: bool, correction: dict[str, str]) -> Topi
     return TopicOutcome(plan.name, plan.partitions, outcome, correction)
 
 
+# What is told of a group that nobody has joined yet to those alone who may join it.
+_ALLOWED = (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    NotCoordinatorError,
+)
+
+
 @contextmanager
 def admin_of(topology: Topology) -> Iterator[KafkaAdminClient]:
     """A client for a few requests about topics and groups.
@@ -114,6 +130,18 @@ def admin_of(topology: Topology) -> Iterator[KafkaAdminClient]:
             yield admin
         finally:
             admin.close()
+
+
+def check_group(topology: Topology) -> None:
+    """See that the workers' group may be joined: refused that, Faust tries for ever in silence.
+
+    Raises: KafkaUnreachable, KafkaRefused.
+    """
+    security = topology.kafka.security
+    if not (security.has_tls or security.has_sasl):
+        return
+    with admin_of(topology) as admin, contextlib.suppress(*_ALLOWED):
+        admin.describe_groups([topology.worker_group])
 
 
 def _partitions(admin: KafkaAdminClient) -> dict[str, int]:

@@ -53,7 +53,7 @@ def run(
     from kae.streams.log_heads import check_logs
     from kae.streams.logs import set_up_logs
     from kae.streams.store_folder import hold_folder
-    from kae.streams.topics import check_topics
+    from kae.streams.topics import check_group, check_topics
     from kae.streams.worker import Worker
 
     opened = open_topology(topology, bootstrap)
@@ -63,6 +63,7 @@ def run(
     listener = listen_at(at, "worker.listen") if at else None
     codebook = open_codebook(opened)
     check_topics(opened)
+    check_group(opened)
     check_logs(opened, codebook)
     # From here on it is a service: what it has to say are log lines.
     set_up_logs()
