@@ -26,7 +26,8 @@ CHUNK_BITS = 16
 
 # Big-endian, so that byte order is slot order, then ordinal order, in a prefix scan.
 _TRIE = struct.Struct(">6HI")
-_TRIE_KEYS = np.dtype([("slots", ">u2", 6), ("ordinal", ">u4")])
+_TRIE_ROWS = np.dtype([("slots", ">u2", 6), ("ordinal", ">u4"), ("popularity", ">f4")])
+TRIE_ROW_BYTES = _TRIE_ROWS.itemsize
 _POPULARITY = struct.Struct(">f")
 _ORDINAL = struct.Struct(">I")
 _BINDING = struct.Struct(">Q")
@@ -75,15 +76,13 @@ def parse_trie(key: bytes) -> tuple[Identifier, int]:
     return (a, b, c, d, e, f), ordinal
 
 
-def parse_trie_keys(joined: bytes) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
-    """The slots and the ordinals of keys laid end to end. Shapes: (6, n) and (n,)."""
-    rows = np.frombuffer(joined, _TRIE_KEYS)
-    return rows["slots"].T.astype(np.uint16), rows["ordinal"].astype(np.uint32)
-
-
-def parse_trie_values(joined: bytes) -> NDArray[np.float32]:
-    """The popularity of values laid end to end."""
-    return np.frombuffer(joined, ">f4").astype(np.float32)
+def parse_trie_rows(
+    joined: bytes,
+) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.float32]]:
+    """Slots (6, n), ordinals (n,) and popularity (n,) of rows laid end to end, key and value."""
+    rows = np.frombuffer(joined, _TRIE_ROWS)
+    slots, ordinals = rows["slots"].T.astype(np.uint16), rows["ordinal"].astype(np.uint32)
+    return slots, ordinals, rows["popularity"].astype(np.float32)
 
 
 def generation_folder(root: Path, generation: int) -> Path:

@@ -7,7 +7,7 @@ included, is one WriteBatch, so the store is always exactly some version of its 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +58,9 @@ CACHE_BYTES = 64 << 20
 WAL_BUFFERS = 2
 # Options want one; a table is written without.
 TABLE_BUFFER_BYTES = 1 << 20
-# Rows of the trie that are turned into arrays together.
+# Rows that are read together; of items, some megabytes.
+ROWS_AT_ONCE = 1 << 13
+# Of the trie, which are small.
 PATHS_AT_ONCE = 1 << 16
 
 # How RocksDB's text begins when a checksum does not agree.
@@ -218,24 +220,27 @@ class ShardStore:
 
         Raises: StoreDamaged.
         """
-        rows, read = self._rows(keys.TRIE), 0
-        while some := list(islice(rows, PATHS_AT_ONCE)):
-            identifiers, ordinals = keys.parse_trie_keys(b"".join([key for key, _ in some]))
-            values = b"".join([value for _, value in some])
-            popularity = keys.parse_trie_values(values)
-            if len(popularity) != len(some):  # rows of before have no value
-                popularity = self._popularity_at(ordinals)
+        read = 0
+        for some in self._chunks(keys.TRIE, PATHS_AT_ONCE):
+            joined = b"".join(chain.from_iterable(some))
+            if len(joined) == len(some) * keys.TRIE_ROW_BYTES:
+                paths = Paths(*keys.parse_trie_rows(joined))
+            else:  # rows of before have no value
+                paths = self._paths_of([key for key, _ in some])
             read += len(some)
-            yield Paths(identifiers, ordinals, popularity)
+            yield paths
         if read != self.live:
             raise StoreDamaged(
                 self.folder, f"of {self.live:,} live items it has {read:,} identifiers"
             )
 
-    def _popularity_at(self, ordinals: NDArray[np.uint32]) -> NDArray[np.float32]:
-        heads = map(decode_head, self.rows_at(ordinals.tolist()))
-        found = [head.popularity for head in heads if isinstance(head, ItemHead)]
-        return np.array(found, np.float32)
+    def _paths_of(self, trie_keys: Sequence[bytes]) -> Paths:
+        """Paths whose popularity the items' own rows tell."""
+        rows = self.rows_at(keys.parse_trie(key)[1] for key in trie_keys)
+        heads = [head for row in rows if isinstance(head := decode_head(row), ItemHead)]
+        values = [keys.trie_value(head.popularity) for head in heads]
+        joined = b"".join(chain.from_iterable(zip(trie_keys, values, strict=True)))
+        return Paths(*keys.parse_trie_rows(joined))
 
     def attached_to(self, ordinal: int) -> tuple[int, ...]:
         """The bindings of one item, rising."""
@@ -385,11 +390,15 @@ class ShardStore:
         return rows
 
     def _rows(self, family: str) -> Iterator[tuple[bytes, bytes]]:
+        return chain.from_iterable(self._chunks(family))
+
+    def _chunks(self, family: str, most: int = ROWS_AT_ONCE) -> Iterator[list[tuple[bytes, bytes]]]:
+        """All rows, many at once: a step of Python for each costs more than reading it."""
         rows: Iterator[tuple[bytes, bytes]] = self._families[family].items()  # type: ignore[assignment]
         last = None
-        for row in rows:
-            last = row[0]
-            yield row
+        while some := list(islice(rows, most)):
+            last = some[-1][0]
+            yield some
         self._require_end(family, last)
 
     def _require_end(self, family: str, last: bytes | None) -> None:

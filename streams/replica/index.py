@@ -74,21 +74,22 @@ class ReplicaIndex:
         self._generation = topology.generation
         self.fingerprint = fingerprint
         self._bindings = Bindings()
-        self._tables = [ShardTable() for _ in range(topology.shards)]
         self._bases = ThreadPoolExecutor(1, thread_name_prefix="base")
         self._words = ThreadPoolExecutor(1, thread_name_prefix="words")
         self._hearing: Future[None] | None = None
         self._hear_at = 0.0
         self._trie = GrowingTrie(topology.shards, self._bases.submit)
 
-        def begin(shard: int) -> ShardStore:
+        def begin(shard: int) -> tuple[ShardStore, ShardTable]:
             store_folder = keys.shard_folder(folder, topology.generation, shard)
             shutil.rmtree(store_folder, ignore_errors=True)
             buffer = topology.stores.write_buffer_bytes
             return _begin(shard, store_folder, snapshots(shard), buffer)
 
         with ThreadPoolExecutor(BEGUN_AT_ONCE, thread_name_prefix="begin") as beginning:
-            self._stores = list(beginning.map(begin, range(topology.shards)))
+            begun = list(beginning.map(begin, range(topology.shards)))
+        self._stores = [store for store, _ in begun]
+        self._tables = [table for _, table in begun]
         self._sayings = [
             Sayings(store, table) for store, table in zip(self._stores, self._tables, strict=True)
         ]
@@ -115,10 +116,9 @@ class ReplicaIndex:
         """Take into the view what a shard's store holds already."""
         store = self._stores[shard]
         self.logs[shard] = store.state.log_state()
-        for paths in store.paths():
-            adopted = self._tables[shard].adopt(paths, UNKNOWN, UNKNOWN)
-            self._trie.note(shard, adopted)
-            self._sayings[shard].note_all(adopted)
+        ordinals = self._tables[shard].ordinals
+        self._trie.note(shard, ordinals)
+        self._sayings[shard].note_all(ordinals)
         state = store.state
         self.journal.note_snapshot(shard, store.bindings, state.version, state.offset)
 
@@ -265,22 +265,36 @@ def _call_all(calls: Sequence[Callable[[], None]]) -> None:
         call()
 
 
-def _begin(shard: int, folder: Path, snapshots: Snapshots, buffer: int) -> ShardStore:
-    """The store of the newest snapshot that is fit, or an empty one."""
+def _begin(
+    shard: int, folder: Path, snapshots: Snapshots, buffer: int
+) -> tuple[ShardStore, ShardTable]:
+    """The store of the newest snapshot that is fit, or an empty one, and what the trie needs."""
 
     def pass_over(reason: str) -> None:
         log.warning("snapshot_passed_over", shard=shard, cause=reason)
 
     for snapshot in snapshots(folder, pass_over):
         try:
-            store = ShardStore(folder, buffer)
+            begun = _opened(folder, buffer)
         except StoreUnusable as error:
             pass_over(f"{snapshot}: {error}")
             shutil.rmtree(folder)
             continue
         log.info("snapshot_begun_with", shard=shard, snapshot=snapshot)
-        return store
-    return ShardStore(folder, buffer)
+        return begun
+    return _opened(folder, buffer)
+
+
+def _opened(folder: Path, buffer: int) -> tuple[ShardStore, ShardTable]:
+    store, table = ShardStore(folder, buffer), ShardTable()
+    try:
+        table.make_room(store.next_ordinal)
+        for paths in store.paths():
+            table.adopt(paths, UNKNOWN, UNKNOWN)
+    except BaseException:
+        store.close()
+        raise
+    return store, table
 
 
 Edits = Sequence[Edit] | Sequence[ShardEdit]

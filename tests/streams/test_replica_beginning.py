@@ -12,6 +12,7 @@ from tests.streams.followed import SHARDS, Followed
 from kae.encoders.attributes import Item
 from kae.sinks import keys
 from kae.sinks.beginnings import Snapshots
+from kae.sinks.store import ShardStore
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.search import Search
 
@@ -102,3 +103,26 @@ def test_rows_that_were_written_without_a_value_are_read(
     store._db.write(rows)
     assert [path.popularity.tolist() for path in store.paths()] == with_values
     assert max(map(max, with_values)) > 0
+
+
+def test_a_snapshot_whose_identifiers_are_not_all_there_is_passed_over(
+    line: Followed, catalog: list[Item], tmp_path: Path
+) -> None:
+    line.put(catalog[:100])
+
+    def shortened(shard: int) -> Snapshots:
+        def lay(folder: Path, note: Callable[[str], None]) -> Iterator[str]:
+            for name in stores_of(line)(shard)(folder, note):
+                store = ShardStore(folder)
+                first = next(iter(store.dump()[keys.TRIE]))[0]
+                rows = WriteBatch(raw_mode=True)
+                rows.delete(first, store._handles[keys.TRIE])
+                store._db.write(rows)
+                store.close()
+                yield name
+
+        return lay
+
+    begun = ReplicaIndex(line.topology, line.codebook.fingerprint, tmp_path / "begun", shortened)
+    assert begun.view.items == 0
+    begun.close()
