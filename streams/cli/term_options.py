@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kae.streams.replica.receipts import Receipt
+    from kae.streams.term_events import SelectorData
     from kae.streams.topology import Topology
 
 
@@ -28,6 +29,21 @@ class WaitFor(StrEnum):
 
 
 WordArgument = Annotated[str, typer.Argument(metavar="WORD", show_default=False)]
+MatchOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Items whose title or description has this phrase.")
+]
+ItemsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Items named in a file, one id a line.")
+]
+WhereOption = Annotated[
+    str, typer.Option(metavar="EXPR", help="""Items by their words: 'brand = "X"'.""")
+]
+CategoryOption = Annotated[
+    str, typer.Option(metavar="C", help="Category, which decides the position.")
+]
+AliasOption = Annotated[list[str] | None, typer.Option(metavar="A", help="Another form.")]
+OwnerOption = Annotated[str, typer.Option(metavar="NAME", help="Who answers for it.")]
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why it is bound.")]
 RevisionOption = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Revision of the event; else the time in ms."),
@@ -140,6 +156,21 @@ def print_receipt(receipt: "Receipt", as_json: bool) -> None:
             for stage in receipt.stages
         ),
     )
+
+
+def selector_of(word: str, match: str, items: Path | None, where: str) -> "SelectorData":
+    """The selector that is given; what the worker would refuse is refused here.
+
+    Raises: TermRefused; Rejected.
+    """
+    from kae.encoders.selector import Selector, compile_selector
+    from kae.streams.term_events import SelectorData
+
+    ids = ids_of(items)
+    if not (match or ids or where):
+        raise TermRefused(f"{word!r}: no selector; give --match, --items or --where")
+    compile_selector(Selector(match, tuple(ids), where))
+    return SelectorData(match, ids, where)
 
 
 def ids_of(file: Path | None) -> list[str]:
