@@ -31,6 +31,7 @@ from kae.streams.cli.term_options import (
     WhereOption,
     WordArgument,
     moment,
+    plan_of,
     revision_of,
     selector_of,
     send,
@@ -60,7 +61,7 @@ def bind(
     forever: ForeverOption = False,
     by: ByOption = "",
     plan: PlanOption = "",
-    items_planned: PlanItemsOption = 0,
+    items_planned: PlanItemsOption = None,
     revision: RevisionOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -71,7 +72,7 @@ def bind(
     as_json: JsonOption = False,
 ) -> None:
     """Bind a word to the items that --match, --items and --where select together."""
-    from kae.streams.term_events import BindData, PlanData
+    from kae.streams.term_events import BindData
 
     opened = open_topology(topology, bootstrap)
     selector = selector_of(word, match, items, where)
@@ -86,7 +87,7 @@ def bind(
         from_=begins,
         until=ends,
         by=who(by),
-        plan=PlanData(plan, items_planned),
+        plan=plan_of(plan, items_planned),
     )
     receipt = send(
         opened,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kae.streams.replica.receipts import Receipt
-    from kae.streams.term_events import SelectorData
+    from kae.streams.term_events import PlanData, SelectorData
     from kae.streams.topology import Topology
 
 
@@ -59,9 +59,14 @@ UntilOption = Annotated[
     typer.Option("--until", metavar="TIME", help="End of it; else as terms.default_days says."),
 ]
 ForeverOption = Annotated[bool, typer.Option("--forever", help="It never ends.")]
-PlanOption = Annotated[str, typer.Option("--plan", metavar="HASH", help="Hash of a preview.")]
+PlanOption = Annotated[
+    str,
+    typer.Option(
+        "--plan", metavar="HASH", help="Only if it does what a preview with this plan said."
+    ),
+]
 PlanItemsOption = Annotated[
-    int, typer.Option("--items-planned", min=0, metavar="N", help="Items of that preview.")
+    int | None, typer.Option("--items-planned", min=0, metavar="N", help="Items of that preview.")
 ]
 WaitOption = Annotated[WaitFor, typer.Option("--wait", help="What is waited for.")]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return once it is stored.")]
@@ -76,6 +81,20 @@ def revision_of(given: int | None) -> int:
 def who(given: str) -> str:
     """Who asks: as given, else the user of this process."""
     return given or getuser()
+
+
+def plan_of(plan: str, items: int | None) -> "PlanData":
+    """What a preview said, if one is given.
+
+    Raises: TermRefused.
+    """
+    from kae.streams.term_events import PlanData
+
+    if bool(plan) != (items is not None):
+        raise TermRefused(
+            "--plan and --items-planned: give both, as kae term preview prints them, or neither"
+        )
+    return PlanData(plan, items or 0)
 
 
 def moment(option: str, text: str) -> "datetime":

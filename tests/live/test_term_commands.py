@@ -33,6 +33,13 @@ def bindings(cluster: Cluster) -> BindingsShown:
     return msgspec.json.decode(answer.raise_for_status().content, type=BindingsShown)
 
 
+def refusals(cluster: Cluster, term: str) -> str:
+    """Why the registrar refused a term; empty if it did not."""
+    url = f"{cluster.replica.url}/receipts/{term}"
+    refused = httpx.get(url, timeout=10, trust_env=False).json().get("refused")
+    return refused["cause"] if refused else ""
+
+
 @pytest.mark.timeout(400)
 def test_a_term_is_proposed_approved_extended_and_rolled_back(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
@@ -86,11 +93,20 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     term("approve", "quietcore", "--by", "ben")
     assert [b.term for b in bindings(cluster).active] == ["quietcore"]
     history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
+    plan = ("--plan", "h3", "--items-planned", str(2 * items))
+    term("bind", "glimmer", *bind[2:], *why, *plan)
+    term("approve", "glimmer", "--by", "ben", *plan)
+    wait_for(lambda: "glimmer" in refusals(cluster, "glimmer"), "glimmer is refused")
+    assert f"planned with {2 * items} items (plan h3), it has {items} now" in refusals(
+        cluster, "glimmer"
+    )
+    assert [b.term for b in bindings(cluster).active] == ["quietcore"]
     assert history == [
         "proposed",
         "refused",
         "refused",
         "bound",
+        "activated",
         "changed",
         "released",
         "proposed",
