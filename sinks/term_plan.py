@@ -170,14 +170,13 @@ class _Planner:
                 "another than who proposed it must approve it"
             )
         self._compare(change.key, proposal.change.foreseen, change.foreseen)
-        return self._carry_out(proposal.change, change.by)
+        return self._carry_out(replace(proposal.change, foreseen=change.foreseen), change.by)
 
     def _compare(self, key: str, proposed: Foreseen, now: Foreseen) -> None:
         if proposed.hash == now.hash:
             return
         most = self._conditions.tolerance_percent
-        apart = abs(now.items - proposed.items) / max(1, proposed.items) * 100
-        if not now.hash or not proposed.hash or apart > most:
+        if not now.hash or not proposed.hash or proposed.differs_by(now.items) > most:
             raise _Refused(
                 f"{key!r}: proposed with plan {proposed.hash or 'none'} of {proposed.items} items, "
                 f"approved with plan {now.hash or 'none'} of {now.items}; "
@@ -205,8 +204,11 @@ class _Planner:
         return self._retarget(change, bound, approved_by)
 
     def _bind(self, change: Bind, approved_by: str) -> list[BindingEdit]:
-        """A bind of a bound term releases the old binding and takes a new slot (ADR 7)."""
-        scheduled = change.from_ms > change.accepted_ms
+        """A bind of a bound term releases the old binding and takes a new slot (ADR 7).
+
+        What has a plan waits until every shard has said how many items it has.
+        """
+        waits = change.from_ms > change.accepted_ms or bool(change.foreseen.hash)
         holder = self._state.terms.get(change.term, (-1, 0))[1]
         slot = BindSlot(
             binding=self._state.next_binding,
@@ -224,9 +226,10 @@ class _Planner:
             until_ms=change.until_ms,
             by=change.by,
             approved_by=approved_by,
-            pending=scheduled,
+            pending=waits,
+            plan=change.foreseen,
         )
-        if holder and scheduled:
+        if holder and waits:
             return self._in_place_of(self._state.bound[holder], slot)
         return [*self._deactivated(change.term, change.revision, change.by, REPLACED), slot]
 
@@ -242,6 +245,7 @@ class _Planner:
             approved_by=approved_by,
             pending=True,
             replaces=0,
+            plan=change.foreseen,
         )
         return self._in_place_of(bound, slot)
 
@@ -283,6 +287,7 @@ class _Planner:
                     approved_by=approved_by,
                     campaign=change.key,
                     pending=True,
+                    plan=change.foreseen,
                 )
             )
         return edits

@@ -10,6 +10,7 @@ from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.registrar import Registrar
 from kae.sinks.term_changes import TermChange
+from kae.sinks.term_due import Standing
 from kae.sinks.term_plan import Conditions
 from kae.streams import dead_letters, metrics
 from kae.streams.control import ControlBook
@@ -162,9 +163,11 @@ class TermsDesk:
         registrar, topology = self._registrar, self._topology
         if registrar is None:
             return
-        reached = dict(self._follower.book.bindings_reached)
+        book = self._follower.book
+        # In this order: what is attached is then as new as what is reached, or newer.
+        standing = Standing(dict(book.bindings_reached), dict(book.attached))
         attach_ms = int(topology.terms.attach_seconds * 1000)
-        self._own_log(lambda: registrar.tend(reached, topology.shards, now_ms(), attach_ms))
+        self._own_log(lambda: registrar.tend(standing, topology.shards, now_ms(), attach_ms))
 
     def _own_log(self, write: Callable[[], int | None]) -> bool:
         """Whether a write came about; if not, the log is claimed again.

@@ -112,7 +112,7 @@ def show_bindings(codebook: Codebook, view: View) -> BindingsShown:
             QuarantineShown(binding, left.slot.position, left.slot.index, left.at_ms)
             for binding, left in sorted(bindings.quarantined.items())
         ],
-        capacity=_capacity(codebook, view),
+        capacity=capacity_of(codebook, view),
         proposals=[_proposal(one) for _, one in sorted(bindings.proposals.items())],
     )
 
@@ -167,7 +167,8 @@ def _proposal(proposal: Propose) -> ProposalShown:
     )
 
 
-def _capacity(codebook: Codebook, view: View) -> list[CapacityShown]:
+def capacity_of(codebook: Codebook, view: View) -> list[CapacityShown]:
+    """The reserved slots of each position, and what is left of them."""
     bound = Counter(b.position for b in view.bindings.bound.values())
     resting = Counter(q.slot.position for q in view.bindings.quarantined.values() if q.seen)
     return [
