@@ -142,6 +142,10 @@ class TermsPart(Part):
     plan_tolerance_percent: Annotated[float, Field(ge=0, le=1000)]
     attach_seconds: Seconds
 
+    @property
+    def quarantine_ms(self) -> int:
+        return int(self.quarantine_seconds * 1000)
+
 
 class ReplicaPart(Part):
     listen: Annotated[str, AfterValidator(_host_port)]
