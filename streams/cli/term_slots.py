@@ -1,5 +1,6 @@
-"""`kae term capacity`: how much room the reserved slots have, and whose slot may go."""
+"""`kae term capacity|promote`: the room of reserved slots, and the terms that need none soon."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from kae.streams.moments import now_ms, shown
 
 if TYPE_CHECKING:
     from kae.streams.slot_capacity import Capacity
+    from kae.streams.term_promotion import Promotion
 
 app = typer.Typer()
 
@@ -43,10 +45,73 @@ def capacity(
     if as_json:
         console.print_json(found)
     else:
-        _print(found)
+        _print_capacity(found)
 
 
-def _print(found: "Capacity") -> None:
+@app.command()
+def promote(
+    min_items: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Items that a term leads to, at least.")
+    ] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Where they are written, for --candidates."
+        ),
+    ] = None,
+    topology: TopologyOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the active words that the next codebook should take up, those of most items first."""
+    from kae.encoders.candidates import write_candidates
+    from kae.streams.encoding import open_codebook
+    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.term_promotion import as_candidates, promotion_of
+
+    opened = open_topology(topology)
+    bound = ReplicaClient(replica_address(opened, replica)).bindings().active
+    file = str(out) if out else None
+    found = promotion_of(bound, open_codebook(opened), min_items, now_ms(), file)
+    if out is not None:
+        write_candidates(as_candidates(found.terms), out)
+    if as_json:
+        console.print_json(found)
+    else:
+        _print_promotion(found)
+
+
+def _print_promotion(found: "Promotion") -> None:
+    console.print_table(
+        "For the next codebook",
+        ("term", "category", "items", "days bound", "until", "owner", "reason"),
+        (
+            (
+                one.term,
+                one.category,
+                one.items,
+                one.days,
+                one.until_ms and shown(one.until_ms),
+                one.owner,
+                one.reason,
+            )
+            for one in found.terms
+        ),
+    )
+    if found.passed_over:
+        console.print_table(
+            "Not for it", ("term", "why"), ((one.term, one.why) for one in found.passed_over)
+        )
+    if found.file:
+        console.out.print(
+            f"{found.file}: kae codebook fit CATALOG... --candidates {found.file} --out DIR",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _print_capacity(found: "Capacity") -> None:
     console.print_table(
         "Reserved slots",
         ("group", "categories", "free", "in quarantine", "until at least", "forecast"),

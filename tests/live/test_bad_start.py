@@ -155,6 +155,11 @@ def test_a_term_without_a_free_slot_is_refused_and_the_bound_one_stays(
         entities = told.report()["positions"][1]
         assert (entities["used"], entities["free"], entities["forecast"]) == (1, 0, "full")
         assert [one["term"] for one in entities["candidates"]] == ["quietcore"]
+        asked = ("--min-items", "0", "--out", str(tmp_path / "next.tsv"))
+        told = small.command("promote", "term", "promote", *asked, "--json", "--replica", url)
+        assert told.wait(30) == 0
+        assert [one["term"] for one in told.report()["terms"]] == ["quietcore"]
+        assert "entity\tquietcore\t0\t1.000\t\n" in (tmp_path / "next.tsv").read_text()
 
 
 def test_a_selector_that_matches_no_item_is_said_clearly(
