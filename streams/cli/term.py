@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kae.streams import console
-from kae.streams.cli import term_changes, term_decisions, term_past, term_preview
+from kae.streams.cli import term_changes, term_decisions, term_past, term_preview, term_slots
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     AliasOption,
@@ -42,7 +42,13 @@ from kae.streams.local_run import open_topology, replica_address
 from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
-for verbs in (term_preview.app, term_changes.app, term_decisions.app, term_past.app):
+for verbs in (
+    term_preview.app,
+    term_changes.app,
+    term_decisions.app,
+    term_past.app,
+    term_slots.app,
+):
     app.registered_commands.extend(verbs.registered_commands)
 
 
@@ -160,7 +166,6 @@ def list_terms(
             "state",
             "until",
             "category",
-            "slot",
             "items",
             "match",
             "where",
@@ -173,7 +178,6 @@ def list_terms(
                 b.state,
                 b.until_ms and at_text(b.until_ms),
                 b.category,
-                f"{b.position}:{b.index}",
                 b.attached_items,
                 b.match,
                 b.where,
@@ -185,8 +189,8 @@ def list_terms(
     )
     console.print_table(
         "Reserved slots",
-        ("position", "group", "reserved", "bound", "in quarantine", "free"),
-        ((c.position, c.group, c.reserved, c.bound, c.quarantined, c.free) for c in shown.capacity),
+        ("group", "free", "in quarantine"),
+        ((c.group, f"{c.free} of {c.reserved} free", c.quarantined) for c in shown.capacity),
     )
 
 
