@@ -26,6 +26,7 @@ from kae.streams.moments import now_ms
 from kae.streams.outcome import Outcome
 from kae.streams.pace import Pace
 from kae.streams.topology import Topology
+from kae.streams.traces import NOTHING, Spans, Tracer, carrying
 from kae.streams.worker_meters import APPEND_WAIT, APPLY, ENCODE, PLAN, WorkerMeters
 
 log = structlog.get_logger()
@@ -46,6 +47,7 @@ class Indexer:
         bindings: BindingsFollower,
         held: HeldShards,
         meters: WorkerMeters,
+        tracer: Tracer | None = None,
     ) -> None:
         self._topology = topology
         self._encoder = encoder
@@ -53,8 +55,10 @@ class Indexer:
         self._bindings = bindings
         self._held = held
         self._meters = meters
+        self._tracer = tracer
         self._admission = Admission(topology, clients, self._next_offset)
         self._in_flight: dict[int, Sent] = {}
+        self._spans: dict[int, Spans] = {}  # of what is in flight
         self.pace = Pace(topology.worker.batch_events, reads_titles=encoder.reads_titles)
 
     def own(self, wanted: Set[int]) -> Outcome:
@@ -80,6 +84,9 @@ class Indexer:
         """
         with self._meters.stage(ENCODE):
             batches, seek = self._admission.admit(runs)
+            if self._tracer is not None:
+                for batch in batches.values():
+                    batch.spans = self._tracer.process(batch.records)
             began = time.monotonic()
             self._encode(list(batches.values()))
             events = sum(len(batch.changes) for batch in batches.values())
@@ -158,9 +165,11 @@ class Indexer:
         failpoints.reach(failpoints.BEFORE_APPEND)
         at_ms = now_ms()
         for partition, batch in batches.items():
-            self._in_flight[partition] = self._held.shards[partition].send_items(
-                plans[partition], len(batch.dead), batch.next_offset, at_ms
-            )
+            with carrying(batch.spans):
+                self._in_flight[partition] = self._held.shards[partition].send_items(
+                    plans[partition], len(batch.dead), batch.next_offset, at_ms
+                )
+            self._spans[partition] = batch.spans
         self._meters.note_sent(self._in_flight)
         failpoints.when_stored(sent.flight.appending for sent in self._in_flight.values())
 
@@ -199,13 +208,16 @@ class Indexer:
         """Wait for appends and apply them; a shard whose append is in doubt is given up."""
         outcome = Outcome()
         for partition, one in sent.items():
+            spans = self._spans.pop(partition, NOTHING)
             try:
                 with self._meters.stage(APPEND_WAIT):
                     one.flight.appending.offsets()
                 failpoints.reach(failpoints.ACKNOWLEDGED)
                 with self._meters.stage(APPLY):
                     self._held.shards[partition].settle(one)
+                spans.end(**{"kae.shard": partition, "kae.version": one.version})
             except (Fenced, AppendUnknown, DiskFull) as error:
+                spans.fail(error)
                 outcome = outcome.and_then(self._held.give_up(partition, error))
         if sent:
             failpoints.reach(failpoints.APPLIED)
