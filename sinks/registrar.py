@@ -8,7 +8,7 @@ from kae.sinks.fold import LogState
 from kae.sinks.log import Log
 from kae.sinks.owned import OwnedLog
 from kae.sinks.term_changes import TermChange
-from kae.sinks.term_due import plan_due, plan_frees
+from kae.sinks.term_due import Standing, plan_due, plan_frees
 from kae.sinks.term_plan import FREELY, Conditions, TermPlan, plan_terms
 
 
@@ -61,9 +61,10 @@ class Registrar:
         edits = plan_frees(self.bindings, reached, shards, at_ms, quarantine_ms)
         return self._append_own(edits, at_ms)
 
-    def tend(self, reached: Mapping[int, int], shards: int, at_ms: int, attach_ms: int) -> int:
+    def tend(self, standing: Standing, shards: int, at_ms: int, attach_ms: int) -> int:
         """Expire, activate and give up what is due; returns the number of edits."""
-        edits = plan_due(self.bindings, reached, shards, at_ms, attach_ms)
+        tolerance = self._conditions.tolerance_percent
+        edits = plan_due(self.bindings, standing, shards, at_ms, attach_ms, tolerance)
         return self._append_own(edits, at_ms)
 
     def _append_own(self, edits: Sequence[BindingEdit], at_ms: int) -> int:

@@ -10,6 +10,7 @@ from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.registrar import Registrar
 from kae.sinks.term_changes import TermChange
+from kae.sinks.term_due import Standing
 from kae.sinks.term_plan import Conditions
 from kae.streams import dead_letters, metrics
 from kae.streams.control import ControlBook
@@ -73,7 +74,11 @@ class TermsDesk:
             fingerprint=self._identity.fingerprint,
             reserved=self._reserved,
             max_bytes=topology.limits.delta_bytes,
-            conditions=Conditions(topology.terms.approvals, topology.terms.plan_tolerance_percent),
+            conditions=Conditions(
+                topology.terms.approvals,
+                topology.terms.plan_tolerance_percent,
+                topology.terms.quarantine_ms,
+            ),
         )
         log.info("registrar_opened", version=self._registrar.bindings.version)
 
@@ -154,17 +159,19 @@ class TermsDesk:
         if registrar is None:
             return
         reached = list(self._follower.book.bindings_reached.values())
-        quarantine_ms = int(topology.terms.quarantine_seconds * 1000)
-        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), quarantine_ms))
+        rest_ms = topology.terms.quarantine_ms
+        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), rest_ms))
 
     def tend(self) -> None:
         """End what has expired, activate what is attached, give up what waits too long."""
         registrar, topology = self._registrar, self._topology
         if registrar is None:
             return
-        reached = dict(self._follower.book.bindings_reached)
+        book = self._follower.book
+        # In this order: what is attached is then as new as what is reached, or newer.
+        standing = Standing(dict(book.bindings_reached), dict(book.attached))
         attach_ms = int(topology.terms.attach_seconds * 1000)
-        self._own_log(lambda: registrar.tend(reached, topology.shards, now_ms(), attach_ms))
+        self._own_log(lambda: registrar.tend(standing, topology.shards, now_ms(), attach_ms))
 
     def _own_log(self, write: Callable[[], int | None]) -> bool:
         """Whether a write came about; if not, the log is claimed again.
