@@ -24,8 +24,9 @@ from kae.streams.topology import REFERENCE
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
-LANGUAGES = {"console", "python", "text", "yaml", "{toctree}"}
+LANGUAGES = {"console", "json", "python", "text", "yaml", "{toctree}"}
 CONSOLES = [block for block in BLOCKS if block.language == "console"]
+EVENTS = [block for block in BLOCKS if block.language == "json"]
 TOPOLOGIES = [block for block in BLOCKS if block.language == "yaml"]
 THIS_FILE = "tests/house/test_commands.py"
 SPAN = re.compile(r"`(kae [^`]+)`")
@@ -150,8 +151,7 @@ def test_blocks_are_of_languages_that_are_looked_at() -> None:
 def problems(part: str) -> list[str]:
     """What the published schema finds wrong with the reference, changed by a part of it."""
     topology = overlaid(yaml.safe_load(REFERENCE.read_text(encoding="utf-8")), yaml.safe_load(part))
-    schema = json.loads((ROOT / "docs/contracts/topology.schema.json").read_text(encoding="utf-8"))
-    return [error.message for error in Draft202012Validator(schema).iter_errors(topology)]
+    return [error.message for error in published("topology").iter_errors(topology)]
 
 
 def overlaid(whole: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
@@ -162,6 +162,17 @@ def overlaid(whole: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
         for key, value in part.items()
     }
     return {**whole, **both}
+
+
+def published(name: str) -> Draft202012Validator:
+    schema = json.loads((ROOT / f"docs/contracts/{name}.schema.json").read_text(encoding="utf-8"))
+    return Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("block", EVENTS, ids=str)
+def test_a_block_of_json_is_an_event_of_the_type_that_it_says(block: Block) -> None:
+    event = json.loads(block.text)
+    published(event["type"]).validate(event)
 
 
 @pytest.mark.parametrize("block", TOPOLOGIES, ids=str)
