@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kae.streams import console
-from kae.streams.cli import term_changes, term_decisions, term_past, term_preview
+from kae.streams.cli import term_changes, term_decisions, term_import, term_past, term_preview
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     AliasOption,
@@ -42,7 +42,13 @@ from kae.streams.local_run import open_topology, replica_address
 from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
-for verbs in (term_preview.app, term_changes.app, term_decisions.app, term_past.app):
+for verbs in (
+    term_preview.app,
+    term_import.app,
+    term_changes.app,
+    term_decisions.app,
+    term_past.app,
+):
     app.registered_commands.extend(verbs.registered_commands)
 
 

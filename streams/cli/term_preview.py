@@ -145,7 +145,7 @@ def _print(preview: TermPreview) -> None:
         ((item.id, item.title) for item in previewed.sample),
     )
     for collision in previewed.collisions:
-        console.print_warning(_told(collision))
+        console.print_warning(told_of(collision))
     if previewed.refused is not None:
         console.print_warning(f"it would be refused: {previewed.refused}")
         return
@@ -176,7 +176,7 @@ def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
     )
 
 
-def _told(collision: "Collision") -> str:
+def told_of(collision: "Collision") -> str:
     """A collision in one line."""
     form, other, items = collision.form, collision.other, f"{collision.items:,} items"
     match collision.kind:
