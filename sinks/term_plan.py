@@ -55,6 +55,7 @@ class TermPlan:
     edits: list[BindingEdit] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     refused: list[Refuse] = field(default_factory=list)
+    stale: list[int] = field(default_factory=list)  # the places of those that change nothing
 
 
 class _Refused(Exception):
@@ -77,13 +78,14 @@ def plan_terms(
     """
     planner = _Planner(bindings.copy(), reserved, conditions)
     plan = TermPlan()
-    for change in changes:
+    for place, change in enumerate(changes):
         try:
             edits = planner.plan(change)
             dropped = isinstance(change, Release | CampaignRelease | Reject)
             plan.counts += Counts(1, int(not dropped), int(dropped))
         except _Stale:
             plan.counts += Counts(1, stale=1)
+            plan.stale.append(place)
             continue
         except _Refused as error:
             refusal = Refuse(change.key, change.revision, str(error))
