@@ -1,8 +1,9 @@
 """`kae term preview`: what binding a word would do, before anything happens."""
 
 import shlex
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -58,6 +59,9 @@ def preview(
     until: UntilOption = "",
     forever: ForeverOption = False,
     by: ByOption = "",
+    query: Annotated[
+        str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
+    ] = "",
     topology: TopologyOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
@@ -85,7 +89,7 @@ def preview(
         by=who(by),
     )
     client = ReplicaClient(replica_address(opened, replica))
-    previewed = client.preview(encode_term(word, data, "/kae/cli"))
+    previewed = client.preview(encode_term(word, data, "/kae/cli"), query)
     options: dict[str, object] = {
         "--match": match,
         "--items": items,
@@ -144,6 +148,17 @@ def _print(preview: TermPreview) -> None:
         ("id", "title"),
         ((item.id, item.title) for item in previewed.sample),
     )
+    if previewed.search:
+        console.print_table(
+            f"A search for {previewed.search.query!r}",
+            ("", "finds now", "would find"),
+            (
+                (place, *(f"{hit.id}  {hit.title}" if hit else "" for hit in hits))
+                for place, hits in enumerate(
+                    zip_longest(previewed.search.now, previewed.search.then), 1
+                )
+            ),
+        )
     for collision in previewed.collisions:
         console.print_warning(told_of(collision))
     if previewed.refused is not None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kae.streams.replica.answers import Version, Words
+from kae.streams.replica.answers import Hit, Version, Words
 
 
 class Sampled(msgspec.Struct, frozen=True):
@@ -68,6 +68,14 @@ class Size(msgspec.Struct, frozen=True):
     selector_items_most: int
 
 
+class SideBySide(msgspec.Struct, frozen=True):
+    """What a query finds now, and what it would find with the term."""
+
+    query: str
+    now: list[Hit]
+    then: list[Hit]
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What `kae term bind --plan HASH --items-planned N` holds the world to."""
 
@@ -81,7 +89,8 @@ class Previewed(msgspec.Struct, frozen=True):
 
     `items` are the items that it would be attached to, `identifiers` the distinct identifiers that
     it would create, `brands` those of the items, the most frequent first. `refused` is the cause
-    for which the registrar would refuse it now.
+    for which the registrar would refuse it now. `search` is there where a query was asked for and
+    the term would not be refused.
     """
 
     version: Version
@@ -103,3 +112,4 @@ class Previewed(msgspec.Struct, frozen=True):
     from_ms: int | None
     until_ms: int | None
     took_ms: float
+    search: SideBySide | None = None
