@@ -74,7 +74,11 @@ class TermsDesk:
             fingerprint=self._identity.fingerprint,
             reserved=self._reserved,
             max_bytes=topology.limits.delta_bytes,
-            conditions=Conditions(topology.terms.approvals, topology.terms.plan_tolerance_percent),
+            conditions=Conditions(
+                topology.terms.approvals,
+                topology.terms.plan_tolerance_percent,
+                topology.terms.quarantine_ms,
+            ),
         )
         log.info("registrar_opened", version=self._registrar.bindings.version)
 
@@ -155,8 +159,8 @@ class TermsDesk:
         if registrar is None:
             return
         reached = list(self._follower.book.bindings_reached.values())
-        quarantine_ms = int(topology.terms.quarantine_seconds * 1000)
-        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), quarantine_ms))
+        rest_ms = topology.terms.quarantine_ms
+        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), rest_ms))
 
     def tend(self) -> None:
         """End what has expired, activate what is attached, give up what waits too long."""

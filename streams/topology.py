@@ -149,6 +149,10 @@ class TermsPart(Part):
     attach_seconds: Seconds
     signers: Annotated[tuple[SignerPart, ...], Field(strict=False, max_length=1000)]
 
+    @property
+    def quarantine_ms(self) -> int:
+        return int(self.quarantine_seconds * 1000)
+
 
 class ReplicaPart(Part):
     listen: Annotated[str, AfterValidator(_host_port)]

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from kae.streams import console
-from kae.streams.cli import term_changes, term_decisions, term_import, term_past, term_preview
+from kae.streams.cli import (
+    term_changes,
+    term_decisions,
+    term_import,
+    term_past,
+    term_preview,
+    term_slots,
+)
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     AliasOption,
@@ -48,6 +55,7 @@ for verbs in (
     term_changes.app,
     term_decisions.app,
     term_past.app,
+    term_slots.app,
 ):
     app.registered_commands.extend(verbs.registered_commands)
 
@@ -166,7 +174,6 @@ def list_terms(
             "state",
             "until",
             "category",
-            "slot",
             "items",
             "match",
             "where",
@@ -179,7 +186,6 @@ def list_terms(
                 b.state,
                 b.until_ms and at_text(b.until_ms),
                 b.category,
-                f"{b.position}:{b.index}",
                 b.attached_items,
                 b.match,
                 b.where,
@@ -191,8 +197,8 @@ def list_terms(
     )
     console.print_table(
         "Reserved slots",
-        ("position", "group", "reserved", "bound", "in quarantine", "free"),
-        ((c.position, c.group, c.reserved, c.bound, c.quarantined, c.free) for c in shown.capacity),
+        ("group", "free", "in quarantine"),
+        ((c.group, f"{c.free} of {c.reserved} free", c.quarantined) for c in shown.capacity),
     )
 
 

@@ -24,7 +24,7 @@ from kae.streams.events import Undecodable, decode_term
 from kae.streams.moments import now_ms
 from kae.streams.replica import words
 from kae.streams.replica.collisions import collisions_of
-from kae.streams.replica.explain import capacity_of
+from kae.streams.replica.explain import capacity_shown
 from kae.streams.replica.foreseen import Member, foreseen
 from kae.streams.replica.previewed import (
     GroupCount,
@@ -159,7 +159,7 @@ class Previews:
         return cause, any(isinstance(edit, Propose) for edit in plan.edits)
 
     def _room(self, view: View, bind: Bind, edits: Sequence[BindingEdit]) -> Room:
-        capacity = capacity_of(self._codebook, view)[bind.position]
+        capacity = capacity_shown(self._codebook, view)[bind.position]
         return Room(
             position=bind.position,
             group=capacity.group,
