@@ -9,7 +9,6 @@ import typer
 from kae.streams import console
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import ByOption, NoWaitOption, TimeoutOption, WaitFor, who
-from kae.streams.cli.term_preview import told_of
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology, replica_address
 
@@ -91,7 +90,7 @@ def _print(file: Path, rows: "list[RowReport]") -> None:
     )
     for row in rows:
         for collision in row.collisions:
-            console.print_warning(f"line {row.line}: {told_of(collision)}")
+            console.print_warning(f"line {row.line}: {collision.told()}")
         for problem in row.problems:
             where = f"{problem.field} {problem.value!r}" if problem.field else repr(row.word)
             console.print_error(TermRefused(f"line {row.line}: {where}: {problem.cause}"))

@@ -32,7 +32,7 @@ from kae.streams.moments import now_ms, shown
 from kae.streams.term_category import Chosen, choose_category
 
 if TYPE_CHECKING:
-    from kae.streams.replica.previewed import Collision, Previewed
+    from kae.streams.replica.previewed import Previewed
 
 app = typer.Typer()
 
@@ -160,7 +160,7 @@ def _print(preview: TermPreview) -> None:
             ),
         )
     for collision in previewed.collisions:
-        console.print_warning(told_of(collision))
+        console.print_warning(collision.told())
     if previewed.refused is not None:
         console.print_warning(f"it would be refused: {previewed.refused}")
         return
@@ -189,18 +189,3 @@ def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
             ("may differ by", f"{plan.tolerance_percent:g} % of the items"),
         ),
     )
-
-
-def told_of(collision: "Collision") -> str:
-    """A collision in one line."""
-    form, other, items = collision.form, collision.other, f"{collision.items:,} items"
-    match collision.kind:
-        case "bound":
-            return f"{form!r}: is bound to {items}; this would take its place"
-        case "proposed":
-            return f"{form!r}: one with {items} waits for approval; see kae term proposals"
-        case "form":
-            return f"{form!r}: leads to the term {other!r} ({items}) already"
-        case "codebook":
-            return f"{form!r}: the codebook has {other!r} ({collision.category}, {items})"
-    return f"{form!r}: is one letter away from {other!r} ({collision.category}, {items})"

@@ -44,6 +44,20 @@ class Collision(msgspec.Struct, frozen=True):
     category: str
     items: int
 
+    def told(self) -> str:
+        """It in one line."""
+        form, other, items = self.form, self.other, f"{self.items:,} items"
+        match self.kind:
+            case "bound":
+                return f"{form!r}: is bound to {items}; this would take its place"
+            case "proposed":
+                return f"{form!r}: one with {items} waits for approval; see kae term proposals"
+            case "form":
+                return f"{form!r}: leads to the term {other!r} ({items}) already"
+            case "codebook":
+                return f"{form!r}: the codebook has {other!r} ({self.category}, {items})"
+        return f"{form!r}: is one letter away from {other!r} ({self.category}, {items})"
+
 
 class Room(msgspec.Struct, frozen=True):
     """The reserved slots of the term's position: `needed` of those that are `free` now.
