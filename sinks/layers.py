@@ -116,6 +116,17 @@ class Layers:
         left = self.bindings.difference(bindings)
         return Layers(self.whole, hide(self.base), hide(self.overlay), left)
 
+    def showing(self, more: Sequence[Entries]) -> "Layers":
+        """The same with the paths by one more binding; they are of a shard each."""
+        entries = self.overlay.trie.entries
+        live = self.overlay.is_live(np.arange(len(entries)))
+        known = [
+            entries.chosen(live & (entries.bindings == binding))
+            for binding in np.unique(entries.bindings)
+        ]
+        trie = TrieView.of([*known, *more])
+        return Layers(self.whole, self.base, Layer.whole(trie), self.bindings | trie.bindings)
+
     @property
     def paths(self) -> int:
         """The paths by which live items can be decoded, each once."""

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from kae.streams import console
-from kae.streams.cli import term_changes, term_decisions, term_past, term_preview, term_slots
+from kae.streams.cli import (
+    term_changes,
+    term_decisions,
+    term_import,
+    term_past,
+    term_preview,
+    term_slots,
+)
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     AliasOption,
@@ -44,6 +51,7 @@ from kae.streams.moments import shown as at_text
 app = typer.Typer(no_args_is_help=True)
 for verbs in (
     term_preview.app,
+    term_import.app,
     term_changes.app,
     term_decisions.app,
     term_past.app,
