@@ -146,5 +146,25 @@ class Reject(msgspec.Struct, frozen=True, array_like=True, tag=9):
     reason: str = ""
 
 
-Proposable = Bind | Retarget | Realias | Campaign
+class Adjust(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """Add items to those of a bound term, exclude some, and have exactly these first.
+
+    `pins` are None where they stay as they are.
+    """
+
+    term: str
+    revision: int
+    add: tuple[str, ...]
+    exclude: tuple[str, ...]
+    pins: tuple[str, ...] | None
+    accepted_ms: int
+    by: str = ""
+    foreseen: Foreseen = Foreseen()
+
+    @property
+    def key(self) -> str:
+        return self.term
+
+
+Proposable = Bind | Retarget | Realias | Campaign | Adjust
 TermChange = Proposable | Release | Extend | CampaignRelease | Approve | Reject

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+import msgspec
 from msgspec.structs import replace
 
 from kae.encoders.categories import Slot
+from kae.encoders.selector import Selector
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import (
     REPLACED,
@@ -24,6 +26,7 @@ from kae.sinks.edits import (
 )
 from kae.sinks.slot_ledger import lacking, ledger_of, soonest_to_end
 from kae.sinks.term_changes import (
+    Adjust,
     Approve,
     Bind,
     Campaign,
@@ -46,6 +49,8 @@ class Conditions:
     approvals: int = 0  # how many others must approve: none or one
     tolerance_percent: float = 0.0  # by how much the items of a plan may differ at its approval
     quarantine_ms: int = 0  # rest of a released slot, which a refusal tells
+    items_per_selector: int = 10_000  # that one term may name
+    selector_bytes: int = 1 << 20  # that one term's selector may have as it is kept
 
 
 FREELY = Conditions()
@@ -207,7 +212,29 @@ class _Planner:
                 approved_by=approved_by,
             )
             return [edit]
-        return self._retarget(change, bound, approved_by)
+        selector = self._adjusted(change, bound) if isinstance(change, Adjust) else change.selector
+        if selector == bound.selector:
+            return [replace(bound, revision=change.revision, by=change.by, approved_by=approved_by)]
+        return self._retarget(change, selector, bound, approved_by)
+
+    def _adjusted(self, change: Adjust, bound: BindSlot) -> Selector:
+        """The selector of a bound term with single items added, excluded or pinned."""
+        selector = bound.selector.adjusted(change.add, change.exclude, change.pins)
+        named = len(selector.items) + len(selector.plus) + len(selector.minus)
+        if named > self._conditions.items_per_selector:
+            raise _Refused(
+                f"{change.term!r}: it would name {named} items, terms.items_per_selector in "
+                f"topology.yaml allows {self._conditions.items_per_selector}; retarget it to an "
+                "expression that selects them"
+            )
+        size = len(msgspec.msgpack.encode(selector))
+        if size > self._conditions.selector_bytes:
+            raise _Refused(
+                f"{change.term!r}: its selector would have {size} bytes, limits.event_bytes in "
+                f"topology.yaml allows {self._conditions.selector_bytes}; retarget it to an "
+                "expression that selects them"
+            )
+        return selector
 
     def _bind(self, change: Bind, approved_by: str) -> list[BindingEdit]:
         """A bind of a bound term releases the old binding and takes a new slot (ADR 7)."""
@@ -235,12 +262,14 @@ class _Planner:
             return self._in_place_of(self._state.bound[holder], slot)
         return [*self._deactivated(change.term, change.revision, change.by, REPLACED), slot]
 
-    def _retarget(self, change: Retarget, bound: BindSlot, approved_by: str) -> list[BindingEdit]:
+    def _retarget(
+        self, change: Retarget | Adjust, selector: Selector, bound: BindSlot, approved_by: str
+    ) -> list[BindingEdit]:
         slot = replace(
             bound,
             binding=self._state.next_binding,
             index=self._free_index(bound.position, change.term),
-            selector=change.selector,
+            selector=selector,
             revision=change.revision,
             accepted_ms=change.accepted_ms,
             by=change.by,

@@ -53,6 +53,9 @@ class TermThen(msgspec.Struct, frozen=True):
     match: str
     items: tuple[str, ...]
     where: str
+    plus: tuple[str, ...]
+    minus: tuple[str, ...]
+    pins: tuple[str, ...]
     owner: str
     reason: str
     until_ms: int | None
@@ -148,7 +151,14 @@ def _differs(old: TermThen, bound: BindSlot | None, now: int) -> bool:
 def _bind(old: TermThen, revision: int, by: str) -> BindData:
     return BindData(
         revision=revision,
-        selector=SelectorData(old.match, list(old.items), old.where),
+        selector=SelectorData(
+            old.match,
+            list(old.items),
+            old.where,
+            list(old.plus),
+            list(old.minus),
+            list(old.pins),
+        ),
         aliases=list(old.aliases),
         category=old.category,
         owner=old.owner,
@@ -166,6 +176,9 @@ def _then(bound: BindSlot) -> TermThen:
         bound.selector.match,
         bound.selector.items,
         bound.selector.where,
+        bound.selector.plus,
+        bound.selector.minus,
+        bound.selector.pins,
         bound.owner,
         bound.reason,
         bound.until_ms or None,

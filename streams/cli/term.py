@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kae.streams import console
-from kae.streams.cli import term_changes, term_decisions, term_past, term_slots
+from kae.streams.cli import term_changes, term_decisions, term_items, term_past, term_slots
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     ByOption,
@@ -36,8 +36,8 @@ from kae.streams.local_run import open_topology, replica_address
 from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
-for verbs in (term_changes.app, term_decisions.app, term_past.app, term_slots.app):
-    app.registered_commands.extend(verbs.registered_commands)
+for verbs in (term_changes, term_items, term_decisions, term_past, term_slots):
+    app.registered_commands.extend(verbs.app.registered_commands)
 
 
 @app.command()

@@ -14,7 +14,8 @@ from tests.live.storm import wait_for
 from kae.deploy.cluster import Cluster
 from kae.encoders.attributes import Item
 from kae.streams.moments import now_ms, shown
-from kae.streams.replica.answers import BindingsShown
+from kae.streams.replica.answers import BindingsShown, Hit
+from kae.streams.replica.client import ReplicaClient
 
 
 @pytest.fixture
@@ -30,6 +31,14 @@ def pace(pace: dict[str, object]) -> dict[str, object]:
 def bindings(cluster: Cluster) -> BindingsShown:
     answer = httpx.get(f"{cluster.replica.url}/bindings", timeout=10, trust_env=False)
     return msgspec.json.decode(answer.raise_for_status().content, type=BindingsShown)
+
+
+def search(cluster: Cluster, query: str) -> list[Hit]:
+    client = ReplicaClient(cluster.replica.url)
+    try:
+        return client.search(query, 1000)
+    finally:
+        client.close()
 
 
 @pytest.mark.timeout(400)
@@ -79,7 +88,19 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     undone = told(cluster, "term", "rollback", "--all", "--to", shown(before), "--by", "ann")
     assert [one["subject"] for one in undone["events"]] == ["spring", "quietcore"]
     term("approve", "quietcore", "--by", "ben")
-    assert [b.term for b in bindings(cluster).active] == ["quietcore"]
+    (back,) = bindings(cluster).active
+    assert back.term == "quietcore"
+
+    hits = search(cluster, "quietcore")
+    last, gone = hits[-1].id, hits[0].id
+    new = next(item.id for item in catalog[:300] if item.id not in {hit.id for hit in hits})
+    for verb, item in (("add", new), ("exclude", gone), ("pin", last)):
+        told(cluster, "term", verb, "quietcore", item, "--by", "ann", *at)
+        term("approve", "quietcore", "--by", "ben")
+    wait_for(lambda: search(cluster, "quietcore")[0].pinned, "the pinned item first")
+    found = [hit.id for hit in search(cluster, "quietcore")]
+    assert found[0] == last
+    assert {*found} == {hit.id for hit in hits} - {gone} | {new}
     history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
     assert history == [
         "proposed",
@@ -90,4 +111,5 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
         "released",
         "proposed",
         "bound",
+        *["proposed", "bound", "replaced", "activated"] * 3,
     ]
