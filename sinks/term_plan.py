@@ -63,6 +63,7 @@ class TermPlan:
     edits: list[BindingEdit] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     refused: list[Refuse] = field(default_factory=list)
+    stale: list[int] = field(default_factory=list)  # the places of those that change nothing
 
 
 class _Refused(Exception):
@@ -85,13 +86,14 @@ def plan_terms(
     """
     planner = _Planner(bindings.copy(), reserved, conditions)
     plan = TermPlan()
-    for change in changes:
+    for place, change in enumerate(changes):
         try:
             edits = planner.plan(change)
             dropped = isinstance(change, Release | CampaignRelease | Reject)
             plan.counts += Counts(1, int(not dropped), int(dropped))
         except _Stale:
             plan.counts += Counts(1, stale=1)
+            plan.stale.append(place)
             continue
         except _Refused as error:
             refusal = Refuse(change.key, change.revision, str(error))
@@ -180,14 +182,13 @@ class _Planner:
                 "another than who proposed it must approve it"
             )
         self._compare(change.key, proposal.change.foreseen, change.foreseen)
-        return self._carry_out(proposal.change, change.by)
+        return self._carry_out(replace(proposal.change, foreseen=change.foreseen), change.by)
 
     def _compare(self, key: str, proposed: Foreseen, now: Foreseen) -> None:
         if proposed.hash == now.hash:
             return
         most = self._conditions.tolerance_percent
-        apart = abs(now.items - proposed.items) / max(1, proposed.items) * 100
-        if not now.hash or not proposed.hash or apart > most:
+        if not now.hash or not proposed.hash or proposed.differs_by(now.items) > most:
             raise _Refused(
                 f"{key!r}: proposed with plan {proposed.hash or 'none'} of {proposed.items} items, "
                 f"approved with plan {now.hash or 'none'} of {now.items}; "
@@ -213,7 +214,7 @@ class _Planner:
             )
             return [edit]
         selector = self._adjusted(change, bound) if isinstance(change, Adjust) else change.selector
-        if selector == bound.selector:
+        if selector == bound.selector and not change.foreseen.hash:
             return [replace(bound, revision=change.revision, by=change.by, approved_by=approved_by)]
         return self._retarget(change, selector, bound, approved_by)
 
@@ -237,8 +238,11 @@ class _Planner:
         return selector
 
     def _bind(self, change: Bind, approved_by: str) -> list[BindingEdit]:
-        """A bind of a bound term releases the old binding and takes a new slot (ADR 7)."""
-        scheduled = change.from_ms > change.accepted_ms
+        """A bind of a bound term releases the old binding and takes a new slot (ADR 7).
+
+        What has a plan waits until every shard has said how many items it has.
+        """
+        waits = change.from_ms > change.accepted_ms or bool(change.foreseen.hash)
         holder = self._state.terms.get(change.term, (-1, 0))[1]
         slot = BindSlot(
             binding=self._state.next_binding,
@@ -256,9 +260,10 @@ class _Planner:
             until_ms=change.until_ms,
             by=change.by,
             approved_by=approved_by,
-            pending=scheduled,
+            pending=waits,
+            plan=change.foreseen,
         )
-        if holder and scheduled:
+        if holder and waits:
             return self._in_place_of(self._state.bound[holder], slot)
         return [*self._deactivated(change.term, change.revision, change.by, REPLACED), slot]
 
@@ -276,6 +281,7 @@ class _Planner:
             approved_by=approved_by,
             pending=True,
             replaces=0,
+            plan=change.foreseen,
         )
         return self._in_place_of(bound, slot)
 
@@ -318,6 +324,7 @@ class _Planner:
                     approved_by=approved_by,
                     campaign=change.key,
                     pending=True,
+                    plan=change.foreseen,
                 )
             )
         return edits

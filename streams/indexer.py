@@ -18,7 +18,7 @@ from kae.sinks.shard import Sent
 from kae.streams import dead_letters, failpoints
 from kae.streams.admission import Admission, Run
 from kae.streams.bindings_follower import BindingsFollower
-from kae.streams.control import announce
+from kae.streams.control import Reached, announce
 from kae.streams.held_shards import HeldShards
 from kae.streams.item_batch import ItemBatch
 from kae.streams.kafka_log import KafkaClients
@@ -188,8 +188,15 @@ class Indexer:
         settled = self.settle(sent)
         for partition in sent.keys() - settled.lost.keys():
             topic = self._topology.control_topic
-            announce(self._clients.producer, topic, self._held.reached(partition))
+            announce(self._clients.producer, topic, self.reached(partition))
         return outcome.and_then(settled)
+
+    def reached(self, partition: int) -> Reached:
+        """What the control topic is told of an open shard."""
+        version = self._held.shards[partition].source.bindings_version
+        # One that was opened just now may have attached what is not followed yet.
+        bindings = self._bindings.at_least(version, BINDINGS_WAIT_SECONDS).bindings
+        return self._held.reached(partition, sorted(bindings.planned()))
 
     def rest(self) -> None:
         """Use a moment to index items for selectors, those of the shard where most are waiting."""

@@ -111,7 +111,7 @@ def show_bindings(codebook: Codebook, view: View) -> BindingsShown:
             QuarantineShown(binding, left.slot.position, left.slot.index, left.at_ms)
             for binding, left in sorted(bindings.quarantined.items())
         ],
-        capacity=_capacity(codebook, view),
+        capacity=capacity_of(codebook, view),
         proposals=[_proposal(one) for _, one in sorted(bindings.proposals.items())],
     )
 
@@ -166,7 +166,7 @@ def _proposal(proposal: Propose) -> ProposalShown:
     )
 
 
-def _capacity(codebook: Codebook, view: View) -> list[CapacityShown]:
+def capacity_of(codebook: Codebook, view: View) -> list[CapacityShown]:
     shown = []
     for position, group in enumerate(codebook.groups):
         ledger = ledger_of(view.bindings, position, group.reserved, quarantine_ms=0)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import category
 
@@ -149,6 +149,7 @@ ADJUSTMENTS = st.tuples(
 ).filter(lambda given: not (given[0] | {*(given[2] or ())}) & given[1])
 
 
+@settings(deadline=None)
 @given(st.lists(ADJUSTMENTS, max_size=6))
 def test_no_adjustment_makes_a_selector_that_contradicts_itself(
     adjustments: list[tuple[set[str], set[str], tuple[str, ...] | None]],
