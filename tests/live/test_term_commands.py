@@ -113,6 +113,14 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     found = [hit.id for hit in search(cluster, "quietcore")]
     assert found[0] == last
     assert {*found} == {hit.id for hit in hits} - {gone} | {new}
+    then = told(cluster, "item", "explain", gone, "--at", shown(before))
+    assert [(one["term"], one["state"]) for one in then["terms"]] == [("quietcore", "active")]
+    assert then["terms"][0]["why"] == """its words hold brand = "hp\""""
+    assert told(cluster, "item", "explain", gone, "--at", shown(now_ms()))["terms"] == []
+    (first,) = told(cluster, "item", "explain", last, "--at", shown(now_ms()))["terms"]
+    assert (first["state"], first["why"]) == ("active", "pinned, number 1")
+    unknown = kae(cluster, "item", "explain", "nobody", "--at", shown(now_ms()), code=1).stderr
+    assert "had no event of it by" in unknown
     history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
     plan = ("--plan", "h3", "--items-planned", str(2 * items))
     term("bind", "glimmer", *bind[2:], *why, *plan)
