@@ -98,6 +98,7 @@ class Extend(msgspec.Struct, frozen=True, array_like=True, tag=5):
     revision: int
     until_ms: int
     by: str = ""
+    foreseen: Foreseen = Foreseen()
 
     @property
     def key(self) -> str:
@@ -170,5 +171,5 @@ class Adjust(msgspec.Struct, frozen=True, array_like=True, tag=10):
         return self.term
 
 
-Proposable = Bind | Retarget | Realias | Campaign | Adjust
-TermChange = Proposable | Release | Extend | CampaignRelease | Approve | Reject
+Proposable = Bind | Retarget | Realias | Extend | Campaign | Adjust
+TermChange = Proposable | Release | CampaignRelease | Approve | Reject

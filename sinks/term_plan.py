@@ -7,6 +7,7 @@ a Refuse, and changes nothing else.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 
 import msgspec
 from msgspec.structs import replace
@@ -105,6 +106,17 @@ def plan_terms(
     return plan
 
 
+def _ending(bound: BindSlot, change: Extend, approved_by: str) -> BindSlot:
+    """The binding with another end; an end that nobody had to approve leaves who approved it."""
+    return replace(
+        bound,
+        until_ms=change.until_ms,
+        revision=change.revision,
+        by=change.by,
+        approved_by=approved_by or bound.approved_by,
+    )
+
+
 class _Planner:
     """Plans one change after the other against a state that it takes along."""
 
@@ -136,11 +148,15 @@ class _Planner:
             return self._release(change)
         if isinstance(change, CampaignRelease):
             return self._release_campaign(change)
-        if isinstance(change, Extend):
-            return self._extend(change)
-        if self._conditions.approvals:
+        if self._conditions.approvals and not self._takes_back(change):
             return self._propose(change)
         return self._carry_out(change, "")
+
+    def _takes_back(self, change: Proposable) -> bool:
+        """Whether it only ends a term sooner, which waits for nobody."""
+        if not isinstance(change, Extend):
+            return False
+        return (change.until_ms or inf) <= (self._bound(change.term).until_ms or inf)
 
     def _refuse_stale(self, change: TermChange) -> None:
         if isinstance(change, Campaign):
@@ -204,6 +220,8 @@ class _Planner:
         if isinstance(change, Bind):
             return self._bind(change, approved_by)
         bound = self._bound(change.term)
+        if isinstance(change, Extend):
+            return [_ending(bound, change, approved_by)]
         if isinstance(change, Realias):
             edit = replace(
                 bound,
@@ -328,10 +346,6 @@ class _Planner:
                 )
             )
         return edits
-
-    def _extend(self, change: Extend) -> list[BindingEdit]:
-        bound = self._bound(change.term)
-        return [replace(bound, until_ms=change.until_ms, revision=change.revision, by=change.by)]
 
     def _release(self, change: Release) -> list[BindingEdit]:
         edits = self._deactivated(change.term, change.revision, change.by)

@@ -85,7 +85,11 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     assert days == pytest.approx(30, abs=0.01)
 
     receipt = term("extend", "quietcore", "--forever", "--by", "ann", "--wait", "active")
-    assert (receipt["state"], receipt["until_ms"]) == ("bound", None)
+    assert receipt["proposed"] > receipt["revision"]
+    assert receipt["until_ms"] == bound.until_ms
+    assert [(one["key"], one["kind"]) for one in term("proposals")] == [("quietcore", "extend")]
+    term("approve", "quietcore", "--by", "ben")
+    assert bindings(cluster).active[0].until_ms is None
     before = now_ms()
     campaign = tmp_path / "spring.yaml"
     words = [{"word": f"word{n}", "selector": {"match": "black"}} for n in range(3)]
@@ -136,6 +140,7 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
         "refused",
         "bound",
         "activated",
+        "proposed",
         "changed",
         "released",
         "proposed",

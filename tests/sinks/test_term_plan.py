@@ -353,3 +353,31 @@ def test_single_items_wait_for_another_to_approve_them() -> None:
     log.tell(Approve("a", 4, 3, "ann"))
     log.tend(1)
     assert [bound.selector.pins for bound in log.bindings.bound.values()] == [("p",)]
+
+
+# Ends.
+
+
+def test_a_later_end_waits_for_another_to_approve_it_and_a_sooner_one_for_nobody() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(bind("a", until_ms=500), Approve("a", 2, 1, "ben"))
+    for revision, until_ms in ((3, 600), (4, 0)):
+        log.tell(Extend("a", revision, until_ms, "ann"))
+        assert log.bindings.bound[1].until_ms == 500
+        assert log.bindings.proposals["a"].change == Extend("a", revision, until_ms, "ann")
+    log.tell(Approve("a", 5, 4, "ann"))
+    assert "another than who proposed it" in log.refusal("a")
+    log.tell(Approve("a", 6, 4, "ben"))
+    bound = log.bindings.bound[1]
+    assert (bound.until_ms, bound.by, bound.approved_by) == (0, "ann", "ben")
+    log.tell(Extend("a", 7, 400, "eve"), Extend("a", 8, 300, "eve"))
+    bound = log.bindings.bound[1]
+    assert (bound.until_ms, bound.by, bound.approved_by) == (300, "eve", "ben")
+    assert not log.bindings.proposals
+
+
+def test_a_later_end_of_what_is_not_bound_is_no_proposal() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(Extend("a", 1, 600, "ann"))
+    assert "is not bound" in log.refusal("a")
+    assert not log.bindings.proposals
