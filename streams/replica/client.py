@@ -17,7 +17,7 @@ from kae.streams.replica.answers import (
     Status,
 )
 from kae.streams.replica.previewed import Previewed
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.receipt import Receipt
 
 T = TypeVar("T")
 

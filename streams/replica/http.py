@@ -45,7 +45,8 @@ from kae.streams.replica.explain import explain_item, live_item, show_bindings
 from kae.streams.replica.follower import UNHEARD, now_ms
 from kae.streams.replica.generations import show_generations
 from kae.streams.replica.line import Line, Serving
-from kae.streams.replica.receipts import Receipt, has_come, receipt_of
+from kae.streams.replica.receipt import Receipt
+from kae.streams.replica.receipts import has_come, receipt_of
 from kae.streams.replica.status import show_status
 from kae.streams.replica.waiting import ViewBell, wait_until
 from kae.streams.term_keys import key_of
