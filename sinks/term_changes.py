@@ -18,10 +18,14 @@ def campaign_key(name: str) -> str:
 
 
 class Foreseen(msgspec.Struct, frozen=True, array_like=True):
-    """What a preview said that a selector would do; the hash is opaque, empty for none."""
+    """What a preview said that a selector would do; the hash is empty for none."""
 
     hash: str = ""
     items: int = 0
+
+    def differs_by(self, items: int) -> float:
+        """By how many percent of its own items so many are more or fewer."""
+        return abs(items - self.items) / max(1, self.items) * 100
 
 
 class Bind(msgspec.Struct, frozen=True, array_like=True, tag=1):

@@ -32,6 +32,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     id: Id
     subject: Id
     time: Short | UnsetType = UNSET
+    audience: Short | UnsetType = UNSET  # the topic that a signed event is for
     datacontenttype: Annotated[str, Meta(pattern=r"^application/json")] = "application/json"
 
 

@@ -405,10 +405,12 @@ def _ms(moment: datetime) -> int:
     return ms
 
 
-def encode_term(subject: str, data: msgspec.Struct, source: str, time: str = "") -> bytes:
+def encode_term(
+    subject: str, data: msgspec.Struct, source: str, time: str = "", audience: str = ""
+) -> bytes:
     """An event about a term or a campaign; its type is that of the data."""
     id_ = f"{subject}:{msgspec.structs.asdict(data)['revision']}"
-    return encode_event(TYPES[type(data)], subject, data, source, id_, time)
+    return encode_event(TYPES[type(data)], subject, data, source, id_, time, audience)
 
 
 def encode_term_bind(term: str, data: BindData, source: str, time: str = "") -> bytes:

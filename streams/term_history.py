@@ -72,6 +72,11 @@ class Past:
         check_topics(topology)
         return cls(list(_read_deltas(topology)))
 
+    @property
+    def began_ms(self) -> int | None:
+        """When the first delta was written; None when there is none."""
+        return self._deltas[0].at_ms if self._deltas else None
+
     def history(self, key: str) -> list[Happened]:
         """All that happened to a normalised term, or to a campaign by its key, oldest first."""
         happened = []

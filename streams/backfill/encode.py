@@ -1,6 +1,7 @@
 """The first half of the pipeline: a part of the input, encoded as live workers encode it."""
 
 import math
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from kae.streams.backfill import job as jobs
 from kae.streams.backfill.inputs import Read, Refused, read_events, read_file
 from kae.streams.backfill.job import Events, Job
 from kae.streams.backfill.runs import Entry, Section, write_run
-from kae.streams.backfill.work import WorkFolder, write_whole
+from kae.streams.backfill.work import SHARED, WorkFolder, beside_of, write_whole
 from kae.streams.catalog import RejectedRow
 from kae.streams.dead_letters import DeadLetter, SourceRecord, publish
 from kae.streams.encoding import open_codebook
@@ -49,14 +50,13 @@ class Finished(msgspec.Struct, frozen=True):
 class Setting:
     """What a worker process loads once, whatever it does for the job."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, job: str) -> None:
+        """Raises: BackfillDiffers when the folder that is here is not that of the job."""
         self.work = WorkFolder(folder)
         found = jobs.load(self.work)
-        if found is None:
-            raise BackfillDiffers(
-                f"{self.work.job}: is not there; every worker of the runner has to reach the "
-                "--work folder under the same path"
-            )
+        if found is None or found.digest != job:
+            what = "is not there" if found is None else "is that of another backfill"
+            raise BackfillDiffers(f"{socket.gethostname()}: {self.work.job} {what}; {SHARED}")
         self.job: Job = found
         self.topology = Topology.load(self.work.topology)
         set_for_indexing()
@@ -91,9 +91,9 @@ class Setting:
 
 
 @cache
-def setting(folder: str, _job: str) -> Setting:
+def setting(folder: str, job: str) -> Setting:
     """One for each process and job, so that the codebook is loaded once."""
-    return Setting(Path(folder))
+    return Setting(Path(folder), job)
 
 
 def encode_split(here: Setting, number: int, until: float = math.inf) -> Finished:
@@ -125,7 +125,7 @@ class _Split:
         self._sections: list[Section] = []
         self._parts = 0
         here.work.runs.mkdir(parents=True, exist_ok=True)
-        self._rejected = RejectedRows(here.work.rejected(number), 0)
+        self._rejected = RejectedRows(beside_of(here.work.rejected(number)), 0)
         self._refused: list[Refused] = []
         self._refused_count = 0
 
@@ -143,6 +143,8 @@ class _Split:
             self._flush()
         finally:
             self._rejected.close()
+        if self._rejected.first is not None:
+            self._rejected.path.replace(self._here.work.rejected(self._number))
         first = str(self._rejected.first or "")
         return Finished(rows, self._refused_count, first, self._sections)
 

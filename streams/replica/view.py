@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from pyroaring import BitMap
+
 from kae.encoders.categories import Slot
 from kae.encoders.query import BoundTerms
 from kae.sinks.bindings import Bindings
@@ -25,6 +27,7 @@ class View:
     terms: BoundTerms
     trie: Layers
     said: Said
+    unheard: tuple[BitMap, ...]  # of each shard, the items that may say other than `said`
     shards: tuple[StoreReader, ...]
     swapped_ms: int
     built_seconds: float

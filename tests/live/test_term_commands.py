@@ -1,6 +1,7 @@
 """The life of a term as operations give it on the command line, with four eyes."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,13 @@ def bindings(cluster: Cluster) -> BindingsShown:
     return msgspec.json.decode(answer.raise_for_status().content, type=BindingsShown)
 
 
+def refusals(cluster: Cluster, term: str) -> str:
+    """Why the registrar refused a term; empty if it did not."""
+    url = f"{cluster.replica.url}/receipts/{term}"
+    refused = httpx.get(url, timeout=10, trust_env=False).json().get("refused")
+    return refused["cause"] if refused else ""
+
+
 @pytest.mark.timeout(400)
 def test_a_term_is_proposed_approved_extended_and_rolled_back(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
@@ -47,18 +55,22 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
 
     bind = ("bind", "quietcore", "--where", 'brand = "hp"', "--by", "ann")
     assert "data.owner: missing" in kae(cluster, "term", *bind, *at, code=1).stderr
-    proposed = term(*bind, *why, "--plan", "h1", "--items-planned", "100")
+    preview = term("preview", *bind[1:], *why)
+    plan, items = preview["previewed"]["plan"]["hash"], preview["previewed"]["items"]
+    assert (preview["chosen"]["by"], preview["previewed"]["awaits_approval"]) == ("tagger", True)
+    proposed = told(cluster, *shlex.split(preview["command"])[1:])
     assert proposed["state"] == "proposed"
     (waiting,) = term("proposals")
-    assert (waiting["key"], waiting["by"], waiting["plan_items"]) == ("quietcore", "ann", 100)
+    assert (waiting["key"], waiting["by"], waiting["plan_items"]) == ("quietcore", "ann", items)
     refused = kae(cluster, "term", "approve", "quietcore", "--by", "ann", *at, code=1).stderr
     assert "another than who proposed it must approve it" in refused
-    stale = ("--by", "ben", "--plan", "h2", "--items-planned", "150")
+    stale = ("--by", "ben", "--plan", "h2", "--items-planned", str(2 * items))
     refused = kae(cluster, "term", "approve", "quietcore", *stale, *at, code=1).stderr
     assert "terms.plan_tolerance_percent allows 10" in refused
-    term("approve", "quietcore", "--by", "ben", "--plan", "h1", "--items-planned", "100")
+    term("approve", "quietcore", "--by", "ben", "--plan", plan, "--items-planned", str(items))
     shown_now = bindings(cluster)
     (bound,) = shown_now.active
+    assert bound.attached_items == items
     assert (bound.state, bound.approved_by, shown_now.proposals) == ("active", "ben", [])
     days = ((bound.until_ms or 0) - bound.accepted_ms) / 86_400_000
     assert days == pytest.approx(30, abs=0.01)
@@ -81,11 +93,20 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     term("approve", "quietcore", "--by", "ben")
     assert [b.term for b in bindings(cluster).active] == ["quietcore"]
     history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
+    plan = ("--plan", "h3", "--items-planned", str(2 * items))
+    term("bind", "glimmer", *bind[2:], *why, *plan)
+    term("approve", "glimmer", "--by", "ben", *plan)
+    wait_for(lambda: "glimmer" in refusals(cluster, "glimmer"), "glimmer is refused")
+    assert f"planned with {2 * items} items (plan h3), it has {items} now" in refusals(
+        cluster, "glimmer"
+    )
+    assert [b.term for b in bindings(cluster).active] == ["quietcore"]
     assert history == [
         "proposed",
         "refused",
         "refused",
         "bound",
+        "activated",
         "changed",
         "released",
         "proposed",

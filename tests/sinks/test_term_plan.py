@@ -20,7 +20,7 @@ from kae.sinks.term_changes import (
     Retarget,
     TermChange,
 )
-from kae.sinks.term_due import plan_due
+from kae.sinks.term_due import Standing, plan_due
 from kae.sinks.term_plan import FREELY, Conditions, plan_terms
 
 RESERVED = {0: range(90, 98)}
@@ -43,6 +43,7 @@ class Log:
 
     def __init__(self, conditions: Conditions = FREELY) -> None:
         self.bindings = Bindings()
+        self.attached: dict[int, dict[int, int]] = {}  # by shard and binding, as shards say it
         self._conditions = conditions
 
     def tell(self, *changes: TermChange, at_ms: int = 0) -> Counts:
@@ -53,7 +54,9 @@ class Log:
     def tend(self, at_ms: int, *reached: int) -> list[str]:
         """What is due when the shards have come so far; all up to now without any."""
         versions = reached or (self.bindings.version,) * SHARDS
-        edits = plan_due(self.bindings, dict(enumerate(versions)), SHARDS, at_ms, ATTACH_MS)
+        standing = Standing(dict(enumerate(versions)), self.attached)
+        tolerance = self._conditions.tolerance_percent
+        edits = plan_due(self.bindings, standing, SHARDS, at_ms, ATTACH_MS, tolerance)
         if edits:
             self._fold(edits, at_ms)
         return [type(edit).__name__ for edit in edits]
@@ -218,7 +221,63 @@ def test_an_approval_of_another_plan_is_refused(now: Foreseen, approved: bool) -
     log = Log(FOUR_EYES)
     log.tell(bind("a", foreseen=Foreseen("h1", 100)))
     log.tell(Approve("a", 2, 1, "ben", now))
-    assert bool(log.visible(0)) is approved
+    assert bool(log.bindings.bound) is approved
+
+
+def planned(items: int) -> Log:
+    """A log where one term waits that was planned with a hundred items, and has so many."""
+    log = Log(Conditions(tolerance_percent=10))
+    log.tell(bind("a", foreseen=Foreseen("h1", 100)))
+    log.attached = {shard: {1: items // SHARDS} for shard in range(SHARDS)}
+    log.attached[0] = {1: items // SHARDS + items % SHARDS}
+    return log
+
+
+@pytest.mark.parametrize("items", [90, 100, 110])
+def test_a_term_with_a_plan_is_active_once_its_items_are_as_planned(items: int) -> None:
+    log = planned(items)
+    assert log.visible(0) == {}
+    assert log.tend(10) == ["Activate"]
+    assert log.visible(10) == {"a": ("a", 90)}
+
+
+@pytest.mark.parametrize("items", [0, 89, 111])
+def test_a_term_whose_items_are_not_as_planned_is_refused_and_never_seen(items: int) -> None:
+    log = planned(items)
+    assert log.tend(10) == ["Deactivate", "Refuse"]
+    assert f"planned with 100 items (plan h1), it has {items} now" in log.refusal("a")
+    assert (log.visible(10), log.bindings.occupied()) == ({}, set())
+
+
+def test_a_shard_that_has_not_told_its_items_is_waited_for() -> None:
+    log = planned(100)
+    told = log.attached.pop(2)
+    assert log.tend(10) == []
+    log.attached[2] = told
+    assert log.tend(11) == ["Activate"]
+    log = planned(100)
+    log.attached.pop(2)
+    assert log.tend(ATTACH_MS) == ["Deactivate", "Refuse"]
+    assert "shard 2 did not attach it" in log.refusal("a")
+
+
+def test_a_bound_term_stays_as_it_was_where_a_plan_of_it_fails() -> None:
+    log = Log(Conditions(tolerance_percent=10))
+    log.tell(bind("a"))
+    log.tell(bind("a", 2, selector=Selector(match="new"), foreseen=Foreseen("h1", 100)))
+    assert log.visible(0) == {"a": ("a", 90)}
+    log.attached = {shard: {2: 1} for shard in range(SHARDS)}
+    log.tend(10)
+    assert log.visible(10) == {"a": ("a", 90)}
+    assert "it has 3 now" in log.refusal("a")
+
+
+def test_a_campaign_is_held_to_the_items_of_all_its_terms() -> None:
+    plan = Foreseen("h1", 100)
+    log = Log(Conditions(tolerance_percent=10))
+    log.tell(msgspec.structs.replace(campaign("a", "b"), foreseen=plan))
+    log.attached = {shard: {1: 20, 2: 10} for shard in range(SHARDS)}
+    assert log.tend(10) == ["Activate"] * 2
 
 
 def test_what_is_rejected_or_overtaken_waits_no_longer() -> None:
