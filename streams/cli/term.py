@@ -11,6 +11,7 @@ from kae.streams import console
 from kae.streams.cli import (
     term_changes,
     term_decisions,
+    term_import,
     term_items,
     term_past,
     term_preview,
@@ -49,7 +50,15 @@ from kae.streams.local_run import open_topology, replica_address
 from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
-for verbs in (term_preview, term_changes, term_items, term_decisions, term_past, term_slots):
+for verbs in (
+    term_preview,
+    term_import,
+    term_changes,
+    term_items,
+    term_decisions,
+    term_past,
+    term_slots,
+):
     app.registered_commands.extend(verbs.app.registered_commands)
 
 
@@ -170,6 +179,7 @@ def list_terms(
             "items",
             "match",
             "where",
+            "single items",
             "owner",
             "reason",
         ),
@@ -182,6 +192,7 @@ def list_terms(
                 b.attached_items,
                 b.match,
                 b.where,
+                f"+{b.plus} -{b.minus}, {len(b.pins)} pinned",
                 b.owner,
                 b.reason,
             )

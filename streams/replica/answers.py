@@ -172,6 +172,9 @@ class BindingShown(msgspec.Struct, frozen=True):
     by: str = ""
     approved_by: str = ""
     campaign: str | None = None
+    plus: int = 0  # single items that it leads to, whatever the selector says
+    minus: int = 0  # and that it does not
+    pins: tuple[str, ...] = ()  # and that come first
 
 
 class ProposalShown(msgspec.Struct, frozen=True):

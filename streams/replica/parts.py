@@ -57,7 +57,7 @@ class Parts:
                 lambda shard: snapshots_in_log(topology, self.clients, shard, codebook.fingerprint),
             )
         search = Search(codebook, topology.replica.beam)
-        previews = Previews(codebook, topology)
+        previews = Previews(codebook, topology, search)
         unknown = UnknownWords(topology.replica.unknown_requests)
         self.line = Line(
             topology.generation, codebook, index, leases, gauge, search, previews, unknown

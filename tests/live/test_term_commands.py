@@ -138,6 +138,28 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
         cluster, "glimmer"
     )
     assert [b.term for b in bindings(cluster).active] == ["quietcore"]
+    table = tmp_path / "words.csv"
+    header = "word,where,category,owner,reason\n"
+    table.write_text(header + 'glimmer,"brand = ""hp""",color,search,spring\nblax,brand,,,\n')
+    refused = kae(cluster, "term", "import", str(table), *at, code=1).stderr
+    assert "line 3: owner '': data.owner: missing" in refused
+    assert "1 of 2 rows are wrong; correct them, nothing was sent" in refused
+    table.write_text(header + 'glimmer,"brand = ""hp""",color,search,spring\n')
+    (row,) = term("import", str(table), "--dry-run")["rows"]
+    assert (row["line"], row["preview"]["items"], row["problems"]) == (2, items, [])
+    assert term("proposals") == []
+    assert term("import", str(table), "--by", "ann")["sent"] == ["glimmer"]
+    term(
+        "approve",
+        "glimmer",
+        "--by",
+        "ben",
+        "--plan",
+        row["preview"]["plan"]["hash"],
+        "--items-planned",
+        str(items),
+    )
+    wait_for(lambda: bindings(cluster).active[-1].state == "active", "glimmer is active")
     assert history == [
         "proposed",
         "refused",

@@ -167,6 +167,7 @@ class Followed:
         self.lease(
             Lease(view.generation, NAME, view.bindings.version, view.versions, view.swapped_ms)
         )
+        # Last: who is woken asks about the lease too.
         self.bell.ring()
 
     def lease(self, lease: Lease) -> None:

@@ -64,7 +64,7 @@ def http(line: Followed, catalog: list[Item]) -> Face:
         line.leases,
         line.gauge,
         line.searching,
-        Previews(line.codebook, line.topology),
+        Previews(line.codebook, line.topology, line.searching),
         UnknownWords(least_requests=3),
     )
     answers = Answers(NAME, Serving(served, GenerationBook(1)), meters)
