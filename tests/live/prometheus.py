@@ -17,7 +17,7 @@ from kae.deploy.processes import Process, answers
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "monitoring" / "alerts.yml"
 # In place of minutes and hours: how long an alarm looks back. It waits for nothing.
-SPAN = "4s"
+SPAN = "3s"
 EVERY = "250ms"
 
 

@@ -39,7 +39,7 @@ def pace(tmp_path: Path) -> dict[str, object]:
         "replica.fresh_within_seconds": 1.0,
         "stores.write_buffer_bytes": 1 << 18,
         "snapshots.url": str(tmp_path / "archive"),
-        "snapshots.every_seconds": 2.0,
+        "snapshots.every_seconds": 1.0,
     }
 
 
