@@ -57,7 +57,7 @@ def parse(arguments: list[str]) -> None:
 
     Raises: TyperException.
     """
-    command = ROOT_COMMAND
+    command: Any = ROOT_COMMAND
     context = command.make_context("kae", list(arguments))
     while isinstance(command, TyperGroup):
         left = [*context._protected_args, *context.args]
@@ -68,7 +68,7 @@ def parse(arguments: list[str]) -> None:
 def unknown(span: str) -> list[str]:
     """What of `kae noun verb --option` in running text is not there."""
     words = shlex.split(span)[1:]
-    command = ROOT_COMMAND
+    command: Any = ROOT_COMMAND
     context = typer.Context(command)
     while words and isinstance(command, TyperGroup) and re.match(r"[a-z]", words[0]):
         verbs = words.pop(0).split("|")
