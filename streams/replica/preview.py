@@ -91,12 +91,7 @@ class Previews:
         Raises: Undecodable.
         """
         began = perf_counter()
-        change = decode_term(None, event, self._event_bytes, now_ms(), self._rules)
-        if not isinstance(change, Bind):
-            raise Undecodable(
-                f"type: the event asks for a {type(change).__name__}; send kae.term.bind.v1",
-                "type.unpreviewable",
-            )
+        change = self._decoded(event)
         tally = _Tally()
         sample = nsmallest(SAMPLE, self._counted(view, change, tally), key=_prominence)
         refused, awaits_approval = self._refusal(view, change)
@@ -130,6 +125,15 @@ class Previews:
             until_ms=change.until_ms or None,
             search=self._side_by_side(view, edits, tally, query) if query and not refused else None,
             took_ms=round((perf_counter() - began) * 1000, 3),
+        )
+
+    def _decoded(self, event: bytes) -> Bind:
+        change = decode_term(None, event, self._event_bytes, now_ms(), self._rules)
+        if isinstance(change, Bind):
+            return change
+        raise Undecodable(
+            f"type: the event asks for a {type(change).__name__}; send kae.term.bind.v1",
+            "type.unpreviewable",
         )
 
     def _side_by_side(

@@ -58,6 +58,9 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     preview = term("preview", *bind[1:], *why)
     plan, items = preview["previewed"]["plan"]["hash"], preview["previewed"]["items"]
     assert (preview["chosen"]["by"], preview["previewed"]["awaits_approval"]) == ("tagger", True)
+    text = kae(cluster, "term", "preview", *bind[1:], *why, "--query", "quietcore", *at).stdout
+    assert "256 of 256 free, takes 1" in text
+    assert text.splitlines()[-1].startswith("kae term bind quietcore --where 'brand = \"hp\"'")
     proposed = told(cluster, *shlex.split(preview["command"])[1:])
     assert proposed["state"] == "proposed"
     (waiting,) = term("proposals")
