@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+QueryOption = Annotated[
+    str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
+]
 # What the command that binds takes otherwise, or not at all.
 NOT_OF_BIND = ("word", "query", "as_json")
 
@@ -45,6 +48,24 @@ class TermPreview(msgspec.Struct, frozen=True):
     previewed: "Previewed"
     chosen: Chosen
     command: str
+
+
+@app.command("preview-proposed")
+def preview_proposed(
+    word: WordArgument,
+    query: QueryOption = "",
+    topology: TopologyOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the proposed bind of a word would do now, and the command that approves it."""
+    from kae.streams.replica.client import ReplicaClient
+
+    client = ReplicaClient(replica_address(open_topology(topology), replica))
+    previewed = client.preview_proposed(word, query)
+    approve = ["kae", "term", "approve", word, *_planned(previewed.plan)]
+    chosen = Chosen(previewed.category, "given")
+    _show(TermPreview(previewed, chosen, shlex.join(approve)), as_json)
 
 
 @app.command()
@@ -62,9 +83,7 @@ def preview(
     until: UntilOption = "",
     forever: ForeverOption = False,
     by: ByOption = "",
-    query: Annotated[
-        str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
-    ] = "",
+    query: QueryOption = "",
     topology: TopologyOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
@@ -93,11 +112,8 @@ def preview(
     )
     client = ReplicaClient(replica_address(opened, replica))
     previewed = client.preview(encode_term(word, data, "/kae/cli"), query)
-    shown_as = TermPreview(previewed, chosen, _command(context, chosen, previewed.plan))
-    if as_json:
-        console.print_json(shown_as)
-    else:
-        _print(shown_as)
+    command = _command(context, chosen, previewed.plan)
+    _show(TermPreview(previewed, chosen, command), as_json)
 
 
 def _command(context: typer.Context, chosen: Chosen, plan: "Plan") -> str:
@@ -113,7 +129,18 @@ def _command(context: typer.Context, chosen: Chosen, plan: "Plan") -> str:
             continue
         each = value if isinstance(value, list | tuple) else [value]
         words += [word for one in each for word in (option.opts[0], str(one))]
-    return shlex.join([*words, "--plan", plan.hash, "--items-planned", str(plan.items)])
+    return shlex.join([*words, *_planned(plan)])
+
+
+def _planned(plan: "Plan") -> list[str]:
+    return ["--plan", plan.hash, "--items-planned", str(plan.items)]
+
+
+def _show(preview: TermPreview, as_json: bool) -> None:
+    if as_json:
+        console.print_json(preview)
+    else:
+        _print(preview)
 
 
 def _print(preview: TermPreview) -> None:

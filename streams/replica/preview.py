@@ -7,7 +7,7 @@ if nothing changes in between.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from time import perf_counter
 
@@ -15,7 +15,7 @@ from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS
 from kae.encoders.codebook import Codebook
 from kae.encoders.likeness import Likeness
 from kae.encoders.selector import compile_selector
-from kae.sinks.edits import BindingEdit, Deactivate, Propose, PutItem
+from kae.sinks.edits import BindingEdit, Deactivate, Propose, PutItem, encode_edit
 from kae.sinks.planned import plan_hash
 from kae.sinks.selection import selected
 from kae.sinks.term_changes import Bind
@@ -90,8 +90,21 @@ class Previews:
 
         Raises: Undecodable.
         """
+        return self._answer(view, self._decoded(event), len(event), query)
+
+    def proposed(self, view: View, term: str, query: str = "") -> Previewed | None:
+        """The same for the bind of a normalised term that waits for approval; None if none does."""
+        proposal = view.bindings.proposals.get(term)
+        if proposal is None or not isinstance(proposal.change, Bind):
+            return None
+        # Neither overtaken by itself nor in its own way.
+        bindings = view.bindings.copy()
+        del bindings.proposals[term]
+        size = len(encode_edit(proposal))
+        return self._answer(replace(view, bindings=bindings), proposal.change, size, query)
+
+    def _answer(self, view: View, change: Bind, event_bytes: int, query: str) -> Previewed:
         began = perf_counter()
-        change = self._decoded(event)
         tally = _Tally()
         sample = nsmallest(SAMPLE, self._counted(view, change, tally), key=_prominence)
         refused, awaits_approval = self._refusal(view, change)
@@ -111,7 +124,7 @@ class Previews:
             collisions=collisions_of(self._likeness, view, change),
             room=self._room(view, change, edits),
             size=Size(
-                len(event),
+                event_bytes,
                 self._event_bytes,
                 len(change.selector.items),
                 self._rules.items_per_selector,

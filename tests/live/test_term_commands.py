@@ -70,7 +70,9 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     stale = ("--by", "ben", "--plan", "h2", "--items-planned", str(2 * items))
     refused = kae(cluster, "term", "approve", "quietcore", *stale, *at, code=1).stderr
     assert "terms.plan_tolerance_percent allows 10" in refused
-    term("approve", "quietcore", "--by", "ben", "--plan", plan, "--items-planned", str(items))
+    seen = term("preview-proposed", "quietcore")
+    assert (seen["previewed"]["plan"]["hash"], seen["previewed"]["collisions"]) == (plan, [])
+    term(*shlex.split(seen["command"])[2:], "--by", "ben")
     shown_now = bindings(cluster)
     (bound,) = shown_now.active
     assert bound.attached_items == items
