@@ -12,6 +12,7 @@ from kae.streams.cli import (
     term_changes,
     term_decisions,
     term_import,
+    term_items,
     term_past,
     term_preview,
     term_slots,
@@ -50,14 +51,15 @@ from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
 for verbs in (
-    term_preview.app,
-    term_import.app,
-    term_changes.app,
-    term_decisions.app,
-    term_past.app,
-    term_slots.app,
+    term_preview,
+    term_import,
+    term_changes,
+    term_items,
+    term_decisions,
+    term_past,
+    term_slots,
 ):
-    app.registered_commands.extend(verbs.registered_commands)
+    app.registered_commands.extend(verbs.app.registered_commands)
 
 
 @app.command()

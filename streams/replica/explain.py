@@ -48,7 +48,7 @@ def explain_item(
         slots=item.identifier,
         identifier=own,
         groups=[group.name for group in codebook.groups],
-        attributes=_attributes(codebook, item),
+        attributes=attributes_of(codebook, item),
         paths=_paths(index, view, shard, item.ordinal, own),
     )
 
@@ -59,7 +59,8 @@ def live_item(view: View, item_id: str) -> PutItem | None:
     return item if isinstance(item, PutItem) else None
 
 
-def _attributes(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
+def attributes_of(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
+    """An item's attributes, each with where it was found."""
     shown = []
     for found in item.attributes:
         slot = codebook.slot_of(found.category, found.word)

@@ -49,10 +49,14 @@ class Draws:
 
     def _selector(self) -> SelectorData:
         parts = self._chance.choice((1, 1, 1, 2, 3, 4, 5, 6, 7))
+        single = [item.id for item in self.some(30)]
         return SelectorData(
             self._phrase() if parts & 1 else "",
             [*(item.id for item in self.some(200)), "nobody"] if parts & 2 else [],
             self._expression(2) if parts & 4 else "",
+            plus=single[::3],
+            minus=single[1::3],
+            pins=single[2::3],
         )
 
     def _phrase(self) -> str:
