@@ -14,6 +14,7 @@ import msgspec
 from pyroaring import BitMap
 
 from kae.encoders.attributes import Encoded, Item
+from kae.encoders.percolator import Percolator
 from kae.encoders.selector import Compiled
 from kae.sinks.edits import (
     Attach,
@@ -29,6 +30,8 @@ from kae.sinks.edits import (
 )
 
 CONTENT_BYTES = 8
+# Before any term is bound.
+UNBOUND = Percolator({})
 # A bitmap piece covers this many ordinals, 512 KiB at most, so that it fits a message.
 ATTACH_SPAN = 1 << 22
 
@@ -112,7 +115,7 @@ def plan_items(
     prepared: Sequence[Prepared],
     before: Mapping[str, Head],
     next_ordinal: int,
-    bindings: Mapping[int, Compiled],
+    selectors: Percolator,
 ) -> Plan:
     """Plan a batch against the heads of the items that it names."""
     newest: dict[str, Prepared] = {}
@@ -137,7 +140,7 @@ def plan_items(
             continue
         if ordinal < 0:
             ordinal, next_ordinal = next_ordinal, next_ordinal + 1
-        edits.append(_put(change, ordinal, encoded, bindings))
+        edits.append(_put(change, ordinal, encoded, selectors))
     return Plan(edits, Counts(len(prepared), put, dropped, stale, 0), before)
 
 
@@ -145,7 +148,7 @@ def unplaced(change: Change, encoded: Encoded | None) -> Head:
     """The edit of a change that no shard has placed yet: no ordinal, no bindings."""
     if encoded is None or not isinstance(change, Upsert):
         return DropItem(change.id, -1, change.revision, change.content)
-    return _put(change, 0, encoded, {})
+    return _put(change, 0, encoded, UNBOUND)
 
 
 def _order(known: Change | Head) -> tuple[int, int, bytes]:
@@ -155,14 +158,8 @@ def _order(known: Change | Head) -> tuple[int, int, bytes]:
     return (known.revision, 0 if isinstance(known, DropItem) else 1, known.content)
 
 
-def _put(
-    change: Upsert, ordinal: int, encoded: Encoded, bindings: Mapping[int, Compiled]
-) -> PutItem:
-    attached = [
-        binding
-        for binding, selector in bindings.items()
-        if selector.matches(change.id, encoded.text, encoded.attributes)
-    ]
+def _put(change: Upsert, ordinal: int, encoded: Encoded, selectors: Percolator) -> PutItem:
+    attached = selectors.matching(change.id, encoded.text, encoded.attributes)
     return PutItem(
         change.id,
         ordinal,

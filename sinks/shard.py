@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from pyroaring import BitMap
 
+from kae.encoders.percolator import Percolator
 from kae.encoders.selector import Compiled
 from kae.sinks.beginnings import Snapshots, begin_first, no_snapshots
 from kae.sinks.bindings import Bindings
@@ -64,6 +65,10 @@ class Shard:
         self.folder = folder
         self.passed_over: list[str] = []
         self._max_bytes = max_bytes
+        self._attached_selectors, self._attached_version = (
+            Percolator({}),
+            0,
+        )  # of a bindings version
 
         def begin() -> None:
             self.store = ShardStore(folder, write_buffer_bytes, sync_writes)
@@ -102,7 +107,7 @@ class Shard:
             prepared,
             self.store.heads(sorted({change.id for change, _ in prepared})),
             self.store.next_ordinal,
-            {binding: selectors[binding] for binding in self.store.bindings},
+            self._percolator(selectors),
         )
         plan.encode(self._max_bytes)
         return plan
@@ -139,6 +144,14 @@ class Shard:
 
         self.log.settle(sent.flight, apply)
         self.postings.note(sent.plan.edits)
+
+    def _percolator(self, selectors: Mapping[int, Compiled]) -> Percolator:
+        """The selectors of what is attached here; one for all items of a bindings version."""
+        version = self.source.bindings_version
+        if self._attached_version != version:
+            attached = {binding: selectors[binding] for binding in self.store.bindings}
+            self._attached_selectors, self._attached_version = Percolator(attached), version
+        return self._attached_selectors
 
     def resolve(self, selector: Compiled) -> BitMap:
         """The ordinals of this shard's items that a selector matches."""

@@ -102,13 +102,19 @@ def term(
         int, typer.Option(min=2, metavar="N", help="Terms, and as many more under load.")
     ] = 100,
     workers: WorkersOption = 1,
+    active: Annotated[
+        int, typer.Option(min=0, max=1000, metavar="N", help="Other terms in force meanwhile.")
+    ] = 0,
+    approved: Annotated[
+        bool, typer.Option("--approved", help="Each term is approved by another.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """From a term event to all its items decodable in a replica, beside Tantivy."""
     from kae.bench.latencies import TermReport
     from kae.bench.term import measure_term
 
-    report = TermReport.of(measure_term(items, matching, terms, workers))
+    report = TermReport.of(measure_term(items, matching, terms, workers, active, approved))
     if as_json:
         console.print_json(report)
         return

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,9 @@ class Filled:
 
 
 @contextmanager
-def filled_line(items: int, workers: int) -> Iterator[Filled]:
+def filled_line(
+    items: int, workers: int, changes: Mapping[str, object] | None = None
+) -> Iterator[Filled]:
     """Start broker, workers and a replica, and stream the items in.
 
     Raises: BenchFailed when they do not arrive; ProcessFailed; BrokerUnavailable.
@@ -46,7 +48,13 @@ def filled_line(items: int, workers: int) -> Iterator[Filled]:
         console.err.print("starting Apache Kafka", highlight=False)
         with ApacheKafka(root / "kafka") as broker:
             shards = Topology.load().shards
-            cluster = Cluster(root / "line", broker, shards=shards, workers=0, changes=CHANGES)
+            cluster = Cluster(
+                root / "line",
+                broker,
+                shards=shards,
+                workers=0,
+                changes={**CHANGES, **(changes or {})},
+            )
             with cluster:
                 for number in range(workers):
                     cluster.start_worker(f"worker-{number}", wait=False)

@@ -20,6 +20,8 @@ class TermRuns:
     loaded: list[float]
     tantivy: list[float]
     poll: list[float]
+    active: int = 0
+    approved: bool = False
 
 
 class TermReport(msgspec.Struct, frozen=True):
@@ -35,6 +37,8 @@ class TermReport(msgspec.Struct, frozen=True):
     tantivy_p99_ms: float
     terms: int
     loaded_terms: int
+    active_terms: int  # others, in force meanwhile
+    approved: bool  # the clock begins with the approval
     tantivy_runs: int
     items: int
     matching: tuple[int, int]  # least and most items of a term
@@ -56,6 +60,8 @@ class TermReport(msgspec.Struct, frozen=True):
             tantivy_p99_ms=_ms(_p99(runs.tantivy)),
             terms=len(runs.idle),
             loaded_terms=len(runs.loaded),
+            active_terms=runs.active,
+            approved=runs.approved,
             tantivy_runs=len(runs.tantivy),
             items=runs.items,
             matching=(min(runs.matching), max(runs.matching)),

@@ -19,23 +19,33 @@ from kae.bench.tantivy_peer import TantivyPeer
 from kae.deploy.replica_face import ReplicaFace
 from kae.streams.events import BindData, SelectorData, encode_term_bind, encode_term_release
 from kae.streams.replica.receipt import Receipt
+from kae.streams.term_events import ApproveData, encode_term
 from kae.streams.topology import Topology
 
 SELECTORS = 12
 TERMS_A_PEER_RUN = 4
 WITHIN_SECONDS = 20.0
+# Of the groups that the timed terms, entities, take no slot of.
+OTHER_CATEGORIES = ("modifier", "season", "style", "audience", "color")
 POLLS = 200
 
 
-def measure_term(items: int, matching: int, terms: int, workers: int) -> TermRuns:
+def measure_term(
+    items: int, matching: int, terms: int, workers: int, active: int = 0, approved: bool = False
+) -> TermRuns:
     """Terms in turn with Tantivy, then as many terms while items arrive at half of the full rate.
+
+    `active` other terms are in force meanwhile. With `approved`, each is proposed before, and its
+    time begins with the approval by another.
 
     Raises: BenchFailed when a term does not lead to exactly its items; NoSelector.
     """
     selectors = sized_selectors(items, matching, SELECTORS)
-    with filled_line(items, workers) as line, tempfile.TemporaryDirectory() as folder:
+    changes = {"terms.approvals": int(approved)}
+    with filled_line(items, workers, changes) as line, tempfile.TemporaryDirectory() as folder:
         peer = TantivyPeer(list(bench_items(items)), Path(folder) / "tantivy")
-        bench = TermBench(line)
+        bench = TermBench(line, approved=approved)
+        bench.bind_others(active)
         turns = cycle(selectors)
         bench.time(next(turns))  # connections are made
         idle: list[float] = []
@@ -66,19 +76,35 @@ def measure_term(items: int, matching: int, terms: int, workers: int) -> TermRun
         loaded=loaded,
         tantivy=theirs,
         poll=poll,
+        active=active,
+        approved=approved,
     )
 
 
 class TermBench:
     """Binds one term after the other and takes each back."""
 
-    def __init__(self, line: Filled) -> None:
+    def __init__(self, line: Filled, *, approved: bool) -> None:
         self._topology: Topology = line.cluster.topology
         self._replica: ReplicaFace = line.replica
         self._producer = KafkaProducer(
             bootstrap_servers=self._topology.kafka.bootstrap, acks="all", linger_ms=0
         )
         self._terms = 0
+        self._approved = approved
+
+    def bind_others(self, count: int) -> None:
+        """Have so many terms in force that the timed ones take no slot of.
+
+        Raises: BenchFailed when they are not in time.
+        """
+        words = [item.title for item in bench_items(count)]
+        for number, word in enumerate(words):
+            group = OTHER_CATEGORIES[number % len(OTHER_CATEGORIES)]
+            data = BindData(1, SelectorData(match=word), category=group, by="ann")
+            self._send_bind(f"otherword{number}", data)
+        if count:
+            self._wait(f"otherword{count - 1}", 1, "attached", _is_attached)
 
     def time(self, sized: Sized) -> float:
         """Seconds from just before the term event is sent until all its items are decodable.
@@ -88,9 +114,7 @@ class TermBench:
         self._terms += 1
         word = f"benchword{self._terms}"
         selector = SelectorData(match=sized.selector.match, where=sized.selector.where)
-        event = encode_term_bind(word, BindData(1, selector), "/bench")
-        began = time.perf_counter()
-        self._send(word, event)
+        began = self._send_bind(word, BindData(1, selector, by="ann"))
         receipt = self._wait(word, 1, "attached", _is_decodable)
         seconds = time.perf_counter() - began
         self._check(word, receipt, len(sized.items))
@@ -109,6 +133,15 @@ class TermBench:
 
     def close(self) -> None:
         self._producer.close()
+
+    def _send_bind(self, word: str, data: BindData) -> float:
+        """Returns the moment just before that was sent upon which it is carried out."""
+        began = time.perf_counter()
+        self._send(word, encode_term_bind(word, data, "/bench"))
+        if self._approved:
+            began = time.perf_counter()
+            self._send(word, encode_term(word, ApproveData(2, data.revision, "ben"), "/bench"))
+        return began
 
     def _send(self, word: str, event: bytes) -> None:
         topic = self._topology.terms_topic
@@ -134,6 +167,10 @@ class TermBench:
 
 def _is_decodable(receipt: Receipt) -> bool:
     return receipt.state == "bound" and _done(receipt, ("attached", "decodable"))
+
+
+def _is_attached(receipt: Receipt) -> bool:
+    return receipt.state == "bound" and _done(receipt, ("attached",))
 
 
 def _is_released(receipt: Receipt) -> bool:
