@@ -31,7 +31,7 @@ HINTED_TITLES = 10_000
 CatalogArgument = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[CATALOG]...",
+        metavar="CATALOG...",
         show_default=False,
         help="Feed files whose fields say what stands in their titles; learned from, too.",
     ),
@@ -70,7 +70,14 @@ def tagger() -> None:
 @app.command()
 def train(
     catalog: CatalogArgument = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it is written.")] = PACKAGED,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default=False,
+            help="Where it is written; else in place of the one that kae carries.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     rounds: RoundsOption = None,
     threads: ThreadsOption = 2,
@@ -83,13 +90,14 @@ def train(
     """
     titles = read_titles()
     hinted = _hinted(catalog, topology)
-    fingerprint = _trained(titles, hinted, seed, rounds, threads, out)
-    report = TaggerTrained(str(out), fingerprint, len(titles), len(hinted))
+    folder = out or PACKAGED
+    fingerprint = _trained(titles, hinted, seed, rounds, threads, folder)
+    report = TaggerTrained(str(folder), fingerprint, len(titles), len(hinted))
     if as_json:
         console.print_json(report)
     else:
         console.out.print(
-            f"{out}: tagger {report.fingerprint}, learned from {len(titles):,} titles"
+            f"{folder}: tagger {report.fingerprint}, learned from {len(titles):,} titles"
             + (f", and from the fields of {len(hinted):,}" if hinted else "")
         )
 
