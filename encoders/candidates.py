@@ -113,7 +113,7 @@ def _words_in(title: str, values: Sequence[Tagged]) -> dict[tuple[int, str], flo
     words: dict[tuple[int, str], float] = {}
     for value in values:
         word = canonical(normalise(title[value.begin : value.end]))
-        if _is_candidate(word, value.category):
+        if is_candidate(word, value.category):
             words.setdefault((value.category, word), value.score)
     return words
 
@@ -166,7 +166,7 @@ def read_candidates(file: Path) -> dict[str, int]:
                 f"{file}, line {number}: {category[:100]!r} is no category; it is one of "
                 f"{', '.join(CATEGORIES)}"
             )
-        if not _is_candidate(word, CATEGORY_INDEX[category]):
+        if not is_candidate(word, CATEGORY_INDEX[category]):
             raise CandidatesInvalid(
                 f"{file}, line {number}: {text[:100]!r} is no word that titles are searched for: "
                 "too long or too short, a number, a measure, a model number or a word of grammar; "
@@ -176,7 +176,7 @@ def read_candidates(file: Path) -> dict[str, int]:
     return read
 
 
-def _is_candidate(word: str, category: int) -> bool:
+def is_candidate(word: str, category: int) -> bool:
     """Whether a dictionary may have it; what is known by its shape needs none."""
     by_shape = is_measure(word) or is_model(word)
     return is_word(word, category) and is_scannable(word) and not by_shape

@@ -172,6 +172,10 @@ class Bindings:
             default=None,
         )
 
+    def planned(self) -> set[int]:
+        """The pending bindings with a plan: it is held against the items that they have."""
+        return {binding for binding in self.pending if self.bound[binding].plan.hash}
+
     def members(self, campaign: str) -> list[BindSlot]:
         """The bindings of a campaign, by its key."""
         return [bound for bound in self.bound.values() if bound.campaign == campaign]

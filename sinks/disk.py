@@ -20,6 +20,10 @@ class DiskFull(Exception):
             "move the stores: stores.path in topology.yaml, or --data"
         )
 
+    def __reduce__(self) -> tuple[type["DiskFull"], tuple[Path]]:
+        # It travels between a backfill's workers, and its message is no folder.
+        return DiskFull, (self.folder,)
+
 
 @dataclass(frozen=True, slots=True)
 class Room:

@@ -12,7 +12,7 @@ import msgspec
 from kae.encoders.attributes import Attribute
 from kae.encoders.categories import Identifier
 from kae.encoders.selector import Selector
-from kae.sinks.term_changes import Proposable
+from kae.sinks.term_changes import Foreseen, Proposable
 
 HASH_BYTES = 16
 GENESIS = bytes(HASH_BYTES)
@@ -72,8 +72,8 @@ class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
     It is active from here on, or, when `pending`, from the Activate that comes once every shard has
     attached it. Visible is what is active from `from_ms` (0: at once) until `until_ms` (0: for
-    ever). A binding that `replaces` another takes its place with the Activate; without one by
-    `deadline_ms` (0: none) it is given up.
+    ever). A binding that `replaces` another takes its place with the Activate. One with a `plan`
+    gets its Activate only if it has as many items as were planned, as nearly as is tolerated.
     """
 
     binding: int
@@ -94,6 +94,7 @@ class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
     campaign: str = ""
     pending: bool = False
     replaces: int = 0
+    plan: Foreseen = Foreseen()
 
     def holds_at(self, at_ms: int) -> bool:
         """Whether a moment lies in its validity."""

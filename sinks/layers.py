@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import Identifier, Slot
 from kae.sinks import decoding
-from kae.sinks.decoding import Behind
+from kae.sinks.decoding import Behind, Entered
 from kae.sinks.layer import Layer, Prefixes
 from kae.sinks.ranges import Indices, ranges
 from kae.sinks.shard_table import ShardTable
@@ -116,6 +116,17 @@ class Layers:
         left = self.bindings.difference(bindings)
         return Layers(self.whole, hide(self.base), hide(self.overlay), left)
 
+    def showing(self, more: Sequence[Entries]) -> "Layers":
+        """The same with the paths by one more binding; they are of a shard each."""
+        entries = self.overlay.trie.entries
+        live = self.overlay.is_live(np.arange(len(entries)))
+        known = [
+            entries.chosen(live & (entries.bindings == binding))
+            for binding in np.unique(entries.bindings)
+        ]
+        trie = TrieView.of([*known, *more])
+        return Layers(self.whole, self.base, Layer.whole(trie), self.bindings | trie.bindings)
+
     @property
     def paths(self) -> int:
         """The paths by which live items can be decoded, each once."""
@@ -147,9 +158,29 @@ class Layers:
         """The live items below each prefix."""
         return decoding.count(self.parts, prefixes)
 
-    def items(self, paths: Prefixes, limit: int) -> Behind:
-        """At most `limit` live items behind each path, the more popular first."""
-        return decoding.items(self.parts, paths, limit)
+    def items(
+        self,
+        paths: Prefixes,
+        limit: int,
+        pin_places: Callable[[Entered], Indices] = decoding.nowhere,
+    ) -> Behind:
+        """At most `limit` live items behind each path: pinned ones, then the more popular."""
+        return decoding.items(self.parts, paths, limit, pin_places)
+
+    def entries_of(self, binding: int, shard: int, ordinal: int) -> tuple[Indices, Indices]:
+        """The live entry of one item by one binding, in either part: one is empty, or both are."""
+        trie = self.overlay.trie
+        of_base = self.whole.entries_of(shard, BitMap([ordinal])).astype(np.int64)
+        of_overlay = np.flatnonzero(
+            (trie.entries.ordinals == ordinal) & (trie.entries.shards == shard)
+        )
+
+        def by_binding(part: Layer, entries: Indices) -> Indices:
+            found: Indices = entries[part.trie.entries.bindings[entries] == binding]
+            live: Indices = found[part.is_live(found)]
+            return live
+
+        return by_binding(self.base, of_base), by_binding(self.overlay, of_overlay)
 
     def paths_of(self, shard: int, ordinal: int) -> list[tuple[int, Identifier]]:
         """The paths of one item, each with its binding (0: its own), by binding."""

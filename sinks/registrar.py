@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from kae.sinks.bindings import Bindings
-from kae.sinks.edits import BindingEdit, Counts, Refuse, Source, encode_edit
+from kae.sinks.edits import BindingEdit, Counts, Source, encode_edit
 from kae.sinks.fold import LogState
 from kae.sinks.log import Log
 from kae.sinks.owned import OwnedLog
 from kae.sinks.term_changes import TermChange
-from kae.sinks.term_due import plan_due, plan_frees
-from kae.sinks.term_plan import FREELY, Conditions, plan_terms
+from kae.sinks.term_due import Standing, plan_due, plan_frees
+from kae.sinks.term_plan import FREELY, Conditions, TermPlan, plan_terms
 
 
 class Registrar:
@@ -41,9 +41,9 @@ class Registrar:
         """The first term event that is not in the log yet."""
         return self.bindings.source.next_offset
 
-    def foresee(self, changes: Sequence[TermChange]) -> list[Refuse]:
-        """The events that `register` would refuse now, for the dead letters before it."""
-        return plan_terms(self.bindings, changes, self._reserved, self._conditions).refused
+    def foresee(self, changes: Sequence[TermChange]) -> TermPlan:
+        """What `register` would do now, for the dead letters before it."""
+        return plan_terms(self.bindings, changes, self._reserved, self._conditions)
 
     def register(
         self, changes: Sequence[TermChange], dead: int, next_offset: int, at_ms: int
@@ -52,7 +52,7 @@ class Registrar:
 
         Raises: Fenced, AppendUnknown.
         """
-        plan = plan_terms(self.bindings, changes, self._reserved, self._conditions)
+        plan = self.foresee(changes)
         counts = plan.counts + Counts(read=dead, dead=dead)
         self._append(plan.edits, Source(next_offset), counts, at_ms)
 
@@ -61,9 +61,10 @@ class Registrar:
         edits = plan_frees(self.bindings, reached, shards, at_ms, quarantine_ms)
         return self._append_own(edits, at_ms)
 
-    def tend(self, reached: Mapping[int, int], shards: int, at_ms: int, attach_ms: int) -> int:
+    def tend(self, standing: Standing, shards: int, at_ms: int, attach_ms: int) -> int:
         """Expire, activate and give up what is due; returns the number of edits."""
-        edits = plan_due(self.bindings, reached, shards, at_ms, attach_ms)
+        tolerance = self._conditions.tolerance_percent
+        edits = plan_due(self.bindings, standing, shards, at_ms, attach_ms, tolerance)
         return self._append_own(edits, at_ms)
 
     def _append_own(self, edits: Sequence[BindingEdit], at_ms: int) -> int:

@@ -43,19 +43,19 @@ class Said:
     """The sayings of every shard at one version."""
 
     def __init__(self, shards: Iterable[Captured]) -> None:
-        self._shards = tuple(shards)
+        self.shards = tuple(shards)
 
     # Worked out by the first search: most views are never searched.
 
     @cached_property
     def mean_length(self) -> float:
         """Of an item, in tokens."""
-        items = sum(captured.items for captured in self._shards)
-        return sum(captured.tokens for captured in self._shards) / items if items else 0.0
+        items = sum(captured.items for captured in self.shards)
+        return sum(captured.tokens for captured in self.shards) / items if items else 0.0
 
     @cached_property
     def _items_of_slot(self) -> list[NDArray[np.int64]]:
-        counts = [captured.items_of_slot for captured in self._shards]
+        counts = [captured.items_of_slot for captured in self.shards]
         return [_total([count[p] for count in counts]) for p in range(POSITIONS)]
 
     @staticmethod
@@ -67,7 +67,7 @@ class Said:
         shards = items >> ORDINAL_BITS
         lengths = np.zeros(len(items), np.float32)
         for shard in np.unique(shards).tolist():
-            known = self._shards[shard].lengths
+            known = self.shards[shard].lengths
             ordinals = items - _first(shard)
             mine = (shards == shard) & (ordinals < len(known))
             lengths[mine] = known[ordinals[mine]]
@@ -96,7 +96,7 @@ class Said:
         return np.concatenate(
             [
                 captured.saying(key) + np.int64(_first(shard))
-                for shard, captured in enumerate(self._shards)
+                for shard, captured in enumerate(self.shards)
             ],
             dtype=np.int64,
         )
@@ -112,8 +112,8 @@ class Said:
         return shares
 
     def _slots(self, items: Indices) -> Iterator[NDArray[np.uint16]]:
-        ends = np.searchsorted(items, [_first(shard) for shard in range(len(self._shards) + 1)])
-        for shard, captured in enumerate(self._shards):
+        ends = np.searchsorted(items, [_first(shard) for shard in range(len(self.shards) + 1)])
+        for shard, captured in enumerate(self.shards):
             mine = items[ends[shard] : ends[shard + 1]]
             yield captured.identifiers[:, mine - _first(shard)]
 

@@ -86,6 +86,7 @@ class Sayings:
         self._table = table
         self._segments: list[Segment] = []
         self._changed = BitMap()
+        self._taken = BitMap()
         self._live = BitMap()
         self._lengths = np.zeros(0, np.uint32)
         self._keys = Bounded[str, Keys](lambda token: keys_of(token_spelling(token)))
@@ -114,8 +115,13 @@ class Sayings:
         return len(self._changed)
 
     @property
-    def captured(self) -> Captured:
-        """What was captured last."""
+    def unheard(self) -> BitMap:
+        """The ordinals of the items that may say other than what was given out last."""
+        return self._changed | self._taken
+
+    def give_out(self) -> Captured:
+        """What was captured last; while nothing is being captured."""
+        self._taken = BitMap()
         return self._captured
 
     def hear(self) -> Callable[[], None]:
@@ -125,6 +131,7 @@ class Sayings:
         that is by then: what has changed again meanwhile is noted again.
         """
         changed, self._changed = self._changed, BitMap()
+        self._taken |= changed
         ordinals = _array(changed)
         table = self._table
         taken = _Taken(

@@ -31,6 +31,11 @@ class Sent:
         """The first source record after those of the plan."""
         return self.flight.parts[0].source.next_offset
 
+    @property
+    def version(self) -> int:
+        """The shard's, once this is applied."""
+        return self.flight.parts[0].version
+
 
 class Shard:
     """The single writer of one shard."""

@@ -33,11 +33,16 @@ class StoreReader:
 
         Raises: StoreUnusable when no live item has it.
         """
-        row = self._row(keys.ORDINALS, keys.ordinal_key(ordinal))
-        item = self.item(row.decode()) if row is not None else None
-        if not isinstance(item, PutItem):
+        item = self.live_at(ordinal)
+        if item is None:
             raise StoreUnusable(f"ordinal {ordinal} of version {self.state.version} is not live")
         return item
+
+    def live_at(self, ordinal: int) -> PutItem | None:
+        """The item of an ordinal; None when it is not live."""
+        row = self._row(keys.ORDINALS, keys.ordinal_key(ordinal))
+        item = self.item(row.decode()) if row is not None else None
+        return item if isinstance(item, PutItem) else None
 
     def items(self) -> Iterator[PutItem]:
         """Every live item, in the order of its id's bytes.

@@ -18,10 +18,14 @@ def campaign_key(name: str) -> str:
 
 
 class Foreseen(msgspec.Struct, frozen=True, array_like=True):
-    """What a preview said that a selector would do; the hash is opaque, empty for none."""
+    """What a preview said that a selector would do; the hash is empty for none."""
 
     hash: str = ""
     items: int = 0
+
+    def differs_by(self, items: int) -> float:
+        """By how many percent of its own items so many are more or fewer."""
+        return abs(items - self.items) / max(1, self.items) * 100
 
 
 class Bind(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -94,6 +98,7 @@ class Extend(msgspec.Struct, frozen=True, array_like=True, tag=5):
     revision: int
     until_ms: int
     by: str = ""
+    foreseen: Foreseen = Foreseen()
 
     @property
     def key(self) -> str:
@@ -146,5 +151,25 @@ class Reject(msgspec.Struct, frozen=True, array_like=True, tag=9):
     reason: str = ""
 
 
-Proposable = Bind | Retarget | Realias | Campaign
-TermChange = Proposable | Release | Extend | CampaignRelease | Approve | Reject
+class Adjust(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """Add items to those of a bound term, exclude some, and have exactly these first.
+
+    `pins` are None where they stay as they are.
+    """
+
+    term: str
+    revision: int
+    add: tuple[str, ...]
+    exclude: tuple[str, ...]
+    pins: tuple[str, ...] | None
+    accepted_ms: int
+    by: str = ""
+    foreseen: Foreseen = Foreseen()
+
+    @property
+    def key(self) -> str:
+        return self.term
+
+
+Proposable = Bind | Retarget | Realias | Extend | Campaign | Adjust
+TermChange = Proposable | Release | CampaignRelease | Approve | Reject

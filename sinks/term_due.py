@@ -5,6 +5,7 @@ owner of the log goes on where the last one ended.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from kae.sinks.edits import (
     FreeSlot,
     Refuse,
 )
+from kae.sinks.term_changes import Foreseen
 
 
 def plan_frees(
@@ -38,13 +40,39 @@ def plan_frees(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the shards are, by shard, as they have said.
+
+    `reached` is the bindings version that each has applied; `attached` how many items the pending
+    bindings with a plan have there, by binding.
+    """
+
+    reached: Mapping[int, int]
+    attached: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+
+    def has(self, shard: int, version: int, planned: Iterable[int]) -> bool:
+        """Whether a shard has applied a version and said what its planned bindings have."""
+        told = self.attached.get(shard, {})
+        return self.reached.get(shard, 0) >= version and all(one in told for one in planned)
+
+    def items(self, bindings: Iterable[int]) -> int:
+        """How many items some planned bindings have in all shards together."""
+        return sum(told.get(one, 0) for one in bindings for told in self.attached.values())
+
+
 def plan_due(
-    bindings: Bindings, reached: Mapping[int, int], shards: int, now_ms: int, attach_ms: int
+    bindings: Bindings,
+    standing: Standing,
+    shards: int,
+    now_ms: int,
+    attach_ms: int,
+    tolerance_percent: float = 0.0,
 ) -> list[BindingEdit]:
     """End what has expired; activate what every shard has attached; give up what waits too long.
 
-    `reached` is the bindings version that each shard has applied; a pending set that is not
-    attached everywhere `attach_ms` after it was bound is given up as one.
+    A pending set that is not attached everywhere `attach_ms` after it was bound is given up as one,
+    and so is one whose items differ from those of its plan by more than is tolerated.
     """
     edits: list[BindingEdit] = []
     for bound in bindings.bound.values():
@@ -54,13 +82,36 @@ def plan_due(
     ended = {edit.binding for edit in edits if isinstance(edit, Deactivate)}
     for together in _waiting(bindings, ended).values():
         version = max(bindings.bound_at[bound.binding][0] for bound in together)
-        missing = [shard for shard in range(shards) if reached.get(shard, 0) < version]
         bound_ms = min(bindings.bound_at[bound.binding][1] for bound in together)
-        if not missing:
+        planned = [bound.binding for bound in together if bound.plan.hash]
+        missing = [shard for shard in range(shards) if not standing.has(shard, version, planned)]
+        if missing:
+            if now_ms - bound_ms >= attach_ms:
+                edits += _given_up(bindings, together, _silent(missing, now_ms - bound_ms))
+            continue
+        plan, items = together[0].plan, standing.items(planned)
+        if plan.hash and plan.differs_by(items) > tolerance_percent:
+            edits += _given_up(bindings, together, _changed(plan, items, tolerance_percent))
+        else:
             edits += _activated(bindings, together, now_ms)
-        elif now_ms - bound_ms >= attach_ms:
-            edits += _given_up(bindings, together, missing, now_ms - bound_ms)
     return edits
+
+
+def _silent(missing: list[int], waited_ms: int) -> str:
+    shards = ", ".join(f"shard {shard}" for shard in missing)
+    return (
+        f"given up after {waited_ms / 1000:g} s: {shards} did not attach it "
+        f"(terms.attach_seconds); nothing of it was ever visible. See kae status, then send it "
+        "again with a higher revision"
+    )
+
+
+def _changed(plan: Foreseen, items: int, tolerance_percent: float) -> str:
+    return (
+        f"given up: planned with {plan.items} items (plan {plan.hash}), it has {items} now, and "
+        f"terms.plan_tolerance_percent allows {tolerance_percent:g}; nothing of it was ever "
+        "visible. Preview it again (kae term preview), and send it with the new plan"
+    )
 
 
 def _waiting(bindings: Bindings, ended: set[int]) -> dict[str | int, list[BindSlot]]:
@@ -92,9 +143,7 @@ def _activated(bindings: Bindings, together: list[BindSlot], now_ms: int) -> lis
     return edits
 
 
-def _given_up(
-    bindings: Bindings, together: list[BindSlot], missing: list[int], waited_ms: int
-) -> list[BindingEdit]:
+def _given_up(bindings: Bindings, together: list[BindSlot], cause: str) -> list[BindingEdit]:
     edits: list[BindingEdit] = []
     for bound in together:
         edits.append(Deactivate(bound.binding, bound.term, bound.revision, GIVEN_UP))
@@ -102,12 +151,6 @@ def _given_up(
         if old is not None:
             edits.append(replace(old, revision=bound.revision))
     first = together[0]
-    shards = ", ".join(f"shard {shard}" for shard in missing)
-    cause = (
-        f"given up after {waited_ms / 1000:g} s: {shards} did not attach it "
-        f"(terms.attach_seconds); nothing of it was ever visible. See kae status, then send it "
-        "again with a higher revision"
-    )
     keys = dict.fromkeys([first.campaign or first.term, *(bound.term for bound in together)])
     edits += [Refuse(key, first.revision, f"{key!r}: {cause}") for key in keys]
     return edits

@@ -6,10 +6,14 @@ a Refuse, and changes nothing else.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from math import inf
 
+import msgspec
 from msgspec.structs import replace
 
 from kae.encoders.categories import Slot
+from kae.encoders.selector import Selector
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import (
     REPLACED,
@@ -21,7 +25,9 @@ from kae.sinks.edits import (
     Refuse,
     Withdraw,
 )
+from kae.sinks.slot_ledger import lacking, ledger_of, soonest_to_end
 from kae.sinks.term_changes import (
+    Adjust,
     Approve,
     Bind,
     Campaign,
@@ -43,6 +49,9 @@ class Conditions:
 
     approvals: int = 0  # how many others must approve: none or one
     tolerance_percent: float = 0.0  # by how much the items of a plan may differ at its approval
+    quarantine_ms: int = 0  # rest of a released slot, which a refusal tells
+    items_per_selector: int = 10_000  # that one term may name
+    selector_bytes: int = 1 << 20  # that one term's selector may have as it is kept
 
 
 FREELY = Conditions()
@@ -55,6 +64,7 @@ class TermPlan:
     edits: list[BindingEdit] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     refused: list[Refuse] = field(default_factory=list)
+    stale: list[int] = field(default_factory=list)  # the places of those that change nothing
 
 
 class _Refused(Exception):
@@ -77,13 +87,14 @@ def plan_terms(
     """
     planner = _Planner(bindings.copy(), reserved, conditions)
     plan = TermPlan()
-    for change in changes:
+    for place, change in enumerate(changes):
         try:
             edits = planner.plan(change)
             dropped = isinstance(change, Release | CampaignRelease | Reject)
             plan.counts += Counts(1, int(not dropped), int(dropped))
         except _Stale:
             plan.counts += Counts(1, stale=1)
+            plan.stale.append(place)
             continue
         except _Refused as error:
             refusal = Refuse(change.key, change.revision, str(error))
@@ -93,6 +104,17 @@ def plan_terms(
         planner.note(edits)
         plan.edits += edits
     return plan
+
+
+def _ending(bound: BindSlot, change: Extend, approved_by: str) -> BindSlot:
+    """The binding with another end; an end that nobody had to approve leaves who approved it."""
+    return replace(
+        bound,
+        until_ms=change.until_ms,
+        revision=change.revision,
+        by=change.by,
+        approved_by=approved_by or bound.approved_by,
+    )
 
 
 class _Planner:
@@ -112,6 +134,10 @@ class _Planner:
             self._state.edit(edit, self._state.version + 1, 0)
             if isinstance(edit, BindSlot):
                 self._occupied.add(Slot(edit.position, edit.index))
+            elif isinstance(edit, Deactivate):
+                resting = self._state.quarantined.get(edit.binding)
+                if resting is not None and not resting.seen:
+                    self._occupied.discard(resting.slot)
 
     def plan(self, change: TermChange) -> list[BindingEdit]:
         """Raises: _Refused, _Stale."""
@@ -122,11 +148,15 @@ class _Planner:
             return self._release(change)
         if isinstance(change, CampaignRelease):
             return self._release_campaign(change)
-        if isinstance(change, Extend):
-            return self._extend(change)
-        if self._conditions.approvals:
+        if self._conditions.approvals and not self._takes_back(change):
             return self._propose(change)
         return self._carry_out(change, "")
+
+    def _takes_back(self, change: Proposable) -> bool:
+        """Whether it only ends a term sooner, which waits for nobody."""
+        if not isinstance(change, Extend):
+            return False
+        return (change.until_ms or inf) <= (self._bound(change.term).until_ms or inf)
 
     def _refuse_stale(self, change: TermChange) -> None:
         if isinstance(change, Campaign):
@@ -168,14 +198,13 @@ class _Planner:
                 "another than who proposed it must approve it"
             )
         self._compare(change.key, proposal.change.foreseen, change.foreseen)
-        return self._carry_out(proposal.change, change.by)
+        return self._carry_out(replace(proposal.change, foreseen=change.foreseen), change.by)
 
     def _compare(self, key: str, proposed: Foreseen, now: Foreseen) -> None:
         if proposed.hash == now.hash:
             return
         most = self._conditions.tolerance_percent
-        apart = abs(now.items - proposed.items) / max(1, proposed.items) * 100
-        if not now.hash or not proposed.hash or apart > most:
+        if not now.hash or not proposed.hash or proposed.differs_by(now.items) > most:
             raise _Refused(
                 f"{key!r}: proposed with plan {proposed.hash or 'none'} of {proposed.items} items, "
                 f"approved with plan {now.hash or 'none'} of {now.items}; "
@@ -191,6 +220,8 @@ class _Planner:
         if isinstance(change, Bind):
             return self._bind(change, approved_by)
         bound = self._bound(change.term)
+        if isinstance(change, Extend):
+            return [_ending(bound, change, approved_by)]
         if isinstance(change, Realias):
             edit = replace(
                 bound,
@@ -200,11 +231,36 @@ class _Planner:
                 approved_by=approved_by,
             )
             return [edit]
-        return self._retarget(change, bound, approved_by)
+        selector = self._adjusted(change, bound) if isinstance(change, Adjust) else change.selector
+        if selector == bound.selector and not change.foreseen.hash:
+            return [replace(bound, revision=change.revision, by=change.by, approved_by=approved_by)]
+        return self._retarget(change, selector, bound, approved_by)
+
+    def _adjusted(self, change: Adjust, bound: BindSlot) -> Selector:
+        """The selector of a bound term with single items added, excluded or pinned."""
+        selector = bound.selector.adjusted(change.add, change.exclude, change.pins)
+        named = len(selector.items) + len(selector.plus) + len(selector.minus)
+        if named > self._conditions.items_per_selector:
+            raise _Refused(
+                f"{change.term!r}: it would name {named} items, terms.items_per_selector in "
+                f"topology.yaml allows {self._conditions.items_per_selector}; retarget it to an "
+                "expression that selects them"
+            )
+        size = len(msgspec.msgpack.encode(selector))
+        if size > self._conditions.selector_bytes:
+            raise _Refused(
+                f"{change.term!r}: its selector would have {size} bytes, limits.event_bytes in "
+                f"topology.yaml allows {self._conditions.selector_bytes}; retarget it to an "
+                "expression that selects them"
+            )
+        return selector
 
     def _bind(self, change: Bind, approved_by: str) -> list[BindingEdit]:
-        """A bind of a bound term releases the old binding and takes a new slot (ADR 7)."""
-        scheduled = change.from_ms > change.accepted_ms
+        """A bind of a bound term releases the old binding and takes a new slot (ADR 7).
+
+        What has a plan waits until every shard has said how many items it has.
+        """
+        waits = change.from_ms > change.accepted_ms or bool(change.foreseen.hash)
         holder = self._state.terms.get(change.term, (-1, 0))[1]
         slot = BindSlot(
             binding=self._state.next_binding,
@@ -212,7 +268,7 @@ class _Planner:
             aliases=change.aliases,
             category=change.category,
             position=change.position,
-            index=self._free_index(change.position, change.term, self._occupied),
+            index=self._free_index(change.position, change.term),
             selector=change.selector,
             revision=change.revision,
             owner=change.owner,
@@ -222,24 +278,28 @@ class _Planner:
             until_ms=change.until_ms,
             by=change.by,
             approved_by=approved_by,
-            pending=scheduled,
+            pending=waits,
+            plan=change.foreseen,
         )
-        if holder and scheduled:
+        if holder and waits:
             return self._in_place_of(self._state.bound[holder], slot)
         return [*self._deactivated(change.term, change.revision, change.by, REPLACED), slot]
 
-    def _retarget(self, change: Retarget, bound: BindSlot, approved_by: str) -> list[BindingEdit]:
+    def _retarget(
+        self, change: Retarget | Adjust, selector: Selector, bound: BindSlot, approved_by: str
+    ) -> list[BindingEdit]:
         slot = replace(
             bound,
             binding=self._state.next_binding,
-            index=self._free_index(bound.position, change.term, self._occupied),
-            selector=change.selector,
+            index=self._free_index(bound.position, change.term),
+            selector=selector,
             revision=change.revision,
             accepted_ms=change.accepted_ms,
             by=change.by,
             approved_by=approved_by,
             pending=True,
             replaces=0,
+            plan=change.foreseen,
         )
         return self._in_place_of(bound, slot)
 
@@ -257,11 +317,12 @@ class _Planner:
                 f"{change.key!r}: {len(held)} of its {len(change.binds)} terms are bound: "
                 f"{', '.join(map(repr, held[:5]))}. Release them, or leave them out"
             )
-        occupied = set(self._occupied)
+        wanted: dict[int, list[str]] = {}
+        for bind in change.binds:
+            wanted.setdefault(bind.position, []).append(bind.term)
+        indices = {p: iter(self._free_indices(p, terms)) for p, terms in wanted.items()}
         edits: list[BindingEdit] = []
         for bind in change.binds:
-            index = self._free_index(bind.position, bind.term, occupied)
-            occupied.add(Slot(bind.position, index))
             edits.append(
                 BindSlot(
                     binding=self._state.next_binding + len(edits),
@@ -269,7 +330,7 @@ class _Planner:
                     aliases=bind.aliases,
                     category=bind.category,
                     position=bind.position,
-                    index=index,
+                    index=next(indices[bind.position]),
                     selector=bind.selector,
                     revision=change.revision,
                     owner=bind.owner,
@@ -281,13 +342,10 @@ class _Planner:
                     approved_by=approved_by,
                     campaign=change.key,
                     pending=True,
+                    plan=change.foreseen,
                 )
             )
         return edits
-
-    def _extend(self, change: Extend) -> list[BindingEdit]:
-        bound = self._bound(change.term)
-        return [replace(bound, until_ms=change.until_ms, revision=change.revision, by=change.by)]
 
     def _release(self, change: Release) -> list[BindingEdit]:
         edits = self._deactivated(change.term, change.revision, change.by)
@@ -326,12 +384,19 @@ class _Planner:
             raise _Refused(f"{term!r}: is not bound; kae term bind binds it")
         return self._state.bound[holder]
 
-    def _free_index(self, position: int, term: str, occupied: set[Slot]) -> int:
-        for index in self._reserved[position]:
-            if Slot(position, index) not in occupied:
-                return index
-        raise _Refused(
-            f"CodebookFull: position {position}: all {len(self._reserved[position])} "
-            f"reserved slots are bound or in quarantine; cannot bind {term!r}. "
-            "Release a term, or raise groups[].reserved in topology.yaml (a new generation)"
-        )
+    def _free_index(self, position: int, term: str) -> int:
+        return self._free_indices(position, [term])[0]
+
+    def _free_indices(self, position: int, terms: Sequence[str]) -> list[int]:
+        """One for each of the terms, the lowest first.
+
+        Raises: _Refused.
+        """
+        reserved = self._reserved[position]
+        free = (index for index in reserved if Slot(position, index) not in self._occupied)
+        found = list(islice(free, len(terms)))
+        if len(found) < len(terms):
+            rest_ms = self._conditions.quarantine_ms
+            ledger = ledger_of(self._state, position, len(reserved), rest_ms)
+            raise _Refused(lacking(terms, position, ledger, soonest_to_end(self._state, position)))
+        return found

@@ -48,6 +48,17 @@ class Entries:
     def __len__(self) -> int:
         return len(self.ordinals)
 
+    def chosen(self, which: NDArray[np.bool_]) -> "Entries":
+        """Some of them, in the same order."""
+        return Entries(
+            self.slots[:, which],
+            self.shards[which],
+            self.ordinals[which],
+            self.bindings[which],
+            self.apart[which],
+            self.popularity[which],
+        )
+
 
 _NO_ENTRIES = Entries(
     np.zeros((POSITIONS, 0), np.uint16),

@@ -15,7 +15,8 @@ class Reached(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """A shard's log holds, accepted, everything up to a bindings version; and who says so.
 
     It is sent after the shard's delta was folded, so it is a lasting truth and needs no epoch; the
-    epoch only tells which owner is the newest.
+    epoch only tells which owner is the newest. `attached` are the items that pending bindings with
+    a plan have here, as pairs of binding and count.
     """
 
     generation: int
@@ -23,6 +24,7 @@ class Reached(msgspec.Struct, frozen=True, array_like=True, tag=1):
     bindings_version: int
     epoch: int = 0
     owner: str = ""
+    attached: tuple[tuple[int, int], ...] = ()
 
 
 class Pause(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -144,6 +146,8 @@ class ControlBook:
 
     generation: int
     bindings_reached: dict[int, int] = field(default_factory=dict)
+    # By shard: the items of each pending binding with a plan, at that version.
+    attached: dict[int, dict[int, int]] = field(default_factory=dict)
     owners: dict[int, Reached] = field(default_factory=dict)
     # By offset, rising: requests without an answer.
     open: dict[int, Filed] = field(default_factory=dict)
@@ -175,8 +179,9 @@ class ControlBook:
 
     def _reach(self, reached: Reached) -> None:
         shard = reached.shard
-        known = self.bindings_reached.get(shard, 0)
-        self.bindings_reached[shard] = max(known, reached.bindings_version)
+        if reached.bindings_version >= self.bindings_reached.get(shard, 0):
+            self.attached[shard] = dict(reached.attached)
+            self.bindings_reached[shard] = reached.bindings_version
         if reached.owner and reached.epoch >= self.owners.get(shard, reached).epoch:
             self.owners[shard] = reached
 

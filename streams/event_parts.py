@@ -85,7 +85,13 @@ def decode_data(decode: Callable[[msgspec.Raw], T], event: Envelope) -> T:
 
 
 def encode_event(
-    type_: str, subject: str, data: msgspec.Struct, source: str, id_: str, time: str
+    type_: str,
+    subject: str,
+    data: msgspec.Struct,
+    source: str,
+    id_: str,
+    time: str,
+    audience: str = "",
 ) -> bytes:
     envelope = Envelope(
         specversion="1.0",
@@ -95,5 +101,6 @@ def encode_event(
         subject=subject,
         data=msgspec.Raw(_encode(data)),
         time=time or msgspec.UNSET,
+        audience=audience or msgspec.UNSET,
     )
     return _encode(envelope)

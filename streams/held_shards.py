@@ -1,6 +1,6 @@
 """The shards that a worker holds: opened and claimed, folded again, given up."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 import structlog
 
@@ -48,15 +48,17 @@ class HeldShards:
         """The open shards that index no items until they are resumed."""
         return {number for number, shard in self.shards.copy().items() if shard.source.paused}
 
-    def reached(self, partition: int) -> Reached:
-        """What the control topic is told of an open shard."""
+    def reached(self, partition: int, planned: Iterable[int]) -> Reached:
+        """What the control topic is told of an open shard, some bindings with a plan included."""
         shard = self.shards[partition]
+        attached = shard.store.attached
         return Reached(
             self._topology.generation,
             partition,
             shard.source.bindings_version,
             shard.log.state.epoch,
             self._identity.name,
+            tuple((binding, len(attached[binding])) for binding in planned if binding in attached),
         )
 
     # Nothing may be in flight while these are called.

@@ -18,7 +18,7 @@ from kae.sinks.shard import Sent
 from kae.streams import dead_letters, failpoints
 from kae.streams.admission import Admission, Run
 from kae.streams.bindings_follower import BindingsFollower
-from kae.streams.control import announce
+from kae.streams.control import Reached, announce
 from kae.streams.held_shards import HeldShards
 from kae.streams.item_batch import ItemBatch
 from kae.streams.kafka_log import KafkaClients
@@ -26,6 +26,7 @@ from kae.streams.moments import now_ms
 from kae.streams.outcome import Outcome
 from kae.streams.pace import Pace
 from kae.streams.topology import Topology
+from kae.streams.traces import NOTHING, Spans, Tracer, carrying
 from kae.streams.worker_meters import APPEND_WAIT, APPLY, ENCODE, PLAN, WorkerMeters
 
 log = structlog.get_logger()
@@ -46,6 +47,7 @@ class Indexer:
         bindings: BindingsFollower,
         held: HeldShards,
         meters: WorkerMeters,
+        tracer: Tracer | None = None,
     ) -> None:
         self._topology = topology
         self._encoder = encoder
@@ -53,8 +55,10 @@ class Indexer:
         self._bindings = bindings
         self._held = held
         self._meters = meters
+        self._tracer = tracer
         self._admission = Admission(topology, clients, self._next_offset)
         self._in_flight: dict[int, Sent] = {}
+        self._spans: dict[int, Spans] = {}  # of what is in flight
         self.pace = Pace(topology.worker.batch_events, reads_titles=encoder.reads_titles)
 
     def own(self, wanted: Set[int]) -> Outcome:
@@ -80,6 +84,9 @@ class Indexer:
         """
         with self._meters.stage(ENCODE):
             batches, seek = self._admission.admit(runs)
+            if self._tracer is not None:
+                for batch in batches.values():
+                    batch.spans = self._tracer.process(batch.records)
             began = time.monotonic()
             self._encode(list(batches.values()))
             events = sum(len(batch.changes) for batch in batches.values())
@@ -158,9 +165,11 @@ class Indexer:
         failpoints.reach(failpoints.BEFORE_APPEND)
         at_ms = now_ms()
         for partition, batch in batches.items():
-            self._in_flight[partition] = self._held.shards[partition].send_items(
-                plans[partition], len(batch.dead), batch.next_offset, at_ms
-            )
+            with carrying(batch.spans):
+                self._in_flight[partition] = self._held.shards[partition].send_items(
+                    plans[partition], len(batch.dead), batch.next_offset, at_ms
+                )
+            self._spans[partition] = batch.spans
         self._meters.note_sent(self._in_flight)
         failpoints.when_stored(sent.flight.appending for sent in self._in_flight.values())
 
@@ -179,8 +188,15 @@ class Indexer:
         settled = self.settle(sent)
         for partition in sent.keys() - settled.lost.keys():
             topic = self._topology.control_topic
-            announce(self._clients.producer, topic, self._held.reached(partition))
+            announce(self._clients.producer, topic, self.reached(partition))
         return outcome.and_then(settled)
+
+    def reached(self, partition: int) -> Reached:
+        """What the control topic is told of an open shard."""
+        version = self._held.shards[partition].source.bindings_version
+        # One that was opened just now may have attached what is not followed yet.
+        bindings = self._bindings.at_least(version, BINDINGS_WAIT_SECONDS).bindings
+        return self._held.reached(partition, sorted(bindings.planned()))
 
     def rest(self) -> None:
         """Use a moment to index items for selectors, those of the shard where most are waiting."""
@@ -199,13 +215,16 @@ class Indexer:
         """Wait for appends and apply them; a shard whose append is in doubt is given up."""
         outcome = Outcome()
         for partition, one in sent.items():
+            spans = self._spans.pop(partition, NOTHING)
             try:
                 with self._meters.stage(APPEND_WAIT):
                     one.flight.appending.offsets()
                 failpoints.reach(failpoints.ACKNOWLEDGED)
                 with self._meters.stage(APPLY):
                     self._held.shards[partition].settle(one)
+                spans.end(**{"kae.shard": partition, "kae.version": one.version})
             except (Fenced, AppendUnknown, DiskFull) as error:
+                spans.fail(error)
                 outcome = outcome.and_then(self._held.give_up(partition, error))
         if sent:
             failpoints.reach(failpoints.APPLIED)

@@ -4,6 +4,7 @@ What counts is the acknowledged prefix: a row is done when it and all rows befor
 acknowledged by Kafka, or written down as rejected. Progress is saved by that prefix alone.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ from kae.streams.rejected_rows import RejectedRows
 from kae.streams.repeated_ids import reject_repeated
 from kae.streams.topics import check_topics
 from kae.streams.topology import CatalogPart, Topology
+from kae.streams.traces import tracer
 
 # Rows between the last acknowledged one and the last read one; bounds the memory.
 IN_FLIGHT = 8192
@@ -134,6 +136,7 @@ class _Run:
         self._rejected = rejected
         self._told = told
         self._in_flight: deque[Sent] = deque()
+        self._tracer = tracer("ingest", str(os.getpid()))
         self._saved = time.monotonic()
 
     def publish(self, rows: Iterable[Row | RejectedRow]) -> None:
@@ -182,7 +185,19 @@ class _Run:
             field, held, reason = beyond_bounds(row.item) or ("", None, str(error))
             remedy = "shorten it, or leave the column out"
             return RejectedRow(row.file, row.after, field, held, reason, remedy, row.record)
-        return row, producer.send(self._topology.items_topic, key=key, value=value)
+        return row, self._published(producer, row.item.id, key, value)
+
+    def _published(
+        self, producer: KafkaProducer, item: str, key: bytes, value: bytes
+    ) -> FutureRecordMetadata:
+        topic = self._topology.items_topic
+        if self._tracer is None:
+            return producer.send(topic, key=key, value=value)
+        spans = self._tracer.send(topic, item)
+        sent = producer.send(topic, key=key, value=value, headers=spans.headers)
+        sent.add_callback(lambda stored: spans.end(**{"messaging.kafka.offset": stored.offset}))
+        sent.add_errback(spans.fail)
+        return sent
 
     def _settle(self, allowed: int) -> None:
         while len(self._in_flight) > allowed:

@@ -9,6 +9,7 @@ import structlog
 from kae.sinks.plan import Change, Prepared
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.letters import kinds
+from kae.streams.traces import NOTHING, Spans
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -24,6 +25,7 @@ class ItemBatch:
     records: list[SourceRecord] = field(default_factory=list)
     prepared: list[Prepared] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
+    spans: Spans = NOTHING
 
     @property
     def is_news(self) -> bool:

@@ -14,6 +14,7 @@ from kae.streams.bootstrap import REFUSALS
 from kae.streams.kafka_connection import Settings, connection
 from kae.streams.topic_plan import DEAD_LETTER_BYTES
 from kae.streams.topology import Topology
+from kae.streams.traces import carried
 
 log = structlog.get_logger()
 
@@ -87,10 +88,13 @@ class KafkaLog:
         producer: KafkaProducer | None = None
         futures: list[Any] = []
         refusal: KafkaError | None = None
+        headers = carried()
         try:
             producer = self._clients.producer
             for payload in payloads:
-                sent = producer.send(self._tp.topic, value=payload, partition=self._tp.partition)
+                sent = producer.send(
+                    self._tp.topic, value=payload, headers=headers, partition=self._tp.partition
+                )
                 futures.append(sent)
         except KafkaError as error:
             # Some of the parts may be on their way: told as an append of unknown outcome.

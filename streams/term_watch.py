@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 
 from kae.encoders.text import normalise
 from kae.streams.bootstrap import bootstrap_ms, reached_brokers
+from kae.streams.cloudevents import Headers
 from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
 from kae.streams.events import Undecodable
 from kae.streams.kafka_connection import connection
@@ -16,6 +17,7 @@ from kae.streams.local_run import replica_address
 from kae.streams.moments import now_ms, shown
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.receipts import Receipt
+from kae.streams.signatures import SIGNED_HEADERS, signed
 from kae.streams.term_events import (
     ApproveData,
     BindData,
@@ -55,12 +57,15 @@ def publish(topology: Topology, subject: str, data: msgspec.Struct) -> None:
 
 
 def publish_all(topology: Topology, events: Sequence[tuple[str, msgspec.Struct]]) -> None:
-    """Publish events in their order; none is if one is broken.
+    """Publish events in their order, signed where the topology asks for it; none if one is broken.
 
-    Raises: TermRefused; KafkaUnreachable.
+    Raises: TermRefused; KafkaUnreachable; CredentialsUnusable, NotInstalled.
     """
+    has_signers = bool(topology.terms.signers)
+    audience = topology.terms_topic if has_signers else ""
     values = [
-        (subject, encode_term(subject, data, SOURCE, shown(now_ms()))) for subject, data in events
+        (subject, encode_term(subject, data, SOURCE, shown(now_ms()), audience))
+        for subject, data in events
     ]
     rules, limit = rules_of(topology), topology.limits.event_bytes
     for subject, value in values:
@@ -69,7 +74,9 @@ def publish_all(topology: Topology, events: Sequence[tuple[str, msgspec.Struct]]
             decode_term(subject.encode(), value, limit, now_ms(), rules)
         except Undecodable as error:
             raise TermRefused(f"{subject!r}: {error}; correct it, nothing was published") from error
-    _send(topology, values)
+    if has_signers:
+        values = [(subject, signed(value)) for subject, value in values]
+    _send(topology, values, SIGNED_HEADERS if has_signers else ())
 
 
 def watch(
@@ -143,7 +150,7 @@ def _explain(term: str, receipt: Receipt | None, revision: int, seconds: float) 
     )
 
 
-def _send(topology: Topology, values: Sequence[tuple[str, bytes]]) -> None:
+def _send(topology: Topology, values: Sequence[tuple[str, bytes]], headers: Headers) -> None:
     kafka = topology.kafka
     try:
         with reached_brokers(topology):
@@ -160,7 +167,11 @@ def _send(topology: Topology, values: Sequence[tuple[str, bytes]]) -> None:
             try:
                 sent = [
                     producer.send(
-                        topology.terms_topic, key=subject.encode(), value=value, partition=0
+                        topology.terms_topic,
+                        key=subject.encode(),
+                        value=value,
+                        headers=list(headers),
+                        partition=0,
                     )
                     for subject, value in values
                 ]

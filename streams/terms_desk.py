@@ -10,6 +10,7 @@ from kae.sinks.log import AppendUnknown
 from kae.sinks.owned import Fenced
 from kae.sinks.registrar import Registrar
 from kae.sinks.term_changes import TermChange
+from kae.sinks.term_due import Standing
 from kae.sinks.term_plan import Conditions
 from kae.streams import dead_letters, metrics
 from kae.streams.control import ControlBook
@@ -20,11 +21,14 @@ from kae.streams.identity import Identity
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
 from kae.streams.moments import now_ms
+from kae.streams.signatures import Signatures
 from kae.streams.term_events import rules_of
 from kae.streams.topology import Topology
 from kae.streams.worker_meters import WorkerMeters
 
 log = structlog.get_logger()
+
+REPLAYED = "signature: of an event that was carried out, or overtaken, before; it changes nothing"
 
 
 class TermsDesk:
@@ -46,6 +50,7 @@ class TermsDesk:
         self._meters = meters
         self._reserved = {p: codebook.reserved(p) for p in range(POSITIONS)}
         self._rules = rules_of(topology, codebook.position_of)
+        self._signatures = Signatures(topology)
         self._registrar: Registrar | None = None
 
     @property
@@ -69,7 +74,13 @@ class TermsDesk:
             fingerprint=self._identity.fingerprint,
             reserved=self._reserved,
             max_bytes=topology.limits.delta_bytes,
-            conditions=Conditions(topology.terms.approvals, topology.terms.plan_tolerance_percent),
+            conditions=Conditions(
+                topology.terms.approvals,
+                topology.terms.plan_tolerance_percent,
+                topology.terms.quarantine_ms,
+                topology.terms.items_per_selector,
+                topology.limits.event_bytes,
+            ),
         )
         log.info("registrar_opened", version=self._registrar.bindings.version)
 
@@ -86,7 +97,7 @@ class TermsDesk:
         if registrar is None:
             return None
         changes: list[TermChange] = []
-        sources: dict[tuple[str, int], SourceRecord] = {}
+        sources: list[SourceRecord] = []  # of each change
         dead: list[DeadLetter] = []
         expected = registrar.next_offset
         for record in records:
@@ -102,39 +113,46 @@ class TermsDesk:
                 dead.append(DeadLetter(record, str(error), error.kind))
                 continue
             changes.append(change)
-            sources[change.key, change.revision] = record
+            sources.append(record)
         if expected > registrar.next_offset:
             return self._register(registrar, changes, sources, dead, expected)
         return None
 
     def _decode(self, record: SourceRecord) -> TermChange:
-        limit = self._topology.limits.event_bytes
-        at_ms, headers = record.timestamp, record.headers
-        return decode_term(record.key, record.value, limit, at_ms, self._rules, headers)
+        limit, at_ms = self._topology.limits.event_bytes, record.timestamp
+        value, signer = self._signatures.open(record.value, record.headers)
+        headers = () if signer else record.headers
+        change = decode_term(record.key, value, limit, at_ms, self._rules, headers)
+        self._signatures.check(change.by, signer)
+        return change
 
     def _register(
         self,
         registrar: Registrar,
         changes: Sequence[TermChange],
-        sources: dict[tuple[str, int], SourceRecord],
+        sources: Sequence[SourceRecord],
         dead: list[DeadLetter],
         next_offset: int,
     ) -> int | None:
-        refused = registrar.foresee(changes)
+        foreseen = registrar.foresee(changes)
+        replayed = foreseen.stale if self._signatures.required else ()
+        dead += [DeadLetter(sources[place], REPLAYED, kinds.TERM_REPLAYED) for place in replayed]
+        uncounted = len(dead)
+        by_event = {(c.key, c.revision): record for c, record in zip(changes, sources, strict=True)}
         dead += [
-            DeadLetter(sources[r.term, r.revision], r.cause, kinds.TERM_REFUSED) for r in refused
+            DeadLetter(by_event[one.term, one.revision], one.cause, kinds.TERM_REFUSED)
+            for one in foreseen.refused
         ]
         if dead:
             topic = self._topology.dead_letters_topic
             timeout = self._topology.kafka.delivery_timeout_seconds
             dead_letters.publish(self._clients, topic, dead, timeout)
+        news = [change for place, change in enumerate(changes) if place not in replayed]
         at_ms = now_ms()
-        done = self._own_log(
-            lambda: registrar.register(changes, len(dead) - len(refused), next_offset, at_ms)
-        )
+        done = self._own_log(lambda: registrar.register(news, uncounted, next_offset, at_ms))
         if not done:
             return self.next_offset
-        self._meters.count(metrics.WORKER_TERMS_REFUSED, by=len(refused))
+        self._meters.count(metrics.WORKER_TERMS_REFUSED, by=len(foreseen.refused))
         return None
 
     def free(self) -> None:
@@ -143,17 +161,19 @@ class TermsDesk:
         if registrar is None:
             return
         reached = list(self._follower.book.bindings_reached.values())
-        quarantine_ms = int(topology.terms.quarantine_seconds * 1000)
-        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), quarantine_ms))
+        rest_ms = topology.terms.quarantine_ms
+        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), rest_ms))
 
     def tend(self) -> None:
         """End what has expired, activate what is attached, give up what waits too long."""
         registrar, topology = self._registrar, self._topology
         if registrar is None:
             return
-        reached = dict(self._follower.book.bindings_reached)
+        book = self._follower.book
+        # In this order: what is attached is then as new as what is reached, or newer.
+        standing = Standing(dict(book.bindings_reached), dict(book.attached))
         attach_ms = int(topology.terms.attach_seconds * 1000)
-        self._own_log(lambda: registrar.tend(reached, topology.shards, now_ms(), attach_ms))
+        self._own_log(lambda: registrar.tend(standing, topology.shards, now_ms(), attach_ms))
 
     def _own_log(self, write: Callable[[], int | None]) -> bool:
         """Whether a write came about; if not, the log is claimed again.

@@ -140,6 +140,12 @@ class WorkerPart(Part):
     offsets_commit_seconds: Seconds
 
 
+class SignerPart(Part):
+    name: Name
+    key: Name
+    for_others: bool
+
+
 class TermsPart(Part):
     default_category: Category
     quarantine_seconds: Annotated[float, Field(ge=0, le=86_400 * 365)]
@@ -149,6 +155,11 @@ class TermsPart(Part):
     approvals: Annotated[int, Field(ge=0, le=1)]
     plan_tolerance_percent: Annotated[float, Field(ge=0, le=1000)]
     attach_seconds: Seconds
+    signers: Annotated[tuple[SignerPart, ...], Field(strict=False, max_length=1000)]
+
+    @property
+    def quarantine_ms(self) -> int:
+        return int(self.quarantine_seconds * 1000)
 
 
 class ReplicaPart(Part):

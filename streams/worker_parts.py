@@ -20,6 +20,7 @@ from kae.streams.shards.requests import ShardRequests
 from kae.streams.snapshots.upkeep import Upkeep
 from kae.streams.terms_desk import TermsDesk
 from kae.streams.topology import Topology
+from kae.streams.traces import tracer
 from kae.streams.watchdog import Watchdog
 from kae.streams.worker_meters import WorkerMeters
 from kae.streams.worker_readings import WorkerReadings
@@ -62,7 +63,13 @@ class WorkerParts:
         )
         self.held = HeldShards(topology, identity, self.clients, self.meters)
         self.indexer = Indexer(
-            topology, Encoder(codebook), self.clients, self.bindings, self.held, self.meters
+            topology,
+            Encoder(codebook),
+            self.clients,
+            self.bindings,
+            self.held,
+            self.meters,
+            tracer("worker", identity.name),
         )
         self.upkeep = Upkeep(
             topology, identity, self.clients, self.held, self.control.book, self.meters, on_error

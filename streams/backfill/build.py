@@ -1,6 +1,5 @@
 """The second half of the pipeline: all runs of one shard, merged into its store."""
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +9,8 @@ from kae.sinks.bulk import Unplaced, fill_store
 from kae.sinks.disk import require_room
 from kae.streams.backfill.encode import Finished, Setting
 from kae.streams.backfill.runs import Section, merged
-from kae.streams.backfill.work import write_whole
+from kae.streams.backfill.work import SHARED, beside_of, write_whole
+from kae.streams.errors import BackfillDiffers
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class Built(msgspec.Struct, frozen=True):
 def build_shard(here: Setting, shard: int, splits: Sequence[int]) -> Built:
     """Build a shard's store of the runs of these splits; one that is there is kept.
 
-    Raises: DiskFull.
+    Raises: BackfillDiffers when what other workers wrote is not there; DiskFull.
     """
     work = here.work
     if work.built(shard).exists():
@@ -40,8 +40,7 @@ def build_shard(here: Setting, shard: int, splits: Sequence[int]) -> Built:
     ]
     require_room(work.folder, 2 * sum(section.end - section.begin for section in sections))
     folder = work.shard(shard)
-    beside = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = beside_of(folder)
     buffer = here.topology.stores.write_buffer_bytes
     filled = fill_store(beside / "store", _newest(here, sections), buffer)
     read = sum(section.entries for section in sections)
@@ -56,7 +55,13 @@ def build_shard(here: Setting, shard: int, splits: Sequence[int]) -> Built:
 
 
 def _finished(here: Setting, split: int) -> Finished:
-    return msgspec.json.decode(here.work.finished(split).read_bytes(), type=Finished)
+    path = here.work.finished(split)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Finished)
+    except FileNotFoundError as error:
+        raise BackfillDiffers(
+            f"{path}: is not there, and another worker has written it; {SHARED}"
+        ) from error
 
 
 def _newest(here: Setting, sections: Sequence[Section]) -> Iterator[Unplaced]:

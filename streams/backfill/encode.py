@@ -1,6 +1,7 @@
 """The first half of the pipeline: a part of the input, encoded as live workers encode it."""
 
 import math
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,13 @@ import msgspec
 from kae.encoders.assign import Encoder
 from kae.sinks.disk import require_room
 from kae.sinks.edits import DropItem, encode_edit
-from kae.sinks.plan import EditTooLarge, prepare, unplaced
+from kae.sinks.plan import Change, EditTooLarge, Upsert, prepare, unplaced
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.inputs import Read, Refused, read_events, read_file
 from kae.streams.backfill.job import Events, Job
+from kae.streams.backfill.refusals import Refusals, RefusedRow, refused_row
 from kae.streams.backfill.runs import Entry, Section, write_run
-from kae.streams.backfill.work import WorkFolder, write_whole
+from kae.streams.backfill.work import SHARED, WorkFolder, write_whole
 from kae.streams.catalog import RejectedRow
 from kae.streams.dead_letters import DeadLetter, SourceRecord, publish
 from kae.streams.encoding import open_codebook
@@ -29,7 +31,6 @@ from kae.streams.item_batch import find_poison
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
 from kae.streams.partitioner import partition_of
-from kae.streams.rejected_rows import RejectedRows
 from kae.streams.topology import Topology
 
 BATCH_ITEMS = 1024
@@ -49,14 +50,13 @@ class Finished(msgspec.Struct, frozen=True):
 class Setting:
     """What a worker process loads once, whatever it does for the job."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, job: str) -> None:
+        """Raises: BackfillDiffers when the folder that is here is not that of the job."""
         self.work = WorkFolder(folder)
         found = jobs.load(self.work)
-        if found is None:
-            raise BackfillDiffers(
-                f"{self.work.job}: is not there; every worker of the runner has to reach the "
-                "--work folder under the same path"
-            )
+        if found is None or found.digest != job:
+            what = "is not there" if found is None else "is that of another backfill"
+            raise BackfillDiffers(f"{socket.gethostname()}: {self.work.job} {what}; {SHARED}")
         self.job: Job = found
         self.topology = Topology.load(self.work.topology)
         set_for_indexing()
@@ -91,9 +91,9 @@ class Setting:
 
 
 @cache
-def setting(folder: str, _job: str) -> Setting:
+def setting(folder: str, job: str) -> Setting:
     """One for each process and job, so that the codebook is loaded once."""
-    return Setting(Path(folder))
+    return Setting(Path(folder), job)
 
 
 def encode_split(here: Setting, number: int, until: float = math.inf) -> Finished:
@@ -125,7 +125,7 @@ class _Split:
         self._sections: list[Section] = []
         self._parts = 0
         here.work.runs.mkdir(parents=True, exist_ok=True)
-        self._rejected = RejectedRows(here.work.rejected(number), 0)
+        self._refusals = Refusals(here.work, number)
         self._refused: list[Refused] = []
         self._refused_count = 0
 
@@ -142,9 +142,9 @@ class _Split:
                     self._flush()
             self._flush()
         finally:
-            self._rejected.close()
-        first = str(self._rejected.first or "")
-        return Finished(rows, self._refused_count, first, self._sections)
+            self._refusals.close()
+        self._refusals.finish()
+        return Finished(rows, self._refused_count, self._refusals.first, self._sections)
 
     def _read(self) -> Iterator[Read | Refused]:
         here = self._here
@@ -161,7 +161,7 @@ class _Split:
                     range(len(batch)), lambda places: self._encoded([batch[n] for n in places])
                 )
             )
-            self._refused += [_refusal(batch[n][1], error) for n, error in poison.items()]
+            self._refused += [self._refusal(*batch[n], error) for n, error in poison.items()]
             entries = self._encoded([one for n, one in enumerate(batch) if n not in poison])
         shards = self._here.job.shards
         for entry in entries:
@@ -197,24 +197,27 @@ class _Split:
             self._bytes = 0
 
     def _bury(self) -> None:
-        """Write refused rows down, and send refused events to the dead letters."""
+        """Write refused rows down, for those who send them, and send refused events at once."""
         refused, self._refused = self._refused, []
         self._refused_count += len(refused)
         letters = [one for one in refused if isinstance(one, DeadLetter)]
-        for one in refused:
-            if isinstance(one, RejectedRow):
-                self._rejected.write(one)
+        rows = [one for one in refused if isinstance(one, RefusedRow)]
+        if rows:
+            self._refusals.write(rows)
         if letters:
             topology = self._here.topology
             timeout = topology.kafka.delivery_timeout_seconds
             publish(self._here.clients, topology.dead_letters_topic, letters, timeout)
 
+    def _refusal(
+        self, change: Change, source: RejectedRow | SourceRecord, error: Exception
+    ) -> Refused:
+        cause, kind = f"item: {type(error).__name__}: {error}", kinds.ITEM_UNPLANNABLE
+        if isinstance(source, SourceRecord):
+            return DeadLetter(source, cause, kind)
+        row = replace(source, reason=cause, remedy="correct the row, or leave it out")
+        item = (change.item, change.revision) if isinstance(change, Upsert) else None
+        return refused_row(row, self._here.job, self._here.topology.limits.event_bytes, kind, item)
+
 
 _NOWHERE = (0, 0, 0, 0, 0, 0)
-
-
-def _refusal(source: RejectedRow | SourceRecord, error: Exception) -> Refused:
-    cause = f"item: {type(error).__name__}: {error}"
-    if isinstance(source, RejectedRow):
-        return replace(source, reason=cause, remedy="correct the row, or leave it out")
-    return DeadLetter(source, cause, kinds.ITEM_UNPLANNABLE)

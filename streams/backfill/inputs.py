@@ -1,5 +1,6 @@
 """The parts of the input as item changes, or as what is refused and why."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,34 +8,37 @@ from kafka import TopicPartition
 
 from kae.sinks.log import refuse_gap
 from kae.sinks.plan import Change
-from kae.streams.backfill.job import Events, Job, Rows
+from kae.streams.backfill.job import Events, File, Job, Rows
+from kae.streams.backfill.refusals import SOURCE, RefusedRow, refused_row
+from kae.streams.backfill.work import SHARED
 from kae.streams.catalog import Position, RejectedRow, to_row
 from kae.streams.catalog_files import open_feed
 from kae.streams.dead_letters import DeadLetter, SourceRecord
+from kae.streams.errors import BackfillDiffers
 from kae.streams.event_bounds import beyond_bounds
 from kae.streams.events import Undecodable, as_decoded, decode_item
 from kae.streams.kafka_log import KafkaClients, poll
 from kae.streams.partitioner import check_home
 from kae.streams.topology import Topology
 
-Refused = RejectedRow | DeadLetter
+Refused = RefusedRow | DeadLetter
 # A change, and what is written down of its source if it turns out to be poison.
 Read = tuple[Change, "RejectedRow | SourceRecord"]
-SOURCE = "/kae/backfill"
 
 
 def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refused]:
     """The rows of a part of a feed.
 
-    Raises: CatalogInvalid if the file breaks off.
+    Raises: BackfillDiffers when the file here is not that of the job; CatalogInvalid if it breaks
+    off.
     """
-    path = Path(job.files[split.file].path)
+    path = _same(job.files[split.file])
     limit = topology.limits.event_bytes
     records = open_feed(path).read_groups(split.groups)
     for number, record in enumerate(records, split.before + 1):
         row = to_row(path, Position(split.file, number), record, topology.catalog)
         if isinstance(row, RejectedRow):
-            yield row
+            yield refused_row(row, job, limit)
             continue
         revision = job.revision if row.revision is None else row.revision
         try:
@@ -42,9 +46,20 @@ def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refu
         except Undecodable as error:
             field, held, reason = beyond_bounds(row.item) or ("", None, str(error))
             remedy = "shorten it, or leave the column out"
-            yield RejectedRow(path, row.after, field, held, reason, remedy, row.record)
+            rejected = RejectedRow(path, row.after, field, held, reason, remedy, row.record)
+            yield refused_row(rejected, job, limit, error.kind, (row.item, revision))
             continue
         yield change, RejectedRow(path, row.after, "", None, "", "", row.record)
+
+
+def _same(file: File) -> Path:
+    """Its path, if it is here as it was when the job began; clocks of other machines may differ."""
+    path = Path(file.path)
+    held = path.stat().st_size if path.exists() else None
+    if held != file.bytes:
+        what = "is not there" if held is None else f"has {held:,} bytes and had {file.bytes:,}"
+        raise BackfillDiffers(f"{socket.gethostname()}: {path} {what}; {SHARED}")
+    return path
 
 
 def read_events(

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from kae.streams.backfill.build import build_shard
 from kae.streams.backfill.encode import encode_split, setting
+from kae.streams.backfill.engines import engine_options
 
 
 class EncodeSplits(beam.DoFn):
@@ -43,10 +43,11 @@ class BuildShards(beam.DoFn):
 def run_pipeline(folder: Path, job: str, splits: int, shards: int, options: Sequence[str]) -> None:
     """Run to the end on the runner that the options name; `job` tells one job from another.
 
-    Raises: what the runner raises; the message of a RuntimeError holds the error of a DoFn.
+    Raises: NotInstalled; what the runner raises; the message of a RuntimeError holds the error of
+    a DoFn.
     """
     place = (str(folder.absolute()), job)
-    with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
+    with beam.Pipeline(options=engine_options(options)) as pipeline:
         encoded = (
             pipeline
             | "splits" >> beam.Create(range(splits), reshuffle=True)

@@ -61,7 +61,7 @@ def plan_backfill(
         )
         topology.write(work.topology)
         jobs.save(job, work)
-        return _sampled(Setting(work.folder), workers, seconds)
+        return _sampled(Setting(work.folder, job.digest), workers, seconds)
 
 
 def _sampled(here: Setting, workers: int, seconds: float) -> BackfillPlanned:

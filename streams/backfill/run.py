@@ -22,9 +22,11 @@ from kae.streams.backfill.encode import Finished
 from kae.streams.backfill.job import Events, Job, Split, described, refuse_another, split_catalog
 from kae.streams.backfill.pipeline import run_pipeline
 from kae.streams.backfill.positions import held_ranges, next_offsets
+from kae.streams.backfill.refusals import read_letters
 from kae.streams.backfill.seal import Base, seal
 from kae.streams.backfill.work import WorkFolder, write_whole
 from kae.streams.bootstrap import reached_brokers
+from kae.streams.dead_letters import publish
 from kae.streams.encoding import open_codebook
 from kae.streams.errors import BackfillFailed, GenerationBegun
 from kae.streams.kafka_log import KafkaClients
@@ -225,15 +227,25 @@ def _told(error: Exception, work: WorkFolder) -> Exception:
 
 
 def _seal_all(topology: Topology, job: Job, work: WorkFolder) -> list[ShardBackfilled]:
-    """Every shard is built by now: none is sealed before."""
+    """Every shard is built by now; none is sealed before, nor before dead letters are stored."""
     refused = _refused_by_shard(job, work)
     with _clients(topology) as clients, clients.borrowed_consumer() as consumer:
+        _send_letters(topology, clients, job, work)
         places = [TopicPartition(topology.deltas_topic, shard) for shard in range(job.shards)]
         begins = consumer.beginning_offsets(places)
         return [
             _seal_one(topology, clients, job, work, shard, begins[place], refused[shard])
             for shard, place in enumerate(places)
         ]
+
+
+def _send_letters(topology: Topology, clients: KafkaClients, job: Job, work: WorkFolder) -> None:
+    """Those of refused rows; sent again by a backfill that goes on, each is the same letter."""
+    timeout = topology.kafka.delivery_timeout_seconds
+    for number in range(len(job.splits)):
+        if work.letters(number).exists():
+            for letters in read_letters(work.letters(number)):
+                publish(clients, topology.dead_letters_topic, letters, timeout)
 
 
 def _refused_by_shard(job: Job, work: WorkFolder) -> list[int]:

@@ -6,7 +6,6 @@ item's events.
 """
 
 import heapq
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from kae.encoders.categories import Identifier
-from kae.streams.backfill.work import full_or
+from kae.streams.backfill.work import beside_of, full_or
 
 # id, revision, 0 for a delete or 1, content hash; then what the store needs: identifier, the edit.
 Entry = tuple[bytes, int, int, bytes, Identifier, bytes]
@@ -41,7 +40,7 @@ def write_run(path: Path, entries: dict[int, list[Entry]]) -> list[Section]:
     Raises: DiskFull.
     """
     sections = []
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside = beside_of(path)
     try:
         with beside.open("wb") as file:
             for shard in sorted(entries):

@@ -3,18 +3,25 @@
 job.json                     the job (job.py)
 topology.yaml                as it was given, for the workers
 runs/<split>-<part>.run      encoded items of a split, sorted in each shard (runs.py)
-runs/<split>.rejected.jsonl  its rows that are no items
+runs/<split>.rejected.jsonl  its rows that are no items, or cannot be indexed
+runs/<split>.letters         the same as dead letters (refusals.py)
 runs/<split>.json            written last: the split is finished
 stores/shard-<n>/            a store and built.json; comes into being when the shard is built
 stores/shard-<n>/sealed.json written when its snapshot is in the archive
 """
 
 import errno
-import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from kae.sinks.disk import DiskFull
+
+# What a worker says that does not find there what another has written.
+SHARED = (
+    "every worker of the runner has to reach the --work folder, the catalog's files and the "
+    "codebook under the same paths: put them on a disk that all of them share"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,9 @@ class WorkFolder:
     def rejected(self, split: int) -> Path:
         return self.runs / f"{split:06d}.rejected.jsonl"
 
+    def letters(self, split: int) -> Path:
+        return self.runs / f"{split:06d}.letters"
+
     def finished(self, split: int) -> Path:
         return self.runs / f"{split:06d}.json"
 
@@ -58,13 +68,21 @@ class WorkFolder:
         return self.shard(shard) / "sealed.json"
 
 
+def beside_of(path: Path) -> Path:
+    """A name of this attempt alone, to be written and then renamed.
+
+    Two workers may do the same part when one was taken for dead, and on two machines, or in two
+    threads, their process ids may be the same.
+    """
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+
+
 def write_whole(path: Path, payload: bytes) -> None:
     """Write a file that is there as a whole or not at all.
 
     Raises: DiskFull.
     """
-    # Two workers may do the same part when one was taken for dead.
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside = beside_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(payload)

@@ -19,6 +19,7 @@ from kae.streams.cli.term_options import (
     RevisionOption,
     TimeoutOption,
     UntilOption,
+    plan_of,
     revision_of,
     validity,
     who,
@@ -51,7 +52,7 @@ def bind(
     forever: ForeverOption = False,
     by: ByOption = "",
     plan: PlanOption = "",
-    items_planned: PlanItemsOption = 0,
+    items_planned: PlanItemsOption = None,
     revision: RevisionOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -62,7 +63,7 @@ def bind(
 ) -> None:
     """Bind all terms of a file as one."""
     from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_events import CampaignData, PlanData
+    from kae.streams.term_events import CampaignData
     from kae.streams.term_watch import publish
 
     opened = open_topology(topology, bootstrap)
@@ -75,7 +76,7 @@ def bind(
         from_=begins,
         until=ends,
         by=who(by),
-        plan=PlanData(plan, items_planned),
+        plan=plan_of(plan, items_planned),
     )
     publish(opened, name, data)
     if no_wait:

@@ -3,67 +3,81 @@
 The other verbs are in files of their own, and stand in one table with these.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kae.streams import console
-from kae.streams.cli import term_changes, term_decisions, term_past
+from kae.streams.cli import (
+    term_changes,
+    term_decisions,
+    term_import,
+    term_items,
+    term_past,
+    term_preview,
+    term_slots,
+)
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
+    AliasOption,
     ByOption,
+    CategoryOption,
     ForeverOption,
     FromOption,
+    ItemsOption,
+    MatchOption,
     NoWaitOption,
+    OwnerOption,
     PlanItemsOption,
     PlanOption,
+    ReasonOption,
     RevisionOption,
     TimeoutOption,
     UntilOption,
     WaitFor,
     WaitOption,
+    WhereOption,
     WordArgument,
-    ids_of,
     moment,
+    plan_of,
     revision_of,
+    selector_of,
     send,
     validity,
     who,
 )
-from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology, replica_address
 from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
-for verbs in (term_changes.app, term_decisions.app, term_past.app):
-    app.registered_commands.extend(verbs.registered_commands)
+for verbs in (
+    term_preview,
+    term_import,
+    term_changes,
+    term_items,
+    term_decisions,
+    term_past,
+    term_slots,
+):
+    app.registered_commands.extend(verbs.app.registered_commands)
 
 
 @app.command()
 def bind(
     word: WordArgument,
-    match: Annotated[
-        str, typer.Option(metavar="TEXT", help="Items whose title or description has this phrase.")
-    ] = "",
-    items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Items named in a file, one id a line.")
-    ] = None,
-    where: Annotated[
-        str, typer.Option(metavar="EXPR", help="""Items by their words: 'brand = "X"'.""")
-    ] = "",
-    category: Annotated[
-        str, typer.Option(metavar="C", help="Category, which decides the position.")
-    ] = "",
-    alias: Annotated[list[str] | None, typer.Option(metavar="A", help="Another form.")] = None,
-    owner: Annotated[str, typer.Option(metavar="NAME", help="Who answers for it.")] = "",
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is bound.")] = "",
+    match: MatchOption = "",
+    items: ItemsOption = None,
+    where: WhereOption = "",
+    category: CategoryOption = "",
+    alias: AliasOption = None,
+    owner: OwnerOption = "",
+    reason: ReasonOption = "",
     from_: FromOption = "",
     until: UntilOption = "",
     forever: ForeverOption = False,
     by: ByOption = "",
     plan: PlanOption = "",
-    items_planned: PlanItemsOption = 0,
+    items_planned: PlanItemsOption = None,
     revision: RevisionOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -74,19 +88,14 @@ def bind(
     as_json: JsonOption = False,
 ) -> None:
     """Bind a word to the items that --match, --items and --where select together."""
-    from kae.encoders.selector import Selector, compile_selector
-    from kae.streams.term_events import BindData, PlanData, SelectorData
+    from kae.streams.term_events import BindData
 
     opened = open_topology(topology, bootstrap)
-    ids = ids_of(items)
-    if not (match or ids or where):
-        raise TermRefused(f"{word!r}: no selector; give --match, --items or --where")
-    # What the worker would refuse is refused here, before anything is published.
-    compile_selector(Selector(match, tuple(ids), where))
+    selector = selector_of(word, match, items, where)
     begins, ends = validity(from_, until, forever)
     data = BindData(
         revision=revision_of(revision),
-        selector=SelectorData(match, ids, where),
+        selector=selector,
         aliases=alias or [],
         category=category,
         owner=owner,
@@ -94,7 +103,7 @@ def bind(
         from_=begins,
         until=ends,
         by=who(by),
-        plan=PlanData(plan, items_planned),
+        plan=plan_of(plan, items_planned),
     )
     receipt = send(
         opened,
@@ -107,7 +116,7 @@ def bind(
         as_json=as_json,
     )
     if receipt is not None and receipt.state == "bound" and not receipt.attached_items:
-        console.print_warning(_no_item(receipt.term, match, where, ids))
+        console.print_warning(_no_item(receipt.term, match, where, selector.items))
 
 
 @app.command()
@@ -167,7 +176,6 @@ def list_terms(
             "state",
             "until",
             "category",
-            "slot",
             "items",
             "match",
             "where",
@@ -180,7 +188,6 @@ def list_terms(
                 b.state,
                 b.until_ms and at_text(b.until_ms),
                 b.category,
-                f"{b.position}:{b.index}",
                 b.attached_items,
                 b.match,
                 b.where,
@@ -192,8 +199,8 @@ def list_terms(
     )
     console.print_table(
         "Reserved slots",
-        ("position", "group", "reserved", "bound", "in quarantine", "free"),
-        ((c.position, c.group, c.reserved, c.bound, c.quarantined, c.free) for c in shown.capacity),
+        ("group", "free", "in quarantine"),
+        ((c.group, f"{c.free} of {c.reserved} free", c.quarantined) for c in shown.capacity),
     )
 
 

@@ -1,6 +1,5 @@
 """`kae term alias|retarget|extend`: what may change of a bound word."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +8,8 @@ from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, 
 from kae.streams.cli.term_options import (
     ByOption,
     ForeverOption,
+    ItemsOption,
+    MatchOption,
     NoWaitOption,
     PlanItemsOption,
     PlanOption,
@@ -17,10 +18,12 @@ from kae.streams.cli.term_options import (
     UntilOption,
     WaitFor,
     WaitOption,
+    WhereOption,
     WordArgument,
-    ids_of,
     moment,
+    plan_of,
     revision_of,
+    selector_of,
     send,
     who,
 )
@@ -38,7 +41,7 @@ def alias(
     ] = None,
     by: ByOption = "",
     plan: PlanOption = "",
-    items_planned: PlanItemsOption = 0,
+    items_planned: PlanItemsOption = None,
     revision: RevisionOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -49,9 +52,9 @@ def alias(
     as_json: JsonOption = False,
 ) -> None:
     """Give a bound word exactly these other forms; it keeps its slot."""
-    from kae.streams.term_events import AliasData, PlanData
+    from kae.streams.term_events import AliasData
 
-    planned = PlanData(plan, items_planned)
+    planned = plan_of(plan, items_planned)
     data = AliasData(revision_of(revision), alias or [], who(by), planned)
     send(
         open_topology(topology, bootstrap),
@@ -68,14 +71,12 @@ def alias(
 @app.command()
 def retarget(
     word: WordArgument,
-    match: Annotated[str, typer.Option(metavar="TEXT", help="Items that have this phrase.")] = "",
-    items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Items named in a file, one id a line.")
-    ] = None,
-    where: Annotated[str, typer.Option(metavar="EXPR", help="Items by their words.")] = "",
+    match: MatchOption = "",
+    items: ItemsOption = None,
+    where: WhereOption = "",
     by: ByOption = "",
     plan: PlanOption = "",
-    items_planned: PlanItemsOption = 0,
+    items_planned: PlanItemsOption = None,
     revision: RevisionOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -86,13 +87,10 @@ def retarget(
     as_json: JsonOption = False,
 ) -> None:
     """Give a bound word other items; it leads to the old ones until every shard has the new."""
-    from kae.streams.term_events import PlanData, RetargetData, SelectorData
+    from kae.streams.term_events import RetargetData
 
-    ids = ids_of(items)
-    if not (match or ids or where):
-        raise TermRefused(f"{word!r}: no selector; give --match, --items or --where")
-    selector = SelectorData(match, ids, where)
-    planned = PlanData(plan, items_planned)
+    selector = selector_of(word, match, items, where)
+    planned = plan_of(plan, items_planned)
     data = RetargetData(revision_of(revision), selector, who(by), planned)
     send(
         open_topology(topology, bootstrap),

@@ -6,7 +6,14 @@ import typer
 
 from kae.streams import console
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
-from kae.streams.cli.term_options import ByOption, PlanItemsOption, PlanOption, TimeoutOption, who
+from kae.streams.cli.term_options import (
+    ByOption,
+    PlanItemsOption,
+    PlanOption,
+    TimeoutOption,
+    plan_of,
+    who,
+)
 from kae.streams.local_run import open_topology, replica_address
 
 app = typer.Typer()
@@ -44,7 +51,7 @@ def approve(
     key: KeyArgument,
     by: ByOption = "",
     plan: PlanOption = "",
-    items_planned: PlanItemsOption = 0,
+    items_planned: PlanItemsOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
@@ -53,10 +60,10 @@ def approve(
 ) -> None:
     """Have what another has proposed carried out; --plan is the hash of a preview made now."""
     from kae.streams.moments import now_ms
-    from kae.streams.term_events import ApproveData, PlanData
+    from kae.streams.term_events import ApproveData
     from kae.streams.term_watch import decide
 
-    planned = PlanData(plan, items_planned)
+    planned = plan_of(plan, items_planned)
     decided = decide(
         open_topology(topology, bootstrap),
         replica,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kae.streams.replica.receipts import Receipt
+    from kae.streams.term_events import PlanData, SelectorData
     from kae.streams.topology import Topology
 
 
@@ -28,6 +29,21 @@ class WaitFor(StrEnum):
 
 
 WordArgument = Annotated[str, typer.Argument(metavar="WORD", show_default=False)]
+MatchOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Items whose title or description has this phrase.")
+]
+ItemsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Items named in a file, one id a line.")
+]
+WhereOption = Annotated[
+    str, typer.Option(metavar="EXPR", help="""Items by their words: 'brand = "X"'.""")
+]
+CategoryOption = Annotated[
+    str, typer.Option(metavar="C", help="Category, which decides the position.")
+]
+AliasOption = Annotated[list[str] | None, typer.Option(metavar="A", help="Another form.")]
+OwnerOption = Annotated[str, typer.Option(metavar="NAME", help="Who answers for it.")]
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why it is bound.")]
 RevisionOption = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Revision of the event; else the time in ms."),
@@ -43,9 +59,14 @@ UntilOption = Annotated[
     typer.Option("--until", metavar="TIME", help="End of it; else as terms.default_days says."),
 ]
 ForeverOption = Annotated[bool, typer.Option("--forever", help="It never ends.")]
-PlanOption = Annotated[str, typer.Option("--plan", metavar="HASH", help="Hash of a preview.")]
+PlanOption = Annotated[
+    str,
+    typer.Option(
+        "--plan", metavar="HASH", help="Only if it does what a preview with this plan said."
+    ),
+]
 PlanItemsOption = Annotated[
-    int, typer.Option("--items-planned", min=0, metavar="N", help="Items of that preview.")
+    int | None, typer.Option("--items-planned", min=0, metavar="N", help="Items of that preview.")
 ]
 WaitOption = Annotated[WaitFor, typer.Option("--wait", help="What is waited for.")]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return once it is stored.")]
@@ -60,6 +81,20 @@ def revision_of(given: int | None) -> int:
 def who(given: str) -> str:
     """Who asks: as given, else the user of this process."""
     return given or getuser()
+
+
+def plan_of(plan: str, items: int | None) -> "PlanData":
+    """What a preview said, if one is given.
+
+    Raises: TermRefused.
+    """
+    from kae.streams.term_events import PlanData
+
+    if bool(plan) != (items is not None):
+        raise TermRefused(
+            "--plan and --items-planned: give both, as kae term preview prints them, or neither"
+        )
+    return PlanData(plan, items or 0)
 
 
 def moment(option: str, text: str) -> "datetime":
@@ -140,6 +175,21 @@ def print_receipt(receipt: "Receipt", as_json: bool) -> None:
             for stage in receipt.stages
         ),
     )
+
+
+def selector_of(word: str, match: str, items: Path | None, where: str) -> "SelectorData":
+    """The selector that is given; what the worker would refuse is refused here.
+
+    Raises: TermRefused; Rejected.
+    """
+    from kae.encoders.selector import Selector, compile_selector
+    from kae.streams.term_events import SelectorData
+
+    ids = ids_of(items)
+    if not (match or ids or where):
+        raise TermRefused(f"{word!r}: no selector; give --match, --items or --where")
+    compile_selector(Selector(match, tuple(ids), where))
+    return SelectorData(match, ids, where)
 
 
 def ids_of(file: Path | None) -> list[str]:

@@ -11,6 +11,14 @@ import msgspec
 TYPE_UNKNOWN = "type.unknown"
 TYPE_VERSION = "type.version"  # another major version of an event that is known
 ITEM_UNPLANNABLE = "item.unplannable"  # it decodes, and no delta can carry it
+ROW_INVALID = "row.invalid"  # a row of a feed that is no item
+SIGNATURE_MISSING = "signature.missing"
+SIGNATURE_MALFORMED = "signature.malformed"
+SIGNATURE_UNKNOWN = "signature.unknown"  # by nobody whom the topology names
+SIGNATURE_WRONG = "signature.wrong"  # another event was signed, or by another key
+SIGNATURE_BY = "signature.by"  # by another than the one who asks
+SIGNATURE_AUDIENCE = "signature.audience"  # for another topic
+TERM_REPLAYED = "term.replayed"  # signed, and carried out or overtaken before
 TERM_REFUSED = "term.refused"  # it decodes, and no reserved slot is free
 
 _PLACE = re.compile(r" - at .*`\$([^`]*)`$")

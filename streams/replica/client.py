@@ -16,6 +16,7 @@ from kae.streams.replica.answers import (
     Problem,
     Status,
 )
+from kae.streams.replica.previewed import Previewed
 from kae.streams.replica.receipts import Receipt
 
 T = TypeVar("T")
@@ -51,6 +52,15 @@ class ReplicaClient:
         """Raises: ReplicaUnreachable."""
         return self._get("/bindings", BindingsShown)
 
+    def preview(self, event: bytes, query: str = "") -> Previewed:
+        """What a bind event, which goes nowhere else, would do, and what a query would find then.
+
+        Raises: ReplicaUnreachable; ReplicaRefused when it cannot be decoded.
+        """
+        return self._read(
+            self._ask("/preview" + f"?{urlencode({'q': query})}" * bool(query), event), Previewed
+        )
+
     def status(self, with_hashes: bool = False, generation: int | None = None) -> Status:
         """Of this generation, or of the one that serves.
 
@@ -80,8 +90,10 @@ class ReplicaClient:
     def _get(self, path: str, kind: type[T]) -> T:
         return self._read(self._ask(path), kind)
 
-    def _ask(self, path: str) -> httpx.Response:
+    def _ask(self, path: str, body: bytes | None = None) -> httpx.Response:
         try:
+            if body is not None:
+                return self._http.post(path, content=body)
             return self._http.get(path)
         except httpx.TransportError as error:
             raise ReplicaUnreachable(

@@ -1,10 +1,9 @@
 """Explaining: an item, and the bindings, as a view has them."""
 
-from collections import Counter
-
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.codebook import Codebook
 from kae.sinks.edits import BindSlot, Propose, PutItem
+from kae.sinks.slot_ledger import ledger_of
 from kae.sinks.term_changes import CAMPAIGN_PREFIX, Campaign
 from kae.streams.partitioner import partition_of
 from kae.streams.replica import words
@@ -49,7 +48,7 @@ def explain_item(
         slots=item.identifier,
         identifier=own,
         groups=[group.name for group in codebook.groups],
-        attributes=_attributes(codebook, item),
+        attributes=attributes_of(codebook, item),
         paths=_paths(index, view, shard, item.ordinal, own),
     )
 
@@ -60,7 +59,8 @@ def live_item(view: View, item_id: str) -> PutItem | None:
     return item if isinstance(item, PutItem) else None
 
 
-def _attributes(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
+def attributes_of(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
+    """An item's attributes, each with where it was found."""
     shown = []
     for found in item.attributes:
         slot = codebook.slot_of(found.category, found.word)
@@ -112,7 +112,7 @@ def show_bindings(codebook: Codebook, view: View) -> BindingsShown:
             QuarantineShown(binding, left.slot.position, left.slot.index, left.at_ms)
             for binding, left in sorted(bindings.quarantined.items())
         ],
-        capacity=_capacity(codebook, view),
+        capacity=capacity_shown(codebook, view),
         proposals=[_proposal(one) for _, one in sorted(bindings.proposals.items())],
     )
 
@@ -167,17 +167,18 @@ def _proposal(proposal: Propose) -> ProposalShown:
     )
 
 
-def _capacity(codebook: Codebook, view: View) -> list[CapacityShown]:
-    bound = Counter(b.position for b in view.bindings.bound.values())
-    resting = Counter(q.slot.position for q in view.bindings.quarantined.values() if q.seen)
-    return [
-        CapacityShown(
-            position=position,
-            group=group.name,
-            reserved=group.reserved,
-            bound=bound[position],
-            quarantined=resting[position],
-            free=group.reserved - bound[position] - resting[position],
+def capacity_shown(codebook: Codebook, view: View) -> list[CapacityShown]:
+    shown = []
+    for position, group in enumerate(codebook.groups):
+        ledger = ledger_of(view.bindings, position, group.reserved, quarantine_ms=0)
+        shown.append(
+            CapacityShown(
+                position=position,
+                group=group.name,
+                reserved=group.reserved,
+                bound=ledger.used,
+                quarantined=ledger.quarantined,
+                free=ledger.free,
+            )
         )
-        for position, group in enumerate(codebook.groups)
-    ]
+    return shown

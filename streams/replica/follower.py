@@ -21,6 +21,7 @@ from kae.streams.replica.leases import Lease, Leases, LeaseWriter
 from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
+from kae.streams.traces import Spans, tracer
 
 log = structlog.get_logger()
 
@@ -85,6 +86,8 @@ class Follower:
         self._due_at: float | None = None  # when a view of what has changed is to be in use
         self._terms_changed = False
         self._news = False  # for those who wait
+        self._tracer = tracer("replica", name)
+        self._followed: list[Spans] = []  # of records that no view has yet
         self._viewed = self._positions()
         self._swapped_at = 0.0
         self._asked_at = 0.0
@@ -167,6 +170,8 @@ class Follower:
             self._held.hold(consumer, partition, record.offset, error)
             return ()
         self._held.release(partition)
+        if record.headers and self._tracer is not None:
+            self._followed.append(self._tracer.process([record]))
         return edits
 
     # Views.
@@ -209,6 +214,8 @@ class Follower:
             self._lease.write(self._own_lease())
         self._due_at, self._terms_changed, self._news = None, False, True
         self._on_view(view, self._ready)
+        while self._followed:
+            self._followed.pop().end()
 
     def _own_lease(self) -> Lease:
         view = self._index.view

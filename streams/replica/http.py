@@ -2,6 +2,8 @@
 
     GET /search?q=&limit=   items for a query
     GET /items/{id}         how an item is indexed; ?revision=&within_ms=
+    POST /preview?q=        what a kae.term.bind.v1 event would do, and a query then find; it
+                            changes nothing
     GET /bindings           what is bound, and what is left
     GET /receipts/{term}    how far a term has come; ?revision=&until=&within_ms=
     GET /status?hash=1      versions, positions, accounting; content hashes when asked for;
@@ -17,7 +19,8 @@ Answers to /items and /receipts are waited for, `within_ms` at most, when a `rev
 until the item has it or a higher one; until the term with it is `decodable`, or has come to another
 stage that `until` names. What is true when the time is over is answered then.
 
-A bad request is 400, an unknown item or term 404, not ready 503; each says why in `error`.
+A bad request is 400, one that is too large 413, an unknown item or term 404, not ready 503; each
+says why in `error`.
 """
 
 import time
@@ -35,6 +38,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from kae.streams import metrics
+from kae.streams.events import Undecodable
 from kae.streams.meters import TEXT, Meters
 from kae.streams.replica.answers import Problem
 from kae.streams.replica.explain import explain_item, live_item, show_bindings
@@ -84,8 +88,7 @@ class Answers:
         text = request.query_params.get("q", "")
         if not text.strip():
             raise Refused(400, "q: missing; ask /search?q=WORDS")
-        if len(text) > QUERY_CHARACTERS:
-            raise Refused(400, f"q: {len(text)} characters, at most {QUERY_CHARACTERS}")
+        _refuse_long(text)
         limit = _whole_number(request, "limit", LIMIT, MOST)
         began = time.perf_counter()
         line = self._serving.line
@@ -104,6 +107,21 @@ class Answers:
         if shown is None:
             raise Refused(404, f"item {item_id!r}: no live item has this id")
         return _json(shown)
+
+    def preview(self, request: Request) -> Response:
+        line = self._serving.line
+        if not line.index.hears:
+            raise Refused(503, f"preview: {UNHEARD}; ask again, or another replica")
+        query = request.query_params.get("q", "")
+        _refuse_long(query)
+        try:
+            return _json(line.previews.answer(line.view(), request.state.body, query))
+        except Undecodable as error:
+            raise Refused(400, f"event: {error}") from error
+
+    def most_bytes(self) -> int:
+        """Of a request's body."""
+        return self._serving.line.previews.event_bytes
 
     def bindings(self, _request: Request) -> Response:
         line = self._serving.line
@@ -170,7 +188,9 @@ HasCome = Callable[[Request], bool]
 def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
     """The routes; each is counted with the status that it answered."""
 
-    def route(path: str, answer: Answer, has_come: HasCome | None = None) -> Route:
+    def route(
+        path: str, answer: Answer, has_come: HasCome | None = None, method: str = "GET"
+    ) -> Route:
         def answered(request: Request) -> Response:
             try:
                 return answer(request)
@@ -182,18 +202,21 @@ def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
                 if has_come is not None and "revision" in request.query_params:
                     seconds = _whole_number(request, "within_ms", 0, MOST_MS) / 1000
                     await wait_until(bell, seconds, partial(has_come, request))
+                if method == "POST":
+                    request.state.body = await _body(request, answers.most_bytes())
                 response = await run_in_threadpool(answered, request)
             except Refused as refused:
                 response = _json(Problem(refused.error), refused.status)
             meters.count(metrics.REPLICA_REQUESTS, path, str(response.status_code))
             return response
 
-        return Route(path, counted)
+        return Route(path, counted, methods=[method])
 
     return Starlette(
         routes=[
             route("/search", answers.search),
             route("/items/{id:path}", answers.item, answers.item_has_come),
+            route("/preview", answers.preview, method="POST"),
             route("/bindings", answers.bindings),
             route("/receipts/{term:path}", answers.receipt, answers.term_has_come),
             route("/status", answers.status),
@@ -205,6 +228,16 @@ def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
         ],
         exception_handlers={HTTPException: _unrouted, Exception: _failed},
     )
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """Raises: Refused, before more than that is held."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise Refused(413, f"body: more than {most} bytes, which limits.event_bytes allows")
+    return bytes(body)
 
 
 def _json(value: object, status: int = 200) -> Response:
@@ -224,6 +257,11 @@ def _unrouted(request: Request, error: Exception) -> Response:
 def _failed(_request: Request, error: Exception) -> Response:
     log.error("answer_failed", exc_info=error)
     return _json(Problem("the replica failed to answer; its log says why"), 500)
+
+
+def _refuse_long(query: str) -> None:
+    if len(query) > QUERY_CHARACTERS:
+        raise Refused(400, f"q: {len(query)} characters, at most {QUERY_CHARACTERS}")
 
 
 def _whole_number(request: Request, name: str, default: int, most: int) -> int:

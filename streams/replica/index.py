@@ -35,7 +35,7 @@ from kae.sinks.store_reader import StoreReader
 from kae.streams.full_disk import FullDisk
 from kae.streams.replica.answers import LogPosition
 from kae.streams.replica.journal import Journal
-from kae.streams.replica.view import View, slots_of, terms_of
+from kae.streams.replica.view import View, pins_of, slots_of, terms_of
 from kae.streams.topology import Topology
 
 # From one taking up of words to the next.
@@ -97,7 +97,7 @@ class ReplicaIndex:
             self._adopt(shard)
         # What a search counts takes longer than all else, and is read beside: see `listen`.
         self.hears = not any(sayings.waiting for sayings in self._sayings)
-        self._said = Said(sayings.captured for sayings in self._sayings)
+        self._said = self._given_out()
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
 
@@ -212,10 +212,12 @@ class ReplicaIndex:
             terms=terms_of(visible),
             trie=trie,
             said=self._said,
+            unheard=tuple(sayings.unheard for sayings in self._sayings),
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
             oldest_delta_ms=self._oldest_delta_ms,
+            pins=pins_of(visible),
         )
 
     @property
@@ -234,7 +236,7 @@ class ReplicaIndex:
         if self._hearing is not None and self._hearing.done():
             self._hearing.result()
             self._hearing = None
-            self._said = Said(sayings.captured for sayings in self._sayings)
+            self._said = self._given_out()
             self.hears = True
         if self._hearing is None and now >= self._hear_at:
             calls = [sayings.hear() for sayings in self._sayings if sayings.waiting]
@@ -242,6 +244,9 @@ class ReplicaIndex:
                 self._hear_at = now + HEAR_SECONDS
                 self._hearing = self._words.submit(_call_all, calls)
         return self.view.said is not self._said
+
+    def _given_out(self) -> Said:
+        return Said(sayings.give_out() for sayings in self._sayings)
 
     @property
     def is_listening(self) -> bool:

@@ -10,6 +10,7 @@ from kae.streams.moments import now_ms
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
+from kae.streams.replica.preview import Previews
 from kae.streams.replica.search import Search
 from kae.streams.replica.view import View
 
@@ -24,6 +25,7 @@ class Line:
     leases: Leases
     gauge: FreshnessGauge
     search: Search
+    previews: Previews
 
     def view(self) -> View:
         """What may be read now: a term that has ended is in none."""

@@ -11,6 +11,7 @@ from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
 from kae.streams.replica.line import Line
+from kae.streams.replica.preview import Previews
 from kae.streams.replica.search import Search
 from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell
@@ -55,7 +56,8 @@ class Parts:
                 lambda shard: snapshots_in_log(topology, self.clients, shard, codebook.fingerprint),
             )
         search = Search(codebook, topology.replica.beam)
-        self.line = Line(topology.generation, codebook, index, leases, gauge, search)
+        previews = Previews(codebook, topology, search)
+        self.line = Line(topology.generation, codebook, index, leases, gauge, search, previews)
         self.follower = Follower(
             topology, name, self.clients, index, leases, gauge, bell, serves, on_view, on_end
         )

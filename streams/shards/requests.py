@@ -146,7 +146,7 @@ class ShardRequests:
 
     def _announce(self, shards: list[int]) -> int:
         """Say who holds these shards; the last record's offset."""
-        reached = [control.encode(self._held.reached(shard)) for shard in shards]
+        reached = [control.encode(self._indexer.reached(shard)) for shard in shards]
         return self._log.append(reached).offsets()[-1]
 
     def _why_not(self, request: Request, next_offset: int) -> str:

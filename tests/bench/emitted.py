@@ -135,6 +135,7 @@ def view_of(identifiers: Identifiers, terms: Sequence[Term]) -> View:
         terms=BoundTerms(),
         trie=layers,
         said=Said(()),
+        unheard=(),
         shards=(),
         swapped_ms=0,
         built_seconds=0.0,

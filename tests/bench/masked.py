@@ -133,6 +133,7 @@ class MaskedItems:
             terms=BoundTerms(),
             trie=self._trie.layers(self._tables, none, {}),
             said=Said(()),
+            unheard=(),
             shards=(),
             swapped_ms=0,
             built_seconds=0.0,

@@ -1,7 +1,10 @@
-"""A generation that is backfilled while its items go on changing, beside the live one."""
+"""A generation that is backfilled, and cut over to and back, while its items go on changing."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,9 @@ import pytest
 from pyarrow import parquet
 from tests.live.asking import told
 from tests.live.flow import Flow
-from tests.live.ledger import Ledger, bind, deletes, storm, upserts
+from tests.live.ledger import Event, Ledger, bind, deletes, storm, upserts
 from tests.live.storm import wait_for
-from tests.live.test_snapshots import hashes
+from tests.live.successors import announce_both, generations
 from tests.real_parts import catalog_items
 
 from kae.deploy.brokers import ApacheKafka
@@ -20,6 +23,8 @@ from kae.deploy.cluster import Cluster
 from kae.encoders.attributes import Item
 
 SHARDS = range(8)
+# Up to 19,406, the whole catalog.
+ITEMS = int(os.environ.get("KAE_TEST_BACKFILLED", "3000"))
 
 
 @pytest.fixture
@@ -72,25 +77,46 @@ def next_generation(
     return Cluster(folder, kafka, shards=8, workers=0, replicas=0, changes=changes)
 
 
-def test_a_backfilled_generation_that_caught_up_is_the_live_one(
+def churn(items: Sequence[Item], revision: int) -> list[Event]:
+    """Updates, every one of them a second time, stale ones, and deletes."""
+    changed = [Item(i.id, o.title, o.description, o.fields) for i, o in pairwise(items)]
+    updates = upserts(changed, revision)
+    return [*updates, *updates, *upserts(items[:100]), *deletes(items[::5], revision + 1)]
+
+
+@pytest.mark.timeout(200)
+def test_a_backfilled_generation_is_the_live_one_after_promote_rollback_and_promote(
     cluster: Cluster, kafka: ApacheKafka, ledger: Ledger, pace: dict[str, object], tmp_path: Path
 ) -> None:
-    items = catalog_items(3000)
-    live = cluster.start_replica("live")
+    items = catalog_items(ITEMS)
+    first, last = items[: ITEMS * 5 // 6], items[-200:]
+    live = cluster.start_replica("live", cluster.topology.replica.listen)
     cluster.start_worker("one")
-    ledger.publish([bind("zorblax", match="black"), *upserts(items[:2500])])
+    ledger.publish([bind("zorblax", match="black"), *upserts(first)])
     as_of = datetime.now(UTC).isoformat()
-    feed = write_feed(tmp_path / "dump.parquet", items[:2500])
+    feed = write_feed(tmp_path / "dump.parquet", first)
     flow = Flow(ledger, [*storm(items, seed=5), *deletes(items[:40], revision=9)])
     report = backfill(cluster, str(feed), "--as-of", as_of, "--split-rows", "500")
     flow.end()
-    assert report["items"] == 2500
+    assert report["items"] == len(first)
     with next_generation(cluster, kafka, pace, tmp_path) as second:
         second.start_worker("two")
         new = second.start_replica("new")
-        expected = [ledger.hash(shard) for shard in SHARDS]
-        wait_for(lambda: hashes(live) == expected, "the live generation")
-        wait_for(lambda: hashes(new) == expected, "the backfilled one")
+        announce_both(cluster, second.topology)
+        for turn, command in enumerate((("promote", "2"), ("rollback",), ("promote", "2"))):
+            flow = Flow(ledger, churn(last, revision=10 * (turn + 1)))
+            switched = told(cluster, "generation", *command)
+            flow.end()
+            assert (switched["generation"], switched["replicas"]) == (2 - turn % 2, ["live", "new"])
+            expected = [ledger.hash(shard) for shard in SHARDS]
+            for replica in (live, new):
+                wait_for(partial(has_both, replica.url, expected), f"{replica.url} to have both")
         compared = told(cluster, "parity", "check", "--against", "2")
         assert compared["equal"] is True
         assert [one["hash"] for one in compared["shards"]] == expected
+
+
+def has_both(url: str, expected: list[str]) -> bool:
+    """Whether both generations have this content in a replica."""
+    told_of = generations(url, hashed=True).generations
+    return [[s.hash for s in one.status.shards] for one in told_of] == [expected] * 2

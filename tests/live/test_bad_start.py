@@ -145,11 +145,21 @@ def test_a_term_without_a_free_slot_is_refused_and_the_bound_one_stays(
         first = small.command("first", "term", "bind", "quietcore", *bind)
         assert first.wait(30) == 0
         line = said(small.command("second", "term", "bind", "loudcore", *bind))
-        assert "position 1: all 1 reserved slots are bound or in quarantine" in line
+        assert "position 1: 0 of 1 free" in line
         assert "Release a term" in line
         listed = small.command("list", "term", "list", "--json", "--replica", url)
         assert listed.wait(30) == 0
         assert [term["term"] for term in listed.report()["active"]] == ["quietcore"]
+        told = small.command("capacity", "term", "capacity", "--json", "--replica", url)
+        assert told.wait(30) == 0
+        entities = told.report()["positions"][1]
+        assert (entities["used"], entities["free"], entities["forecast"]) == (1, 0, "full")
+        assert [one["term"] for one in entities["candidates"]] == ["quietcore"]
+        asked = ("--min-items", "0", "--out", str(tmp_path / "next.tsv"))
+        told = small.command("promote", "term", "promote", *asked, "--json", "--replica", url)
+        assert told.wait(30) == 0
+        assert [one["term"] for one in told.report()["terms"]] == ["quietcore"]
+        assert "entity\tquietcore\t0\t1.000\t\n" in (tmp_path / "next.tsv").read_text()
 
 
 def test_a_selector_that_matches_no_item_is_said_clearly(

@@ -45,7 +45,7 @@ def test_terms_take_the_lowest_free_slots_until_none_is_left() -> None:
     assert register(bindings, bind("a"), bind("b"), bind("c")) == Counts(3, 2, 0, 0, 1)
     assert slots(bindings) == {"a": 90, "b": 91}
     cause = bindings.refused["c"].cause
-    assert cause.startswith("CodebookFull: position 0: all 2 reserved slots are bound")
+    assert cause.startswith("CodebookFull: position 0: 0 of 2 free")
     assert "Release a term" in cause
 
 

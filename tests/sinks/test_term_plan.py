@@ -8,6 +8,7 @@ from kae.sinks.bindings import Bindings
 from kae.sinks.edits import BindSlot, Counts, Deactivate, Delta, Source, decode_edit, encode_edit
 from kae.sinks.fold import LogState
 from kae.sinks.term_changes import (
+    Adjust,
     Approve,
     Bind,
     Campaign,
@@ -20,7 +21,7 @@ from kae.sinks.term_changes import (
     Retarget,
     TermChange,
 )
-from kae.sinks.term_due import plan_due
+from kae.sinks.term_due import Standing, plan_due
 from kae.sinks.term_plan import FREELY, Conditions, plan_terms
 
 RESERVED = {0: range(90, 98)}
@@ -43,6 +44,7 @@ class Log:
 
     def __init__(self, conditions: Conditions = FREELY) -> None:
         self.bindings = Bindings()
+        self.attached: dict[int, dict[int, int]] = {}  # by shard and binding, as shards say it
         self._conditions = conditions
 
     def tell(self, *changes: TermChange, at_ms: int = 0) -> Counts:
@@ -53,7 +55,9 @@ class Log:
     def tend(self, at_ms: int, *reached: int) -> list[str]:
         """What is due when the shards have come so far; all up to now without any."""
         versions = reached or (self.bindings.version,) * SHARDS
-        edits = plan_due(self.bindings, dict(enumerate(versions)), SHARDS, at_ms, ATTACH_MS)
+        standing = Standing(dict(enumerate(versions)), self.attached)
+        tolerance = self._conditions.tolerance_percent
+        edits = plan_due(self.bindings, standing, SHARDS, at_ms, ATTACH_MS, tolerance)
         if edits:
             self._fold(edits, at_ms)
         return [type(edit).__name__ for edit in edits]
@@ -218,7 +222,63 @@ def test_an_approval_of_another_plan_is_refused(now: Foreseen, approved: bool) -
     log = Log(FOUR_EYES)
     log.tell(bind("a", foreseen=Foreseen("h1", 100)))
     log.tell(Approve("a", 2, 1, "ben", now))
-    assert bool(log.visible(0)) is approved
+    assert bool(log.bindings.bound) is approved
+
+
+def planned(items: int) -> Log:
+    """A log where one term waits that was planned with a hundred items, and has so many."""
+    log = Log(Conditions(tolerance_percent=10))
+    log.tell(bind("a", foreseen=Foreseen("h1", 100)))
+    log.attached = {shard: {1: items // SHARDS} for shard in range(SHARDS)}
+    log.attached[0] = {1: items // SHARDS + items % SHARDS}
+    return log
+
+
+@pytest.mark.parametrize("items", [90, 100, 110])
+def test_a_term_with_a_plan_is_active_once_its_items_are_as_planned(items: int) -> None:
+    log = planned(items)
+    assert log.visible(0) == {}
+    assert log.tend(10) == ["Activate"]
+    assert log.visible(10) == {"a": ("a", 90)}
+
+
+@pytest.mark.parametrize("items", [0, 89, 111])
+def test_a_term_whose_items_are_not_as_planned_is_refused_and_never_seen(items: int) -> None:
+    log = planned(items)
+    assert log.tend(10) == ["Deactivate", "Refuse"]
+    assert f"planned with 100 items (plan h1), it has {items} now" in log.refusal("a")
+    assert (log.visible(10), log.bindings.occupied()) == ({}, set())
+
+
+def test_a_shard_that_has_not_told_its_items_is_waited_for() -> None:
+    log = planned(100)
+    told = log.attached.pop(2)
+    assert log.tend(10) == []
+    log.attached[2] = told
+    assert log.tend(11) == ["Activate"]
+    log = planned(100)
+    log.attached.pop(2)
+    assert log.tend(ATTACH_MS) == ["Deactivate", "Refuse"]
+    assert "shard 2 did not attach it" in log.refusal("a")
+
+
+def test_a_bound_term_stays_as_it_was_where_a_plan_of_it_fails() -> None:
+    log = Log(Conditions(tolerance_percent=10))
+    log.tell(bind("a"))
+    log.tell(bind("a", 2, selector=Selector(match="new"), foreseen=Foreseen("h1", 100)))
+    assert log.visible(0) == {"a": ("a", 90)}
+    log.attached = {shard: {2: 1} for shard in range(SHARDS)}
+    log.tend(10)
+    assert log.visible(10) == {"a": ("a", 90)}
+    assert "it has 3 now" in log.refusal("a")
+
+
+def test_a_campaign_is_held_to_the_items_of_all_its_terms() -> None:
+    plan = Foreseen("h1", 100)
+    log = Log(Conditions(tolerance_percent=10))
+    log.tell(msgspec.structs.replace(campaign("a", "b"), foreseen=plan))
+    log.attached = {shard: {1: 20, 2: 10} for shard in range(SHARDS)}
+    assert log.tend(10) == ["Activate"] * 2
 
 
 def test_what_is_rejected_or_overtaken_waits_no_longer() -> None:
@@ -229,3 +289,95 @@ def test_what_is_rejected_or_overtaken_waits_no_longer() -> None:
     assert log.tell(Approve("b", 3, 1, "ben")).stale == 1
     assert log.tell(bind("c", by="")).dead == 1
     assert "says not who proposes it" in log.refusal("c")
+
+
+# Single items.
+
+
+def adjust(revision: int, **changes: object) -> Adjust:
+    plain = Adjust("a", revision, (), (), None, 7, "ben")
+    return msgspec.structs.replace(plain, **changes)
+
+
+def test_a_selector_from_before_single_items_decodes_without_any() -> None:
+    old = [5, 1, "a", [], 0, 0, 90, ["a", ["7"], ""], 7, "owner", "reason", 5]
+    edit = decode_edit(msgspec.msgpack.encode(old))
+    assert isinstance(edit, BindSlot)
+    assert edit.selector == Selector("a", ("7",), "", (), (), ())
+
+
+def test_single_items_take_the_old_ones_place_at_once_and_add_up() -> None:
+    log = Log()
+    log.tell(bind("a"))
+    log.tell(adjust(2, add=("x",)), adjust(3, exclude=("y",), pins=("p",)), at_ms=1)
+    assert log.visible(1) == {"a": ("a", 90)}
+    assert log.bindings.bound[1].selector == Selector("a")
+    log.tend(2)
+    (bound,) = log.bindings.bound.values()
+    assert bound.selector == Selector("a", plus=("x",), minus=("y",), pins=("p",))
+    assert (bound.owner, bound.by, bound.revision) == ("owner", "ben", 3)
+
+
+def test_what_changes_no_item_keeps_its_slot() -> None:
+    log = Log()
+    log.tell(bind("a"), adjust(2, add=("x",)))
+    log.tend(1)
+    before = log.visible(1)
+    log.tell(adjust(3, add=("x",)), at_ms=2)
+    assert log.visible(2) == before
+    assert [bound.revision for bound in log.bindings.bound.values()] == [3]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "cause"),
+    [
+        (Conditions(items_per_selector=1), "it would name 2 items, terms.items_per_selector"),
+        (Conditions(selector_bytes=9), "its selector would have 12 bytes, limits.event_bytes"),
+    ],
+)
+def test_more_single_items_than_a_term_may_have_are_refused(
+    conditions: Conditions, cause: str
+) -> None:
+    log = Log(conditions)
+    log.tell(bind("a"))
+    log.tell(adjust(2, add=("x", "y")))
+    assert cause in log.refusal("a")
+    assert log.visible(1) == {"a": ("a", 90)}
+
+
+def test_single_items_wait_for_another_to_approve_them() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(bind("a"), Approve("a", 2, 1, "ben"))
+    log.tell(adjust(3, pins=("p",)))
+    assert log.bindings.proposals["a"].change == adjust(3, pins=("p",))
+    log.tell(Approve("a", 4, 3, "ann"))
+    log.tend(1)
+    assert [bound.selector.pins for bound in log.bindings.bound.values()] == [("p",)]
+
+
+# Ends.
+
+
+def test_a_later_end_waits_for_another_to_approve_it_and_a_sooner_one_for_nobody() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(bind("a", until_ms=500), Approve("a", 2, 1, "ben"))
+    for revision, until_ms in ((3, 600), (4, 0)):
+        log.tell(Extend("a", revision, until_ms, "ann"))
+        assert log.bindings.bound[1].until_ms == 500
+        assert log.bindings.proposals["a"].change == Extend("a", revision, until_ms, "ann")
+    log.tell(Approve("a", 5, 4, "ann"))
+    assert "another than who proposed it" in log.refusal("a")
+    log.tell(Approve("a", 6, 4, "ben"))
+    bound = log.bindings.bound[1]
+    assert (bound.until_ms, bound.by, bound.approved_by) == (0, "ann", "ben")
+    log.tell(Extend("a", 7, 400, "eve"), Extend("a", 8, 300, "eve"))
+    bound = log.bindings.bound[1]
+    assert (bound.until_ms, bound.by, bound.approved_by) == (300, "eve", "ben")
+    assert not log.bindings.proposals
+
+
+def test_a_later_end_of_what_is_not_bound_is_no_proposal() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(Extend("a", 1, 600, "ann"))
+    assert "is not bound" in log.refusal("a")
+    assert not log.bindings.proposals

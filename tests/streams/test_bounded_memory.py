@@ -160,7 +160,7 @@ def test_refusals_are_forgotten_oldest_first(line: Followed) -> None:
     assert next(iter(refused)) == f"refused{AT_ONCE}"
     newest = line.receipt(f"refused{REFUSALS_KEPT + AT_ONCE - 1}")
     assert newest.refused is not None
-    assert "all 256 reserved slots are bound" in newest.refused.cause
+    assert "0 of 256 free" in newest.refused.cause
 
 
 def test_replicas_that_are_gone_for_a_day_are_forgotten(line: Followed) -> None:

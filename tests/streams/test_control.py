@@ -70,6 +70,15 @@ def test_the_owner_is_who_said_so_under_the_highest_epoch() -> None:
     assert book.bindings_reached == {3: 5}
 
 
+def test_what_a_shard_has_of_planned_terms_is_told_by_the_record_that_is_furthest() -> None:
+    first, second = (
+        Reached(1, 3, 5, 1, "w1", ((7, 20),)),
+        Reached(1, 3, 6, 1, "w1", ((7, 21), (8, 0))),
+    )
+    assert book_of(first, second).attached == {3: {7: 21, 8: 0}}
+    assert book_of(second, first).attached == {3: {7: 21, 8: 0}}
+
+
 def test_a_record_without_an_owner_from_before_there_were_any_is_read() -> None:
     record = control.decode(msgspec.msgpack.encode([1, 1, 3, 5]))
     assert record == Reached(1, 3, 5)

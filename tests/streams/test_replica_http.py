@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,9 @@ from kae.streams.meters import Meters
 from kae.streams.metrics import METRICS
 from kae.streams.replica.http import Answers, build_app
 from kae.streams.replica.line import Line, Serving
+from kae.streams.replica.preview import Previews
 from kae.streams.replica.readings import ReplicaReadings, note_view
+from kae.streams.term_events import BindData, SelectorData, encode_term
 
 
 class Face:
@@ -28,10 +31,16 @@ class Face:
         self._app = app
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> httpx.Response:
+        return self._ask("GET", path, params=params)
+
+    def post(self, path: str, body: bytes) -> httpx.Response:
+        return self._ask("POST", path, content=body)
+
+    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://kae") as client:
-                return await client.get(path, params=params)
+                return await client.request(method, path, **request)
 
         return asyncio.run(ask())
 
@@ -47,7 +56,15 @@ def http(line: Followed, catalog: list[Item]) -> Face:
     note_view(meters, line.index.view, caught_up=True)
     readings = ReplicaReadings(NAME, line.index, line.gauge)
     meters.read_from(lambda: readings.samples(time.monotonic()))
-    served = Line(1, line.codebook, line.index, line.leases, line.gauge, line.searching)
+    served = Line(
+        1,
+        line.codebook,
+        line.index,
+        line.leases,
+        line.gauge,
+        line.searching,
+        Previews(line.codebook, line.topology, line.searching),
+    )
     answers = Answers(NAME, Serving(served, GenerationBook(1)), meters)
     return Face(build_app(answers, meters, line.bell))
 
@@ -142,6 +159,28 @@ def test_an_answer_waits_until_a_view_has_the_revision(
         line.follow()
         assert item.result().json()["revision"] > known
         assert all(stage["done"] for stage in term.result().json()["stages"])
+
+
+def test_a_preview_is_of_the_event_that_a_bind_would_send(http: Face, line: Followed) -> None:
+    data = BindData(1, SelectorData(where='brand = "hp"'), category="brand")
+    event = encode_term("glimmer", data, "/test")
+    told = http.post("/preview", event).json()
+    assert told["version"] == http.get("/bindings").json()["version"]
+    assert told["items"] == http.get("/receipts/quietcore").json()["attached_items"]
+    assert told["size"]["event_bytes"] == len(event)
+    assert http.get("/receipts/glimmer").status_code == 404
+
+
+def test_a_preview_refuses_what_is_no_bind_and_what_is_too_large(
+    http: Face, line: Followed
+) -> None:
+    refused = http.post("/preview", b"{}")
+    assert (refused.status_code, refused.json()["error"][:7]) == (400, "event: ")
+    large = http.post("/preview", b" " * (line.topology.limits.event_bytes + 1))
+    assert (large.status_code, "limits.event_bytes" in large.json()["error"]) == (413, True)
+    assert http.get("/preview").status_code == 405
+    line.index.hears = False
+    assert http.post("/preview", b"{}").status_code == 503
 
 
 def test_bindings_show_what_is_left_at_each_position(http: Face, line: Followed) -> None:

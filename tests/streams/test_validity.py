@@ -8,6 +8,7 @@ from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.selector import Selector
 from kae.sinks.term_changes import Bind
+from kae.sinks.term_due import Standing
 from kae.streams.event_parts import Undecodable
 from kae.streams.replica.search import Search
 from kae.streams.term_events import decode_term, rules_of
@@ -24,7 +25,7 @@ def bind(line: Followed, term: str, from_ms: int, until_ms: int) -> None:
     )
     line.spread_all()
     reached = dict.fromkeys(range(len(line.shards)), line.registrar.bindings.version)
-    line.registrar.tend(reached, len(line.shards), line.tick(), 1000)
+    line.registrar.tend(Standing(reached), len(line.shards), line.tick(), 1000)
     line.spread_all()
 
 

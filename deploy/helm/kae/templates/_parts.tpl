@@ -47,6 +47,9 @@ env:
 {{- with .root.Values.snapshots.environment }}
 {{ toYaml . | indent 2 }}
 {{- end }}
+{{- with .root.Values.traces.environment }}
+{{ toYaml . | indent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "kae.mounts" -}}

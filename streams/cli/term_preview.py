@@ -1,0 +1,191 @@
+"""`kae term preview`: what binding a word would do, before anything happens."""
+
+import shlex
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from kae.streams import console
+from kae.streams.cli.options import JsonOption, ReplicaOption, TopologyOption
+from kae.streams.cli.term_options import (
+    AliasOption,
+    ByOption,
+    CategoryOption,
+    ForeverOption,
+    FromOption,
+    ItemsOption,
+    MatchOption,
+    OwnerOption,
+    ReasonOption,
+    UntilOption,
+    WhereOption,
+    WordArgument,
+    selector_of,
+    validity,
+    who,
+)
+from kae.streams.local_run import open_topology, replica_address
+from kae.streams.moments import now_ms, shown
+from kae.streams.term_category import Chosen, choose_category
+
+if TYPE_CHECKING:
+    from kae.streams.replica.previewed import Previewed
+
+app = typer.Typer()
+
+
+class TermPreview(msgspec.Struct, frozen=True):
+    """What `kae term preview --json` prints; `command` binds what was previewed."""
+
+    previewed: "Previewed"
+    chosen: Chosen
+    command: str
+
+
+@app.command()
+def preview(
+    word: WordArgument,
+    match: MatchOption = "",
+    items: ItemsOption = None,
+    where: WhereOption = "",
+    category: CategoryOption = "",
+    alias: AliasOption = None,
+    owner: OwnerOption = "",
+    reason: ReasonOption = "",
+    from_: FromOption = "",
+    until: UntilOption = "",
+    forever: ForeverOption = False,
+    by: ByOption = "",
+    query: Annotated[
+        str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
+    ] = "",
+    topology: TopologyOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what binding a word would do, and the command that does it; nothing is changed.
+
+    Without --category the tagger reads the word, and says how sure it is.
+    """
+    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.term_events import BindData, encode_term
+
+    opened = open_topology(topology)
+    selector = selector_of(word, match, items, where)
+    begins, ends = validity(from_, until, forever)
+    chosen = choose_category(word, category, opened.terms.default_category)
+    data = BindData(
+        revision=now_ms(),
+        selector=selector,
+        aliases=alias or [],
+        category=chosen.category,
+        owner=owner,
+        reason=reason,
+        from_=begins,
+        until=ends,
+        by=who(by),
+    )
+    client = ReplicaClient(replica_address(opened, replica))
+    previewed = client.preview(encode_term(word, data, "/kae/cli"), query)
+    options: dict[str, object] = {
+        "--match": match,
+        "--items": items,
+        "--where": where,
+        "--category": chosen.category,
+        "--alias": alias,
+        "--owner": owner,
+        "--reason": reason,
+        "--from": from_,
+        "--until": until,
+        "--forever": forever,
+        "--by": by,
+        "--topology": topology,
+        "--replica": replica,
+        "--plan": previewed.plan.hash,
+        "--items-planned": str(previewed.plan.items),
+    }
+    shown_as = TermPreview(previewed, chosen, _command(word, options))
+    if as_json:
+        console.print_json(shown_as)
+    else:
+        _print(shown_as)
+
+
+def _command(word: str, options: dict[str, object]) -> str:
+    """The command as a shell takes it, with the options that are set."""
+    words = ["kae", "term", "bind", word]
+    for name, value in options.items():
+        if isinstance(value, list):
+            words += [one for each in value for one in (name, each)]
+        elif value is True:
+            words.append(name)
+        elif isinstance(value, str | Path) and value != "":
+            words += [name, str(value)]
+    return shlex.join(words)
+
+
+def _print(preview: TermPreview) -> None:
+    previewed = preview.previewed
+    _print_outcome(previewed, preview.chosen)
+    console.print_table(
+        "The items, by position",
+        ("group", "items with a word", "most frequent"),
+        (
+            (group.group, group.items, ", ".join(f"{w.word} ({w.items:,})" for w in group.words))
+            for group in previewed.groups
+        ),
+    )
+    console.print_table(
+        f"By brand: {previewed.brands_in_all:,}",
+        ("brand", "items"),
+        ((brand.word, brand.items) for brand in previewed.brands),
+    )
+    console.print_table(
+        f"{len(previewed.sample)} of {previewed.items:,} items",
+        ("id", "title"),
+        ((item.id, item.title) for item in previewed.sample),
+    )
+    if previewed.search:
+        console.print_table(
+            f"A search for {previewed.search.query!r}",
+            ("", "finds now", "would find"),
+            (
+                (place, *(f"{hit.id}  {hit.title}" if hit else "" for hit in hits))
+                for place, hits in enumerate(
+                    zip_longest(previewed.search.now, previewed.search.then), 1
+                )
+            ),
+        )
+    for collision in previewed.collisions:
+        console.print_warning(collision.told())
+    if previewed.refused is not None:
+        console.print_warning(f"it would be refused: {previewed.refused}")
+        return
+    if not previewed.items:
+        console.print_warning("no item matches, so no path would lead there yet")
+    console.out.print(preview.command, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
+    room, size, plan = previewed.room, previewed.size, previewed.plan
+    sure = "" if chosen.confidence is None else f", {chosen.confidence:.0%} sure"
+    console.print_table(
+        f"{previewed.term}: what binding it would do",
+        ("what", "would be"),
+        (
+            ("items attached", previewed.items),
+            ("identifiers created", previewed.identifiers),
+            ("category", f"{previewed.category} (by {chosen.by}{sure})"),
+            ("position", room.group),
+            ("reserved slots", f"{room.needed} of the {room.free} of {room.reserved} free"),
+            ("from", previewed.from_ms and shown(previewed.from_ms)),
+            ("until", previewed.until_ms and shown(previewed.until_ms)),
+            ("waits for approval", previewed.awaits_approval),
+            ("event", f"{size.event_bytes:,} of {size.event_bytes_most:,} bytes"),
+            ("plan", plan.hash),
+            ("may differ by", f"{plan.tolerance_percent:g} % of the items"),
+        ),
+    )

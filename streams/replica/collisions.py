@@ -1,0 +1,53 @@
+"""What a new term would collide with: terms that are bound, and words of the codebook."""
+
+from collections.abc import Iterator
+
+from kae.encoders.categories import CATEGORIES
+from kae.encoders.likeness import Likeness
+from kae.encoders.misspelling import is_slip
+from kae.sinks.edits import BindSlot
+from kae.sinks.term_changes import Bind
+from kae.streams.replica.previewed import Collision
+from kae.streams.replica.receipts import attached_items
+from kae.streams.replica.view import View
+
+
+def collisions_of(likeness: Likeness, view: View, bind: Bind) -> list[Collision]:
+    """Those of the word first, then those of its aliases; of each form the worst first."""
+    found = list(_of_the_term(view, bind))
+    for form in (bind.term, *bind.aliases):
+        found += _with_terms(view, bind, form)
+        found += _with_codebook(likeness, form)
+    return found
+
+
+def _of_the_term(view: View, bind: Bind) -> Iterator[Collision]:
+    holder = view.bindings.terms.get(bind.term, (-1, 0))[1]
+    if holder:
+        yield _term("bound", view, bind.term, view.bindings.bound[holder])
+    proposal = view.bindings.proposals.get(bind.term)
+    if proposal is not None:
+        items = proposal.change.foreseen.items
+        yield Collision("proposed", bind.term, bind.term, CATEGORIES[bind.category], items)
+
+
+def _with_terms(view: View, bind: Bind, form: str) -> Iterator[Collision]:
+    others = [bound for bound in view.bindings.bound.values() if bound.term != bind.term]
+    for other in others:
+        if form in (other.term, *other.aliases):
+            yield _term("form", view, form, other)
+    for other in others:
+        if any(is_slip(known, form) for known in (other.term, *other.aliases)):
+            yield _term("near", view, form, other)
+
+
+def _with_codebook(likeness: Likeness, form: str) -> Iterator[Collision]:
+    alike = likeness.spelled_alike(form)
+    for kind, words in (("codebook", alike), ("near", likeness.near(form))):
+        for word in words:
+            yield Collision(kind, form, word.word, CATEGORIES[word.category], word.items)
+
+
+def _term(kind: str, view: View, form: str, bound: BindSlot) -> Collision:
+    items = attached_items(view, bound.binding)
+    return Collision(kind, form, bound.term, CATEGORIES[bound.category], items)

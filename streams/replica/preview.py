@@ -1,0 +1,200 @@
+"""The preview: what a term would do to one view, without doing it.
+
+The selector is resolved against the view's items by the function that a shard's owner has, and the
+registrar's own planning says what would become of the slots, so the numbers are those of the bind,
+if nothing changes in between.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from time import perf_counter
+
+from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS
+from kae.encoders.codebook import Codebook
+from kae.encoders.likeness import Likeness
+from kae.encoders.selector import compile_selector
+from kae.sinks.edits import BindingEdit, Deactivate, Propose, PutItem
+from kae.sinks.planned import plan_hash
+from kae.sinks.selection import selected
+from kae.sinks.term_changes import Bind
+from kae.sinks.term_plan import FREELY, Conditions, plan_terms
+from kae.streams.events import Undecodable, decode_term
+from kae.streams.moments import now_ms
+from kae.streams.replica import words
+from kae.streams.replica.collisions import collisions_of
+from kae.streams.replica.explain import capacity_shown
+from kae.streams.replica.foreseen import Member, foreseen
+from kae.streams.replica.previewed import (
+    GroupCount,
+    Plan,
+    Previewed,
+    Room,
+    Sampled,
+    SideBySide,
+    Size,
+    WordCount,
+)
+from kae.streams.replica.search import Search, version_of
+from kae.streams.replica.view import View
+from kae.streams.term_events import rules_of
+from kae.streams.topology import Topology
+
+SAMPLE = 10
+WORDS_OF_A_GROUP = 5
+BRANDS_SHOWN = 20
+BRAND = CATEGORY_INDEX["brand"]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted of the selected items, one after the other."""
+
+    ids: list[str] = field(default_factory=list)
+    slots: Counter[tuple[int, int]] = field(default_factory=Counter)
+    brands: Counter[str] = field(default_factory=Counter)
+    paths: set[tuple[int, ...]] = field(default_factory=set)
+    members: list[Member] = field(default_factory=list)
+
+    def add(self, shard: int, item: PutItem, position: int) -> None:
+        identifier = item.identifier
+        self.ids.append(item.id)
+        self.members.append((shard, item.ordinal, identifier, item.popularity))
+        self.slots.update((p, index) for p, index in enumerate(identifier) if index)
+        self.brands.update({one.word for one in item.attributes if one.category == BRAND})
+        # The slot is free, so each path by it is new.
+        self.paths.add((*identifier[:position], *identifier[position + 1 :]))
+
+
+class Previews:
+    """Previews for one generation."""
+
+    def __init__(self, codebook: Codebook, topology: Topology, search: Search) -> None:
+        self._codebook = codebook
+        self._search = search
+        self._likeness = Likeness(codebook)
+        self._rules = rules_of(topology, codebook.position_of)
+        self._reserved = {position: codebook.reserved(position) for position in range(POSITIONS)}
+        terms = topology.terms
+        self._conditions = Conditions(terms.approvals, terms.plan_tolerance_percent)
+        self._event_bytes = topology.limits.event_bytes
+
+    @property
+    def event_bytes(self) -> int:
+        """The largest event that is looked at."""
+        return self._event_bytes
+
+    def answer(self, view: View, event: bytes, query: str = "") -> Previewed:
+        """What the bind event would do, and what a query would find, if it was registered now.
+
+        Raises: Undecodable.
+        """
+        began = perf_counter()
+        change = decode_term(None, event, self._event_bytes, now_ms(), self._rules)
+        if not isinstance(change, Bind):
+            raise Undecodable(
+                f"type: the event asks for a {type(change).__name__}; send kae.term.bind.v1",
+                "type.unpreviewable",
+            )
+        tally = _Tally()
+        sample = nsmallest(SAMPLE, self._counted(view, change, tally), key=_prominence)
+        refused, awaits_approval = self._refusal(view, change)
+        # As if it was approved: a proposal takes no slot.
+        edits = plan_terms(view.bindings, [change], self._reserved, FREELY).edits
+        return Previewed(
+            version=version_of(view),
+            term=change.term,
+            aliases=change.aliases,
+            category=CATEGORIES[change.category],
+            items=len(tally.ids),
+            identifiers=len(tally.paths),
+            sample=[self._sampled(item) for item in sample],
+            groups=self._groups(tally),
+            brands=_counts(tally.brands.most_common(), BRANDS_SHOWN),
+            brands_in_all=len(tally.brands),
+            collisions=collisions_of(self._likeness, view, change),
+            room=self._room(view, change, edits),
+            size=Size(
+                len(event),
+                self._event_bytes,
+                len(change.selector.items),
+                self._rules.items_per_selector,
+            ),
+            plan=Plan(
+                plan_hash(change, tally.ids), len(tally.ids), self._conditions.tolerance_percent
+            ),
+            refused=refused,
+            awaits_approval=awaits_approval,
+            from_ms=change.from_ms or None,
+            until_ms=change.until_ms or None,
+            search=self._side_by_side(view, edits, tally, query) if query and not refused else None,
+            took_ms=round((perf_counter() - began) * 1000, 3),
+        )
+
+    def _side_by_side(
+        self, view: View, edits: Sequence[BindingEdit], tally: _Tally, query: str
+    ) -> SideBySide:
+        views = (view, foreseen(view, edits, tally.members))
+        now, then = (self._search.answer(one, query, SAMPLE).items for one in views)
+        return SideBySide(query, now, then)
+
+    def _counted(self, view: View, bind: Bind, tally: _Tally) -> Iterable[PutItem]:
+        selector = compile_selector(bind.selector)
+        for shard, (reader, said, unheard) in enumerate(
+            zip(view.shards, view.said.shards, view.unheard, strict=True)
+        ):
+            for item in selected(reader, said, unheard, selector):
+                tally.add(shard, item, bind.position)
+                yield item
+
+    def _refusal(self, view: View, bind: Bind) -> tuple[str | None, bool]:
+        """Why the registrar would refuse it now, and whether it would wait for approval."""
+        plan = plan_terms(view.bindings, [bind], self._reserved, self._conditions)
+        if plan.counts.stale:
+            newest = view.bindings.newest_of(bind.term)
+            stale = f"{bind.term!r}: revision {bind.revision} is stale, the term has {newest}"
+            return f"{stale}; give a higher --revision, or leave it out", False
+        cause = plan.refused[0].cause if plan.refused else None
+        return cause, any(isinstance(edit, Propose) for edit in plan.edits)
+
+    def _room(self, view: View, bind: Bind, edits: Sequence[BindingEdit]) -> Room:
+        capacity = capacity_shown(self._codebook, view)[bind.position]
+        return Room(
+            position=bind.position,
+            group=capacity.group,
+            needed=1,
+            free=capacity.free,
+            reserved=capacity.reserved,
+            released=sum(isinstance(edit, Deactivate) for edit in edits),
+        )
+
+    def _sampled(self, item: PutItem) -> Sampled:
+        return Sampled(item.id, item.title, words.own_words(self._codebook, item))
+
+    def _groups(self, tally: _Tally) -> list[GroupCount]:
+        by_position: list[list[tuple[str, int]]] = [[] for _ in range(POSITIONS)]
+        for (position, index), items in tally.slots.most_common():
+            word = words.slot_word(self._codebook, None, position, index) or ""
+            by_position[position].append((word, items))
+        return [
+            GroupCount(
+                position,
+                group.name,
+                sum(items for _, items in counted),
+                _counts(counted, WORDS_OF_A_GROUP),
+            )
+            for (position, group), counted in zip(
+                enumerate(self._codebook.groups), by_position, strict=True
+            )
+        ]
+
+
+def _prominence(item: PutItem) -> tuple[float, str]:
+    return -item.popularity, item.id
+
+
+def _counts(counted: list[tuple[str, int]], most: int) -> list[WordCount]:
+    """The most frequent first, of equally frequent ones by the alphabet."""
+    ordered = sorted(counted, key=lambda one: (-one[1], one[0]))
+    return [WordCount(word, items) for word, items in ordered[:most]]

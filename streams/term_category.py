@@ -1,0 +1,32 @@
+"""Which category, and so which position, a new word gets: as given, else as the tagger reads it."""
+
+from functools import lru_cache
+
+import msgspec
+
+from kae.encoders.categories import CATEGORIES
+from kae.encoders.tagger.tagger import Tagger
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """`by` is given, tagger or default; `confidence`, 0 to 1, is the tagger's."""
+
+    category: str
+    by: str
+    confidence: float | None = None
+
+
+def choose_category(word: str, given: str, default: str) -> Chosen:
+    """A reading of the tagger counts if it takes the whole word for one value."""
+    if given:
+        return Chosen(given, "given")
+    word = word.strip()
+    for value in _tagger().tag([word])[0]:
+        if (value.begin, value.end) == (0, len(word)):
+            return Chosen(CATEGORIES[value.category], "tagger", round(value.score, 3))
+    return Chosen(default, "default")
+
+
+@lru_cache(maxsize=1)
+def _tagger() -> Tagger:
+    return Tagger()

@@ -1,0 +1,76 @@
+"""The capacity of reserved slots over time, from a bindings log that a real registrar wrote."""
+
+import pytest
+from tests.streams.followed import Followed
+from tests.streams.test_term_history import past
+
+from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.selector import Selector
+from kae.sinks.term_changes import Bind
+from kae.streams.moments import shown
+from kae.streams.slot_capacity import DAY_MS, Capacity, PositionCapacity, capacity_of
+
+
+def capacity(line: Followed, items: dict[str, int]) -> Capacity:
+    groups = line.codebook.groups
+    return capacity_of(past(line), groups, items, line.tick(), 30, quarantine_ms=60_000)
+
+
+def of_entities(line: Followed, **items: int) -> PositionCapacity:
+    position = line.codebook.position_of(CATEGORY_INDEX["entity"])
+    return capacity(line, items).positions[position]
+
+
+def ending(line: Followed, term: str, until_ms: int) -> Bind:
+    entity = CATEGORY_INDEX["entity"]
+    position, selector = line.codebook.position_of(entity), Selector(match=term)
+    return Bind(term, 1, (), entity, position, selector, "ann", "", line.now, 0, until_ms)
+
+
+def test_without_a_day_of_history_there_is_no_trend(line: Followed) -> None:
+    assert of_entities(line).forecast.startswith("no trend: 0.0 hours are recorded")
+    line.bind("first", match="black")
+    line.now += DAY_MS // 2
+    seen = of_entities(line)
+    assert (seen.used, seen.taken_per_day, seen.full_ms) == (1, None, None)
+    assert seen.forecast == "no trend: 12.0 hours are recorded, a day is the least"
+
+
+def test_what_is_taken_a_day_tells_when_no_slot_is_left(line: Followed) -> None:
+    line.bind("first", match="black")
+    for day in range(10):
+        line.now += DAY_MS
+        line.bind(f"word {day}", match="black")
+        line.bind(f"other {day}", match="black")
+    seen = of_entities(line)
+    assert seen.used == 21
+    assert seen.taken_per_day == pytest.approx(2)
+    assert ((seen.full_ms or 0) - line.now) / DAY_MS == pytest.approx(seen.free / 2)
+    assert seen.forecast == f"full by {shown(seen.full_ms or 0)[:10]}, at 2.00 a day"
+    line.now += 31 * DAY_MS
+    assert of_entities(line).forecast == "no trend: no more taken than freed in 30 days"
+
+
+def test_what_rests_is_neither_used_nor_free_and_comes_back_at_a_time(line: Followed) -> None:
+    line.bind("kept", match="black")
+    line.bind("gone", match="black")
+    line.release("gone")
+    seen = of_entities(line)
+    assert (seen.used, seen.quarantined, seen.free) == (1, 1, seen.reserved - 2)
+    assert seen.next_free_ms == line.now - 10 + 60_000
+
+
+def test_candidates_to_release_end_soonest_or_have_the_fewest_items(line: Followed) -> None:
+    for number in range(5):
+        line.register(ending(line, f"ends {number}", 10_000_000 - number))
+        line.bind(f"stays {number}", match="black")
+    items = {f"stays {number}": 9 - number for number in range(5)}
+    told = [(one.term, one.why, one.items) for one in of_entities(line, **items).candidates]
+    assert told == [
+        ("ends 4", "ends soonest", None),
+        ("ends 3", "ends soonest", None),
+        ("ends 2", "ends soonest", None),
+        ("stays 4", "fewest items", 5),
+        ("stays 3", "fewest items", 6),
+        ("stays 2", "fewest items", 7),
+    ]
