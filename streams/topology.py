@@ -49,6 +49,14 @@ def _host_port_if_any(value: str | None) -> str | None:
     return value if value is None else _host_port(value)
 
 
+def _archive_url(value: str) -> str:
+    place = value.partition("://")[2].partition("/")[0]
+    if "@" in place:
+        # Errors and logs name the place.
+        raise PydanticCustomError("archive_url", "no name or password stands in the address")
+    return value
+
+
 class Part(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
@@ -116,7 +124,7 @@ class StoresPart(Part):
 
 
 class SnapshotsPart(Part):
-    url: Name | None
+    url: Annotated[Name, AfterValidator(_archive_url)] | None
     every_seconds: Seconds
     # The log is trimmed below the second newest.
     keep: Annotated[int, Field(ge=2, le=10_000)]

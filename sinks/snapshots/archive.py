@@ -64,8 +64,8 @@ class Archive:
         return decode(name, payload)
 
     def put_manifest(self, name: str, payload: bytes) -> None:
-        with self._reached():
-            self._fs.makedirs(self._path(keys.MANIFESTS), exist_ok=True)
+        with self._reached(FileNotFoundError):
+            self._lay_folder(keys.MANIFESTS)
             self._fs.pipe_file(self._path(keys.MANIFESTS, name), payload)
 
     def remove_manifest(self, name: str) -> None:
@@ -90,8 +90,8 @@ class Archive:
         return self._modified_ms(keys.BLOBS, digest)
 
     def put(self, path: Path, digest: str) -> None:
-        with self._reached():
-            self._fs.makedirs(self._path(keys.BLOBS), exist_ok=True)
+        with self._reached(FileNotFoundError):
+            self._lay_folder(keys.BLOBS)
             self._fs.put_file(str(path), self._path(keys.BLOBS, digest))
 
     def read(self, file: File, folder: str = keys.BLOBS) -> Iterator[bytes]:
@@ -133,6 +133,12 @@ class Archive:
     def _path(self, *parts: str) -> str:
         return "/".join((self.folder, *parts))
 
+    def _lay_folder(self, folder: str) -> None:
+        """A bucket has no folders, and would itself be made by this, under a mistyped name too."""
+        kinds = self._fs.protocol
+        if _NEEDS.keys().isdisjoint([kinds] if isinstance(kinds, str) else kinds):
+            self._fs.makedirs(self._path(folder), exist_ok=True)
+
     def _files(self, folder: str) -> list[tuple[str, int]]:
         def listed() -> list[Any]:
             self._fs.invalidate_cache()
@@ -152,7 +158,7 @@ class Archive:
 
     def _move(self, digest: str, source: str, target: str) -> None:
         with self._reached():
-            self._fs.makedirs(self._path(target), exist_ok=True)
+            self._lay_folder(target)
         self._if_there(lambda: self._fs.mv(self._path(source, digest), self._path(target, digest)))
 
     def _remove(self, folder: str, name: str) -> None:
@@ -167,13 +173,19 @@ class Archive:
             return None
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _reached(self, also: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+        """Who writes has no file that may be missing: then it is the bucket, and tells so."""
         try:
             yield
-        except (FileNotFoundError, GeneratorExit, SnapshotBroken):
-            raise
+        except (FileNotFoundError, GeneratorExit, SnapshotBroken) as error:
+            if not isinstance(error, also):
+                raise
+            raise self._unreachable(error) from error
         except Exception as error:  # each file system raises its own kinds
-            raise ArchiveUnreachable(
-                f"{self.folder}: {type(error).__name__}: {error}. See that the place is there, "
-                "has room, and that this process may read and write it"
-            ) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: BaseException) -> ArchiveUnreachable:
+        return ArchiveUnreachable(
+            f"{self.folder}: {type(error).__name__}: {error}. See that the place is there, "
+            "has room, and that this process may read and write it"
+        )

@@ -1,6 +1,7 @@
 """The command line: every noun and verb, with its arguments and options."""
 
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -8,6 +9,8 @@ from typer.core import TyperArgument, TyperGroup
 
 from kae.streams.cli.main import NOUNS, UPPER_ROOMS, app
 from kae.streams.reference.markdown import MADE, table
+
+_INSTALLED = Path(__file__).parents[2]
 
 HEAD = f"""# Command line
 
@@ -63,4 +66,6 @@ def _default(param: Any) -> str:
     if param.required:
         return "required"
     default = param.default.value if isinstance(param.default, Enum) else param.default
+    if isinstance(default, Path) and default.is_relative_to(_INSTALLED):
+        default = Path("kae") / default.relative_to(_INSTALLED)  # wherever that is
     return "" if default in (None, "", False) else f"`{default}`"

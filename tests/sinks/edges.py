@@ -8,7 +8,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 WRITES = ("pipe_file", "put_file")
 # What neither shows nor changes a file.
-ASIDE = ("invalidate_cache", "makedirs")
+ASIDE = ("invalidate_cache", "makedirs", "protocol")
 
 
 class Killed(BaseException):

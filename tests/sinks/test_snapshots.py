@@ -363,5 +363,5 @@ def test_what_cannot_be_reached_says_where_and_what_to_do(tmp_path: Path) -> Non
     archive = Archive.open(str(tmp_path / "archive"), "log/0")
     with pytest.raises(ArchiveUnreachable, match=r"archive/log/0: .*See that the place is there"):
         take(archive, laid(tmp_path, b"one"), StoreState(), ORIGIN)
-    with pytest.raises(ArchiveUnreachable, match=r"s3fs.*pip install 'kae\[s3\]'"):
-        Archive.open("s3://bucket/path", "log/0")
+    with pytest.raises(ArchiveUnreachable, match=r"gcsfs.*pip install 'kae\[gcs\]'"):
+        Archive.open("gs://bucket/path", "log/0")

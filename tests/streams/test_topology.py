@@ -83,6 +83,13 @@ def test_a_password_in_the_file_is_refused_and_not_repeated(written: str, tmp_pa
     assert "hunter2" not in said
 
 
+def test_a_password_in_the_address_of_snapshots_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    said = problems(tmp_path, "url: null  ", "url: s3://key:hunter2@bucket/path  ")
+    assert "snapshots.url" in said
+    assert "no name or password" in said
+    assert "hunter2" not in said
+
+
 def test_broken_yaml_and_missing_files_are_errors_too(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("shards: [8\n")
