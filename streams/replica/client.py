@@ -15,9 +15,10 @@ from kae.streams.replica.answers import (
     ItemShown,
     Problem,
     Status,
+    UnknownWordsShown,
 )
 from kae.streams.replica.previewed import Previewed
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.receipt import Receipt
 
 T = TypeVar("T")
 
@@ -47,6 +48,10 @@ class ReplicaClient:
     def search(self, query: str, limit: int = 5) -> list[Hit]:
         """Raises: ReplicaUnreachable, ReplicaRefused."""
         return self._get(f"/search?{urlencode({'q': query, 'limit': limit})}", Found).items
+
+    def unknown_words(self, limit: int) -> UnknownWordsShown:
+        """Raises: ReplicaUnreachable, ReplicaRefused."""
+        return self._get(f"/unknown-words?limit={limit}", UnknownWordsShown)
 
     def bindings(self) -> BindingsShown:
         """Raises: ReplicaUnreachable."""

@@ -130,6 +130,10 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     assert (first["state"], first["why"]) == ("active", "pinned, number 1")
     unknown = kae(cluster, "item", "explain", "nobody", "--at", shown(now_ms()), code=1).stderr
     assert "had no event of it by" in unknown
+    for _ in range(cluster.topology.replica.unknown_requests):
+        search(cluster, "glowfish")
+    (glowfish,) = told(cluster, "vocabulary", "unknown", *at)["words"]
+    assert (glowfish["word"], glowfish["requests"]) == ("glowfish", 5)
     history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
     plan = ("--plan", "h3", "--items-planned", str(2 * items))
     term("bind", "glimmer", *bind[2:], *why, *plan)

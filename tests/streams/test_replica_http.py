@@ -23,6 +23,7 @@ from kae.streams.replica.http import Answers, build_app
 from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.readings import ReplicaReadings, note_view
+from kae.streams.replica.unknown import UnknownWords
 from kae.streams.term_events import (
     BindData,
     SelectorData,
@@ -72,6 +73,7 @@ def http(line: Followed, catalog: list[Item]) -> Face:
         line.gauge,
         line.searching,
         Previews(line.codebook, line.topology, line.searching),
+        UnknownWords(least_requests=3),
     )
     answers = Answers(NAME, Serving(served, GenerationBook(1)), meters)
     return Face(build_app(answers, meters, line.bell))
@@ -275,3 +277,35 @@ def test_the_generations_that_are_followed_are_told_with_what_their_terms_reach(
         True,
     )
     assert (term["promoted"], term["own_items"]) == (False, 0)
+
+
+def test_words_that_nothing_knows_are_told_once_enough_requests_asked_for_them(http: Face) -> None:
+    def ask(query: str) -> list[str]:
+        unknown: list[str] = http.get("/search", params={"q": query}).json()["query"]["unknown"]
+        return unknown
+
+    assert ask("glowfish quietcore the toner glowfish") == ["glowfish"]
+    for _ in range(2):
+        assert ask("a moonbeam for the toner") == ["moonbeam"]
+    private = "mary.sue@shop.example +49-171-555 www.marysue.example x9zq marysue:secret7"
+    for _ in range(3):
+        assert "sue" in ask(private)
+    told = http.get("/unknown-words").json()
+    assert (told["requests"], told["least_requests"], told["words"]) == (6, 3, [])
+    for _ in range(2):
+        ask("glowfish")
+    ask("moonbeam lamp glowfish")
+    told = http.get("/unknown-words").json()
+    assert [(one["word"], one["requests"], one["at_most"]) for one in told["words"]] == [
+        ("glowfish", 4, 4),
+        ("moonbeam", 3, 3),
+    ]
+    assert len(http.get("/unknown-words", params={"limit": "1"}).json()["words"]) == 1
+    assert http.get("/unknown-words", params={"limit": "0"}).status_code == 400
+    assert "\nkae_replica_unknown_words_total 7.0\n" in http.get("/metrics").text
+
+
+def test_where_no_unknown_word_is_to_be_counted_none_is() -> None:
+    words = UnknownWords(least_requests=0)
+    assert words.note("glowfish", ["glowfish"]) == 0
+    assert (words.requests, words.most_asked(10)) == (0, [])
