@@ -22,6 +22,9 @@ class _Planned(msgspec.Struct, frozen=True, array_like=True):
     match: str
     items: list[str]
     where: str
+    plus: list[str]
+    minus: list[str]
+    pins: tuple[str, ...]
     selected: list[str]
 
 
@@ -39,6 +42,9 @@ def plan_hash(bind: Bind, selected: Iterable[str]) -> str:
         selector.match,
         sorted(selector.items),
         selector.where,
+        sorted(selector.plus),
+        sorted(selector.minus),
+        selector.pins,
         sorted(selected),
     )
     return blake2b(msgspec.msgpack.encode(planned), digest_size=HASH_BYTES).hexdigest()

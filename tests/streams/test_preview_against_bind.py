@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 
+import pytest
 from tests.streams.followed import MAX_BYTES, SHARDS, Followed
 
 from kae.encoders.attributes import Attribute, Item
@@ -117,6 +118,8 @@ def free(line: Followed, term: str) -> None:
     line.spread_all()
 
 
+# The full proof takes a quarter of a minute where nothing else runs, and minutes elsewhere.
+@pytest.mark.timeout(120 + PREVIEWS)
 def test_a_preview_says_what_the_bind_then_does(line: Followed, catalog: list[Item]) -> None:
     items = catalog[:ITEMS]
     line.put(items)
