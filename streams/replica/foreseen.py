@@ -8,7 +8,7 @@ import numpy as np
 from kae.encoders.categories import POSITIONS, Identifier
 from kae.sinks.edits import BindingEdit, BindSlot
 from kae.sinks.trie import Entries
-from kae.streams.replica.view import View, terms_of
+from kae.streams.replica.view import View, pins_of, terms_of
 
 # Of an item that the term would lead to: shard, ordinal, identifier, popularity.
 Member = tuple[int, int, Identifier, float]
@@ -32,7 +32,8 @@ def foreseen(view: View, edits: Iterable[BindingEdit], members: Sequence[Member]
     for bound in added:
         trie = trie.showing(list(_paths(bound, members, len(view.shards))))
         visible[bound.binding] = bound
-    return replace(view, bindings=bindings, visible=visible, terms=terms_of(visible), trie=trie)
+    terms, pins = terms_of(visible), pins_of(visible)
+    return replace(view, bindings=bindings, visible=visible, terms=terms, trie=trie, pins=pins)
 
 
 def _paths(bound: BindSlot, members: Sequence[Member], shards: int) -> Iterable[Entries]:
