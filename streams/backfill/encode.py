@@ -5,7 +5,6 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -22,7 +21,7 @@ from kae.streams.backfill.job import Events, Job
 from kae.streams.backfill.refusals import Refusals, RefusedRow, refused_row
 from kae.streams.backfill.runs import Entry, Section, write_run
 from kae.streams.backfill.work import SHARED, WorkFolder, write_whole
-from kae.streams.catalog import RejectedRow
+from kae.streams.catalog import RejectedRow, Row
 from kae.streams.dead_letters import DeadLetter, SourceRecord, publish
 from kae.streams.encoding import open_codebook
 from kae.streams.errors import BackfillDiffers
@@ -30,7 +29,7 @@ from kae.streams.interpreter import set_for_indexing
 from kae.streams.item_batch import find_poison
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
-from kae.streams.partitioner import partition_of
+from kae.streams.partitioner import home_of
 from kae.streams.topology import Topology
 
 BATCH_ITEMS = 1024
@@ -165,7 +164,7 @@ class _Split:
             entries = self._encoded([one for n, one in enumerate(batch) if n not in poison])
         shards = self._here.job.shards
         for entry in entries:
-            self._entries[partition_of(entry[0].decode(), shards)].append(entry)
+            self._entries[home_of(entry[0], shards)].append(entry)
             self._bytes += len(entry[5])
 
     def _encoded(self, batch: Sequence[Read]) -> list[Entry]:
@@ -209,13 +208,12 @@ class _Split:
             timeout = topology.kafka.delivery_timeout_seconds
             publish(self._here.clients, topology.dead_letters_topic, letters, timeout)
 
-    def _refusal(
-        self, change: Change, source: RejectedRow | SourceRecord, error: Exception
-    ) -> Refused:
+    def _refusal(self, change: Change, source: Row | SourceRecord, error: Exception) -> Refused:
         cause, kind = f"item: {type(error).__name__}: {error}", kinds.ITEM_UNPLANNABLE
         if isinstance(source, SourceRecord):
             return DeadLetter(source, cause, kind)
-        row = replace(source, reason=cause, remedy="correct the row, or leave it out")
+        remedy = "correct the row, or leave it out"
+        row = RejectedRow(source.file, source.after, "", None, cause, remedy, source.record)
         item = (change.item, change.revision) if isinstance(change, Upsert) else None
         return refused_row(row, self._here.job, self._here.topology.limits.event_bytes, kind, item)
 

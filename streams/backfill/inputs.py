@@ -11,7 +11,7 @@ from kae.sinks.plan import Change
 from kae.streams.backfill.job import Events, File, Job, Rows
 from kae.streams.backfill.refusals import SOURCE, RefusedRow, refused_row
 from kae.streams.backfill.work import SHARED
-from kae.streams.catalog import Position, RejectedRow, to_row
+from kae.streams.catalog import Position, RejectedRow, Row, to_row
 from kae.streams.catalog_files import open_feed
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.errors import BackfillDiffers
@@ -22,8 +22,8 @@ from kae.streams.partitioner import check_home
 from kae.streams.topology import Topology
 
 Refused = RefusedRow | DeadLetter
-# A change, and what is written down of its source if it turns out to be poison.
-Read = tuple[Change, "RejectedRow | SourceRecord"]
+# A change and its source, of which something is written down if it turns out to be poison.
+Read = tuple[Change, Row | SourceRecord]
 
 
 def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refused]:
@@ -49,7 +49,7 @@ def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refu
             rejected = RejectedRow(path, row.after, field, held, reason, remedy, row.record)
             yield refused_row(rejected, job, limit, error.kind, (row.item, revision))
             continue
-        yield change, RejectedRow(path, row.after, "", None, "", "", row.record)
+        yield change, row
 
 
 def _same(file: File) -> Path:

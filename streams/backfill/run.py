@@ -21,7 +21,7 @@ from kae.streams.backfill.build import Built
 from kae.streams.backfill.encode import Finished
 from kae.streams.backfill.job import Events, Job, Split, described, refuse_another, split_catalog
 from kae.streams.backfill.pipeline import run_pipeline
-from kae.streams.backfill.positions import held_ranges, next_offsets
+from kae.streams.backfill.positions import beginnings, next_offsets
 from kae.streams.backfill.refusals import read_letters
 from kae.streams.backfill.seal import Base, seal
 from kae.streams.backfill.work import WorkFolder, write_whole
@@ -123,12 +123,14 @@ def begin(topology: Topology, plan: BackfillPlan) -> Job:
     codebook = open_codebook(topology)
     apply_topics(topology)
     with _clients(topology) as clients, clients.borrowed_consumer() as consumer:
-        offsets = found.next_offsets if found else next_offsets(topology, consumer, plan.as_of_ms)
+        # What follows a dump is read up to now; else the generation begins where the dump did.
+        to_ms = None if plan.files and plan.from_items else plan.as_of_ms
+        offsets = found.next_offsets if found else next_offsets(topology, consumer, to_ms)
         splits: list[Split] = []
         if plan.files:
             splits += split_catalog(plan.files, topology, plan.split_rows)
         if plan.from_items:
-            splits += _ranges(topology, consumer, offsets, plan.split_rows)
+            splits += _ranges(topology, consumer, plan, offsets)
         at_ms = now_ms()
         wanted = Job(
             generation=topology.generation,
@@ -151,11 +153,16 @@ def begin(topology: Topology, plan: BackfillPlan) -> Job:
 
 
 def _ranges(
-    topology: Topology, consumer: KafkaConsumer, offsets: tuple[int, ...], rows: int
+    topology: Topology, consumer: KafkaConsumer, plan: BackfillPlan, ends: tuple[int, ...]
 ) -> Iterator[Events]:
-    for shard, (begins, end) in enumerate(held_ranges(topology, consumer, offsets)):
-        for first in range(begins, end, rows):
-            yield Events(shard, first, min(first + rows, end))
+    """The whole topic up to these ends, or what came since the dump began."""
+    if plan.files:
+        begins = next_offsets(topology, consumer, plan.as_of_ms)
+    else:
+        begins = beginnings(topology, consumer)
+    for shard, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        for first in range(begin, end, plan.split_rows):
+            yield Events(shard, first, min(first + plan.split_rows, end))
 
 
 def _refuse_begun(topology: Topology, consumer: KafkaConsumer) -> None:

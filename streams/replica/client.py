@@ -18,7 +18,7 @@ from kae.streams.replica.answers import (
     UnknownWordsShown,
 )
 from kae.streams.replica.previewed import Previewed
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.receipt import Receipt
 
 T = TypeVar("T")
 
@@ -65,6 +65,14 @@ class ReplicaClient:
         return self._read(
             self._ask("/preview" + f"?{urlencode({'q': query})}" * bool(query), event), Previewed
         )
+
+    def preview_proposed(self, term: str, query: str = "") -> Previewed:
+        """What the bind of a term that waits for approval would do.
+
+        Raises: ReplicaUnreachable; ReplicaRefused when none waits.
+        """
+        asked = f"?{urlencode({'q': query})}" * bool(query)
+        return self._get(f"/preview/{_segment(term)}{asked}", Previewed)
 
     def status(self, with_hashes: bool = False, generation: int | None = None) -> Status:
         """Of this generation, or of the one that serves.

@@ -14,6 +14,8 @@ from tests.streams.followed import NAME, Followed
 
 from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
+from kae.sinks.edits import Propose
+from kae.sinks.term_changes import Bind
 from kae.streams.generations.book import GenerationBook
 from kae.streams.meters import Meters
 from kae.streams.metrics import METRICS
@@ -22,7 +24,13 @@ from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.readings import ReplicaReadings, note_view
 from kae.streams.replica.unknown import UnknownWords
-from kae.streams.term_events import BindData, SelectorData, encode_term
+from kae.streams.term_events import (
+    BindData,
+    SelectorData,
+    decode_term,
+    encode_term,
+    rules_of,
+)
 
 
 class Face:
@@ -171,6 +179,22 @@ def test_a_preview_is_of_the_event_that_a_bind_would_send(http: Face, line: Foll
     assert told["items"] == http.get("/receipts/quietcore").json()["attached_items"]
     assert told["size"]["event_bytes"] == len(event)
     assert http.get("/receipts/glimmer").status_code == 404
+
+
+def test_what_waits_for_approval_is_previewed_as_it_would_be_now(
+    http: Face, line: Followed
+) -> None:
+    data = BindData(1, SelectorData(where='brand = "hp"'), category="brand", by="ann")
+    event = encode_term("glimmer", data, "/test")
+    rules = rules_of(line.topology, line.codebook.position_of)
+    change = decode_term(None, event, len(event), line.now, rules)
+    assert isinstance(change, Bind)
+    assert http.get("/preview/glimmer").status_code == 404
+    line.index.view.bindings.edit(Propose("glimmer", 1, change), 2, line.now)
+    asked, waiting = http.post("/preview", event).json(), http.get("/preview/Glimmer").json()
+    assert [one["kind"] for one in asked["collisions"]] == ["proposed"]
+    assert (waiting["collisions"], waiting["refused"]) == ([], None)
+    assert waiting["plan"] == asked["plan"]
 
 
 def test_a_preview_refuses_what_is_no_bind_and_what_is_too_large(
