@@ -70,7 +70,12 @@ def tagger() -> None:
 @app.command()
 def train(
     catalog: CatalogArgument = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it is written.")] = PACKAGED,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER", show_default="the one that kae carries", help="Where it is written."
+        ),
+    ] = PACKAGED,
     seed: SeedOption = 0,
     rounds: RoundsOption = None,
     threads: ThreadsOption = 2,

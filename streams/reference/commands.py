@@ -62,5 +62,8 @@ def _spelled(param: Any) -> str:
 def _default(param: Any) -> str:
     if param.required:
         return "required"
+    shown = getattr(param, "show_default", None)
+    if isinstance(shown, str):
+        return shown  # what stands for a default that differs from machine to machine
     default = param.default.value if isinstance(param.default, Enum) else param.default
     return "" if default in (None, "", False) else f"`{default}`"
