@@ -65,6 +65,9 @@ def _spelled(param: Any) -> str:
 def _default(param: Any) -> str:
     if param.required:
         return "required"
+    shown = getattr(param, "show_default", None)
+    if isinstance(shown, str):
+        return shown  # what stands for a default that differs from machine to machine
     default = param.default.value if isinstance(param.default, Enum) else param.default
     if isinstance(default, Path) and default.is_relative_to(_INSTALLED):
         default = Path("kae") / default.relative_to(_INSTALLED)  # wherever that is

@@ -32,14 +32,8 @@ def foreseen(view: View, edits: Iterable[BindingEdit], members: Sequence[Member]
     for bound in added:
         trie = trie.showing(list(_paths(bound, members, len(view.shards))))
         visible[bound.binding] = bound
-    return replace(
-        view,
-        bindings=bindings,
-        visible=visible,
-        terms=terms_of(visible),
-        trie=trie,
-        pins=pins_of(visible),
-    )
+    terms, pins = terms_of(visible), pins_of(visible)
+    return replace(view, bindings=bindings, visible=visible, terms=terms, trie=trie, pins=pins)
 
 
 def _paths(bound: BindSlot, members: Sequence[Member], shards: int) -> Iterable[Entries]:
