@@ -18,17 +18,20 @@ def topology_schema() -> Schema:
     for owner in (schema, *parts.values()):
         _drop_titles(owner)
     comments = _comments(REFERENCE.read_text(encoding="utf-8"))
-    for name, described in schema["properties"].items():
-        part = parts.get(str(described.get("$ref", "")).rpartition("/")[2], {})
-        _describe(described, comments, (name,))
-        for key, value in part.get("properties", {}).items():
-            _describe(value, comments, (name, key))
+    _describe(schema, parts, comments, ())
     return {"title": "topology.yaml", **schema}
 
 
-def _describe(schema: Schema, comments: dict[KeyPath, str], path: KeyPath) -> None:
-    if path in comments:
-        schema["description"] = comments[path]
+def _describe(
+    owner: Schema, parts: dict[str, Schema], comments: dict[KeyPath, str], path: KeyPath
+) -> None:
+    """Give each key below a path the comment that it has in the reference."""
+    for name, described in owner.get("properties", {}).items():
+        key = (*path, name)
+        if key in comments:
+            described["description"] = comments[key]
+        part = str(described.get("$ref", "")).rpartition("/")[2]
+        _describe(parts.get(part, {}), parts, comments, key)
 
 
 def _drop_titles(schema: Schema) -> None:

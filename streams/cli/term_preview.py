@@ -1,8 +1,9 @@
 """`kae term preview`: what binding a word would do, before anything happens."""
 
 import shlex
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -31,7 +32,7 @@ from kae.streams.moments import now_ms, shown
 from kae.streams.term_category import Chosen, choose_category
 
 if TYPE_CHECKING:
-    from kae.streams.replica.previewed import Collision, Previewed
+    from kae.streams.replica.previewed import Previewed
 
 app = typer.Typer()
 
@@ -58,6 +59,9 @@ def preview(
     until: UntilOption = "",
     forever: ForeverOption = False,
     by: ByOption = "",
+    query: Annotated[
+        str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
+    ] = "",
     topology: TopologyOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
@@ -85,7 +89,7 @@ def preview(
         by=who(by),
     )
     client = ReplicaClient(replica_address(opened, replica))
-    previewed = client.preview(encode_term(word, data, "/kae/cli"))
+    previewed = client.preview(encode_term(word, data, "/kae/cli"), query)
     options: dict[str, object] = {
         "--match": match,
         "--items": items,
@@ -144,8 +148,19 @@ def _print(preview: TermPreview) -> None:
         ("id", "title"),
         ((item.id, item.title) for item in previewed.sample),
     )
+    if previewed.search:
+        console.print_table(
+            f"A search for {previewed.search.query!r}",
+            ("", "finds now", "would find"),
+            (
+                (place, *(f"{hit.id}  {hit.title}" if hit else "" for hit in hits))
+                for place, hits in enumerate(
+                    zip_longest(previewed.search.now, previewed.search.then), 1
+                )
+            ),
+        )
     for collision in previewed.collisions:
-        console.print_warning(_told(collision))
+        console.print_warning(collision.told())
     if previewed.refused is not None:
         console.print_warning(f"it would be refused: {previewed.refused}")
         return
@@ -174,18 +189,3 @@ def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
             ("may differ by", f"{plan.tolerance_percent:g} % of the items"),
         ),
     )
-
-
-def _told(collision: "Collision") -> str:
-    """A collision in one line."""
-    form, other, items = collision.form, collision.other, f"{collision.items:,} items"
-    match collision.kind:
-        case "bound":
-            return f"{form!r}: is bound to {items}; this would take its place"
-        case "proposed":
-            return f"{form!r}: one with {items} waits for approval; see kae term proposals"
-        case "form":
-            return f"{form!r}: leads to the term {other!r} ({items}) already"
-        case "codebook":
-            return f"{form!r}: the codebook has {other!r} ({collision.category}, {items})"
-    return f"{form!r}: is one letter away from {other!r} ({collision.category}, {items})"

@@ -43,8 +43,9 @@ def run(
         ),
     ] = None,
     name: Annotated[
-        str, typer.Option(metavar="NAME", help="How this worker signs its claims.")
-    ] = f"{socket.gethostname()}-{os.getpid()}",
+        str | None,
+        typer.Option(metavar="NAME", help="How this worker signs its claims; else HOST-PID."),
+    ] = None,
 ) -> None:
     """Index until SIGTERM; ends with 1 when anything is in doubt, so that another takes over."""
     from kae.streams.address import listen_at
@@ -67,7 +68,8 @@ def run(
     check_logs(opened, codebook)
     # From here on it is a service: what it has to say are log lines.
     set_up_logs()
-    identity = Identity(name, codebook.fingerprint, data or opened.stores_folder)
+    signed = name or f"{socket.gethostname()}-{os.getpid()}"
+    identity = Identity(signed, codebook.fingerprint, data or opened.stores_folder)
     with hold_folder(identity.data, "worker"):
         worker = Worker(opened, codebook, identity)
         with _face(worker, listener):

@@ -50,7 +50,8 @@ class Hit(msgspec.Struct, frozen=True):
     `identifier` are the item's own words; `path` those of the path, which differs where `via` names
     a term; `covers` the positions at which the path holds one of the slots that are shown for the
     query. `score` is how much of the query the path covers, `own_words` how much of it the item's
-    own words say, both 0 to 1 and by weight; the rank is by own_words + score / 5.
+    own words say, both 0 to 1 and by weight; the rank is by own_words + score / 5, after the items
+    that are `pinned` in a term that the query says.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Hit(msgspec.Struct, frozen=True):
     score: float
     own_words: float
     popularity: float
+    pinned: bool = False
 
 
 class Found(msgspec.Struct, frozen=True):

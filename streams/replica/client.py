@@ -52,12 +52,14 @@ class ReplicaClient:
         """Raises: ReplicaUnreachable."""
         return self._get("/bindings", BindingsShown)
 
-    def preview(self, event: bytes) -> Previewed:
-        """What a bind event, which goes nowhere else, would do.
+    def preview(self, event: bytes, query: str = "") -> Previewed:
+        """What a bind event, which goes nowhere else, would do, and what a query would find then.
 
         Raises: ReplicaUnreachable; ReplicaRefused when it cannot be decoded.
         """
-        return self._read(self._ask("/preview", event), Previewed)
+        return self._read(
+            self._ask("/preview" + f"?{urlencode({'q': query})}" * bool(query), event), Previewed
+        )
 
     def status(self, with_hashes: bool = False, generation: int | None = None) -> Status:
         """Of this generation, or of the one that serves.

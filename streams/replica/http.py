@@ -2,7 +2,8 @@
 
     GET /search?q=&limit=   items for a query
     GET /items/{id}         how an item is indexed; ?revision=&within_ms=
-    POST /preview           what a kae.term.bind.v1 event would do; it changes nothing
+    POST /preview?q=        what a kae.term.bind.v1 event would do, and a query then find; it
+                            changes nothing
     GET /bindings           what is bound, and what is left
     GET /receipts/{term}    how far a term has come; ?revision=&until=&within_ms=
     GET /status?hash=1      versions, positions, accounting; content hashes when asked for;
@@ -87,8 +88,7 @@ class Answers:
         text = request.query_params.get("q", "")
         if not text.strip():
             raise Refused(400, "q: missing; ask /search?q=WORDS")
-        if len(text) > QUERY_CHARACTERS:
-            raise Refused(400, f"q: {len(text)} characters, at most {QUERY_CHARACTERS}")
+        _refuse_long(text)
         limit = _whole_number(request, "limit", LIMIT, MOST)
         began = time.perf_counter()
         line = self._serving.line
@@ -112,8 +112,10 @@ class Answers:
         line = self._serving.line
         if not line.index.hears:
             raise Refused(503, f"preview: {UNHEARD}; ask again, or another replica")
+        query = request.query_params.get("q", "")
+        _refuse_long(query)
         try:
-            return _json(line.previews.answer(line.view(), request.state.body))
+            return _json(line.previews.answer(line.view(), request.state.body, query))
         except Undecodable as error:
             raise Refused(400, f"event: {error}") from error
 
@@ -255,6 +257,11 @@ def _unrouted(request: Request, error: Exception) -> Response:
 def _failed(_request: Request, error: Exception) -> Response:
     log.error("answer_failed", exc_info=error)
     return _json(Problem("the replica failed to answer; its log says why"), 500)
+
+
+def _refuse_long(query: str) -> None:
+    if len(query) > QUERY_CHARACTERS:
+        raise Refused(400, f"q: {len(query)} characters, at most {QUERY_CHARACTERS}")
 
 
 def _whole_number(request: Request, name: str, default: int, most: int) -> int:

@@ -56,7 +56,7 @@ class Parts:
                 lambda shard: snapshots_in_log(topology, self.clients, shard, codebook.fingerprint),
             )
         search = Search(codebook, topology.replica.beam)
-        previews = Previews(codebook, topology)
+        previews = Previews(codebook, topology, search)
         self.line = Line(topology.generation, codebook, index, leases, gauge, search, previews)
         self.follower = Follower(
             topology, name, self.clients, index, leases, gauge, bell, serves, on_view, on_end

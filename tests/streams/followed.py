@@ -164,10 +164,11 @@ class Followed:
 
     def swap(self) -> None:
         view = self.index.swap(self.tick())
-        self.bell.ring()
         self.lease(
             Lease(view.generation, NAME, view.bindings.version, view.versions, view.swapped_ms)
         )
+        # Last: who is woken asks about the lease too.
+        self.bell.ring()
 
     def lease(self, lease: Lease) -> None:
         self.leases.note(lease.replica.encode(), encode_lease(lease))

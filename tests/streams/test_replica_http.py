@@ -63,7 +63,7 @@ def http(line: Followed, catalog: list[Item]) -> Face:
         line.leases,
         line.gauge,
         line.searching,
-        Previews(line.codebook, line.topology),
+        Previews(line.codebook, line.topology, line.searching),
     )
     answers = Answers(NAME, Serving(served, GenerationBook(1)), meters)
     return Face(build_app(answers, meters, line.bell))
