@@ -10,7 +10,7 @@ Made from `streams/metrics.py` by `python -m kae.streams.metrics_page > docs/met
 compares them. A worker tells its metrics at `/metrics` of `worker.listen`, a replica at `/metrics`
 of `replica.listen`, each beside those of its process (`process_resident_memory_bytes`, ...).
 Counters of events are the logs' own: they go on where they were when a shard moves. What to do when
-one of them is out of bounds: [operations.md](operations.md); the alarms:
+one of them is out of bounds: [runbooks.md](runbooks.md); the alarms:
 `deploy/monitoring/alerts.yml`.
 
 Labels: `shard` and `position` are numbers; `outcome` is what became of a source record (put,

@@ -179,6 +179,7 @@ def list_terms(
             "items",
             "match",
             "where",
+            "single items",
             "owner",
             "reason",
         ),
@@ -191,6 +192,7 @@ def list_terms(
                 b.attached_items,
                 b.match,
                 b.where,
+                f"+{b.plus} -{b.minus}, {len(b.pins)} pinned",
                 b.owner,
                 b.reason,
             )

@@ -2,7 +2,6 @@
 
 import shlex
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -32,9 +31,15 @@ from kae.streams.moments import now_ms, shown
 from kae.streams.term_category import Chosen, choose_category
 
 if TYPE_CHECKING:
-    from kae.streams.replica.previewed import Previewed
+    from kae.streams.replica.previewed import Plan, Previewed
 
 app = typer.Typer()
+
+QueryOption = Annotated[
+    str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
+]
+# What the command that binds takes otherwise, or not at all.
+NOT_OF_BIND = ("word", "query", "as_json")
 
 
 class TermPreview(msgspec.Struct, frozen=True):
@@ -45,8 +50,27 @@ class TermPreview(msgspec.Struct, frozen=True):
     command: str
 
 
+@app.command("preview-proposed")
+def preview_proposed(
+    word: WordArgument,
+    query: QueryOption = "",
+    topology: TopologyOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the proposed bind of a word would do now, and the command that approves it."""
+    from kae.streams.replica.client import ReplicaClient
+
+    client = ReplicaClient(replica_address(open_topology(topology), replica))
+    previewed = client.preview_proposed(word, query)
+    approve = ["kae", "term", "approve", word, *_planned(previewed.plan)]
+    chosen = Chosen(previewed.category, "given")
+    _show(TermPreview(previewed, chosen, shlex.join(approve)), as_json)
+
+
 @app.command()
 def preview(
+    context: typer.Context,
     word: WordArgument,
     match: MatchOption = "",
     items: ItemsOption = None,
@@ -59,9 +83,7 @@ def preview(
     until: UntilOption = "",
     forever: ForeverOption = False,
     by: ByOption = "",
-    query: Annotated[
-        str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
-    ] = "",
+    query: QueryOption = "",
     topology: TopologyOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
@@ -90,41 +112,35 @@ def preview(
     )
     client = ReplicaClient(replica_address(opened, replica))
     previewed = client.preview(encode_term(word, data, "/kae/cli"), query)
-    options: dict[str, object] = {
-        "--match": match,
-        "--items": items,
-        "--where": where,
-        "--category": chosen.category,
-        "--alias": alias,
-        "--owner": owner,
-        "--reason": reason,
-        "--from": from_,
-        "--until": until,
-        "--forever": forever,
-        "--by": by,
-        "--topology": topology,
-        "--replica": replica,
-        "--plan": previewed.plan.hash,
-        "--items-planned": str(previewed.plan.items),
-    }
-    shown_as = TermPreview(previewed, chosen, _command(word, options))
+    command = _command(context, chosen, previewed.plan)
+    _show(TermPreview(previewed, chosen, command), as_json)
+
+
+def _command(context: typer.Context, chosen: Chosen, plan: "Plan") -> str:
+    """The command that binds what was previewed, as a shell takes it."""
+    given = {**context.params, "category": chosen.category}
+    words = ["kae", "term", "bind", given["word"]]
+    for option in context.command.params:
+        value = given[option.name or ""]
+        if option.name in NOT_OF_BIND or not value:
+            continue
+        if value is True:
+            words.append(option.opts[0])
+            continue
+        each = value if isinstance(value, list | tuple) else [value]
+        words += [word for one in each for word in (option.opts[0], str(one))]
+    return shlex.join([*words, *_planned(plan)])
+
+
+def _planned(plan: "Plan") -> list[str]:
+    return ["--plan", plan.hash, "--items-planned", str(plan.items)]
+
+
+def _show(preview: TermPreview, as_json: bool) -> None:
     if as_json:
-        console.print_json(shown_as)
+        console.print_json(preview)
     else:
-        _print(shown_as)
-
-
-def _command(word: str, options: dict[str, object]) -> str:
-    """The command as a shell takes it, with the options that are set."""
-    words = ["kae", "term", "bind", word]
-    for name, value in options.items():
-        if isinstance(value, list):
-            words += [one for each in value for one in (name, each)]
-        elif value is True:
-            words.append(name)
-        elif isinstance(value, str | Path) and value != "":
-            words += [name, str(value)]
-    return shlex.join(words)
+        _print(preview)
 
 
 def _print(preview: TermPreview) -> None:
@@ -180,7 +196,7 @@ def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
             ("identifiers created", previewed.identifiers),
             ("category", f"{previewed.category} (by {chosen.by}{sure})"),
             ("position", room.group),
-            ("reserved slots", f"{room.needed} of the {room.free} of {room.reserved} free"),
+            ("reserved slots", f"{room.free} of {room.reserved} free, takes {room.needed}"),
             ("from", previewed.from_ms and shown(previewed.from_ms)),
             ("until", previewed.until_ms and shown(previewed.until_ms)),
             ("waits for approval", previewed.awaits_approval),

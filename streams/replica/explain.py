@@ -141,6 +141,9 @@ def _binding(view: View, bound: BindSlot) -> BindingShown:
         by=bound.by,
         approved_by=bound.approved_by,
         campaign=bound.campaign.removeprefix(CAMPAIGN_PREFIX) or None,
+        plus=len(bound.selector.plus),
+        minus=len(bound.selector.minus),
+        pins=bound.selector.pins,
     )
 
 

@@ -7,7 +7,7 @@ if nothing changes in between.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from time import perf_counter
 
@@ -15,7 +15,7 @@ from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS
 from kae.encoders.codebook import Codebook
 from kae.encoders.likeness import Likeness
 from kae.encoders.selector import compile_selector
-from kae.sinks.edits import BindingEdit, Deactivate, Propose, PutItem
+from kae.sinks.edits import BindingEdit, Deactivate, Propose, PutItem, encode_edit
 from kae.sinks.planned import plan_hash
 from kae.sinks.selection import selected
 from kae.sinks.term_changes import Bind
@@ -90,13 +90,21 @@ class Previews:
 
         Raises: Undecodable.
         """
+        return self._answer(view, self._decoded(event), len(event), query)
+
+    def proposed(self, view: View, term: str, query: str = "") -> Previewed | None:
+        """The same for the bind of a normalised term that waits for approval; None if none does."""
+        proposal = view.bindings.proposals.get(term)
+        if proposal is None or not isinstance(proposal.change, Bind):
+            return None
+        # Neither overtaken by itself nor in its own way.
+        bindings = view.bindings.copy()
+        del bindings.proposals[term]
+        size = len(encode_edit(proposal))
+        return self._answer(replace(view, bindings=bindings), proposal.change, size, query)
+
+    def _answer(self, view: View, change: Bind, event_bytes: int, query: str) -> Previewed:
         began = perf_counter()
-        change = decode_term(None, event, self._event_bytes, now_ms(), self._rules)
-        if not isinstance(change, Bind):
-            raise Undecodable(
-                f"type: the event asks for a {type(change).__name__}; send kae.term.bind.v1",
-                "type.unpreviewable",
-            )
         tally = _Tally()
         sample = nsmallest(SAMPLE, self._counted(view, change, tally), key=_prominence)
         refused, awaits_approval = self._refusal(view, change)
@@ -116,7 +124,7 @@ class Previews:
             collisions=collisions_of(self._likeness, view, change),
             room=self._room(view, change, edits),
             size=Size(
-                len(event),
+                event_bytes,
                 self._event_bytes,
                 len(change.selector.items),
                 self._rules.items_per_selector,
@@ -130,6 +138,15 @@ class Previews:
             until_ms=change.until_ms or None,
             search=self._side_by_side(view, edits, tally, query) if query and not refused else None,
             took_ms=round((perf_counter() - began) * 1000, 3),
+        )
+
+    def _decoded(self, event: bytes) -> Bind:
+        change = decode_term(None, event, self._event_bytes, now_ms(), self._rules)
+        if isinstance(change, Bind):
+            return change
+        raise Undecodable(
+            f"type: the event asks for a {type(change).__name__}; send kae.term.bind.v1",
+            "type.unpreviewable",
         )
 
     def _side_by_side(

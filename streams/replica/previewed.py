@@ -74,7 +74,10 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class Size(msgspec.Struct, frozen=True):
-    """Bytes of the event and ids in its selector, with the most that topology.yaml allows."""
+    """Bytes of the event and ids in its selector, with the most that topology.yaml allows.
+
+    Of a proposal: its bytes in the bindings log.
+    """
 
     event_bytes: int
     event_bytes_most: int

@@ -135,6 +135,7 @@ class Search:
                 )
                 for slot, weight in slots.items()
             ],
+            unknown=query.unknown,
         )
 
 

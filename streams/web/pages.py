@@ -12,7 +12,7 @@ from kae.encoders.text import normalise
 from kae.streams.errors import ReplicaRefused
 from kae.streams.letters.answers import LetterOpened
 from kae.streams.replica.answers import BindingShown
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.receipt import Receipt
 from kae.streams.web.guard import Refused
 from kae.streams.web.line import Line, Pace
 from kae.streams.web.term_form import TermForm

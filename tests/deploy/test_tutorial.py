@@ -77,5 +77,7 @@ def test_the_tutorial_works_word_for_word(folder: Path) -> None:
         for step in [step for block in after for step in block.steps]:
             second.type(step)
         assert demo.pid is not None
+        assert (folder / ".kae" / "local.json").exists()
         os.killpg(demo.pid, signal.SIGINT)  # Ctrl-C
         assert demo.wait(30) == 0
+        assert not (folder / ".kae" / "local.json").exists()

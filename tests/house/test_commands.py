@@ -28,6 +28,7 @@ LANGUAGES = {"console", "json", "python", "text", "yaml", "{toctree}"}
 CONSOLES = [block for block in BLOCKS if block.language == "console"]
 EVENTS = [block for block in BLOCKS if block.language == "json"]
 TOPOLOGIES = [block for block in BLOCKS if block.language == "yaml"]
+ROOT_COMMAND: Any = typer.main.get_command(app)
 THIS_FILE = "tests/house/test_commands.py"
 SPAN = re.compile(r"`(kae [^`]+)`")
 RUN_BY = re.compile(r"run by (tests/[\w/]+\.py)(?:$|,)")
@@ -56,7 +57,7 @@ def parse(arguments: list[str]) -> None:
 
     Raises: TyperException.
     """
-    command: Any = typer.main.get_command(app)
+    command: Any = ROOT_COMMAND
     context = command.make_context("kae", list(arguments))
     while isinstance(command, TyperGroup):
         left = [*context._protected_args, *context.args]
@@ -67,7 +68,7 @@ def parse(arguments: list[str]) -> None:
 def unknown(span: str) -> list[str]:
     """What of `kae noun verb --option` in running text is not there."""
     words = shlex.split(span)[1:]
-    command: Any = typer.main.get_command(app)
+    command: Any = ROOT_COMMAND
     context = typer.Context(command)
     while words and isinstance(command, TyperGroup) and re.match(r"[a-z]", words[0]):
         verbs = words.pop(0).split("|")

@@ -67,6 +67,9 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     preview = term("preview", *bind[1:], *why)
     plan, items = preview["previewed"]["plan"]["hash"], preview["previewed"]["items"]
     assert (preview["chosen"]["by"], preview["previewed"]["awaits_approval"]) == ("tagger", True)
+    text = kae(cluster, "term", "preview", *bind[1:], *why, "--query", "quietcore", *at).stdout
+    assert "256 of 256 free, takes 1" in text
+    assert text.splitlines()[-1].startswith("kae term bind quietcore --where 'brand = \"hp\"'")
     proposed = told(cluster, *shlex.split(preview["command"])[1:])
     assert proposed["state"] == "proposed"
     (waiting,) = term("proposals")
@@ -76,7 +79,9 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     stale = ("--by", "ben", "--plan", "h2", "--items-planned", str(2 * items))
     refused = kae(cluster, "term", "approve", "quietcore", *stale, *at, code=1).stderr
     assert "terms.plan_tolerance_percent allows 10" in refused
-    term("approve", "quietcore", "--by", "ben", "--plan", plan, "--items-planned", str(items))
+    seen = term("preview-proposed", "quietcore")
+    assert (seen["previewed"]["plan"]["hash"], seen["previewed"]["collisions"]) == (plan, [])
+    term(*shlex.split(seen["command"])[2:], "--by", "ben")
     shown_now = bindings(cluster)
     (bound,) = shown_now.active
     assert bound.attached_items == items
@@ -125,6 +130,10 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     assert (first["state"], first["why"]) == ("active", "pinned, number 1")
     unknown = kae(cluster, "item", "explain", "nobody", "--at", shown(now_ms()), code=1).stderr
     assert "had no event of it by" in unknown
+    for _ in range(cluster.topology.replica.unknown_requests):
+        search(cluster, "glowfish")
+    (glowfish,) = told(cluster, "vocabulary", "unknown", *at)["words"]
+    assert (glowfish["word"], glowfish["requests"]) == ("glowfish", 5)
     history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
     plan = ("--plan", "h3", "--items-planned", str(2 * items))
     term("bind", "glimmer", *bind[2:], *why, *plan)

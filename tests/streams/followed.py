@@ -18,7 +18,8 @@ from kae.streams.replica.answers import Hit
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, encode_lease
-from kae.streams.replica.receipts import Receipt, receipt_of
+from kae.streams.replica.receipt import Receipt
+from kae.streams.replica.receipts import receipt_of
 from kae.streams.replica.search import Search
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology

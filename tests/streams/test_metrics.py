@@ -81,7 +81,8 @@ def test_an_alarm_names_metrics_and_labels_that_exist_and_where_its_remedy_is(
     grouped = {name.strip() for names in GROUPING.findall(expression) for name in names.split(",")}
     assert grouped - {""} <= labels
     assert set(re.findall(r"\$labels\.(\w+)", told)) <= labels
-    path, _, heading = rule["annotations"]["do"].rpartition(": ")[2].partition("#")
+    path, _, heading = rule["annotations"]["runbook_url"].partition("#")
+    assert heading == str(rule["alert"]).lower()
     headings = re.findall(r"^## (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
     assert heading in {title.lower().replace(" ", "-") for title in headings}
 
