@@ -5,9 +5,11 @@
     dictionary   a word of the codebook, a measure or a model number in title or description
 
 The first source that has a word of a category keeps it. What a field says of a category closes it
-for the tagger, which guesses. In a title that was tagged, a word of the dictionary counts if it
-lies in no value and its category has none: a word alone does not know what it is a part of, as
-"Cotton" in "Cotton Candy Scented".
+for the tagger, which guesses. Where the tagger has read values in a title, it has read the whole:
+the dictionary then says of that title only what the tagger never learned to look for (a season, a
+pattern), outside of its values. A word alone does not know what it is a part of, as "Cotton" in
+"Cotton Candy Scented", and of 185 words that a dictionary of another trade added where the
+tagger's categories had stayed empty, four were right.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +34,7 @@ class LiteralExtractor:
         self._mapped: Mapping[str, str] = codebook.fields if codebook else {}
         self._extractor = Extractor(codebook) if codebook else None
         self._tagger = tagger
+        self._learned = tagger.categories if tagger else frozenset()
 
     def extract(self, items: Sequence[Item]) -> list[list[Attribute]]:
         """For each item its attributes; `text` is a part of the title, description or field."""
@@ -59,11 +62,11 @@ class LiteralExtractor:
             if one.category not in closed:
                 found.setdefault((one.category, one.word), one)
         taken = [normalise(item.title[value.begin : value.end]) for value in tagged]
-        open_categories = set(CATEGORY_INDEX.values()) - {category for category, _ in found}
+        said = {category for category, _ in found} | self._learned
         for one in scanned:
             in_title = one.score == TITLE_SCORE
             if in_title and tagged:
-                if one.category not in open_categories:
+                if one.category in said:
                     continue
                 if any(contains_phrase(value, one.text) for value in taken):
                     continue

@@ -53,10 +53,11 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`words`: the codebook's and the bound ones that were found."""
+    """`words`: the codebook's and the bound ones that were found; `unknown`: tokens of none."""
 
     wants: list[Want]
     words: list[str]
+    unknown: list[str]
 
     @property
     def terms(self) -> list[int]:
@@ -121,15 +122,28 @@ class QueryEncoder:
         tokens = normalise(text[:QUERY_CHARACTERS]).split()[:QUERY_TOKENS]
         wants: dict[Way, Want] = {}
         words: dict[str, None] = {}
+        unknown: dict[str, None] = {}
         for found in self._split(tokens, terms):
             own = tokens[found.start : found.start + found.length]
             if found.bound or found.words:
                 words[" ".join(own)] = None
+            elif not self._is_known(own):
+                unknown[" ".join(own)] = None
             made = self._bound(own, found) if found.bound else self._plain(own, found.words)
             for want in made:
                 wants.setdefault(want.ways[0], want)
         said = [want for want in wants.values() if want.word not in stop_words()]
-        return Query(said or list(wants.values()), list(words))
+        return Query(said or list(wants.values()), list(words), list(unknown))
+
+    def _is_known(self, tokens: Sequence[str]) -> bool:
+        """Whether they are a part of longer words, a measure, a number, or words of grammar."""
+        surface = " ".join(tokens)
+        return (
+            all(token_spelling(token) in self._containing for token in tokens)
+            or surface in stop_words()
+            or is_measure(surface)
+            or is_bare_number(surface)
+        )
 
     def _split(self, tokens: Sequence[str], terms: BoundTerms) -> Iterator[_Found]:
         """Words that do not overlap, the longest first, and then the tokens that are left."""

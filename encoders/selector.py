@@ -4,7 +4,7 @@ where: brand = "HP" and not (color = "black" or entity != "toner cartridge")
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
@@ -54,11 +54,35 @@ class Rejected(ValueError):
 
 
 class Selector(msgspec.Struct, frozen=True, array_like=True):
-    """Every part that is set must hold; with none set, no item matches."""
+    """Of `match`, `items` and `where` every one that is set must hold; with none set, no item does.
+
+    Whatever they say, items of `plus` and `pins` are selected and those of `minus` are not. `pins`
+    come first where the items of the term are ranked, in this order.
+    """
 
     match: str = ""
     items: tuple[str, ...] = ()
     where: str = ""
+    plus: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+
+    def adjusted(
+        self, add: Iterable[str], exclude: Iterable[str], pins: tuple[str, ...] | None
+    ) -> "Selector":
+        """With single items added or excluded, and other pins if given; the newest word counts."""
+        pinned = self.pins if pins is None else pins
+        gone = frozenset(exclude)
+        wanted = (frozenset(self.plus) | frozenset(add)) - gone
+        unwanted = (frozenset(self.minus) - frozenset(add) - frozenset(pins or ())) | gone
+        return Selector(
+            self.match,
+            self.items,
+            self.where,
+            tuple(sorted(wanted)),
+            tuple(sorted(unwanted)),
+            tuple(pin for pin in pinned if pin not in gone),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +116,19 @@ class Compiled:
     phrase: str  # normalised; "" is not set
     items: frozenset[str]
     where: Expression | None
+    plus: frozenset[str]
+    minus: frozenset[str]
+
+    @property
+    def finds(self) -> bool:
+        """Whether any part is set that items have to hold."""
+        return bool(self.phrase or self.items or self.where)
 
     def matches(self, item_id: str, text: str, attributes: Sequence[Attribute]) -> bool:
         """Whether the item is selected: a function of these values alone."""
-        if not (self.phrase or self.items or self.where):
+        if item_id in self.plus:
+            return True
+        if item_id in self.minus or not self.finds:
             return False
         if self.items and item_id not in self.items:
             return False
@@ -117,7 +150,13 @@ def compile_selector(selector: Selector) -> Compiled:
             f"match {selector.match!r}: no letter or digit; give words that a title contains"
         )
     where = parse_where(selector.where) if selector.where.strip() else None
-    return Compiled(phrase, frozenset(selector.items), where)
+    plus, minus = frozenset(selector.plus + selector.pins), frozenset(selector.minus)
+    if plus & minus:
+        raise Rejected(
+            f"items: {min(plus & minus)!r} is both wanted (plus, pins) and excluded (minus); "
+            "leave it out of one"
+        )
+    return Compiled(phrase, frozenset(selector.items), where, plus, minus)
 
 
 def parse_where(expression: str) -> Expression:

@@ -8,6 +8,7 @@ from pyroaring import BitMap
 
 from kae.sinks import keys
 from kae.sinks.edits import Attach, Detach, DropItem, Head, ItemHead, ShardEdit
+from kae.sinks.sums import head_digest, row_digest
 
 
 class Rows(Protocol):
@@ -23,6 +24,7 @@ class Folding(Protocol):
 
     attached: dict[int, BitMap]
     bindings: dict[int, Attach]
+    digests: dict[bytes, int]  # of the rows of `bindings` and `attached`, by key
 
     @property
     def next_ordinal(self) -> int: ...
@@ -32,7 +34,7 @@ class Folding(Protocol):
 
 
 class Batch:
-    """The rows that one delta changes."""
+    """The rows that one delta changes, and by how much it moves the sums of them."""
 
     def __init__(
         self, store: Folding, before: Mapping[str, Head], rows: Rows, handles: Mapping[str, Any]
@@ -40,6 +42,8 @@ class Batch:
         self.rows = rows
         self.next_ordinal = store.next_ordinal
         self.live = store.live
+        self.items_change = self.bindings_change = 0
+        self._digests = store.digests
         self._attached = store.attached
         self._bindings = store.bindings
         self._handles = handles
@@ -72,14 +76,19 @@ class Batch:
         for binding in item.bindings:
             self._attached[binding].add(item.ordinal)
             self._move(binding, item.ordinal)
-        self._heads[item.id] = item
+        self._take_head(item)
         self.next_ordinal = max(self.next_ordinal, item.ordinal + 1)
         self.live += 1
 
     def _drop(self, item: DropItem, raw: bytes) -> None:
         self._forget(item.id)
-        self._heads.pop(item.id, None)
+        self._take_head(item)
         self.rows.put(keys.item_key(item.id), raw, self._handles[keys.ITEMS])
+
+    def _take_head(self, head: Head) -> None:
+        before = self._heads.get(head.id)
+        self.items_change += head_digest(head) - (head_digest(before) if before else 0)
+        self._heads[head.id] = head
 
     def _forget(self, item_id: str) -> None:
         """Take back what an item's former state wrote outside its own row."""
@@ -103,16 +112,12 @@ class Batch:
         self._attached[edit.binding] = members
         row = msgspec.structs.replace(edit, ordinals=b"", continued=False)
         self._bindings[edit.binding] = row
-        self.rows.put(
-            keys.binding_key(edit.binding),
-            msgspec.msgpack.encode(row),
-            self._handles[keys.BINDINGS],
-        )
+        self._write(keys.BINDINGS, keys.binding_key(edit.binding), msgspec.msgpack.encode(row))
 
     def _detach(self, edit: Detach) -> None:
         members = self._attached.pop(edit.binding, BitMap())
         self._bindings.pop(edit.binding, None)
-        self.rows.delete(keys.binding_key(edit.binding), self._handles[keys.BINDINGS])
+        self._write(keys.BINDINGS, keys.binding_key(edit.binding), None)
         for chunk in _chunks(members):
             self._touched.add((edit.binding, chunk))
 
@@ -128,10 +133,17 @@ class Batch:
             span = BitMap(range(first, first + (1 << keys.CHUNK_BITS)))
             members = self._attached.get(binding, BitMap()) & span
             key = keys.attached_key(binding, chunk)
-            if members:
-                self.rows.put(key, members.serialize(), self._handles[keys.ATTACHED])
-            else:
-                self.rows.delete(key, self._handles[keys.ATTACHED])
+            self._write(keys.ATTACHED, key, members.serialize() if members else None)
+
+    def _write(self, family: str, key: bytes, value: bytes | None) -> None:
+        """Put or delete a row of `bindings` or `attached`."""
+        self.bindings_change -= self._digests.pop(key, 0)
+        if value is None:
+            self.rows.delete(key, self._handles[family])
+            return
+        self.rows.put(key, value, self._handles[family])
+        self._digests[key] = row_digest(key, value)
+        self.bindings_change += self._digests[key]
 
 
 def _chunks(members: BitMap) -> set[int]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kae.encoders.categories import POSITIONS
 from kae.sinks.layer import Layer
 from kae.sinks.ranges import Indices, ranges
-from kae.sinks.trie import Level, TrieView
+from kae.sinks.trie import Level
 
 Coverage = NDArray[np.float32]
 
@@ -79,7 +79,7 @@ def decode(layer: Layer, wanted: Sequence[Wanted], beam: int) -> Decoded:
 def _best_below(layer: Layer, wanted: Sequence[Wanted]) -> list[Coverage]:
     """For each node of each level, the highest coverage of a live path through it."""
     trie = layer.trie
-    coverage = _coverage(trie, wanted)
+    coverage = coverage_of(trie.entries.slots[:, trie.levels[-1].first_child[:-1]], wanted)
     coverage[layer.gone[-1]] = 0
     best = [coverage]
     for level in trie.levels[-2::-1]:
@@ -88,12 +88,11 @@ def _best_below(layer: Layer, wanted: Sequence[Wanted]) -> list[Coverage]:
     return best[::-1]
 
 
-def _coverage(trie: TrieView, wanted: Sequence[Wanted]) -> Coverage:
-    """Of every path."""
-    paths = trie.entries.slots[:, trie.levels[-1].first_child[:-1]]
-    coverage = np.zeros(len(trie.levels[-1]), np.float32)
+def coverage_of(paths: NDArray[np.uint16], wanted: Sequence[Wanted]) -> Coverage:
+    """What paths, a column each, cover of a query."""
+    coverage = np.zeros(paths.shape[1], np.float32)
     for want in wanted:
-        most = np.zeros(len(trie.levels[-1]), np.float32)
+        most = np.zeros(paths.shape[1], np.float32)
         for slots, worth in zip(paths, want.worth, strict=True):
             if worth.any():
                 ending = np.append(worth, np.float32(0))

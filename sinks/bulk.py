@@ -16,6 +16,7 @@ from kae.encoders.categories import Identifier
 from kae.sinks import keys
 from kae.sinks.edits import ItemHead, decode_head, placed
 from kae.sinks.store import ShardStore, Table
+from kae.sinks.sums import added, head_digest
 
 # A file of a snapshot travels and is checked as a whole.
 TABLE_BYTES = 256 << 20
@@ -74,7 +75,7 @@ def fill_store(folder: Path, items: Iterable[Unplaced], write_buffer_bytes: int)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     tables = {name: _Tables(beside, name) for name in (keys.ITEMS, keys.ORDINALS, keys.TRIE)}
-    filled, trie = _write_items(items, tables[keys.ITEMS], tables[keys.ORDINALS])
+    filled, items_sum, trie = _write_items(items, tables[keys.ITEMS], tables[keys.ORDINALS])
     for path, value in sorted(trie):
         tables[keys.TRIE].add(path, value)
     for one in tables.values():
@@ -82,7 +83,7 @@ def fill_store(folder: Path, items: Iterable[Unplaced], write_buffer_bytes: int)
     store = ShardStore(folder, write_buffer_bytes)
     try:
         paths = {name: one.paths for name, one in tables.items()}
-        store.fill(paths, next_ordinal=filled.put, live=filled.put)
+        store.fill(paths, next_ordinal=filled.put, live=filled.put, items_sum=items_sum)
     finally:
         store.close()
     shutil.rmtree(beside)
@@ -91,25 +92,26 @@ def fill_store(folder: Path, items: Iterable[Unplaced], write_buffer_bytes: int)
 
 def _write_items(
     items: Iterable[Unplaced], rows: _Tables, ordinals: _Tables
-) -> tuple[Filled, list[tuple[bytes, bytes]]]:
+) -> tuple[Filled, int, list[tuple[bytes, bytes]]]:
+    """Returns the sum of the items' rows too, and the rows of the trie."""
     encode = msgspec.msgpack.Encoder().encode
     total = blake2b(digest_size=16)
     trie: list[tuple[bytes, bytes]] = []
-    dropped = 0
+    dropped = items_sum = 0
     for key, revision, identifier, raw in items:
         if identifier is None:
             rows.add(key, raw)
+            items_sum = added(items_sum, head_digest(decode_head(raw)))
             dropped += 1
             continue
         ordinal = len(trie)
-        rows.add(key, placed(raw, ordinal))
+        row = placed(raw, ordinal)
+        head = decode_head(row)
+        rows.add(key, row)
+        items_sum = added(items_sum, head_digest(head))
         ordinals.add(keys.ordinal_key(ordinal), key)
-        trie.append((keys.trie_key(identifier, ordinal), _value(raw)))
+        popularity = head.popularity if isinstance(head, ItemHead) else 0.0
+        trie.append((keys.trie_key(identifier, ordinal), keys.trie_value(popularity)))
         # As in store.content_hash: no term is attached yet.
         total.update(encode((key.decode(), revision, identifier, [])))
-    return Filled(len(trie), dropped, total.hexdigest()), trie
-
-
-def _value(raw: bytes) -> bytes:
-    head = decode_head(raw)
-    return keys.trie_value(head.popularity if isinstance(head, ItemHead) else 0.0)
+    return Filled(len(trie), dropped, total.hexdigest()), items_sum, trie

@@ -3,12 +3,12 @@
     mask       which slots may come next: those under which a live item hangs
     children   the same, as pairs
     count      how many live items are below
-    items      the live items behind whole paths, the most popular first
+    items      the live items behind whole paths: the pinned ones of a term, then the most popular
 
 A prefix is the slots chosen so far, one a position; a batch of them is an array (prefixes, depth).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,24 @@ FEW = 65_536
 
 class PrefixInvalid(ValueError):
     """Prefixes, or a width, that no decode over these paths can have."""
+
+
+# The place of what is not pinned: after all that is.
+UNPINNED = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Entries, an element each: the item, and the binding whose path led to it."""
+
+    shards: NDArray[np.uint16]
+    ordinals: NDArray[np.uint32]
+    bindings: NDArray[np.int64]
+
+
+def nowhere(entered: Entered) -> Indices:
+    """The places among pins where nothing is pinned."""
+    return np.full(len(entered.ordinals), UNPINNED, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +117,15 @@ def count(layers: Sequence[Layer], prefixes: Prefixes) -> Indices:
     return total
 
 
-def items(layers: Sequence[Layer], paths: Prefixes, limit: int) -> Behind:
+def items(
+    layers: Sequence[Layer],
+    paths: Prefixes,
+    limit: int,
+    pin_places: Callable[[Entered], Indices] = nowhere,
+) -> Behind:
     """At most `limit` live items behind each path: the more popular first, then by shard and age.
 
+    Before them come those that `pin_places` gives a place, by it.
     Raises: PrefixInvalid.
     """
     if _depth(paths, POSITIONS) != POSITIONS:
@@ -112,7 +136,8 @@ def items(layers: Sequence[Layer], paths: Prefixes, limit: int) -> Behind:
     ordinals = np.concatenate([entries.ordinals[chosen] for entries, chosen, _ in found])
     bindings = np.concatenate([entries.bindings[chosen] for entries, chosen, _ in found])
     popularity = np.concatenate([entries.popularity[chosen] for entries, chosen, _ in found])
-    order = np.lexsort((ordinals, shards, -popularity, places))
+    pins = pin_places(Entered(shards, ordinals, bindings))
+    order = np.lexsort((ordinals, shards, -popularity, pins, places))
     sizes = np.bincount(places, minlength=len(paths))
     ranks = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = order[ranks < limit]

@@ -61,6 +61,11 @@ def attached_key(binding: int, chunk: int) -> bytes:
     return _ATTACHED.pack(binding, chunk)
 
 
+def parse_ordinal(key: bytes) -> int:
+    ordinal: int = _ORDINAL.unpack(key)[0]
+    return ordinal
+
+
 def parse_binding(key: bytes) -> int:
     binding: int = _BINDING.unpack(key)[0]
     return binding

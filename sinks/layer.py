@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.ranges import Bounds, Indices, count_in, is_among, once, places_in, places_of, ranges
+from kae.sinks.ranges import Bounds, Indices, count_in, is_among, once, places_of, ranges
 from kae.sinks.trie import Places, TrieView
 
 Prefixes = NDArray[np.uint16]
@@ -36,17 +36,18 @@ class Layer:
         none = np.zeros(0, np.int32)
         return Layer(trie, none, (none,) * POSITIONS, (none,) * len(trie.bound))
 
-    def without(self, entries: NDArray[np.int64]) -> "Layer":
+    def without(self, entries: Indices | Places) -> "Layer":
         """The same layer in which these entries, in any order, are dead too."""
         if not len(entries):
             return self
-        dead, _ = once(np.sort(np.concatenate([self.dead, entries.astype(np.int32)])))
-        gone, below = [], dead
-        for level in reversed(self.trie.levels):
-            parents = np.searchsorted(level.first_child, below, "right") - 1
-            parents, counts = once(parents)
-            widths = level.first_child[parents + 1] - level.first_child[parents]
-            below = parents[counts == widths].astype(np.int32)
+        dead = _with(self.dead, entries.astype(np.int32))
+        gone, died, below = [], entries, dead
+        for level, gone_before in zip(reversed(self.trie.levels), reversed(self.gone), strict=True):
+            # Only above what has died now can a node have nobody left.
+            parents, _ = once(np.searchsorted(level.first_child, np.sort(died), "right") - 1)
+            first, end = level.first_child[parents], level.first_child[parents + 1]
+            died = parents[count_in(below, first, end) == end - first]
+            below = _with(gone_before, died.astype(np.int32))
             gone.append(below)
         apart = self.trie.entries.apart[dead]
         bound = tuple(dead[apart == depth] if depth else dead[:0] for depth in range(POSITIONS + 1))
@@ -70,15 +71,16 @@ class Layer:
 
         Shapes: prefixes (n, depth). The root is node 0 of no level.
         """
-        count = len(prefixes)
+        count, depth = prefixes.shape
         nodes = np.zeros(count, np.int64)
         if not len(self.trie.entries):
             return nodes, nodes, nodes
-        first, end = nodes, np.full(count, len(self.trie.levels[0]))
-        for level, slots in zip(self.trie.levels, prefixes.T, strict=False):
-            nodes, found = places_in(level.slot, first, end, slots)
-            first = level.first_child.take(nodes).astype(np.int64)
-            end = np.where(found, level.first_child.take(nodes + 1), first)
+        if not depth:
+            return nodes, nodes, np.full(count, len(self.trie.levels[0]))
+        nodes, found = self.trie.find(prefixes)
+        first_child = self.trie.levels[depth - 1].first_child
+        first = first_child.take(nodes).astype(np.int64)
+        end = np.where(found, first_child.take(nodes + 1), first)
         return nodes, first, end
 
     def allowed(self, prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
@@ -159,3 +161,8 @@ class Layer:
         entries, places = ranges(first, end)
         live = self.is_live(entries)
         return entries[live], places[live]
+
+
+def _with(rising: Places, more: Places) -> Places:
+    """Both, rising, each once."""
+    return once(np.sort(np.concatenate([rising, more])))[0] if len(more) else rising

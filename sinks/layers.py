@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import Identifier, Slot
 from kae.sinks import decoding
-from kae.sinks.decoding import Behind
+from kae.sinks.decoding import Behind, Entered
 from kae.sinks.layer import Layer, Prefixes
 from kae.sinks.ranges import Indices, ranges
 from kae.sinks.shard_table import ShardTable
@@ -116,6 +116,17 @@ class Layers:
         left = self.bindings.difference(bindings)
         return Layers(self.whole, hide(self.base), hide(self.overlay), left)
 
+    def showing(self, more: Sequence[Entries]) -> "Layers":
+        """The same with the paths by one more binding; they are of a shard each."""
+        entries = self.overlay.trie.entries
+        live = self.overlay.is_live(np.arange(len(entries)))
+        known = [
+            entries.chosen(live & (entries.bindings == binding))
+            for binding in np.unique(entries.bindings)
+        ]
+        trie = TrieView.of([*known, *more])
+        return Layers(self.whole, self.base, Layer.whole(trie), self.bindings | trie.bindings)
+
     @property
     def paths(self) -> int:
         """The paths by which live items can be decoded, each once."""
@@ -147,9 +158,29 @@ class Layers:
         """The live items below each prefix."""
         return decoding.count(self.parts, prefixes)
 
-    def items(self, paths: Prefixes, limit: int) -> Behind:
-        """At most `limit` live items behind each path, the more popular first."""
-        return decoding.items(self.parts, paths, limit)
+    def items(
+        self,
+        paths: Prefixes,
+        limit: int,
+        pin_places: Callable[[Entered], Indices] = decoding.nowhere,
+    ) -> Behind:
+        """At most `limit` live items behind each path: pinned ones, then the more popular."""
+        return decoding.items(self.parts, paths, limit, pin_places)
+
+    def entries_of(self, binding: int, shard: int, ordinal: int) -> tuple[Indices, Indices]:
+        """The live entry of one item by one binding, in either part: one is empty, or both are."""
+        trie = self.overlay.trie
+        of_base = self.whole.entries_of(shard, BitMap([ordinal])).astype(np.int64)
+        of_overlay = np.flatnonzero(
+            (trie.entries.ordinals == ordinal) & (trie.entries.shards == shard)
+        )
+
+        def by_binding(part: Layer, entries: Indices) -> Indices:
+            found: Indices = entries[part.trie.entries.bindings[entries] == binding]
+            live: Indices = found[part.is_live(found)]
+            return live
+
+        return by_binding(self.base, of_base), by_binding(self.overlay, of_overlay)
 
     def paths_of(self, shard: int, ordinal: int) -> list[tuple[int, Identifier]]:
         """The paths of one item, each with its binding (0: its own), by binding."""
@@ -176,13 +207,16 @@ class GrowingTrie:
     def __init__(self, shards: int, beside: Callable[[Callable[[], Base]], "Future[Base]"]) -> None:
         self._beside = beside
         self._base = Base.build([ShardTable() for _ in range(shards)], [{}] * shards, {})
+        self._layer = self._base.layer  # without what has changed, but for what is fresh
         self._changed = [BitMap() for _ in range(shards)]
+        self._fresh = [BitMap() for _ in range(shards)]
         self._building: Future[Base] | None = None
         self._changed_since = [BitMap() for _ in range(shards)]  # that building began
 
     def note(self, shard: int, changed: BitMap) -> None:
         """Take notice of items whose paths may differ from now on."""
         self._changed[shard] |= changed
+        self._fresh[shard] |= changed
         self._changed_since[shard] |= changed
 
     def layers(self, tables: Sequence[ShardTable], attached: Attached, active: Active) -> Layers:
@@ -191,19 +225,23 @@ class GrowingTrie:
         `attached` and what it holds may not be changed afterwards.
         """
         if self._building is not None and self._building.done():
-            self._base, self._building = self._building.result(), None
-            self._changed = [changed.copy() for changed in self._changed_since]
+            self._stand_on(self._building.result(), self._changed_since)
         pieces = self._pieces(tables, attached, active)
         grown = sum(map(len, pieces))
         size = len(self._base.layer.trie.entries)
         if grown > max(OVERLAY_ENTRIES, size // OVERLAY_SHARE):
             if 2 * grown > size:
-                self._base, self._building = Base.build(tables, attached, active), None
-                self._changed = [BitMap() for _ in tables]
+                self._stand_on(Base.build(tables, attached, active), [BitMap() for _ in tables])
                 pieces = []
             elif self._building is None:
                 self._build_beside(tables, attached, active)
         return self._layered(pieces, attached, active)
+
+    def _stand_on(self, base: Base, changed: Sequence[BitMap]) -> None:
+        """Take a new base, since which some items have changed."""
+        self._base, self._layer, self._building = base, base.layer, None
+        self._changed = [some.copy() for some in changed]
+        self._fresh = [some.copy() for some in changed]
 
     def _build_beside(
         self, tables: Sequence[ShardTable], attached: Attached, active: Active
@@ -230,9 +268,11 @@ class GrowingTrie:
 
     def _layered(self, pieces: Sequence[Entries], attached: Attached, active: Active) -> Layers:
         base = self._base
-        dead = [base.entries_of(shard, changed) for shard, changed in enumerate(self._changed)]
-        dead.append(base.entries_by(base.bound - bound_now(attached, active)))
-        layer = base.layer.without(np.concatenate(dead))
+        dead = [base.entries_of(shard, fresh) for shard, fresh in enumerate(self._fresh)]
+        self._layer = self._layer.without(np.concatenate(dead))
+        self._fresh = [BitMap() for _ in self._fresh]
+        # A binding that is hidden now may be seen again: the items' layer stays as it is.
+        layer = self._layer.without(base.entries_by(base.bound - bound_now(attached, active)))
         overlay = Layer.whole(TrieView.of(pieces))
         return Layers(base, layer, overlay, base.bindings_in(layer) | overlay.trie.bindings)
 

@@ -67,8 +67,13 @@ class Postings:
 
     def resolve(self, selector: Compiled) -> BitMap:
         """The ordinals of the live items that `selector` matches."""
-        if not (selector.phrase or selector.items or selector.where):
-            return BitMap()
+        found = self._found(selector) if selector.finds else BitMap()
+        found -= self._named(selector.minus)
+        found |= self._named(selector.plus)
+        return found
+
+    def _found(self, selector: Compiled) -> BitMap:
+        """A bitmap of its own, of those that hold every part that is set."""
         self.catch_up(len(self._noted))
         found = self._indexed
         if selector.items:

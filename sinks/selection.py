@@ -5,7 +5,7 @@ decides, as it does for a shard's owner. Items that may say other than was heard
 the answer is of the version, however much later its words are captured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from pyroaring import BitMap
@@ -25,11 +25,19 @@ def selected(
     It costs a read, some 10 us, for each item that the words leave: a `where` of nothing but `!=`
     and `not` leaves all of them.
     """
-    if not (selector.phrase or selector.items or selector.where):
+    yield from _named(reader, selector.plus)
+    if not selector.finds:
         return
     for item in _possible(reader, said, unheard, selector):
+        if item.id in selector.plus:
+            continue
         if selector.matches(item.id, item.text, item.attributes):
             yield item
+
+
+def _named(reader: StoreReader, ids: Iterable[str]) -> Iterator[PutItem]:
+    named = map(reader.item, sorted(ids))
+    return (item for item in named if isinstance(item, PutItem))
 
 
 def _possible(
@@ -37,8 +45,7 @@ def _possible(
 ) -> Iterator[PutItem]:
     """All that may match, and some that do not."""
     if selector.items:
-        named = map(reader.item, sorted(selector.items))
-        yield from (item for item in named if isinstance(item, PutItem))
+        yield from _named(reader, selector.items)
         return
     possible = BitMap(range(reader.state.next_ordinal))
     if selector.phrase:

@@ -49,6 +49,7 @@ from kae.sinks.edits import (
 )
 from kae.sinks.fold import LogCorrupt, LogState
 from kae.sinks.plan import Plan
+from kae.sinks.sums import added, head_digest, row_digest
 
 # One for all column families; RocksDB would give each a cache of blocks of its own.
 CACHE_BYTES = 64 << 20
@@ -110,6 +111,9 @@ class StoreState(msgspec.Struct, frozen=True, array_like=True):
     counts: Counts = Counts()
     next_ordinal: int = 0
     live: int = 0
+    # Of rows (sums.py); None in stores of before: it is not known what they should be.
+    items_sum: int | None = None
+    bindings_sum: int | None = None
 
     def log_state(self) -> LogState:
         """Where to go on reading the log."""
@@ -153,10 +157,12 @@ class ShardStore:
         self._write_options = WriteOptions()
         self._write_options.sync = sync_writes
         self._refused = False
+        self.digests: dict[bytes, int] = {}
         try:
             self.state = self._read_state()
             self.bindings: dict[int, Attach] = dict(self._read_bindings())
             self.attached: dict[int, BitMap] = self._read_attached()
+            self._require_sum("terms and their items", self.state.bindings_sum, self._bindings_sum)
         except BaseException:
             self.close()
             raise
@@ -277,6 +283,8 @@ class ShardStore:
             counts=self.state.counts + delta.counts,
             next_ordinal=batch.next_ordinal,
             live=batch.live,
+            items_sum=_moved(self.state.items_sum, batch.items_change),
+            bindings_sum=_moved(self.state.bindings_sum, batch.bindings_change),
         )
         rows.put(keys.STATE, msgspec.msgpack.encode(state), self._handles[keys.META])
         self._write(rows)
@@ -292,7 +300,9 @@ class ShardStore:
         items = sorted({edit.id for edit in edits if isinstance(edit, ItemHead | DropItem)})
         return Plan(edits, delta.counts, self.heads(items), list(map(bytes, delta.edits)))
 
-    def fill(self, tables: dict[str, list[Path]], next_ordinal: int, live: int) -> None:
+    def fill(
+        self, tables: dict[str, list[Path]], next_ordinal: int, live: int, items_sum: int
+    ) -> None:
         """Take tables, by column family, into an empty store; it stays at version 0.
 
         Raises: DiskFull.
@@ -300,7 +310,9 @@ class ShardStore:
         moving = IngestExternalFileOptions()
         moving.set_move_files(True)
         rows = WriteBatch(raw_mode=True)
-        self.state = msgspec.structs.replace(self.state, next_ordinal=next_ordinal, live=live)
+        self.state = msgspec.structs.replace(
+            self.state, next_ordinal=next_ordinal, live=live, items_sum=items_sum
+        )
         rows.put(keys.STATE, msgspec.msgpack.encode(self.state), self._handles[keys.META])
         try:
             for name, paths in tables.items():
@@ -320,6 +332,7 @@ class ShardStore:
                 raise
             self._refused = True
             # The batch has moved them on already.
+            self.digests.clear()
             self.bindings = dict(self._read_bindings())
             self.attached = self._read_attached()
             raise DiskFull(self.folder) from error
@@ -329,12 +342,19 @@ class ShardStore:
     def check(self) -> None:
         """Read every row once.
 
-        Raises: StoreDamaged when one cannot be read, or when there are not those of all live items.
+        Raises: StoreDamaged when one cannot be read, when there are not those of all live items, or
+        when they are not those of the version that the store says it is.
         """
-        heads = [isinstance(decode_head(row), ItemHead) for _, row in self._rows(keys.ITEMS)]
-        others = (keys.META, keys.BINDINGS, keys.ATTACHED, keys.ORDINALS, keys.TRIE)
-        rows = {name: sum(1 for _ in self._rows(name)) for name in others}
-        counts = (sum(heads), rows[keys.ORDINALS], rows[keys.TRIE])
+        live = items_sum = expected = 0
+        for key, row in self._rows(keys.ITEMS):
+            head = decode_head(row)
+            items_sum += head_digest(head)
+            if isinstance(head, ItemHead):
+                live += 1
+                expected ^= hash(keys.trie_key(head.identifier, head.ordinal))
+                expected ^= hash((head.ordinal, key))
+        rows = {name: sum(1 for _ in self._rows(name)) for name in keys.COLUMN_FAMILIES}
+        counts = (live, rows[keys.ORDINALS], rows[keys.TRIE])
         if counts != (self.live,) * len(counts):
             raise StoreDamaged(
                 self.folder,
@@ -342,8 +362,25 @@ class ShardStore:
                     self.live, *counts
                 ),
             )
-        if not rows[keys.META] and (heads or any(rows.values())):
+        if not rows[keys.META] and any(rows.values()):
             raise StoreDamaged(self.folder, "it has rows, and none that says of which version")
+        self._require_sum("items", self.state.items_sum, added(0, items_sum))
+        for key, item_id in self._rows(keys.ORDINALS):
+            expected ^= hash((keys.parse_ordinal(key), item_id))
+        for key, _ in self._rows(keys.TRIE):
+            expected ^= hash(key)
+        if expected:
+            raise StoreDamaged(self.folder, "its identifiers and ordinals are not its items'")
+
+    @property
+    def _bindings_sum(self) -> int:
+        return added(0, sum(self.digests.values()))
+
+    def _require_sum(self, what: str, expected: int | None, found: int) -> None:
+        if expected is not None and found != expected:
+            raise StoreDamaged(
+                self.folder, f"its {what} are not those of version {self.state.version}"
+            )
 
     def content_hash(self) -> str:
         """The digest of (item id, revision, identifier, terms) over the live items, by id."""
@@ -429,7 +466,7 @@ class ShardStore:
     def _read_state(self) -> StoreState:
         (row,) = self._many(keys.META, [keys.STATE])
         if row is None:
-            return StoreState()
+            return StoreState(items_sum=0, bindings_sum=0)
         # Alone first: of another format, the rest may have another shape.
         found = msgspec.msgpack.decode(row, type=_Format).format
         if found != keys.FORMAT:
@@ -441,6 +478,7 @@ class ShardStore:
 
     def _read_bindings(self) -> Iterator[tuple[int, Attach]]:
         for key, row in self._rows(keys.BINDINGS):
+            self.digests[key] = row_digest(key, row)
             yield keys.parse_binding(key), msgspec.msgpack.decode(row, type=Attach)
 
     def _read_attached(self) -> dict[int, BitMap]:
@@ -449,6 +487,7 @@ class ShardStore:
             binding, _ = keys.parse_attached(key)
             if binding not in attached:
                 raise StoreDamaged(self.folder, f"items of binding {binding}, and not the binding")
+            self.digests[key] = row_digest(key, row)
             attached[binding] |= BitMap.deserialize(row)
         return attached
 
@@ -486,6 +525,10 @@ class Table:
         if tells_full(error):
             raise DiskFull(self._path) from error
         raise error
+
+
+def _moved(total: int | None, change: int) -> int | None:
+    return None if total is None else added(total, change)
 
 
 def content_hash(rows: Iterable[tuple[str, int, tuple[int, ...], list[str]]]) -> str:

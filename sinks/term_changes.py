@@ -98,6 +98,7 @@ class Extend(msgspec.Struct, frozen=True, array_like=True, tag=5):
     revision: int
     until_ms: int
     by: str = ""
+    foreseen: Foreseen = Foreseen()
 
     @property
     def key(self) -> str:
@@ -150,5 +151,25 @@ class Reject(msgspec.Struct, frozen=True, array_like=True, tag=9):
     reason: str = ""
 
 
-Proposable = Bind | Retarget | Realias | Campaign
-TermChange = Proposable | Release | Extend | CampaignRelease | Approve | Reject
+class Adjust(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """Add items to those of a bound term, exclude some, and have exactly these first.
+
+    `pins` are None where they stay as they are.
+    """
+
+    term: str
+    revision: int
+    add: tuple[str, ...]
+    exclude: tuple[str, ...]
+    pins: tuple[str, ...] | None
+    accepted_ms: int
+    by: str = ""
+    foreseen: Foreseen = Foreseen()
+
+    @property
+    def key(self) -> str:
+        return self.term
+
+
+Proposable = Bind | Retarget | Realias | Extend | Campaign | Adjust
+TermChange = Proposable | Release | CampaignRelease | Approve | Reject

@@ -7,10 +7,13 @@ a Refuse, and changes nothing else.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 
+import msgspec
 from msgspec.structs import replace
 
 from kae.encoders.categories import Slot
+from kae.encoders.selector import Selector
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import (
     REPLACED,
@@ -24,6 +27,7 @@ from kae.sinks.edits import (
 )
 from kae.sinks.slot_ledger import lacking, ledger_of, soonest_to_end
 from kae.sinks.term_changes import (
+    Adjust,
     Approve,
     Bind,
     Campaign,
@@ -46,6 +50,8 @@ class Conditions:
     approvals: int = 0  # how many others must approve: none or one
     tolerance_percent: float = 0.0  # by how much the items of a plan may differ at its approval
     quarantine_ms: int = 0  # rest of a released slot, which a refusal tells
+    items_per_selector: int = 10_000  # that one term may name
+    selector_bytes: int = 1 << 20  # that one term's selector may have as it is kept
 
 
 FREELY = Conditions()
@@ -100,6 +106,17 @@ def plan_terms(
     return plan
 
 
+def _ending(bound: BindSlot, change: Extend, approved_by: str) -> BindSlot:
+    """The binding with another end; an end that nobody had to approve leaves who approved it."""
+    return replace(
+        bound,
+        until_ms=change.until_ms,
+        revision=change.revision,
+        by=change.by,
+        approved_by=approved_by or bound.approved_by,
+    )
+
+
 class _Planner:
     """Plans one change after the other against a state that it takes along."""
 
@@ -131,11 +148,15 @@ class _Planner:
             return self._release(change)
         if isinstance(change, CampaignRelease):
             return self._release_campaign(change)
-        if isinstance(change, Extend):
-            return self._extend(change)
-        if self._conditions.approvals:
+        if self._conditions.approvals and not self._takes_back(change):
             return self._propose(change)
         return self._carry_out(change, "")
+
+    def _takes_back(self, change: Proposable) -> bool:
+        """Whether it only ends a term sooner, which waits for nobody."""
+        if not isinstance(change, Extend):
+            return False
+        return (change.until_ms or inf) <= (self._bound(change.term).until_ms or inf)
 
     def _refuse_stale(self, change: TermChange) -> None:
         if isinstance(change, Campaign):
@@ -199,6 +220,8 @@ class _Planner:
         if isinstance(change, Bind):
             return self._bind(change, approved_by)
         bound = self._bound(change.term)
+        if isinstance(change, Extend):
+            return [_ending(bound, change, approved_by)]
         if isinstance(change, Realias):
             edit = replace(
                 bound,
@@ -208,7 +231,29 @@ class _Planner:
                 approved_by=approved_by,
             )
             return [edit]
-        return self._retarget(change, bound, approved_by)
+        selector = self._adjusted(change, bound) if isinstance(change, Adjust) else change.selector
+        if selector == bound.selector and not change.foreseen.hash:
+            return [replace(bound, revision=change.revision, by=change.by, approved_by=approved_by)]
+        return self._retarget(change, selector, bound, approved_by)
+
+    def _adjusted(self, change: Adjust, bound: BindSlot) -> Selector:
+        """The selector of a bound term with single items added, excluded or pinned."""
+        selector = bound.selector.adjusted(change.add, change.exclude, change.pins)
+        named = len(selector.items) + len(selector.plus) + len(selector.minus)
+        if named > self._conditions.items_per_selector:
+            raise _Refused(
+                f"{change.term!r}: it would name {named} items, terms.items_per_selector in "
+                f"topology.yaml allows {self._conditions.items_per_selector}; retarget it to an "
+                "expression that selects them"
+            )
+        size = len(msgspec.msgpack.encode(selector))
+        if size > self._conditions.selector_bytes:
+            raise _Refused(
+                f"{change.term!r}: its selector would have {size} bytes, limits.event_bytes in "
+                f"topology.yaml allows {self._conditions.selector_bytes}; retarget it to an "
+                "expression that selects them"
+            )
+        return selector
 
     def _bind(self, change: Bind, approved_by: str) -> list[BindingEdit]:
         """A bind of a bound term releases the old binding and takes a new slot (ADR 7).
@@ -240,12 +285,14 @@ class _Planner:
             return self._in_place_of(self._state.bound[holder], slot)
         return [*self._deactivated(change.term, change.revision, change.by, REPLACED), slot]
 
-    def _retarget(self, change: Retarget, bound: BindSlot, approved_by: str) -> list[BindingEdit]:
+    def _retarget(
+        self, change: Retarget | Adjust, selector: Selector, bound: BindSlot, approved_by: str
+    ) -> list[BindingEdit]:
         slot = replace(
             bound,
             binding=self._state.next_binding,
             index=self._free_index(bound.position, change.term),
-            selector=change.selector,
+            selector=selector,
             revision=change.revision,
             accepted_ms=change.accepted_ms,
             by=change.by,
@@ -299,10 +346,6 @@ class _Planner:
                 )
             )
         return edits
-
-    def _extend(self, change: Extend) -> list[BindingEdit]:
-        bound = self._bound(change.term)
-        return [replace(bound, until_ms=change.until_ms, revision=change.revision, by=change.by)]
 
     def _release(self, change: Release) -> list[BindingEdit]:
         edits = self._deactivated(change.term, change.revision, change.by)

@@ -17,10 +17,16 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS, Identifier, Slot
 from kae.sinks.bit_rows import BitRows
-from kae.sinks.ranges import Indices
+from kae.sinks.ranges import Indices, places_in
 from kae.sinks.shard_table import ShardTable
 
 Places = NDArray[np.int32]  # of nodes or entries, as a trie keeps them
+
+# The depths at which a node is found by its key: the number of an ancestor and the slots since, of
+# which three fit in 64 bits below the root and two elsewhere. From the ancestor it is one search;
+# at the other depths, which would take many keys and save one step, among its parent's children.
+ANCESTORS = {1: 0, 2: 0, 3: 0, 5: 3}
+_SLOT_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,17 @@ class Entries:
     def __len__(self) -> int:
         return len(self.ordinals)
 
+    def chosen(self, which: NDArray[np.bool_]) -> "Entries":
+        """Some of them, in the same order."""
+        return Entries(
+            self.slots[:, which],
+            self.shards[which],
+            self.ordinals[which],
+            self.bindings[which],
+            self.apart[which],
+            self.popularity[which],
+        )
+
 
 _NO_ENTRIES = Entries(
     np.zeros((POSITIONS, 0), np.uint16),
@@ -57,12 +74,13 @@ _NO_ENTRIES = Entries(
 class Level:
     """The nodes of one depth, in order: the distinct prefixes of that length.
 
-    `slot` is the last slot of the prefix, `first_child` the first node of the next depth (for the
-    deepest level: the first entry) with the end as its last element, `popularity` the highest of
-    the items below.
+    `slot` is the last slot of the prefix, `key` what it is found by, where the depth has keys;
+    rising. `first_child` is the first node of the next depth (for the deepest level: the first
+    entry) with the end as its last element, `popularity` the highest of the items below.
     """
 
     slot: NDArray[np.uint16]
+    key: Indices | None
     first_child: Places
     popularity: NDArray[np.float32]
 
@@ -107,6 +125,27 @@ class TrieView:
         entries = _sorted(pieces)
         levels = _levels(entries)
         return TrieView(entries, levels, tuple(_rows(levels)), _bound(entries), bound)
+
+    def find(self, prefixes: NDArray[np.uint16]) -> tuple[Indices, NDArray[np.bool_]]:
+        """The node of each prefix (n, depth), and whether there is one; else the number is any.
+
+        For a trie with entries, and depth 1 to 6.
+        """
+        depth = prefixes.shape[1]
+        level = self.levels[depth - 1]
+        ancestors, found = np.zeros(len(prefixes), np.int64), np.ones(len(prefixes), np.bool_)
+        above = ANCESTORS.get(depth, depth - 1)
+        if above:
+            ancestors, found = self.find(prefixes[:, :above])
+        if level.key is None:
+            first_child = self.levels[above - 1].first_child
+            first, end = first_child.take(ancestors), first_child.take(ancestors + 1)
+            nodes, has_child = places_in(level.slot, first, end, prefixes[:, -1])
+            return nodes, found & has_child
+        wanted = _keys_of(ancestors, prefixes.T[above:])
+        nodes = np.searchsorted(level.key, wanted)
+        found = found & (level.key.take(nodes, mode="clip") == wanted)
+        return np.minimum(nodes, len(level) - 1), found
 
     def path_at(self, entry: int) -> Identifier:
         a, b, c, d, e, f = (int(index) for index in self.entries.slots[:, entry])
@@ -156,7 +195,7 @@ def _sorted(pieces: Sequence[Entries]) -> Entries:
 
 
 def _levels(entries: Entries) -> tuple[Level, ...]:
-    """Find where each prefix begins, then link the depths from the deepest up."""
+    """Find where each prefix begins, number it, then link the depths from the deepest up."""
     count = len(entries)
     begins = np.zeros(count, np.bool_)
     begins[:1] = True
@@ -166,13 +205,33 @@ def _levels(entries: Entries) -> tuple[Level, ...]:
         starts.append(np.flatnonzero(begins))
     levels: list[Level] = []
     below, popularity = np.arange(count), entries.popularity
-    for column, start in zip(entries.slots[::-1], starts[::-1], strict=True):
+    for depth in range(POSITIONS, 0, -1):
+        column, start = entries.slots[depth - 1], starts[depth - 1]
         first_child = np.searchsorted(below, start)
         popularity = np.maximum.reduceat(popularity, first_child) if count else popularity
         children = np.append(first_child, len(below)).astype(np.int32)
-        levels.append(Level(column[start], children, popularity))
+        levels.append(Level(column[start], _keys(entries, starts, depth), children, popularity))
         below = start
     return tuple(levels[::-1])
+
+
+def _keys(entries: Entries, starts: Sequence[Indices], depth: int) -> Indices | None:
+    """Of the nodes of one depth; `starts` are the entries at which those of each depth begin."""
+    above, start = ANCESTORS.get(depth), starts[depth - 1]
+    if above is None:
+        return None
+    ancestors = np.zeros(len(start), np.int64)
+    if above:
+        ancestors = np.searchsorted(starts[above - 1], start, "right") - 1
+    return _keys_of(ancestors, entries.slots[above:depth, start])
+
+
+def _keys_of(ancestors: Indices, slots: NDArray[np.uint16]) -> Indices:
+    """The keys of nodes: the numbers of their ancestors, and the slots (levels, n) since."""
+    keys = ancestors
+    for column in slots:
+        keys = keys << _SLOT_BITS | column
+    return keys
 
 
 def _rows(levels: Sequence[Level]) -> Iterator[BitRows]:

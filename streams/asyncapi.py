@@ -12,6 +12,7 @@ from kae.streams.events import ITEM_DELETE, ITEM_UPSERT, encode_item_delete, enc
 from kae.streams.term_events import (
     DATA,
     TYPES,
+    AdjustData,
     AliasData,
     ApproveData,
     BindData,
@@ -53,6 +54,7 @@ _TERMS: tuple[tuple[str, msgspec.Struct], ...] = (
     ("quietcore", BindData(2, _HP, owner="search", reason="campaign", by="ann", plan=_PLAN)),
     ("quietcore", AliasData(3, ["quiet core"], by="ann")),
     ("quietcore", RetargetData(4, SelectorData("quiet"), by="ann")),
+    ("quietcore", AdjustData(4, ["104803"], ["7"], ["104803"], by="ann")),
     ("quietcore", ExtendData(5, _JULY, by="ann")),
     ("quietcore", ReleaseData(6, by="ann")),
     ("quietcore", ApproveData(7, 2, "ben", _PLAN)),

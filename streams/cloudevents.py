@@ -21,6 +21,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 Short = Annotated[str, Meta(max_length=512)]
+Origin = Annotated[str, Meta(min_length=1, max_length=2048)]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +29,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     specversion: Literal["1.0"]
     type: Short
-    source: Annotated[str, Meta(min_length=1, max_length=2048)]
+    source: Origin
     id: Id
     subject: Id
     time: Short | UnsetType = UNSET

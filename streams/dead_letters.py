@@ -18,6 +18,10 @@ MAX_CAUSE = 2000
 REPLAY_OF = "kae_replay_of"
 REPLAYS = "kae_replays"
 
+# The source of a letter that was a row of a feed is this and the path of the file, which no topic's
+# name can be; its partition is the file's place in the feed, its offset the row's number.
+FEED = "feed:"
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -78,6 +82,11 @@ def publish(
 def source_key(record: SourceRecord) -> bytes:
     """Where a dead letter came from; the same record has the same key each time."""
     return f"{record.topic}/{record.partition}/{record.offset}".encode()
+
+
+def home_topic(source_topic: str, items_topic: str) -> str:
+    """The topic that a letter is sent to again: rows of a feed are items."""
+    return items_topic if source_topic.startswith(FEED) else source_topic
 
 
 def read_letter(value: bytes | None, headers: Headers) -> DeadLetter:

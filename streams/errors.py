@@ -21,6 +21,7 @@ KaeError
   ReplicaRefused      a replica answers that it cannot
   ReplicaEnded        a replica in this process follows the logs no more
   ReplicaTimedOut     what was waited for has not come to a replica in this process
+  ItemUnknown         the log of an item's shard had no event of it by the time that was asked for
   TermRefused         a term event was refused; the message is the cause
   TermTimedOut        a term has not come as far as was waited for
   UsersInvalid        the file of the console's users is none, or a user cannot be written to it
@@ -121,6 +122,10 @@ class ReplicaEnded(KaeError):
 
 class ReplicaTimedOut(KaeError, TimeoutError):
     """What was waited for has not come to a replica in this process, not in time."""
+
+
+class ItemUnknown(KaeError):
+    """The log of an item's shard had no event of it by the time that was asked for."""
 
 
 class TermRefused(KaeError):

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from kae.encoders.attributes import Item
 from kae.sinks.plan import Change, Delete, Upsert, content_hash
-from kae.streams.cloudevents import Headers
+from kae.streams.cloudevents import Headers, Id, Origin
 from kae.streams.event_parts import (
     Revision,
     Undecodable,
@@ -75,12 +75,24 @@ class ItemData(msgspec.Struct, frozen=True):
     popularity: Annotated[float, Meta(ge=0.0, le=1e18, description="Higher comes first.")] = 0.0
 
 
+class _Bounded(ItemData, frozen=True, kw_only=True):
+    """All that is bounded in an upsert."""
+
+    event: Id
+    subject: Id
+    source: Origin
+
+
 class DeleteData(msgspec.Struct, frozen=True):
     """`data` of kae.item.delete.v1."""
 
     revision: Revision
 
 
+# Of an upsert's JSON, without its data; what has six bytes a character at most is not counted.
+_ENVELOPE_BYTES = 300
+
+_encode = msgspec.json.Encoder().encode
 _item = msgspec.json.Decoder(ItemData)
 _delete = msgspec.json.Decoder(DeleteData)
 
@@ -106,19 +118,46 @@ def decode_item(
 def encode_item_upsert(item: Item, revision: int, source: str, time: str = "") -> bytes:
     """An upsert; `time` is RFC 3339, empty to leave it out."""
     data = ItemData(revision, item.title, item.description, item.fields, item.popularity)
-    return encode_event(ITEM_UPSERT, item.id, data, source, f"{item.id}:{revision}", time)
+    return encode_event(ITEM_UPSERT, item.id, data, source, _event_id(item.id, revision), time)
 
 
 def as_decoded(item: Item, revision: int, source: str, max_bytes: int) -> Change:
     """The change that a worker decodes from an upsert of this item.
 
+    What is within all bounds needs no way through JSON and back: the worker would read the same.
     Raises: Undecodable.
     """
+    data = _encode(ItemData(revision, item.title, item.description, item.fields, item.popularity))
+    within = len(data) + _ENVELOPE_BYTES + 6 * (len(source) + 2 * len(item.id)) <= max_bytes
+    if within and _is_within_bounds(item, revision, source):
+        return Upsert(item.id, revision, content_hash(data), item)
     value = encode_item_upsert(item, revision, source)
     return decode_item(item.id.encode(), value, max_bytes)
 
 
+def _is_within_bounds(item: Item, revision: int, source: str) -> bool:
+    told = {
+        "event": _event_id(item.id, revision),
+        "subject": item.id,
+        "source": source,
+        "revision": revision,
+        "title": item.title,
+        "description": item.description,
+        "fields": item.fields,
+        "popularity": item.popularity,
+    }
+    try:
+        msgspec.convert(told, _Bounded)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _event_id(subject: str, revision: int) -> str:
+    return f"{subject}:{revision}"
+
+
 def encode_item_delete(item_id: str, revision: int, source: str, time: str = "") -> bytes:
     return encode_event(
-        ITEM_DELETE, item_id, DeleteData(revision), source, f"{item_id}:{revision}", time
+        ITEM_DELETE, item_id, DeleteData(revision), source, _event_id(item_id, revision), time
     )

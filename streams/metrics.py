@@ -276,6 +276,11 @@ REPLICA_APPLY_LAG = _histogram(
     "From a worker's planning of a view's oldest delta until the view was in use; once caught up.",
 )
 REPLICA_SEARCH = _histogram("kae_replica_search_seconds", "seconds", "Answering one /search.")
+REPLICA_UNKNOWN_WORDS = _counter(
+    "kae_replica_unknown_words_total",
+    "words",
+    "Words of queries that neither the codebook nor a term has, where /unknown-words counts them.",
+)
 REPLICA_REQUESTS = _counter(
     "kae_replica_requests_total", "requests", "Requests answered.", "route", "status"
 )

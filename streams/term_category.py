@@ -1,11 +1,14 @@
 """Which category, and so which position, a new word gets: as given, else as the tagger reads it."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from kae.encoders.categories import CATEGORIES
-from kae.encoders.tagger.tagger import Tagger
+
+if TYPE_CHECKING:
+    from kae.encoders.tagger.tagger import Tagger
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -28,5 +31,8 @@ def choose_category(word: str, given: str, default: str) -> Chosen:
 
 
 @lru_cache(maxsize=1)
-def _tagger() -> Tagger:
+def _tagger() -> "Tagger":
+    # Numbers and weights are loaded once a word has to be read.
+    from kae.encoders.tagger.tagger import Tagger
+
     return Tagger()

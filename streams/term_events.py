@@ -3,6 +3,7 @@
     kae.term.bind.v1       bind a term, now or from a time on
     kae.term.alias.v1      give a bound term exactly these other forms
     kae.term.retarget.v1   give it another selector
+    kae.term.adjust.v1     add single items to those of its selector, exclude or pin some
     kae.term.extend.v1     give it another end
     kae.term.release.v1    release it
     kae.campaign.bind.v1   bind many terms as one
@@ -24,6 +25,7 @@ from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX
 from kae.encoders.selector import Rejected, Selector, compile_selector
 from kae.encoders.text import normalise
 from kae.sinks.term_changes import (
+    Adjust,
     Approve,
     Bind,
     Campaign,
@@ -52,6 +54,7 @@ from kae.streams.topology import Topology
 TERM_BIND = "kae.term.bind.v1"
 TERM_ALIAS = "kae.term.alias.v1"
 TERM_RETARGET = "kae.term.retarget.v1"
+TERM_ADJUST = "kae.term.adjust.v1"
 TERM_EXTEND = "kae.term.extend.v1"
 TERM_RELEASE = "kae.term.release.v1"
 TERM_APPROVE = "kae.term.approve.v1"
@@ -60,6 +63,7 @@ CAMPAIGN_BIND = "kae.campaign.bind.v1"
 CAMPAIGN_RELEASE = "kae.campaign.release.v1"
 
 CAMPAIGN_TERMS = 500
+PINS = 100
 DAY_MS = 86_400_000
 
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -67,14 +71,23 @@ Aliases = Annotated[list[Word], Meta(max_length=64)]
 # Checked where the event is decoded, since "" asks for the topology's default.
 Category = Annotated[str, Meta(max_length=512, extra_json_schema={"enum": ["", *CATEGORIES]})]
 Moment = Annotated[datetime, Meta(tz=True)]
+Items = Annotated[list[Id], Meta(max_length=10_000)]
+Pins = Annotated[list[Id], Meta(max_length=PINS)]
 
 
 class SelectorData(msgspec.Struct, frozen=True):
-    """Which items a term is bound to; every part that is given must hold."""
+    """Which items a term is bound to: of the first three parts, all that are given must hold.
+
+    Items of `plus` and `pins` are bound, those of `minus` are not, whatever the others say; `pins`
+    come first, in their order.
+    """
 
     match: Annotated[str, Meta(max_length=1024)] = ""
-    items: Annotated[list[Id], Meta(max_length=10_000)] = []
+    items: Items = []
     where: Annotated[str, Meta(max_length=4096)] = ""
+    plus: Items = []
+    minus: Items = []
+    pins: Pins = []
 
 
 class PlanData(msgspec.Struct, frozen=True):
@@ -116,6 +129,20 @@ class RetargetData(msgspec.Struct, frozen=True):
 
     revision: Revision
     selector: SelectorData
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class AdjustData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.adjust.v1; `pins` are all that the term has, those that stay included.
+
+    Without `pins`, or with null, they stay as they are.
+    """
+
+    revision: Revision
+    add: Items = []
+    exclude: Items = []
+    pins: Pins | None = None
     by: Short = ""
     plan: PlanData = PlanData()
 
@@ -186,6 +213,7 @@ DATA: dict[str, type[msgspec.Struct]] = {
     TERM_BIND: BindData,
     TERM_ALIAS: AliasData,
     TERM_RETARGET: RetargetData,
+    TERM_ADJUST: AdjustData,
     TERM_EXTEND: ExtendData,
     TERM_RELEASE: ReleaseData,
     TERM_APPROVE: ApproveData,
@@ -254,6 +282,8 @@ def _change_of(
         case RetargetData():
             selector, plan = _selector(data.selector, rules), _foreseen(data.plan)
             return Retarget(subject, data.revision, selector, accepted_ms, data.by, plan)
+        case AdjustData():
+            return _adjust(subject, data, accepted_ms)
         case ExtendData():
             until_ms = _ms(data.until) if data.until else 0
             _refuse_over(until_ms, accepted_ms)
@@ -367,18 +397,41 @@ def _aliases(term: str, given: list[str]) -> tuple[str, ...]:
     return tuple(sorted({alias for one in given if (alias := normalise(one))} - {term}))
 
 
+def _adjust(term: str, data: AdjustData, accepted_ms: int) -> Adjust:
+    wanted = {*data.add, *(data.pins or ())}
+    both = sorted(wanted & {*data.exclude})
+    if both:
+        raise Undecodable(
+            f"data.exclude: {both[0]!r} is also added or pinned; leave it out of one",
+            "data.exclude.wanted",
+        )
+    if not wanted and not data.exclude and data.pins is None:
+        raise Undecodable("data: none of add, exclude and pins; give one", "data.adjust.empty")
+    add, exclude = tuple(data.add), tuple(data.exclude)
+    pins = None if data.pins is None else _once(data.pins)
+    plan = _foreseen(data.plan)
+    return Adjust(term, data.revision, add, exclude, pins, accepted_ms, data.by, plan)
+
+
+def _once(ids: list[str]) -> tuple[str, ...]:
+    """In their order, each where it is first."""
+    return tuple(dict.fromkeys(ids))
+
+
 def _foreseen(plan: PlanData) -> Foreseen:
     return Foreseen(plan.hash, plan.items)
 
 
 def _selector(data: SelectorData, rules: TermRules) -> Selector:
-    if len(data.items) > rules.items_per_selector:
+    named = len(data.items) + len(data.plus) + len(data.minus)
+    if named > rules.items_per_selector:
         raise Undecodable(
-            f"data.selector.items: {len(data.items)} items, terms.items_per_selector allows "
+            f"data.selector.items: {named} items, terms.items_per_selector allows "
             f"{rules.items_per_selector}",
             "data.selector.items.length",
         )
-    selector = Selector(data.match, tuple(data.items), data.where)
+    lists = (_once(data.plus), _once(data.minus), _once(data.pins))
+    selector = Selector(data.match, tuple(data.items), data.where, *lists)
     try:
         compile_selector(selector)
     except Rejected as error:

@@ -1,6 +1,5 @@
 """What became of terms, from the bindings log: their history, and what was in force at a time."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Self
@@ -21,11 +20,9 @@ from kae.sinks.edits import (
     Withdraw,
     decode_edit,
 )
-from kae.sinks.fold import LogState, fold
-from kae.sinks.log import refuse_gap
+from kae.sinks.fold import LogState
 from kae.sinks.term_changes import CAMPAIGN_PREFIX
-from kae.streams.errors import KafkaUnreachable
-from kae.streams.kafka_log import KafkaClients, poll
+from kae.streams.log_reading import clients_for, deltas_from
 from kae.streams.term_events import BindData, CampaignReleaseData, ReleaseData, SelectorData
 from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
@@ -53,6 +50,9 @@ class TermThen(msgspec.Struct, frozen=True):
     match: str
     items: tuple[str, ...]
     where: str
+    plus: tuple[str, ...]
+    minus: tuple[str, ...]
+    pins: tuple[str, ...]
     owner: str
     reason: str
     until_ms: int | None
@@ -148,7 +148,14 @@ def _differs(old: TermThen, bound: BindSlot | None, now: int) -> bool:
 def _bind(old: TermThen, revision: int, by: str) -> BindData:
     return BindData(
         revision=revision,
-        selector=SelectorData(old.match, list(old.items), old.where),
+        selector=SelectorData(
+            old.match,
+            list(old.items),
+            old.where,
+            list(old.plus),
+            list(old.minus),
+            list(old.pins),
+        ),
         aliases=list(old.aliases),
         category=old.category,
         owner=old.owner,
@@ -166,6 +173,9 @@ def _then(bound: BindSlot) -> TermThen:
         bound.selector.match,
         bound.selector.items,
         bound.selector.where,
+        bound.selector.plus,
+        bound.selector.minus,
+        bound.selector.pins,
         bound.owner,
         bound.reason,
         bound.until_ms or None,
@@ -207,36 +217,10 @@ def _told(edit: Edit, delta: Delta, known: bool) -> Happened:
 
 
 def _read_deltas(topology: Topology) -> Iterator[Delta]:
-    clients = KafkaClients.of(
-        topology,
-        "terms",
-        timeout_seconds=topology.kafka.request_timeout_seconds,
-        max_bytes=topology.limits.delta_bytes,
-    )
-    consumer = clients.consumer()
+    clients = clients_for(topology, "terms")
     partition = TopicPartition(topology.bindings_topic, 0)
-    state = LogState()
     try:
-        consumer.assign([partition])
-        consumer.seek(partition, 0)
-        end = consumer.end_offsets([partition])[partition]
-        heard_at = time.monotonic()
-        while state.next_offset < end:
-            records = poll(consumer, topology.bindings_topic)
-            if records:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > topology.kafka.request_timeout_seconds:
-                raise KafkaUnreachable(
-                    f"{topology.bindings_topic}: silent at offset {state.next_offset} of {end} for "
-                    f"{topology.kafka.request_timeout_seconds:g} s; see that every broker of "
-                    f"{topology.kafka.bootstrap} runs"
-                )
-            for record in records:
-                refuse_gap(topology.bindings_topic, state.next_offset, record.offset)
-                folded = fold(state, record.offset, record.value or b"")
-                state = folded.state
-                if folded.delta is not None:
-                    yield folded.delta
+        for _, delta in deltas_from(topology, clients, partition, LogState()):
+            yield delta
     finally:
-        consumer.close(autocommit=False)
         clients.close()

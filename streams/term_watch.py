@@ -16,7 +16,7 @@ from kae.streams.kafka_connection import connection
 from kae.streams.local_run import replica_address
 from kae.streams.moments import now_ms, shown
 from kae.streams.replica.client import ReplicaClient
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.receipt import Receipt
 from kae.streams.signatures import SIGNED_HEADERS, signed
 from kae.streams.term_events import (
     ApproveData,

@@ -78,6 +78,8 @@ class TermsDesk:
                 topology.terms.approvals,
                 topology.terms.plan_tolerance_percent,
                 topology.terms.quarantine_ms,
+                topology.terms.items_per_selector,
+                topology.limits.event_bytes,
             ),
         )
         log.info("registrar_opened", version=self._registrar.bindings.version)

@@ -159,6 +159,7 @@ class ReplicaPart(Part):
     lease_seconds: Seconds
     fresh_within_seconds: Seconds
     beam: Count
+    unknown_requests: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class ConsolePart(Part):

@@ -9,7 +9,7 @@ from kae.deploy.demo_scene import STUCK_SECONDS, DemoFailed, Scene
 from kae.encoders.text import normalise
 from kae.streams.events import BindData, SelectorData
 from kae.streams.replica.answers import Hit
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.receipt import Receipt
 from kae.streams.term_watch import publish_bind, publish_release, watch
 
 

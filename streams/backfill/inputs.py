@@ -9,8 +9,9 @@ from kafka import TopicPartition
 from kae.sinks.log import refuse_gap
 from kae.sinks.plan import Change
 from kae.streams.backfill.job import Events, File, Job, Rows
+from kae.streams.backfill.refusals import SOURCE, RefusedRow, refused_row
 from kae.streams.backfill.work import SHARED
-from kae.streams.catalog import Position, RejectedRow, to_row
+from kae.streams.catalog import Position, RejectedRow, Row, to_row
 from kae.streams.catalog_files import open_feed
 from kae.streams.dead_letters import DeadLetter, SourceRecord
 from kae.streams.errors import BackfillDiffers
@@ -20,10 +21,9 @@ from kae.streams.kafka_log import KafkaClients, poll
 from kae.streams.partitioner import check_home
 from kae.streams.topology import Topology
 
-Refused = RejectedRow | DeadLetter
-# A change, and what is written down of its source if it turns out to be poison.
-Read = tuple[Change, "RejectedRow | SourceRecord"]
-SOURCE = "/kae/backfill"
+Refused = RefusedRow | DeadLetter
+# A change and its source, of which something is written down if it turns out to be poison.
+Read = tuple[Change, Row | SourceRecord]
 
 
 def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refused]:
@@ -38,7 +38,7 @@ def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refu
     for number, record in enumerate(records, split.before + 1):
         row = to_row(path, Position(split.file, number), record, topology.catalog)
         if isinstance(row, RejectedRow):
-            yield row
+            yield refused_row(row, job, limit)
             continue
         revision = job.revision if row.revision is None else row.revision
         try:
@@ -46,9 +46,10 @@ def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refu
         except Undecodable as error:
             field, held, reason = beyond_bounds(row.item) or ("", None, str(error))
             remedy = "shorten it, or leave the column out"
-            yield RejectedRow(path, row.after, field, held, reason, remedy, row.record)
+            rejected = RejectedRow(path, row.after, field, held, reason, remedy, row.record)
+            yield refused_row(rejected, job, limit, error.kind, (row.item, revision))
             continue
-        yield change, RejectedRow(path, row.after, "", None, "", "", row.record)
+        yield change, row
 
 
 def _same(file: File) -> Path:

@@ -33,12 +33,10 @@ def next_offsets(
     return tuple(offsets)
 
 
-def held_ranges(
-    topology: Topology, consumer: KafkaConsumer, ends: tuple[int, ...]
-) -> list[tuple[int, int]]:
-    """What the items topic holds of each shard, up to these offsets.
+def beginnings(topology: Topology, consumer: KafkaConsumer) -> tuple[int, ...]:
+    """Where the items of each shard begin, when every item is still there.
 
-    Raises: AsOfGone when it has forgotten some, for they cannot be made up for.
+    Raises: AsOfGone when the topic has forgotten some, for they cannot be made up for.
     """
     places = [TopicPartition(topology.items_topic, shard) for shard in range(topology.shards)]
     begins = consumer.beginning_offsets(places)
@@ -46,6 +44,6 @@ def held_ranges(
         if begins[place] > 0:
             raise AsOfGone(
                 f"{place.topic}/{place.partition}: begins at offset {begins[place]}, so it does "
-                "not hold every item. Give a CATALOG instead of --from-items"
+                "not hold every item. Give a CATALOG with --as-of beside --from-items"
             )
-    return [(begins[place], end) for place, end in zip(places, ends, strict=True)]
+    return tuple(begins[place] for place in places)

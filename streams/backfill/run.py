@@ -21,10 +21,12 @@ from kae.streams.backfill.build import Built
 from kae.streams.backfill.encode import Finished
 from kae.streams.backfill.job import Events, Job, Split, described, refuse_another, split_catalog
 from kae.streams.backfill.pipeline import run_pipeline
-from kae.streams.backfill.positions import held_ranges, next_offsets
+from kae.streams.backfill.positions import beginnings, next_offsets
+from kae.streams.backfill.refusals import read_letters
 from kae.streams.backfill.seal import Base, seal
 from kae.streams.backfill.work import WorkFolder, write_whole
 from kae.streams.bootstrap import reached_brokers
+from kae.streams.dead_letters import publish
 from kae.streams.encoding import open_codebook
 from kae.streams.errors import BackfillFailed, GenerationBegun
 from kae.streams.kafka_log import KafkaClients
@@ -121,12 +123,14 @@ def begin(topology: Topology, plan: BackfillPlan) -> Job:
     codebook = open_codebook(topology)
     apply_topics(topology)
     with _clients(topology) as clients, clients.borrowed_consumer() as consumer:
-        offsets = found.next_offsets if found else next_offsets(topology, consumer, plan.as_of_ms)
+        # What follows a dump is read up to now; else the generation begins where the dump did.
+        to_ms = None if plan.files and plan.from_items else plan.as_of_ms
+        offsets = found.next_offsets if found else next_offsets(topology, consumer, to_ms)
         splits: list[Split] = []
         if plan.files:
             splits += split_catalog(plan.files, topology, plan.split_rows)
         if plan.from_items:
-            splits += _ranges(topology, consumer, offsets, plan.split_rows)
+            splits += _ranges(topology, consumer, plan, offsets)
         at_ms = now_ms()
         wanted = Job(
             generation=topology.generation,
@@ -149,11 +153,16 @@ def begin(topology: Topology, plan: BackfillPlan) -> Job:
 
 
 def _ranges(
-    topology: Topology, consumer: KafkaConsumer, offsets: tuple[int, ...], rows: int
+    topology: Topology, consumer: KafkaConsumer, plan: BackfillPlan, ends: tuple[int, ...]
 ) -> Iterator[Events]:
-    for shard, (begins, end) in enumerate(held_ranges(topology, consumer, offsets)):
-        for first in range(begins, end, rows):
-            yield Events(shard, first, min(first + rows, end))
+    """The whole topic up to these ends, or what came since the dump began."""
+    if plan.files:
+        begins = next_offsets(topology, consumer, plan.as_of_ms)
+    else:
+        begins = beginnings(topology, consumer)
+    for shard, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        for first in range(begin, end, plan.split_rows):
+            yield Events(shard, first, min(first + plan.split_rows, end))
 
 
 def _refuse_begun(topology: Topology, consumer: KafkaConsumer) -> None:
@@ -225,15 +234,25 @@ def _told(error: Exception, work: WorkFolder) -> Exception:
 
 
 def _seal_all(topology: Topology, job: Job, work: WorkFolder) -> list[ShardBackfilled]:
-    """Every shard is built by now: none is sealed before."""
+    """Every shard is built by now; none is sealed before, nor before dead letters are stored."""
     refused = _refused_by_shard(job, work)
     with _clients(topology) as clients, clients.borrowed_consumer() as consumer:
+        _send_letters(topology, clients, job, work)
         places = [TopicPartition(topology.deltas_topic, shard) for shard in range(job.shards)]
         begins = consumer.beginning_offsets(places)
         return [
             _seal_one(topology, clients, job, work, shard, begins[place], refused[shard])
             for shard, place in enumerate(places)
         ]
+
+
+def _send_letters(topology: Topology, clients: KafkaClients, job: Job, work: WorkFolder) -> None:
+    """Those of refused rows; sent again by a backfill that goes on, each is the same letter."""
+    timeout = topology.kafka.delivery_timeout_seconds
+    for number in range(len(job.splits)):
+        if work.letters(number).exists():
+            for letters in read_letters(work.letters(number)):
+                publish(clients, topology.dead_letters_topic, letters, timeout)
 
 
 def _refused_by_shard(job: Job, work: WorkFolder) -> list[int]:

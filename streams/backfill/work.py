@@ -3,7 +3,8 @@
 job.json                     the job (job.py)
 topology.yaml                as it was given, for the workers
 runs/<split>-<part>.run      encoded items of a split, sorted in each shard (runs.py)
-runs/<split>.rejected.jsonl  its rows that are no items
+runs/<split>.rejected.jsonl  its rows that are no items, or cannot be indexed
+runs/<split>.letters         the same as dead letters (refusals.py)
 runs/<split>.json            written last: the split is finished
 stores/shard-<n>/            a store and built.json; comes into being when the shard is built
 stores/shard-<n>/sealed.json written when its snapshot is in the archive
@@ -50,6 +51,9 @@ class WorkFolder:
 
     def rejected(self, split: int) -> Path:
         return self.runs / f"{split:06d}.rejected.jsonl"
+
+    def letters(self, split: int) -> Path:
+        return self.runs / f"{split:06d}.letters"
 
     def finished(self, split: int) -> Path:
         return self.runs / f"{split:06d}.json"

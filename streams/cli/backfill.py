@@ -44,7 +44,11 @@ def run(
         typer.Option(min=1, metavar="N", help="Which generation; else the topology's."),
     ] = None,
     from_items: Annotated[
-        bool, typer.Option("--from-items", help="Read the items topic, up to where it ends now.")
+        bool,
+        typer.Option(
+            "--from-items",
+            help="Read the items topic, up to where it ends now; beside a CATALOG, since --as-of.",
+        ),
     ] = False,
     as_of: Annotated[
         str | None,
@@ -82,8 +86,10 @@ def run(
 
     opened = _of_generation(open_topology(topology, bootstrap), codebook, generation)
     paths, options = parted([*map(str, files or []), *context.args])
-    if bool(paths) == from_items:
-        raise BackfillDiffers("give either CATALOG files or --from-items")
+    if not paths and not from_items:
+        raise BackfillDiffers("give CATALOG files, --from-items, or both")
+    if paths and from_items and as_of is None:
+        raise BackfillDiffers("CATALOG and --from-items: give --as-of, when the dump began")
     plan = BackfillPlan(
         files=tuple(map(Path, paths)),
         work=work or Path(f".kae/backfill/g{opened.generation}"),

@@ -205,7 +205,7 @@ def _print_plan(planned: "list[Planned]") -> None:
         (
             one.fate.value,
             one.letter.kind,
-            one.letter.source.topic,
+            one.topic,
             one.repair is not None,
             one.dies_of or "",
         )

@@ -1,15 +1,19 @@
 """`kae item`: what is found in an item, and how it is indexed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 from rich.tree import Tree
 
 from kae.streams import console
-from kae.streams.cli.options import JsonOption, ReplicaOption, TopologyOption
+from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.local_run import open_topology, replica_address
+
+if TYPE_CHECKING:
+    from kae.streams.item_history import ItemThen
+    from kae.streams.replica.answers import AttributeShown
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -81,13 +85,20 @@ def extract(
 @app.command()
 def explain(
     item_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    at: Annotated[
+        str, typer.Option(metavar="TIME", help="As it was then, from the logs, and why.")
+    ] = "",
     topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show an item's attributes with provenance and every path that leads to it."""
     from kae.streams.replica.client import ReplicaClient
 
+    if at:
+        _explain_then(item_id, at, topology, bootstrap, as_json)
+        return
     shown = ReplicaClient(replica_address(open_topology(topology), replica)).item(item_id)
     if as_json:
         console.print_json(shown)
@@ -101,21 +112,7 @@ def explain(
         style="dim",
         highlight=False,
     )
-    console.print_table(
-        "Attributes",
-        ("category", "word", "found as", "source", "score", "slot"),
-        (
-            (
-                a.category,
-                a.word,
-                a.text,
-                a.source,
-                a.score,
-                f"{a.slot[0]}:{a.slot[1]}" if a.slot else None,
-            )
-            for a in shown.attributes
-        ),
-    )
+    _print_attributes(shown.attributes)
     tree = Tree("[bold]Paths[/]")
     for path in shown.paths:
         words = "  ".join(word or "·" for word in path.words)
@@ -123,3 +120,62 @@ def explain(
         at = f" [dim]attached by version {path.attached.version}[/]" if path.attached else ""
         tree.add(f"{via}: {words}{at}", highlight=False)
     console.out.print(tree)
+
+
+def _print_attributes(attributes: list["AttributeShown"]) -> None:
+    console.print_table(
+        "Attributes",
+        ("category", "word", "found as", "source", "score", "has a slot"),
+        ((a.category, a.word, a.text, a.source, a.score, a.slot is not None) for a in attributes),
+    )
+
+
+def _explain_then(
+    item_id: str, at: str, topology: Path | None, bootstrap: str | None, as_json: bool
+) -> None:
+    from kae.streams.cli.term_options import moment
+    from kae.streams.item_history import explain_at
+
+    at_ms = int(moment("--at", at).timestamp() * 1000)
+    then = explain_at(open_topology(topology, bootstrap), item_id, at_ms)
+    if as_json:
+        console.print_json(then)
+        return
+    _print_then(then)
+
+
+def _print_then(then: "ItemThen") -> None:
+    from kae.streams.moments import shown
+
+    since = "before the snapshot that reading began with"
+    if then.since is not None:
+        where = f"version {then.since.version} at offset {then.since.offset}"
+        since = f"by {where}, {shown(then.since.at_ms)}"
+    verb = "put" if then.live else "dropped"
+    console.out.print(f"[bold]{then.id}[/] at {shown(then.at_ms)}", then.title, highlight=False)
+    console.out.print(
+        f"revision {then.revision}, shard {then.shard} at version {then.version}, {verb} {since}",
+        style="dim",
+        highlight=False,
+    )
+    if not then.live:
+        return
+    own = "  ".join(word or "·" for word in then.identifier)
+    console.out.print(f"its own: {own}", highlight=False, markup=False)
+    _print_attributes(then.attributes)
+    console.print_table(
+        "Terms",
+        ("term", "state", "path", "why", "attached", "owner", "reason"),
+        (
+            (
+                term.term,
+                term.state,
+                "  ".join(word or "·" for word in term.path),
+                term.why,
+                term.since and shown(term.since.at_ms),
+                term.owner,
+                term.reason,
+            )
+            for term in then.terms
+        ),
+    )

@@ -11,18 +11,31 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kae.encoders.tagger.labelled import Title, read_titles, split
+from kae.encoders.tagger.hints import Hinted, hinted_titles
+from kae.encoders.tagger.labelled import Title, read_kinds, read_titles, split
 from kae.encoders.tagger.measured import Measured, measure
 from kae.encoders.tagger.tagger import Tagger
 from kae.encoders.tagger.weights import PACKAGED
 from kae.streams import console
-from kae.streams.cli.options import JsonOption
+from kae.streams.cli.catalog_items import CatalogItems
+from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.errors import NotInstalled
+from kae.streams.local_run import open_topology
 
 app = typer.Typer(no_args_is_help=True)
 
 FOLDS = 5
+# Of a catalog: more is read, and no more is learned from.
+HINTED_TITLES = 10_000
 
+CatalogArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[CATALOG]...",
+        show_default=False,
+        help="Feed files whose fields say what stands in their titles; learned from, too.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option(metavar="N", help="Of all that is drawn in training.")]
 RoundsOption = Annotated[
     int | None,
@@ -37,12 +50,14 @@ class TaggerTrained(msgspec.Struct, frozen=True):
     folder: str
     fingerprint: str
     titles: int
+    hinted: int  # titles of catalogs
 
 
 class TaggerEvaluated(msgspec.Struct, frozen=True):
     """What `kae tagger evaluate --json` prints; the titles measured with were not learned from."""
 
     learned: int
+    hinted: int  # titles of catalogs, learned from too
     held_back: str
     measured: Measured
 
@@ -54,26 +69,35 @@ def tagger() -> None:
 
 @app.command()
 def train(
+    catalog: CatalogArgument = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it is written.")] = PACKAGED,
     seed: SeedOption = 0,
     rounds: RoundsOption = None,
     threads: ThreadsOption = 2,
+    topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from all labelled titles, some 20 minutes on two cores; needs the extra `neural`."""
+    """Learn from all labelled titles, some 20 minutes on two cores; needs the extra `neural`.
+
+    With a catalog, its titles teach what its fields say of them, by the topology's field mapping.
+    """
     titles = read_titles()
-    report = TaggerTrained(str(out), _trained(titles, seed, rounds, threads, out), len(titles))
+    hinted = _hinted(catalog, topology)
+    fingerprint = _trained(titles, hinted, seed, rounds, threads, out)
+    report = TaggerTrained(str(out), fingerprint, len(titles), len(hinted))
     if as_json:
         console.print_json(report)
     else:
         console.out.print(
             f"{out}: tagger {report.fingerprint}, learned from {len(titles):,} titles"
+            + (f", and from the fields of {len(hinted):,}" if hinted else "")
         )
 
 
 @app.command()
 def evaluate(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the tagger is written.")],
+    catalog: CatalogArgument = None,
     fold: Annotated[
         int, typer.Option(metavar="N", min=0, max=FOLDS - 1, help="Fifth to hold back.")
     ] = 0,
@@ -86,6 +110,7 @@ def evaluate(
     seed: SeedOption = 0,
     rounds: RoundsOption = None,
     threads: ThreadsOption = 2,
+    topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Learn from a part of the labelled titles, and measure with the rest."""
@@ -95,9 +120,11 @@ def evaluate(
         held_back = [title for title in titles if title.product_type == unseen]
     else:
         learned, held_back = split(titles, FOLDS, fold, seed=0)
-    _trained(learned, seed, rounds, threads, out)
+    hinted = _hinted(catalog, topology)
+    _trained(learned, hinted, seed, rounds, threads, out)
     report = TaggerEvaluated(
         len(learned),
+        len(hinted),
         f"titles of {unseen}" if unseen else f"fold {fold} of {FOLDS}",
         measured(held_back, out),
     )
@@ -124,7 +151,23 @@ def measured(titles: list[Title], folder: Path) -> Measured:
     )
 
 
-def _trained(titles: list[Title], seed: int, rounds: int | None, threads: int, out: Path) -> str:
+def _hinted(catalog: list[Path] | None, topology: Path | None) -> list[Hinted]:
+    if not catalog:
+        return []
+    part = open_topology(topology).catalog
+    categories = frozenset(kind.category for kind in read_kinds())
+    items = CatalogItems(catalog, part)
+    return hinted_titles(items.read(), part.fields, categories, HINTED_TITLES)
+
+
+def _trained(
+    titles: list[Title],
+    hinted: list[Hinted],
+    seed: int,
+    rounds: int | None,
+    threads: int,
+    out: Path,
+) -> str:
     # Nothing is fetched while it runs; the libraries would ask for newer weights.
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
@@ -136,8 +179,11 @@ def _trained(titles: list[Title], seed: int, rounds: int | None, threads: int, o
         ) from error
     rounds = rounds or ROUNDS
     with _progress(MEMBERS * rounds) as told:
-        trained = train(titles, seed, threads, told, rounds)
-    return trained.save(out, {"seed": str(seed), "rounds": str(rounds), "titles": str(len(titles))})
+        trained = train(titles, seed, threads, told, rounds, hinted)
+    told_of = {"seed": seed, "rounds": rounds, "titles": len(titles)}
+    if hinted:
+        told_of["hinted"] = len(hinted)
+    return trained.save(out, {name: str(number) for name, number in told_of.items()})
 
 
 @contextmanager

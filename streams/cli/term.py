@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from kae.streams import console
-from kae.streams.cli import term_changes, term_decisions, term_past, term_preview, term_slots
+from kae.streams.cli import (
+    term_changes,
+    term_decisions,
+    term_import,
+    term_items,
+    term_past,
+    term_preview,
+    term_slots,
+)
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     AliasOption,
@@ -43,13 +51,15 @@ from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
 for verbs in (
-    term_preview.app,
-    term_changes.app,
-    term_decisions.app,
-    term_past.app,
-    term_slots.app,
+    term_preview,
+    term_import,
+    term_changes,
+    term_items,
+    term_decisions,
+    term_past,
+    term_slots,
 ):
-    app.registered_commands.extend(verbs.registered_commands)
+    app.registered_commands.extend(verbs.app.registered_commands)
 
 
 @app.command()
@@ -169,6 +179,7 @@ def list_terms(
             "items",
             "match",
             "where",
+            "single items",
             "owner",
             "reason",
         ),
@@ -181,6 +192,7 @@ def list_terms(
                 b.attached_items,
                 b.match,
                 b.where,
+                f"+{b.plus} -{b.minus}, {len(b.pins)} pinned",
                 b.owner,
                 b.reason,
             )

@@ -16,7 +16,7 @@ from kae.streams.moments import moment_ms, now_ms
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from kae.streams.replica.receipts import Receipt
+    from kae.streams.replica.receipt import Receipt
     from kae.streams.term_events import PlanData, SelectorData
     from kae.streams.topology import Topology
 

@@ -1,8 +1,8 @@
 """`kae term preview`: what binding a word would do, before anything happens."""
 
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -31,9 +31,15 @@ from kae.streams.moments import now_ms, shown
 from kae.streams.term_category import Chosen, choose_category
 
 if TYPE_CHECKING:
-    from kae.streams.replica.previewed import Collision, Previewed
+    from kae.streams.replica.previewed import Plan, Previewed
 
 app = typer.Typer()
+
+QueryOption = Annotated[
+    str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
+]
+# What the command that binds takes otherwise, or not at all.
+NOT_OF_BIND = ("word", "query", "as_json")
 
 
 class TermPreview(msgspec.Struct, frozen=True):
@@ -44,8 +50,27 @@ class TermPreview(msgspec.Struct, frozen=True):
     command: str
 
 
+@app.command("preview-proposed")
+def preview_proposed(
+    word: WordArgument,
+    query: QueryOption = "",
+    topology: TopologyOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the proposed bind of a word would do now, and the command that approves it."""
+    from kae.streams.replica.client import ReplicaClient
+
+    client = ReplicaClient(replica_address(open_topology(topology), replica))
+    previewed = client.preview_proposed(word, query)
+    approve = ["kae", "term", "approve", word, *_planned(previewed.plan)]
+    chosen = Chosen(previewed.category, "given")
+    _show(TermPreview(previewed, chosen, shlex.join(approve)), as_json)
+
+
 @app.command()
 def preview(
+    context: typer.Context,
     word: WordArgument,
     match: MatchOption = "",
     items: ItemsOption = None,
@@ -58,6 +83,7 @@ def preview(
     until: UntilOption = "",
     forever: ForeverOption = False,
     by: ByOption = "",
+    query: QueryOption = "",
     topology: TopologyOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
@@ -85,42 +111,36 @@ def preview(
         by=who(by),
     )
     client = ReplicaClient(replica_address(opened, replica))
-    previewed = client.preview(encode_term(word, data, "/kae/cli"))
-    options: dict[str, object] = {
-        "--match": match,
-        "--items": items,
-        "--where": where,
-        "--category": chosen.category,
-        "--alias": alias,
-        "--owner": owner,
-        "--reason": reason,
-        "--from": from_,
-        "--until": until,
-        "--forever": forever,
-        "--by": by,
-        "--topology": topology,
-        "--replica": replica,
-        "--plan": previewed.plan.hash,
-        "--items-planned": str(previewed.plan.items),
-    }
-    shown_as = TermPreview(previewed, chosen, _command(word, options))
+    previewed = client.preview(encode_term(word, data, "/kae/cli"), query)
+    command = _command(context, chosen, previewed.plan)
+    _show(TermPreview(previewed, chosen, command), as_json)
+
+
+def _command(context: typer.Context, chosen: Chosen, plan: "Plan") -> str:
+    """The command that binds what was previewed, as a shell takes it."""
+    given = {**context.params, "category": chosen.category}
+    words = ["kae", "term", "bind", given["word"]]
+    for option in context.command.params:
+        value = given[option.name or ""]
+        if option.name in NOT_OF_BIND or not value:
+            continue
+        if value is True:
+            words.append(option.opts[0])
+            continue
+        each = value if isinstance(value, list | tuple) else [value]
+        words += [word for one in each for word in (option.opts[0], str(one))]
+    return shlex.join([*words, *_planned(plan)])
+
+
+def _planned(plan: "Plan") -> list[str]:
+    return ["--plan", plan.hash, "--items-planned", str(plan.items)]
+
+
+def _show(preview: TermPreview, as_json: bool) -> None:
     if as_json:
-        console.print_json(shown_as)
+        console.print_json(preview)
     else:
-        _print(shown_as)
-
-
-def _command(word: str, options: dict[str, object]) -> str:
-    """The command as a shell takes it, with the options that are set."""
-    words = ["kae", "term", "bind", word]
-    for name, value in options.items():
-        if isinstance(value, list):
-            words += [one for each in value for one in (name, each)]
-        elif value is True:
-            words.append(name)
-        elif isinstance(value, str | Path) and value != "":
-            words += [name, str(value)]
-    return shlex.join(words)
+        _print(preview)
 
 
 def _print(preview: TermPreview) -> None:
@@ -144,8 +164,19 @@ def _print(preview: TermPreview) -> None:
         ("id", "title"),
         ((item.id, item.title) for item in previewed.sample),
     )
+    if previewed.search:
+        console.print_table(
+            f"A search for {previewed.search.query!r}",
+            ("", "finds now", "would find"),
+            (
+                (place, *(f"{hit.id}  {hit.title}" if hit else "" for hit in hits))
+                for place, hits in enumerate(
+                    zip_longest(previewed.search.now, previewed.search.then), 1
+                )
+            ),
+        )
     for collision in previewed.collisions:
-        console.print_warning(_told(collision))
+        console.print_warning(collision.told())
     if previewed.refused is not None:
         console.print_warning(f"it would be refused: {previewed.refused}")
         return
@@ -165,7 +196,7 @@ def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
             ("identifiers created", previewed.identifiers),
             ("category", f"{previewed.category} (by {chosen.by}{sure})"),
             ("position", room.group),
-            ("reserved slots", f"{room.needed} of the {room.free} of {room.reserved} free"),
+            ("reserved slots", f"{room.free} of {room.reserved} free, takes {room.needed}"),
             ("from", previewed.from_ms and shown(previewed.from_ms)),
             ("until", previewed.until_ms and shown(previewed.until_ms)),
             ("waits for approval", previewed.awaits_approval),
@@ -174,18 +205,3 @@ def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
             ("may differ by", f"{plan.tolerance_percent:g} % of the items"),
         ),
     )
-
-
-def _told(collision: "Collision") -> str:
-    """A collision in one line."""
-    form, other, items = collision.form, collision.other, f"{collision.items:,} items"
-    match collision.kind:
-        case "bound":
-            return f"{form!r}: is bound to {items}; this would take its place"
-        case "proposed":
-            return f"{form!r}: one with {items} waits for approval; see kae term proposals"
-        case "form":
-            return f"{form!r}: leads to the term {other!r} ({items}) already"
-        case "codebook":
-            return f"{form!r}: the codebook has {other!r} ({collision.category}, {items})"
-    return f"{form!r}: is one letter away from {other!r} ({collision.category}, {items})"

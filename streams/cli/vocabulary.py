@@ -1,4 +1,4 @@
-"""`kae vocabulary fit | candidates`: the words of a catalog, and those that may be more."""
+"""`kae vocabulary fit | candidates | unknown`: a catalog's words, and those that may be more."""
 
 import time
 from pathlib import Path
@@ -9,8 +9,8 @@ import typer
 from kae.encoders.passes import Passes
 from kae.streams import console
 from kae.streams.cli.catalog_items import CatalogItems, progress, steps
-from kae.streams.cli.options import CandidatesOption, JsonOption, TopologyOption
-from kae.streams.local_run import open_topology
+from kae.streams.cli.options import CandidatesOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
     from kae.encoders.candidates import TakenUp
@@ -96,6 +96,33 @@ def find(
         console.print_json(report)
     else:
         print_candidates(report)
+
+
+@app.command()
+def unknown(
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Words to list, at most.")
+    ] = 100,
+    topology: TopologyOption = None,
+    replica: ReplicaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the words that searches of a replica asked for in vain, the most frequent first."""
+    from kae.streams.moments import shown
+    from kae.streams.replica.client import ReplicaClient
+
+    client = ReplicaClient(replica_address(open_topology(topology), replica))
+    found = client.unknown_words(limit)
+    if as_json:
+        console.print_json(found)
+        return
+    if not found.least_requests:
+        console.print_warning("replica.unknown_requests is 0 in its topology.yaml: none is counted")
+    console.print_table(
+        f"Unknown words of {found.requests:,} searches since {shown(found.since_ms)}",
+        ("word", "requests", "at most"),
+        ((one.word, one.requests, one.at_most) for one in found.words),
+    )
 
 
 def _tagger_folder(named: str) -> Path | None:

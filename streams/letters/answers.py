@@ -152,8 +152,7 @@ def report(planned: Sequence[Planned], outcome: Outcome | None) -> ReplayReport:
 
 def _steps(planned: Iterable[Planned]) -> Iterable[ReplayStep]:
     for one in planned:
-        topic, repaired = one.letter.source.topic, one.repair is not None
-        place = f"{topic}/{one.partition}"
+        repaired, place = one.repair is not None, f"{one.topic}/{one.partition}"
         yield ReplayStep(
             one.letter.address, one.letter.kind, one.fate.value, place, repaired, one.dies_of
         )

@@ -11,6 +11,7 @@ import msgspec
 TYPE_UNKNOWN = "type.unknown"
 TYPE_VERSION = "type.version"  # another major version of an event that is known
 ITEM_UNPLANNABLE = "item.unplannable"  # it decodes, and no delta can carry it
+ROW_INVALID = "row.invalid"  # a row of a feed that is no item
 SIGNATURE_MISSING = "signature.missing"
 SIGNATURE_MALFORMED = "signature.malformed"
 SIGNATURE_UNKNOWN = "signature.unknown"  # by nobody whom the topology names

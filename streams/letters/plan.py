@@ -1,11 +1,11 @@
 """Planning a replay: what would be sent, what would not, what would die again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 
-from kae.streams.dead_letters import SourceRecord
+from kae.streams.dead_letters import SourceRecord, home_topic
 from kae.streams.errors import RepairInvalid
 from kae.streams.events import Undecodable, decode_item, decode_term
 from kae.streams.letters.letterbox import Letter, Letterbox
@@ -33,7 +33,8 @@ class Planned:
 
     letter: Letter
     fate: Fate
-    partition: int  # of the source topic, to which it would be sent
+    topic: str  # to which it would be sent: the source's, or that of items for a row of a feed
+    partition: int
     repair: Repair | None = None
     dies_of: str | None = None  # the kind of cause that this installation would refuse it for
 
@@ -41,7 +42,7 @@ class Planned:
         """The record to send, but for its headers, given the letter's value."""
         source = self.letter.source
         return SourceRecord(
-            source.topic,
+            self.topic,
             self.partition,
             source.offset,
             source.timestamp,
@@ -71,22 +72,22 @@ def batches(planned: Sequence[Planned]) -> Iterator[list[Planned]]:
 
 def _decide(box: Letterbox, letter: Letter, repair: Repair | None, force: bool) -> Planned:
     topology, source = box.topology, letter.source
-    fate = Fate.SEND
-    if source.topic not in (topology.items_topic, topology.terms_topic):
+    fate, topic = Fate.SEND, home_topic(source.topic, topology.items_topic)
+    if topic not in (topology.items_topic, topology.terms_topic):
         fate = Fate.FOREIGN
     elif not box.is_open(letter):
         fate = Fate.REPLAYED
     elif letter.replays >= topology.limits.replays and not force:
         fate = Fate.LIMIT
-    return Planned(letter, fate, _partition(topology, letter, repair), repair)
+    return Planned(letter, fate, topic, _partition(topology, letter, topic, repair), repair)
 
 
-def _partition(topology: Topology, letter: Letter, repair: Repair | None) -> int:
-    """Where the key belongs; a record without a key goes where it was."""
+def _partition(topology: Topology, letter: Letter, topic: str, repair: Repair | None) -> int:
+    """Where the key belongs; a record without a key goes where it was, a row without one to 0."""
     source = letter.source
     key = key_of(repair, source.key) if repair else source.key
-    if source.topic != topology.items_topic or key is None:
-        return source.partition
+    if topic != topology.items_topic or key is None:
+        return source.partition if topic == source.topic else 0
     return home_of(key, topology.shards)
 
 
@@ -105,7 +106,7 @@ def _foresee_all(box: Letterbox, batch: Sequence[Planned]) -> Iterator[Planned]:
                 "sent"
             )
         kind = refusal.kind if refusal else None
-        yield Planned(one.letter, one.fate, one.partition, one.repair, kind)
+        yield replace(one, dies_of=kind)
 
 
 def foresee(topology: Topology, record: SourceRecord) -> Undecodable | None:

@@ -68,7 +68,7 @@ class _Run:
         places = self._send(won)
         self._write(
             [
-                (one.letter, _replayed(one.letter, self._name, place))
+                (one.letter, _replayed(one, self._name, place))
                 for one, place in zip(won, places, strict=True)
             ]
         )
@@ -88,7 +88,7 @@ class _Run:
         for one, claim in claims:
             place = found.get(f"{one.letter.partition}/{claim.offset}")
             if place is not None:
-                news.append((one.letter, _replayed(one.letter, claim.run, place)))
+                news.append((one.letter, _replayed(one, claim.run, place)))
                 self.outcome.found.append((one.letter, place))
             elif self._may_be_at_work(one.letter):
                 self.outcome.busy.append(one.letter)
@@ -107,7 +107,7 @@ class _Run:
 
     def _ends(self, planned: Sequence[Planned]) -> list[tuple[Planned, int]]:
         """Each with the end of the partition that it will be sent to."""
-        places = [TopicPartition(one.letter.source.topic, one.partition) for one in planned]
+        places = [TopicPartition(one.topic, one.partition) for one in planned]
         with self._box.clients.borrowed_consumer() as consumer:
             ends = consumer.end_offsets(list(set(places)))
         return [(one, ends[place]) for one, place in zip(planned, places, strict=True)]
@@ -119,7 +119,7 @@ class _Run:
             offset=letter.offset,
             run=self._name,
             after=self._box.replay(letter).run,
-            topic=letter.source.topic,
+            topic=one.topic,
             partition=one.partition,
             from_offset=end,
         )
@@ -180,9 +180,8 @@ def _headers(letter: Letter) -> list[tuple[str, bytes]]:
     return [*headers, (REPLAY_OF, letter.address.encode()), (REPLAYS, count)]
 
 
-def _replayed(letter: Letter, run: str, place: Place) -> Replayed:
-    source = letter.source
-    return Replayed(source.timestamp, letter.offset, run, source.topic, *place)
+def _replayed(one: Planned, run: str, place: Place) -> Replayed:
+    return Replayed(one.letter.source.timestamp, one.letter.offset, run, one.topic, *place)
 
 
 def _find_sent(clients: KafkaClients, claims: Sequence[Claimed]) -> dict[str, Place]:

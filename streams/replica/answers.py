@@ -6,6 +6,7 @@ Words of an identifier come by position; null where the position is empty.
 import msgspec
 
 from kae.streams.replica.freshness import Freshness
+from kae.streams.replica.unknown import UnknownWord
 
 Words = tuple[str | None, ...]
 
@@ -36,12 +37,16 @@ class SlotShown(msgspec.Struct, frozen=True):
 
 
 class QueryShown(msgspec.Struct, frozen=True):
-    """What a query was understood as; `slots` are those that weigh most, the heaviest first."""
+    """What a query was understood as; `slots` are those that weigh most, the heaviest first.
+
+    `unknown` are the words that neither the codebook nor a term has.
+    """
 
     text: str
     words: list[str]
     terms: list[str]
     slots: list[SlotShown]
+    unknown: list[str] = []
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -50,7 +55,8 @@ class Hit(msgspec.Struct, frozen=True):
     `identifier` are the item's own words; `path` those of the path, which differs where `via` names
     a term; `covers` the positions at which the path holds one of the slots that are shown for the
     query. `score` is how much of the query the path covers, `own_words` how much of it the item's
-    own words say, both 0 to 1 and by weight; the rank is by own_words + score / 5.
+    own words say, both 0 to 1 and by weight; the rank is by own_words + score / 5, after the items
+    that are `pinned` in a term that the query says.
     """
 
     id: str
@@ -62,6 +68,7 @@ class Hit(msgspec.Struct, frozen=True):
     score: float
     own_words: float
     popularity: float
+    pinned: bool = False
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -122,6 +129,23 @@ class ItemShown(msgspec.Struct, frozen=True):
     paths: list[PathShown]
 
 
+# /unknown-words
+
+
+class UnknownWordsShown(msgspec.Struct, frozen=True):
+    """The words that queries asked for in vain, of one generation and this process.
+
+    Only those that `least_requests` asked for are told; 0: none is counted. `requests` are all that
+    were looked at since `since_ms`.
+    """
+
+    generation: int
+    since_ms: int
+    requests: int
+    least_requests: int
+    words: list[UnknownWord]
+
+
 # /bindings
 
 
@@ -148,6 +172,9 @@ class BindingShown(msgspec.Struct, frozen=True):
     by: str = ""
     approved_by: str = ""
     campaign: str | None = None
+    plus: int = 0  # single items that it leads to, whatever the selector says
+    minus: int = 0  # and that it does not
+    pins: tuple[str, ...] = ()  # and that come first
 
 
 class ProposalShown(msgspec.Struct, frozen=True):

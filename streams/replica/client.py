@@ -15,9 +15,10 @@ from kae.streams.replica.answers import (
     ItemShown,
     Problem,
     Status,
+    UnknownWordsShown,
 )
 from kae.streams.replica.previewed import Previewed
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.receipt import Receipt
 
 T = TypeVar("T")
 
@@ -48,16 +49,30 @@ class ReplicaClient:
         """Raises: ReplicaUnreachable, ReplicaRefused."""
         return self._get(f"/search?{urlencode({'q': query, 'limit': limit})}", Found).items
 
+    def unknown_words(self, limit: int) -> UnknownWordsShown:
+        """Raises: ReplicaUnreachable, ReplicaRefused."""
+        return self._get(f"/unknown-words?limit={limit}", UnknownWordsShown)
+
     def bindings(self) -> BindingsShown:
         """Raises: ReplicaUnreachable."""
         return self._get("/bindings", BindingsShown)
 
-    def preview(self, event: bytes) -> Previewed:
-        """What a bind event, which goes nowhere else, would do.
+    def preview(self, event: bytes, query: str = "") -> Previewed:
+        """What a bind event, which goes nowhere else, would do, and what a query would find then.
 
         Raises: ReplicaUnreachable; ReplicaRefused when it cannot be decoded.
         """
-        return self._read(self._ask("/preview", event), Previewed)
+        return self._read(
+            self._ask("/preview" + f"?{urlencode({'q': query})}" * bool(query), event), Previewed
+        )
+
+    def preview_proposed(self, term: str, query: str = "") -> Previewed:
+        """What the bind of a term that waits for approval would do.
+
+        Raises: ReplicaUnreachable; ReplicaRefused when none waits.
+        """
+        asked = f"?{urlencode({'q': query})}" * bool(query)
+        return self._get(f"/preview/{_segment(term)}{asked}", Previewed)
 
     def status(self, with_hashes: bool = False, generation: int | None = None) -> Status:
         """Of this generation, or of the one that serves.

@@ -5,6 +5,7 @@ while writers go on. What it says is live is live in that version; docs/decoding
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from kae.sinks.edits import PutItem
 from kae.sinks.layer import Prefixes
 from kae.sinks.ranges import Indices
 from kae.streams.replica.answers import Version
+from kae.streams.replica.pins import pin_places
 from kae.streams.replica.search import version_of
 from kae.streams.replica.view import View
 
@@ -69,11 +71,11 @@ class Decode:
         return self._view.trie.count(prefixes)
 
     def behind(self, paths: Prefixes, limit: int) -> Behind:
-        """At most `limit` live items behind each path, the more popular first.
+        """At most `limit` live items behind each path: the term's pins, then the more popular.
 
         Raises: PrefixInvalid.
         """
-        return self._view.trie.items(paths, limit)
+        return self._view.trie.items(paths, limit, partial(pin_places, self._view))
 
     def items(self, path: Identifier, limit: int) -> Iterator[PutItem]:
         """The items behind one path, read from the stores as they were."""

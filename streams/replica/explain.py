@@ -48,7 +48,7 @@ def explain_item(
         slots=item.identifier,
         identifier=own,
         groups=[group.name for group in codebook.groups],
-        attributes=_attributes(codebook, item),
+        attributes=attributes_of(codebook, item),
         paths=_paths(index, view, shard, item.ordinal, own),
     )
 
@@ -59,7 +59,8 @@ def live_item(view: View, item_id: str) -> PutItem | None:
     return item if isinstance(item, PutItem) else None
 
 
-def _attributes(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
+def attributes_of(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
+    """An item's attributes, each with where it was found."""
     shown = []
     for found in item.attributes:
         slot = codebook.slot_of(found.category, found.word)
@@ -111,7 +112,7 @@ def show_bindings(codebook: Codebook, view: View) -> BindingsShown:
             QuarantineShown(binding, left.slot.position, left.slot.index, left.at_ms)
             for binding, left in sorted(bindings.quarantined.items())
         ],
-        capacity=capacity_of(codebook, view),
+        capacity=capacity_shown(codebook, view),
         proposals=[_proposal(one) for _, one in sorted(bindings.proposals.items())],
     )
 
@@ -140,6 +141,9 @@ def _binding(view: View, bound: BindSlot) -> BindingShown:
         by=bound.by,
         approved_by=bound.approved_by,
         campaign=bound.campaign.removeprefix(CAMPAIGN_PREFIX) or None,
+        plus=len(bound.selector.plus),
+        minus=len(bound.selector.minus),
+        pins=bound.selector.pins,
     )
 
 
@@ -166,7 +170,7 @@ def _proposal(proposal: Propose) -> ProposalShown:
     )
 
 
-def capacity_of(codebook: Codebook, view: View) -> list[CapacityShown]:
+def capacity_shown(codebook: Codebook, view: View) -> list[CapacityShown]:
     shown = []
     for position, group in enumerate(codebook.groups):
         ledger = ledger_of(view.bindings, position, group.reserved, quarantine_ms=0)

@@ -2,7 +2,10 @@
 
     GET /search?q=&limit=   items for a query
     GET /items/{id}         how an item is indexed; ?revision=&within_ms=
-    POST /preview           what a kae.term.bind.v1 event would do; it changes nothing
+    POST /preview?q=        what a kae.term.bind.v1 event would do, and a query then find; it
+                            changes nothing
+    GET /unknown-words?limit=  words of queries that nothing knows, the most asked for first
+    GET /preview/{term}?q=  the same for the bind of a term that waits for approval
     GET /bindings           what is bound, and what is left
     GET /receipts/{term}    how far a term has come; ?revision=&until=&within_ms=
     GET /status?hash=1      versions, positions, accounting; content hashes when asked for;
@@ -39,12 +42,13 @@ from starlette.routing import Route
 from kae.streams import metrics
 from kae.streams.events import Undecodable
 from kae.streams.meters import TEXT, Meters
-from kae.streams.replica.answers import Problem
+from kae.streams.replica.answers import Problem, UnknownWordsShown
 from kae.streams.replica.explain import explain_item, live_item, show_bindings
 from kae.streams.replica.follower import UNHEARD, now_ms
 from kae.streams.replica.generations import show_generations
 from kae.streams.replica.line import Line, Serving
-from kae.streams.replica.receipts import Receipt, has_come, receipt_of
+from kae.streams.replica.receipt import Receipt
+from kae.streams.replica.receipts import has_come, receipt_of
 from kae.streams.replica.status import show_status
 from kae.streams.replica.waiting import ViewBell, wait_until
 from kae.streams.term_keys import key_of
@@ -54,6 +58,7 @@ log = structlog.get_logger()
 QUERY_CHARACTERS = 1000
 ID_CHARACTERS = 256
 LIMIT, MOST = 10, 1000
+UNKNOWN_LIMIT = 100
 MOST_MS = 60_000
 MOST_REVISION = 2**63 - 1
 MOST_GENERATION = 2**31 - 1
@@ -87,16 +92,33 @@ class Answers:
         text = request.query_params.get("q", "")
         if not text.strip():
             raise Refused(400, "q: missing; ask /search?q=WORDS")
-        if len(text) > QUERY_CHARACTERS:
-            raise Refused(400, f"q: {len(text)} characters, at most {QUERY_CHARACTERS}")
+        _refuse_long(text)
         limit = _whole_number(request, "limit", LIMIT, MOST)
         began = time.perf_counter()
         line = self._serving.line
         if not line.index.hears:
             raise Refused(503, f"search: {UNHEARD}; ask again, or another replica")
-        found = _json(line.search.answer(line.view(), text, limit))
+        found = line.search.answer(line.view(), text, limit)
+        self._meters.count(
+            metrics.REPLICA_UNKNOWN_WORDS, by=line.unknown.note(text, found.query.unknown)
+        )
+        answer = _json(found)
         self._meters.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
-        return found
+        return answer
+
+    def unknown_words(self, request: Request) -> Response:
+        limit = _whole_number(request, "limit", UNKNOWN_LIMIT, MOST)
+        line = self._serving.line
+        unknown = line.unknown
+        return _json(
+            UnknownWordsShown(
+                line.generation,
+                unknown.since_ms,
+                unknown.requests,
+                unknown.least_requests,
+                unknown.most_asked(limit),
+            )
+        )
 
     def item(self, request: Request) -> Response:
         item_id = request.path_params["id"]
@@ -109,13 +131,27 @@ class Answers:
         return _json(shown)
 
     def preview(self, request: Request) -> Response:
-        line = self._serving.line
-        if not line.index.hears:
-            raise Refused(503, f"preview: {UNHEARD}; ask again, or another replica")
+        line, query = self._previewing(request)
         try:
-            return _json(line.previews.answer(line.view(), request.state.body))
+            return _json(line.previews.answer(line.view(), request.state.body, query))
         except Undecodable as error:
             raise Refused(400, f"event: {error}") from error
+
+    def preview_proposed(self, request: Request) -> Response:
+        line, query = self._previewing(request)
+        term = key_of(request.path_params["term"])
+        previewed = line.previews.proposed(line.view(), term, query)
+        if previewed is None:
+            raise Refused(404, f"term {term!r}: no bind of it waits for approval")
+        return _json(previewed)
+
+    def _previewing(self, request: Request) -> tuple[Line, str]:
+        """The line that previews, and the query to show beside."""
+        line, query = self._serving.line, request.query_params.get("q", "")
+        if not line.index.hears:
+            raise Refused(503, f"preview: {UNHEARD}; ask again, or another replica")
+        _refuse_long(query)
+        return line, query
 
     def most_bytes(self) -> int:
         """Of a request's body."""
@@ -215,6 +251,8 @@ def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
             route("/search", answers.search),
             route("/items/{id:path}", answers.item, answers.item_has_come),
             route("/preview", answers.preview, method="POST"),
+            route("/unknown-words", answers.unknown_words),
+            route("/preview/{term:path}", answers.preview_proposed),
             route("/bindings", answers.bindings),
             route("/receipts/{term:path}", answers.receipt, answers.term_has_come),
             route("/status", answers.status),
@@ -255,6 +293,11 @@ def _unrouted(request: Request, error: Exception) -> Response:
 def _failed(_request: Request, error: Exception) -> Response:
     log.error("answer_failed", exc_info=error)
     return _json(Problem("the replica failed to answer; its log says why"), 500)
+
+
+def _refuse_long(query: str) -> None:
+    if len(query) > QUERY_CHARACTERS:
+        raise Refused(400, f"q: {len(query)} characters, at most {QUERY_CHARACTERS}")
 
 
 def _whole_number(request: Request, name: str, default: int, most: int) -> int:

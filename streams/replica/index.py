@@ -35,7 +35,7 @@ from kae.sinks.store_reader import StoreReader
 from kae.streams.full_disk import FullDisk
 from kae.streams.replica.answers import LogPosition
 from kae.streams.replica.journal import Journal
-from kae.streams.replica.view import View, slots_of, terms_of
+from kae.streams.replica.view import View, pins_of, slots_of, terms_of
 from kae.streams.topology import Topology
 
 # From one taking up of words to the next.
@@ -217,6 +217,7 @@ class ReplicaIndex:
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
             oldest_delta_ms=self._oldest_delta_ms,
+            pins=pins_of(visible),
         )
 
     @property

@@ -12,6 +12,7 @@ from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.search import Search
+from kae.streams.replica.unknown import UnknownWords
 from kae.streams.replica.view import View
 
 
@@ -26,6 +27,7 @@ class Line:
     gauge: FreshnessGauge
     search: Search
     previews: Previews
+    unknown: UnknownWords
 
     def view(self) -> View:
         """What may be read now: a term that has ended is in none."""

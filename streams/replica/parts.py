@@ -13,6 +13,7 @@ from kae.streams.replica.leases import Leases
 from kae.streams.replica.line import Line
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.search import Search
+from kae.streams.replica.unknown import UnknownWords
 from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.snapshots.in_log import snapshots_in_log
@@ -56,8 +57,11 @@ class Parts:
                 lambda shard: snapshots_in_log(topology, self.clients, shard, codebook.fingerprint),
             )
         search = Search(codebook, topology.replica.beam)
-        previews = Previews(codebook, topology)
-        self.line = Line(topology.generation, codebook, index, leases, gauge, search, previews)
+        previews = Previews(codebook, topology, search)
+        unknown = UnknownWords(topology.replica.unknown_requests)
+        self.line = Line(
+            topology.generation, codebook, index, leases, gauge, search, previews, unknown
+        )
         self.follower = Follower(
             topology, name, self.clients, index, leases, gauge, bell, serves, on_view, on_end
         )

@@ -6,8 +6,8 @@ if nothing changes in between.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from time import perf_counter
 
@@ -15,7 +15,7 @@ from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS
 from kae.encoders.codebook import Codebook
 from kae.encoders.likeness import Likeness
 from kae.encoders.selector import compile_selector
-from kae.sinks.edits import Deactivate, Propose, PutItem
+from kae.sinks.edits import BindingEdit, Deactivate, Propose, PutItem, encode_edit
 from kae.sinks.planned import plan_hash
 from kae.sinks.selection import selected
 from kae.sinks.term_changes import Bind
@@ -24,17 +24,19 @@ from kae.streams.events import Undecodable, decode_term
 from kae.streams.moments import now_ms
 from kae.streams.replica import words
 from kae.streams.replica.collisions import collisions_of
-from kae.streams.replica.explain import capacity_of
+from kae.streams.replica.explain import capacity_shown
+from kae.streams.replica.foreseen import Member, foreseen
 from kae.streams.replica.previewed import (
     GroupCount,
     Plan,
     Previewed,
     Room,
     Sampled,
+    SideBySide,
     Size,
     WordCount,
 )
-from kae.streams.replica.search import version_of
+from kae.streams.replica.search import Search, version_of
 from kae.streams.replica.view import View
 from kae.streams.term_events import rules_of
 from kae.streams.topology import Topology
@@ -53,10 +55,12 @@ class _Tally:
     slots: Counter[tuple[int, int]] = field(default_factory=Counter)
     brands: Counter[str] = field(default_factory=Counter)
     paths: set[tuple[int, ...]] = field(default_factory=set)
+    members: list[Member] = field(default_factory=list)
 
-    def add(self, item: PutItem, position: int) -> None:
+    def add(self, shard: int, item: PutItem, position: int) -> None:
         identifier = item.identifier
         self.ids.append(item.id)
+        self.members.append((shard, item.ordinal, identifier, item.popularity))
         self.slots.update((p, index) for p, index in enumerate(identifier) if index)
         self.brands.update({one.word for one in item.attributes if one.category == BRAND})
         # The slot is free, so each path by it is new.
@@ -66,8 +70,9 @@ class _Tally:
 class Previews:
     """Previews for one generation."""
 
-    def __init__(self, codebook: Codebook, topology: Topology) -> None:
+    def __init__(self, codebook: Codebook, topology: Topology, search: Search) -> None:
         self._codebook = codebook
+        self._search = search
         self._likeness = Likeness(codebook)
         self._rules = rules_of(topology, codebook.position_of)
         self._reserved = {position: codebook.reserved(position) for position in range(POSITIONS)}
@@ -80,21 +85,31 @@ class Previews:
         """The largest event that is looked at."""
         return self._event_bytes
 
-    def answer(self, view: View, event: bytes) -> Previewed:
-        """What the bind event would do, if the registrar read it now.
+    def answer(self, view: View, event: bytes, query: str = "") -> Previewed:
+        """What the bind event would do, and what a query would find, if it was registered now.
 
         Raises: Undecodable.
         """
+        return self._answer(view, self._decoded(event), len(event), query)
+
+    def proposed(self, view: View, term: str, query: str = "") -> Previewed | None:
+        """The same for the bind of a normalised term that waits for approval; None if none does."""
+        proposal = view.bindings.proposals.get(term)
+        if proposal is None or not isinstance(proposal.change, Bind):
+            return None
+        # Neither overtaken by itself nor in its own way.
+        bindings = view.bindings.copy()
+        del bindings.proposals[term]
+        size = len(encode_edit(proposal))
+        return self._answer(replace(view, bindings=bindings), proposal.change, size, query)
+
+    def _answer(self, view: View, change: Bind, event_bytes: int, query: str) -> Previewed:
         began = perf_counter()
-        change = decode_term(None, event, self._event_bytes, now_ms(), self._rules)
-        if not isinstance(change, Bind):
-            raise Undecodable(
-                f"type: the event asks for a {type(change).__name__}; send kae.term.bind.v1",
-                "type.unpreviewable",
-            )
         tally = _Tally()
         sample = nsmallest(SAMPLE, self._counted(view, change, tally), key=_prominence)
         refused, awaits_approval = self._refusal(view, change)
+        # As if it was approved: a proposal takes no slot.
+        edits = plan_terms(view.bindings, [change], self._reserved, FREELY).edits
         return Previewed(
             version=version_of(view),
             term=change.term,
@@ -107,9 +122,9 @@ class Previews:
             brands=_counts(tally.brands.most_common(), BRANDS_SHOWN),
             brands_in_all=len(tally.brands),
             collisions=collisions_of(self._likeness, view, change),
-            room=self._room(view, change),
+            room=self._room(view, change, edits),
             size=Size(
-                len(event),
+                event_bytes,
                 self._event_bytes,
                 len(change.selector.items),
                 self._rules.items_per_selector,
@@ -121,14 +136,33 @@ class Previews:
             awaits_approval=awaits_approval,
             from_ms=change.from_ms or None,
             until_ms=change.until_ms or None,
+            search=self._side_by_side(view, edits, tally, query) if query and not refused else None,
             took_ms=round((perf_counter() - began) * 1000, 3),
         )
 
+    def _decoded(self, event: bytes) -> Bind:
+        change = decode_term(None, event, self._event_bytes, now_ms(), self._rules)
+        if isinstance(change, Bind):
+            return change
+        raise Undecodable(
+            f"type: the event asks for a {type(change).__name__}; send kae.term.bind.v1",
+            "type.unpreviewable",
+        )
+
+    def _side_by_side(
+        self, view: View, edits: Sequence[BindingEdit], tally: _Tally, query: str
+    ) -> SideBySide:
+        views = (view, foreseen(view, edits, tally.members))
+        now, then = (self._search.answer(one, query, SAMPLE).items for one in views)
+        return SideBySide(query, now, then)
+
     def _counted(self, view: View, bind: Bind, tally: _Tally) -> Iterable[PutItem]:
         selector = compile_selector(bind.selector)
-        for reader, said, unheard in zip(view.shards, view.said.shards, view.unheard, strict=True):
+        for shard, (reader, said, unheard) in enumerate(
+            zip(view.shards, view.said.shards, view.unheard, strict=True)
+        ):
             for item in selected(reader, said, unheard, selector):
-                tally.add(item, bind.position)
+                tally.add(shard, item, bind.position)
                 yield item
 
     def _refusal(self, view: View, bind: Bind) -> tuple[str | None, bool]:
@@ -141,17 +175,15 @@ class Previews:
         cause = plan.refused[0].cause if plan.refused else None
         return cause, any(isinstance(edit, Propose) for edit in plan.edits)
 
-    def _room(self, view: View, bind: Bind) -> Room:
-        """As if it was approved: a proposal takes no slot."""
-        plan = plan_terms(view.bindings, [bind], self._reserved, FREELY)
-        capacity = capacity_of(self._codebook, view)[bind.position]
+    def _room(self, view: View, bind: Bind, edits: Sequence[BindingEdit]) -> Room:
+        capacity = capacity_shown(self._codebook, view)[bind.position]
         return Room(
             position=bind.position,
             group=capacity.group,
             needed=1,
             free=capacity.free,
             reserved=capacity.reserved,
-            released=sum(isinstance(edit, Deactivate) for edit in plan.edits),
+            released=sum(isinstance(edit, Deactivate) for edit in edits),
         )
 
     def _sampled(self, item: PutItem) -> Sampled:

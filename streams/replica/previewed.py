@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kae.streams.replica.answers import Version, Words
+from kae.streams.replica.answers import Hit, Version, Words
 
 
 class Sampled(msgspec.Struct, frozen=True):
@@ -44,6 +44,20 @@ class Collision(msgspec.Struct, frozen=True):
     category: str
     items: int
 
+    def told(self) -> str:
+        """It in one line."""
+        form, other, items = self.form, self.other, f"{self.items:,} items"
+        match self.kind:
+            case "bound":
+                return f"{form!r}: is bound to {items}; this would take its place"
+            case "proposed":
+                return f"{form!r}: one with {items} waits for approval; see kae term proposals"
+            case "form":
+                return f"{form!r}: leads to the term {other!r} ({items}) already"
+            case "codebook":
+                return f"{form!r}: the codebook has {other!r} ({self.category}, {items})"
+        return f"{form!r}: is one letter away from {other!r} ({self.category}, {items})"
+
 
 class Room(msgspec.Struct, frozen=True):
     """The reserved slots of the term's position: `needed` of those that are `free` now.
@@ -60,12 +74,23 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class Size(msgspec.Struct, frozen=True):
-    """Bytes of the event and ids in its selector, with the most that topology.yaml allows."""
+    """Bytes of the event and ids in its selector, with the most that topology.yaml allows.
+
+    Of a proposal: its bytes in the bindings log.
+    """
 
     event_bytes: int
     event_bytes_most: int
     selector_items: int
     selector_items_most: int
+
+
+class SideBySide(msgspec.Struct, frozen=True):
+    """What a query finds now, and what it would find with the term."""
+
+    query: str
+    now: list[Hit]
+    then: list[Hit]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -81,7 +106,8 @@ class Previewed(msgspec.Struct, frozen=True):
 
     `items` are the items that it would be attached to, `identifiers` the distinct identifiers that
     it would create, `brands` those of the items, the most frequent first. `refused` is the cause
-    for which the registrar would refuse it now.
+    for which the registrar would refuse it now. `search` is there where a query was asked for and
+    the term would not be refused.
     """
 
     version: Version
@@ -103,3 +129,4 @@ class Previewed(msgspec.Struct, frozen=True):
     from_ms: int | None
     until_ms: int | None
     took_ms: float
+    search: SideBySide | None = None

@@ -14,55 +14,12 @@ that is proposed: accepted, proposed.
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from kae.sinks.edits import EXPIRED, BindSlot
-from kae.streams.replica.answers import Version
 from kae.streams.replica.journal import Journal, Placed, Released
 from kae.streams.replica.leases import Lease
+from kae.streams.replica.receipt import Receipt, Refusal, Stage
 from kae.streams.replica.search import version_of
 from kae.streams.replica.view import View
-
-
-class Stage(msgspec.Struct, frozen=True):
-    """One stage: `count` of `of` have reached it; once all have, `at_ms` says when.
-
-    `missing` names the shards or the replicas that have not.
-    """
-
-    stage: str
-    done: bool
-    count: int
-    of: int
-    at_ms: int | None
-    missing: tuple[str, ...] = ()
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    revision: int
-    cause: str
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """`state` is proposed, scheduled, bound, released, expired or refused.
-
-    `refused` may also tell of a later attempt, `proposed` of a revision that waits for approval.
-    """
-
-    version: Version
-    term: str
-    state: str
-    revision: int
-    binding: int | None
-    position: int | None
-    index: int | None
-    attached_items: int
-    stages: list[Stage]
-    refused: Refusal | None
-    proposed: int | None = None
-    from_ms: int | None = None
-    until_ms: int | None = None
-    campaign: str | None = None
 
 
 def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -> Receipt | None:

@@ -4,7 +4,8 @@ Candidates come from the decoded identifiers alone. One that neither says anythi
 holds a slot that the query names is not shown: only its likes say it. The rank of the others is by
 how much of the query the item's own words say, to which how much of it the best path covers adds a
 fifth: what the identifier carries is what an item is, not only what its text mentions. Then by
-popularity, then by id. docs/adr/0015-search.md says why.
+popularity, then by id. docs/adr/0015-search.md says why. Before all of them come the items that are
+pinned in a term that the query says, in their order.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from kae.encoders.categories import Slot
 from kae.encoders.codebook import Codebook
 from kae.encoders.query import Query, QueryEncoder
-from kae.sinks.beam import Coverage, Decoded, Wanted, decode_all
+from kae.sinks.beam import Coverage, Decoded, Wanted, coverage_of, decode_all
+from kae.sinks.decoding import UNPINNED
 from kae.sinks.edits import PutItem
 from kae.sinks.layer import Layer
 from kae.sinks.ranges import Indices
@@ -26,6 +28,7 @@ from kae.sinks.said import Floats
 from kae.streams.replica import words
 from kae.streams.replica.answers import Found, Hit, QueryShown, SlotShown, Version
 from kae.streams.replica.asked import ask, heaviest_slots, named, own_words
+from kae.streams.replica.pins import Pinned, pinned_items
 from kae.streams.replica.view import View
 
 # Of the slots that a query was understood as, those that weigh most are shown.
@@ -53,6 +56,7 @@ class _Reached:
     bindings: Indices
     popularity: Floats
     coverage: Coverage
+    pins: Indices  # places among the pins of the query's terms, or UNPINNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,10 @@ class _Candidate:
     coverage: float
     said: float
     rank: float
+    pin: int  # its place among the pins, or UNPINNED
 
-    def order(self) -> tuple[float, float, str]:
-        return -self.rank, -self.item.popularity, self.item.id
+    def order(self) -> tuple[int, float, float, str]:
+        return self.pin, -self.rank, -self.item.popularity, self.item.id
 
 
 class Search:
@@ -81,9 +86,9 @@ class Search:
         began = perf_counter()
         query = self._encoder.encode(text, view.terms)
         asked = ask(view, query)
-        reached = _reached(view, [one.wanted() for one in asked], self._beam)
+        reached = _reached(view, [one.wanted() for one in asked], self._beam, query.terms)
         said = own_words(view, asked, reached.items, reached.bindings)
-        shown = (said > 0) | named(asked, reached.paths)
+        shown = (said > 0) | named(asked, reached.paths) | (reached.pins < UNPINNED)
         slots = heaviest_slots(asked, SLOTS_SHOWN)
         return Found(
             version=version_of(view),
@@ -111,6 +116,7 @@ class Search:
             score=found.coverage,
             own_words=found.said,
             popularity=found.item.popularity,
+            pinned=found.pin < UNPINNED,
         )
 
     def _understood(
@@ -129,6 +135,7 @@ class Search:
                 )
                 for slot, weight in slots.items()
             ],
+            unknown=query.unknown,
         )
 
 
@@ -136,11 +143,14 @@ def version_of(view: View) -> Version:
     return Version(view.generation, view.number, view.bindings.version, view.versions)
 
 
-def _reached(view: View, wanted: Sequence[Wanted], beam: int) -> _Reached:
+def _reached(view: View, wanted: Sequence[Wanted], beam: int, terms: Sequence[int]) -> _Reached:
     layers = view.trie.parts
+    pinned = pinned_items(view, terms)
     parts = [
-        (layer.trie.entries, *_behind(layer, decoded))
-        for layer, decoded in zip(layers, decode_all(layers, wanted, beam), strict=True)
+        (layer.trie.entries, *_behind(layer, decoded, held, wanted))
+        for layer, decoded, held in zip(
+            layers, decode_all(layers, wanted, beam), _held(view, pinned), strict=True
+        )
     ]
 
     def joined(column: str) -> NDArray[Any]:
@@ -160,13 +170,36 @@ def _reached(view: View, wanted: Sequence[Wanted], beam: int) -> _Reached:
         bindings[once],
         joined("popularity")[once],
         coverage[once],
+        _places(pinned, shards[once], ordinals[once]),
     )
 
 
-def _behind(layer: Layer, decoded: Decoded) -> tuple[Indices, Coverage]:
-    """The live entries behind decoded paths, with their coverage."""
+def _behind(
+    layer: Layer, decoded: Decoded, held: Indices, wanted: Sequence[Wanted]
+) -> tuple[Indices, Coverage]:
+    """The live entries behind decoded paths, and the `held` ones, with their coverage."""
     entries, places = layer.entries_below(decoded.nodes)
-    return entries, decoded.coverage[places]
+    if not len(held):
+        return entries, decoded.coverage[places]
+    covered = coverage_of(layer.trie.entries.slots[:, held], wanted)
+    return np.append(entries, held), np.append(decoded.coverage[places], covered)
+
+
+def _held(view: View, pinned: Sequence[Pinned]) -> tuple[Indices, Indices]:
+    """The entries of pinned items, which no beam may lose, by layer."""
+    nothing = np.zeros(0, np.int64)
+    found = [(nothing, nothing), *(view.trie.entries_of(*one) for one in pinned)]
+    base, overlay = (np.concatenate(of_layer) for of_layer in zip(*found, strict=True))
+    return base, overlay
+
+
+def _places(
+    pinned: Sequence[Pinned], shards: NDArray[np.uint16], ordinals: NDArray[np.uint32]
+) -> Indices:
+    places = np.full(len(ordinals), UNPINNED, np.int64)
+    for place, (_, shard, ordinal) in reversed(list(enumerate(pinned))):
+        places[(shards == shard) & (ordinals == ordinal)] = place
+    return places
 
 
 def _ranked(
@@ -175,13 +208,23 @@ def _ranked(
     """The best `limit` of those shown; only they, and the ones that tie with the last, are read."""
     rank = np.round(said + np.float32(COVERAGE) * reached.coverage, DECIMALS)
     popularity = reached.popularity
-    order = np.lexsort((-popularity, -rank))
+    pins = reached.pins
+    order = np.lexsort((-popularity, -rank, pins))
     order = order[shown[order]]
     if len(order) > limit:
         last, rest = order[limit - 1], order[limit:]
         tied = (rank[rest] == rank[last]) & (popularity[rest] == popularity[last])
+        tied &= pins[rest] == pins[last]
         order = order[: limit + min(TIED, int(tied.sum()))]
-    columns = (reached.shards, reached.ordinals, reached.bindings, reached.coverage, said, rank)
+    columns = (
+        reached.shards,
+        reached.ordinals,
+        reached.bindings,
+        reached.coverage,
+        said,
+        rank,
+        pins,
+    )
     found = [
         _Candidate(
             view.shards[shard].item_at(ordinal),
@@ -189,8 +232,9 @@ def _ranked(
             round(covered, DECIMALS),
             round(own, DECIMALS),
             value,
+            pin,
         )
-        for shard, ordinal, binding, covered, own, value in zip(
+        for shard, ordinal, binding, covered, own, value, pin in zip(
             *(column[order].tolist() for column in columns), strict=True
         )
     ]

@@ -1,7 +1,7 @@
 """The view: one version of every log, all that an answer needs, swapped as one reference."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pyroaring import BitMap
 
@@ -32,6 +32,7 @@ class View:
     swapped_ms: int
     built_seconds: float
     oldest_delta_ms: int | None  # of the deltas that the view before this one had not; None: none
+    pins: Mapping[int, tuple[str, ...]] = field(default_factory=dict)  # item ids, by binding
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -50,7 +51,8 @@ class View:
             return self
         visible = {b: bound for b, bound in self.visible.items() if b not in over}
         trie = self.trie.hiding(over)
-        return replace(self, visible=visible, terms=terms_of(visible), trie=trie)
+        terms, pins = terms_of(visible), pins_of(visible)
+        return replace(self, visible=visible, terms=terms, trie=trie, pins=pins)
 
     @property
     def items(self) -> int:
@@ -60,6 +62,11 @@ class View:
 def slots_of(visible: Mapping[int, BindSlot]) -> dict[int, Slot]:
     """The reserved slot of every visible binding."""
     return {binding: Slot(bound.position, bound.index) for binding, bound in visible.items()}
+
+
+def pins_of(visible: Mapping[int, BindSlot]) -> dict[int, tuple[str, ...]]:
+    """The pinned items of every visible binding that has some."""
+    return {b: bound.selector.pins for b, bound in visible.items() if bound.selector.pins}
 
 
 def terms_of(visible: Mapping[int, BindSlot]) -> BoundTerms:

@@ -14,7 +14,8 @@ from kae.encoders.text import normalise
 from kae.streams.cloudevents import Id, Short
 from kae.streams.letters.answers import LetterOpened, LettersListed, ReplayReport
 from kae.streams.replica.answers import BindingsShown, ItemShown
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.previewed import Previewed
+from kae.streams.replica.receipt import Receipt
 from kae.streams.term_events import Aliases, BindData, Category, Moment, SelectorData
 from kae.streams.term_history import Happened
 from kae.streams.web.audit import AuditRow
@@ -116,11 +117,12 @@ class Operation:
     asks: type[Asked]
     answers: Any
     call: Callable[[Line, User, Any], object]
+    changes: bool = True  # a POST may ask for nothing but an answer
 
     @property
     def status(self) -> int:
         """What a POST asked for is under way, and not done."""
-        return 200 if self.method == "GET" else 202
+        return 202 if self.method == "POST" and self.changes else 200
 
 
 def _receipt(line: Line, _user: User, asked: WordAsked) -> Receipt:
@@ -148,6 +150,12 @@ OPERATIONS = (
         "POST", "/api/terms", "bind", "Bind a word.",
         Role.proposer, BindAsked, Published,
         lambda line, user, asked: line.bind(asked.word, asked.data(), user.name),
+    ),
+    Operation(
+        "POST", "/api/terms/preview", "preview", "What binding a word would do.",
+        Role.proposer, BindAsked, Previewed,
+        lambda line, user, asked: line.preview(asked.word, asked.data(), user.name)[0],
+        changes=False,
     ),
     Operation(
         "POST", "/api/terms/release", "release", "Release a word.",

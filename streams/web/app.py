@@ -27,11 +27,12 @@ from kae.streams.web.body import (
 from kae.streams.web.guard import CSRF, CSRF_HEADER, Guard, SafeHeaders, SignInFirst, csrf_token
 from kae.streams.web.line import Line
 from kae.streams.web.openapi import openapi
-from kae.streams.web.pages import Page, Pages, Visit, go, routes_of
+from kae.streams.web.pages import Page, Pages, routes_of
 from kae.streams.web.problems import EXPECTED, problem_of
 from kae.streams.web.render import Renderer, link
 from kae.streams.web.sessions import session_middleware
 from kae.streams.web.users import User
+from kae.streams.web.visit import Visit, go
 
 log = structlog.get_logger()
 

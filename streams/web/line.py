@@ -11,6 +11,7 @@ from kafka import TopicPartition
 
 from kae.encoders.text import normalise
 from kae.streams.errors import TermRefused
+from kae.streams.events import Undecodable
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.lag import Lag, read_lags
 from kae.streams.letters import answers
@@ -21,6 +22,8 @@ from kae.streams.letters.replay import replay
 from kae.streams.moments import now_ms
 from kae.streams.replica.answers import BindingShown, BindingsShown, ProposalShown, Status
 from kae.streams.replica.client import ReplicaClient
+from kae.streams.replica.previewed import Previewed
+from kae.streams.term_category import Chosen, choose_category
 from kae.streams.term_events import (
     ApproveData,
     BindData,
@@ -28,6 +31,9 @@ from kae.streams.term_events import (
     RejectData,
     ReleaseData,
     SelectorData,
+    decode_term,
+    encode_term,
+    rules_of,
 )
 from kae.streams.term_history import Happened, Past
 from kae.streams.term_watch import publish, publish_all
@@ -36,6 +42,7 @@ from kae.streams.topology import Topology
 from kae.streams.web.audit import Audit
 
 LETTERS_SHOWN = 100
+SOURCE = "/kae/console"
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -116,13 +123,26 @@ class Line:
 
         Raises: TermRefused; KafkaUnreachable.
         """
-        if not normalise(word):
-            raise TermRefused(f"{word!r}: has no letter or digit; give a word")
-        selector = data.selector
-        if not (selector.match or selector.items or selector.where):
-            raise TermRefused(f"{word!r}: no selector; say which items the word shall lead to")
+        _refuse_unselecting(word, data.selector)
         stamped = msgspec.structs.replace(data, revision=self._next_revision(), by=who)
         return self._publish(word, stamped, stamped.revision)
+
+    def preview(self, word: str, data: BindData, who: str) -> tuple[Previewed, Chosen]:
+        """What a binding would do, and how its category came about; nothing is published.
+
+        Raises: TermRefused; ReplicaUnreachable, ReplicaRefused.
+        """
+        _refuse_unselecting(word, data.selector)
+        chosen = choose_category(word, data.category, self.topology.terms.default_category)
+        asked = msgspec.structs.replace(data, revision=now_ms(), category=chosen.category, by=who)
+        event = encode_term(word, asked, SOURCE)
+        try:
+            decode_term(
+                None, event, self.topology.limits.event_bytes, now_ms(), rules_of(self.topology)
+            )
+        except Undecodable as error:
+            raise TermRefused(f"{word!r}: {error}; correct it") from error
+        return self.replica.preview(event, word), chosen
 
     def release(self, word: str, who: str) -> Published:
         """Raises: TermRefused; KafkaUnreachable."""
@@ -246,6 +266,13 @@ class Pace:
             max(0.0, (read - former) / (at - since))
             for (since, former), (at, read) in pairwise(samples)
         ]
+
+
+def _refuse_unselecting(word: str, selector: SelectorData) -> None:
+    if not normalise(word):
+        raise TermRefused(f"{word!r}: has no letter or digit; give a word")
+    if not (selector.match or selector.items or selector.where):
+        raise TermRefused(f"{word!r}: no selector; say which items the word shall lead to")
 
 
 def selector_of(match: str, items: str, where: str) -> SelectorData:

@@ -1,67 +1,26 @@
 """The pages: what each asks the line, and what its forms do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 
-from kae.encoders.categories import CATEGORIES
-from kae.encoders.selector import Rejected
 from kae.encoders.text import normalise
-from kae.streams.errors import ReplicaRefused, TermRefused
+from kae.streams.errors import ReplicaRefused
 from kae.streams.letters.answers import LetterOpened
 from kae.streams.replica.answers import BindingShown
-from kae.streams.replica.receipts import Receipt
-from kae.streams.term_events import BindData
+from kae.streams.replica.receipt import Receipt
 from kae.streams.web.guard import Refused
-from kae.streams.web.line import Line, Pace, selector_of
-from kae.streams.web.render import link
-from kae.streams.web.users import Role, User
+from kae.streams.web.line import Line, Pace
+from kae.streams.web.term_form import TermForm
+from kae.streams.web.users import Role
+from kae.streams.web.visit import Visit, go
 
 FOUND_SHOWN = 8
 CAMPAIGN = "campaign/"
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request to a page; `form` is empty but for a POST. `page` renders with what all need."""
-
-    request: Request
-    user: User
-    form: Mapping[str, str]
-    page: Callable[..., HTMLResponse]
-
-    def asked(self, name: str, most: int = 512) -> str:
-        """A value of the query, without the spaces around it."""
-        value = self.request.query_params.get(name, "").strip()
-        if len(value) > most:
-            raise Refused(400, f"{name}: {len(value)} characters, at most {most}")
-        return value
-
-    def whole_number(self, name: str, given: str) -> int | None:
-        """Raises: Refused."""
-        if not given:
-            return None
-        if not (given.isascii() and given.isdigit() and len(given) <= 18):
-            raise Refused(400, f"{name}: {given[:40]!r} is no whole number")
-        return int(given)
-
-    def number_of_form(self, name: str) -> int:
-        """Raises: Refused."""
-        found = self.whole_number(name, self.form.get(name, ""))
-        if found is None:
-            raise Refused(400, f"{name}: missing")
-        return found
-
-
-def go(path: str, **query: object) -> Response:
-    """After a form: a page that can be loaded again without sending the form again."""
-    return RedirectResponse(link(path, **query), 303)
 
 
 class Pages:
@@ -70,6 +29,7 @@ class Pages:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._pace = Pace()
+        self.term_form = TermForm(line)
 
     # Overview
 
@@ -101,32 +61,6 @@ class Pages:
             capacity=shown.capacity,
             categories=sorted({one.category for one in shown.active}),
             asked={"q": words, "category": category},
-        )
-
-    def new_term(self, visit: Visit) -> Response:
-        return self._term_form(visit, {"word": visit.asked("word", 256)})
-
-    def bind(self, visit: Visit) -> Response:
-        form = visit.form
-        word = form.get("word", "").strip()
-        try:
-            published = self._line.bind(word, _bind_data(form), visit.user.name)
-        except (TermRefused, Rejected) as error:
-            return self._term_form(visit, form, str(error))
-        return go("/term", word=published.term, revision=published.revision)
-
-    def _term_form(self, visit: Visit, form: Mapping[str, str], error: str = "") -> Response:
-        groups = self._line.topology.codebook_groups
-        return visit.page(
-            "term_form.html",
-            status=422 if error else 200,
-            form={name: form.get(name, "") for name in FIELDS},
-            error=error,
-            default_category=self._line.topology.terms.default_category,
-            default_days=self._line.topology.terms.default_days,
-            approvals=self._line.topology.terms.approvals,
-            positions={c: group.name for group in groups for c in group.categories},
-            categories=CATEGORIES,
         )
 
     def term(self, visit: Visit) -> Response:
@@ -225,34 +159,6 @@ class Pages:
         return visit.page("audit.html", rows=rows, asked={"word": word, "before": before})
 
 
-FIELDS = (
-    "word", "match", "where", "items", "category", "aliases", "owner", "reason", "from", "until",
-)  # fmt: skip
-
-
-def _bind_data(form: Mapping[str, str]) -> BindData:
-    aliases = [alias.strip() for alias in form.get("aliases", "").splitlines() if alias.strip()]
-    return BindData(
-        revision=0,
-        selector=selector_of(*(form.get(name, "") for name in ("match", "items", "where"))),
-        aliases=aliases,
-        category=form.get("category", ""),
-        owner=form.get("owner", "").strip(),
-        reason=form.get("reason", "").strip(),
-        from_=_moment(form, "from"),
-        until=_moment(form, "until") or msgspec.UNSET,
-    )
-
-
-def _moment(form: Mapping[str, str], name: str) -> datetime | None:
-    """A time in UTC, as a browser's field for times gives it; None if it is empty."""
-    given = form.get(name, "").strip()
-    try:
-        return datetime.fromisoformat(given).replace(tzinfo=UTC) if given else None
-    except ValueError as error:
-        raise TermRefused(f"{name}: {given[:40]!r} is no time; give 2026-07-01T08:00") from error
-
-
 def _content(letter: LetterOpened) -> str:
     """The event for people: JSON with its lines set out, other text as it is, bytes as base64."""
     if letter.event is not None:
@@ -310,8 +216,9 @@ def routes_of(pages: Pages) -> tuple[Page, ...]:
         Page("/", "GET", view, pages.overview),
         Page("/overview", "GET", view, pages.overview_live),
         Page("/terms", "GET", view, pages.terms),
-        Page("/terms/new", "GET", propose, pages.new_term),
-        Page("/terms/new", "POST", propose, pages.bind),
+        Page("/terms/new", "GET", propose, pages.term_form.new),
+        Page("/terms/preview", "POST", propose, pages.term_form.preview),
+        Page("/terms/new", "POST", propose, pages.term_form.bind),
         Page("/term", "GET", view, pages.term),
         Page("/term/receipt", "GET", view, pages.receipt),
         Page("/term/release", "POST", propose, pages.release),

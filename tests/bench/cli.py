@@ -49,6 +49,45 @@ def live(
     )
 
 
+@app.command()
+def soak(
+    seconds: Annotated[float, typer.Option(min=20, metavar="S", help="How long.")] = 3600.0,
+    items: Annotated[int, typer.Option(min=1000, metavar="N", help="Items in the index.")] = 20_000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Decides who is killed, and when.")] = 1,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw freshness and memory; SVG.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Two workers and two replicas at half load, killed at random; ends with 1 if unsound."""
+    from kae.bench.soak import measure_soak
+    from kae.bench.soak_report import draw, report_of
+    from kae.streams.topology import Topology
+
+    run = measure_soak(seconds, items, seed)
+    report = report_of(run, Topology.load().replica.fresh_within_seconds)
+    if picture is not None:
+        picture.write_bytes(draw(run, report))
+    if as_json:
+        console.print_json(report)
+    else:
+        console.print_table(
+            f"{report.events:,} events in {seconds:g} s, {sum(report.kills.values())} kills",
+            ("what", "seen"),
+            (
+                ("events a second, of", f"{report.load_events_per_second:,.0f}"),
+                ("lost, doubled or not the same", len(report.problems)),
+                ("freshness p50, p99 (ms)", f"{report.fresh_p50_ms} {report.fresh_p99_ms}"),
+                ("probes beyond the SLO", f"{report.beyond_slo} of {report.probes}"),
+                *((f"{one.process}: growth (MB)", one.growth_mb) for one in report.memory),
+            ),
+        )
+    for problem in report.problems:
+        console.print_warning(problem)
+    if not report.is_sound:
+        raise typer.Exit(1)
+
+
 ItemsOption = Annotated[int, typer.Option(min=10_000, metavar="N", help="Items in the index.")]
 WorkersOption = Annotated[int, typer.Option(min=1, metavar="N", help="Worker processes.")]
 

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +51,22 @@ def filled_line(items: int, workers: int) -> Iterator[Filled]:
                 for number in range(workers):
                     cluster.start_worker(f"worker-{number}", wait=False)
                 cluster.wait_ready()
-                console.err.print(f"streaming {items:,} items in", highlight=False)
-                fill(cluster.topology, items)
-                rate = _drain(cluster, items)
-                replica = ReplicaFace(cluster.replica.url)
-                _wait_shown(replica, items)
-                console.err.print(f"full rate {rate:,.0f} events/s", highlight=False)
-                yield Filled(cluster, replica, items, rate)
+                rate = stream_in(cluster, items)
+                yield Filled(cluster, ReplicaFace(cluster.replica.url), items, rate)
+
+
+def stream_in(cluster: Cluster, items: int) -> float:
+    """Publish the items and wait until a replica shows them; events a second of the workers.
+
+    Raises: BenchFailed when they do not arrive.
+    """
+    console.err.print(f"streaming {items:,} items in", highlight=False)
+    fill(cluster.topology, items)
+    rate = _drain(cluster, items)
+    with closing(ReplicaFace(cluster.replica.url)) as replica:
+        _wait_shown(replica, items)
+    console.err.print(f"full rate {rate:,.0f} events/s", highlight=False)
+    return rate
 
 
 def _drain(cluster: Cluster, items: int) -> float:

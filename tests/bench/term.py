@@ -18,7 +18,7 @@ from kae.bench.sized import Sized, sized_selectors
 from kae.bench.tantivy_peer import TantivyPeer
 from kae.deploy.replica_face import ReplicaFace
 from kae.streams.events import BindData, SelectorData, encode_term_bind, encode_term_release
-from kae.streams.replica.receipts import Receipt
+from kae.streams.replica.receipt import Receipt
 from kae.streams.topology import Topology
 
 SELECTORS = 12

@@ -1,5 +1,7 @@
 """A person at the console, in a real browser against a running index."""
 
+import re
+
 import pytest
 from kafka import KafkaProducer
 from playwright.sync_api import Page, expect
@@ -19,6 +21,10 @@ def test_a_person_binds_a_word_sees_it_reachable_and_rolls_it_back(
     page.get_by_role("textbox", name="Word").fill("Zzyq Glow")
     page.get_by_label("Condition").fill('brand = "hp"')
     page.get_by_label("Reason").fill("summer sale")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name="What it would do")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ of 256 free"))).to_be_visible()
+    expect(page.locator(".hits .via").first).to_have_text("zzyq glow")
     page.get_by_role("button", name="Bind it").click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("zzyq glow")
@@ -40,7 +46,7 @@ def test_a_selector_that_does_not_parse_is_told_beside_the_form_that_keeps_its_v
     page.goto(f"{console}/terms/new")
     page.get_by_role("textbox", name="Word").fill("glow")
     page.get_by_label("Condition").fill("brand ~ hp")
-    page.get_by_role("button", name="Bind it").click()
+    page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("alert")).to_contain_text("'~' at character 7")
     expect(page.get_by_label("Condition")).to_have_value("brand ~ hp")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.console.awaited import until
 from tests.console.visitor import Visitor
 
 from kae.deploy.cluster import Cluster
@@ -114,6 +115,34 @@ def test_the_one_who_signed_in_stands_in_the_event(visitor: Visitor, line: Line)
     assert answer.status_code == 202
     newest = line.audit.rows("by proposer")[0]
     assert (newest.by, newest.revision) == ("proposer", answer.json()["revision"])
+
+
+def test_a_form_that_was_changed_since_its_preview_is_previewed_again(
+    visitor: Visitor, line: Line
+) -> None:
+    sign_in(visitor, "proposer")
+    form = form_of(visitor, word="seen word", where='brand = "hp"', category="brand")
+    page = visitor.post("/terms/preview", data=form).text
+    hidden = dict(re.findall(r'name="(plan|items_planned|fields)" value="(\w+)"', page))
+    assert int(hidden["items_planned"]) > 0
+    changed = visitor.post("/terms/new", data={**form, **hidden, "where": 'brand = "nobody"'})
+    assert (changed.status_code, "What it would do" in changed.text) == (200, True)
+    assert line.audit.rows("seen word") == []
+    assert visitor.post("/terms/new", data={**form, **hidden}).status_code == 303
+    until(lambda: (line.bound("seen word") or None) is not None)
+    bound = line.bound("seen word")
+    assert bound is not None
+    assert bound.attached_items in (0, int(hidden["items_planned"]))
+    line.release("seen word", "proposer")
+
+
+def test_a_preview_over_the_api_changes_nothing(visitor: Visitor, line: Line) -> None:
+    sign_in(visitor, "proposer")
+    headers = {"x-csrf-token": token_of(visitor.get("/terms"))}
+    asked = {**BIND, "word": "unbound"}
+    told = visitor.post("/api/terms/preview", json=asked, headers=headers)
+    assert (told.status_code, told.json()["term"]) == (200, "unbound")
+    assert line.audit.rows("unbound") == []
 
 
 def test_another_password_or_no_line_ends_the_session(line: Line, tmp_path: Path) -> None:

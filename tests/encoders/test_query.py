@@ -59,9 +59,18 @@ def test_plurals_and_the_other_english_are_one_spelling(sample: Codebook) -> Non
 def test_an_unknown_word_is_wanted_without_a_slot(sample: Codebook) -> None:
     encoder = QueryEncoder(sample)
     assert encoder.encode("zorblax", NOTHING) == Query(
-        [Want("zorblax", (("zorblax",),), (), {})], []
+        [Want("zorblax", (("zorblax",),), (), {})], [], ["zorblax"]
     )
-    assert encoder.encode(" !! ", NOTHING) == Query([], [])
+    assert encoder.encode(" !! ", NOTHING) == Query([], [], [])
+
+
+def test_what_is_bound_a_part_of_words_a_measure_or_grammar_is_not_unknown(
+    sample: Codebook,
+) -> None:
+    encoder = QueryEncoder(sample)
+    bound = BoundTerms([(1, "quiet core", Slot(0, 90))])
+    text = "the quiet core cartridges 12 gb 7 zorblax for glowfish zorblax quiet"
+    assert encoder.encode(text, bound).unknown == ["zorblax", "glowfish", "quiet"]
 
 
 def test_an_unknown_word_may_be_meant_as_known_ones(sample: Codebook) -> None:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import category
 
@@ -123,3 +123,44 @@ def test_a_title_is_matched_by_every_phrase_of_it(before: str, phrase: str) -> N
         return
     text = normalise(f"{before} {phrase}")
     assert compile_selector(Selector(match=phrase)).matches("1", text, ())
+
+
+def test_single_items_are_selected_or_not_whatever_the_other_parts_say() -> None:
+    assert selects(match="nowhere", plus=("7",))
+    assert selects(pins=("7",))
+    assert not selects(match="toner", minus=("7",))
+    assert not selects(plus=("8",), pins=("9",))
+    with pytest.raises(Rejected, match="items: '7' is both wanted"):
+        selects(plus=("7",), minus=("7",))
+
+
+def test_the_newest_word_about_an_item_counts() -> None:
+    first = Selector("toner").adjusted(["a", "b"], ["c"], ("p", "b"))
+    assert first == Selector("toner", (), "", ("a", "b"), ("c",), ("p", "b"))
+    assert first.adjusted((), ["b"], None) == Selector("toner", (), "", ("a",), ("b", "c"), ("p",))
+    assert first.adjusted(["c"], (), None).minus == ()
+    assert first.adjusted((), (), ("c",)) == Selector("toner", (), "", ("a", "b"), (), ("c",))
+    assert first.adjusted((), (), ()).pins == ()
+
+
+IDS = st.sampled_from("abcdef")
+ADJUSTMENTS = st.tuples(
+    st.sets(IDS), st.sets(IDS), st.one_of(st.none(), st.lists(IDS, unique=True).map(tuple))
+).filter(lambda given: not (given[0] | {*(given[2] or ())}) & given[1])
+
+
+@settings(deadline=None)
+@given(st.lists(ADJUSTMENTS, max_size=6))
+def test_no_adjustment_makes_a_selector_that_contradicts_itself(
+    adjustments: list[tuple[set[str], set[str], tuple[str, ...] | None]],
+) -> None:
+    selector = Selector("toner")
+    for add, exclude, pins in adjustments:
+        selector = selector.adjusted(add, exclude, pins)
+        compiled = compile_selector(selector)
+        for item in "abcdef":
+            found = compiled.matches(item, TEXT, ())
+            if item in add or item in (pins or ()):
+                assert found
+            if item in exclude:
+                assert not found

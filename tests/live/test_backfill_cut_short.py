@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from tests.live.asking import told
-from tests.live.ledger import Ledger, storm, upserts
+from tests.live.ledger import Ledger, deletes, storm, upserts
 from tests.live.small_disk import SmallDisk
 from tests.live.test_backfill import SCHEMA, write_feed
 from tests.real_parts import catalog_items
@@ -139,6 +139,23 @@ def test_the_items_topic_is_backfilled_to_where_it_ended_at_the_beginning(
     assert (report.rows, report.refused) == (sum(ends.values()), 24)
     letters = told(cluster, "dead-letters", "list")["letters"]
     assert len(letters) == 24
+
+
+def test_a_dump_and_the_events_since_it_began_are_one_backfill(
+    cluster: Cluster, second: Topology, ledger: Ledger, tmp_path: Path
+) -> None:
+    items = catalog_items(300)
+    ledger.publish(upserts(items[:200]))
+    feed = write_feed(tmp_path / "dump.parquet", items[:200])
+    as_of_ms = time.time_ns() // 1_000_000
+    ledger.publish([*upserts(items[150:], revision=2), *deletes(items[:20], revision=3)])
+    asked = BackfillPlan((feed,), tmp_path / "work", from_items=True, as_of_ms=as_of_ms)
+    job = begin(second, asked)
+    assert begin(second, asked) == job  # as after a kill
+    report = backfill(second, asked, job)
+    assert [one.hash for one in report.shards] == [ledger.hash(shard) for shard in SHARDS]
+    assert {one.shard: one.next_offset for one in report.shards} == ledger.ends()
+    assert report.rows == 200 + 170
 
 
 def test_what_cannot_be_read_is_named_and_no_snapshot_comes_of_it(

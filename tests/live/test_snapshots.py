@@ -20,6 +20,8 @@ from tests.real_parts import catalog_items
 from kae.deploy.cluster import Cluster, Replica
 from kae.encoders.attributes import Item
 from kae.streams import failpoints
+from kae.streams.moments import now_ms
+from kae.streams.moments import shown as shown_at
 
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)
@@ -193,7 +195,14 @@ def test_a_trimmed_log_that_no_snapshot_reaches_is_an_error_with_its_remedy(
     worker = cluster.start_worker("one")
     ledger.publish(upserts(catalog[:400]))
     wait_for(lambda: read(replica) == 400, "the items")
+    before = now_ms()
     trim(cluster)
+    item = catalog[7]
+    explain = ("item", "explain", item.id, "--at")
+    then = told(cluster, *explain, shown_at(now_ms()))
+    assert (then["live"], then["title"], then["since"]) == (True, item.title, None)
+    too_early = kae(cluster, *explain, shown_at(before - 3_600_000), code=1).stderr
+    assert "the log was trimmed, and no snapshot of before that time" in too_early
     worker.terminate()
     shutil.rmtree(str(cluster.topology.snapshots.url))
     for late in (

@@ -15,7 +15,8 @@ from tests.live.storm import wait_for
 from kae.deploy.cluster import Cluster
 from kae.encoders.attributes import Item
 from kae.streams.moments import now_ms, shown
-from kae.streams.replica.answers import BindingsShown
+from kae.streams.replica.answers import BindingsShown, Hit
+from kae.streams.replica.client import ReplicaClient
 
 
 @pytest.fixture
@@ -31,6 +32,14 @@ def pace(pace: dict[str, object]) -> dict[str, object]:
 def bindings(cluster: Cluster) -> BindingsShown:
     answer = httpx.get(f"{cluster.replica.url}/bindings", timeout=10, trust_env=False)
     return msgspec.json.decode(answer.raise_for_status().content, type=BindingsShown)
+
+
+def search(cluster: Cluster, query: str) -> list[Hit]:
+    client = ReplicaClient(cluster.replica.url)
+    try:
+        return client.search(query, 1000)
+    finally:
+        client.close()
 
 
 def refusals(cluster: Cluster, term: str) -> str:
@@ -58,6 +67,9 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     preview = term("preview", *bind[1:], *why)
     plan, items = preview["previewed"]["plan"]["hash"], preview["previewed"]["items"]
     assert (preview["chosen"]["by"], preview["previewed"]["awaits_approval"]) == ("tagger", True)
+    text = kae(cluster, "term", "preview", *bind[1:], *why, "--query", "quietcore", *at).stdout
+    assert "256 of 256 free, takes 1" in text
+    assert text.splitlines()[-1].startswith("kae term bind quietcore --where 'brand = \"hp\"'")
     proposed = told(cluster, *shlex.split(preview["command"])[1:])
     assert proposed["state"] == "proposed"
     (waiting,) = term("proposals")
@@ -67,7 +79,9 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     stale = ("--by", "ben", "--plan", "h2", "--items-planned", str(2 * items))
     refused = kae(cluster, "term", "approve", "quietcore", *stale, *at, code=1).stderr
     assert "terms.plan_tolerance_percent allows 10" in refused
-    term("approve", "quietcore", "--by", "ben", "--plan", plan, "--items-planned", str(items))
+    seen = term("preview-proposed", "quietcore")
+    assert (seen["previewed"]["plan"]["hash"], seen["previewed"]["collisions"]) == (plan, [])
+    term(*shlex.split(seen["command"])[2:], "--by", "ben")
     shown_now = bindings(cluster)
     (bound,) = shown_now.active
     assert bound.attached_items == items
@@ -76,7 +90,11 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     assert days == pytest.approx(30, abs=0.01)
 
     receipt = term("extend", "quietcore", "--forever", "--by", "ann", "--wait", "active")
-    assert (receipt["state"], receipt["until_ms"]) == ("bound", None)
+    assert receipt["proposed"] > receipt["revision"]
+    assert receipt["until_ms"] == bound.until_ms
+    assert [(one["key"], one["kind"]) for one in term("proposals")] == [("quietcore", "extend")]
+    term("approve", "quietcore", "--by", "ben")
+    assert bindings(cluster).active[0].until_ms is None
     before = now_ms()
     campaign = tmp_path / "spring.yaml"
     words = [{"word": f"word{n}", "selector": {"match": "black"}} for n in range(3)]
@@ -91,7 +109,31 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     undone = told(cluster, "term", "rollback", "--all", "--to", shown(before), "--by", "ann")
     assert [one["subject"] for one in undone["events"]] == ["spring", "quietcore"]
     term("approve", "quietcore", "--by", "ben")
-    assert [b.term for b in bindings(cluster).active] == ["quietcore"]
+    (back,) = bindings(cluster).active
+    assert back.term == "quietcore"
+
+    hits = search(cluster, "quietcore")
+    last, gone = hits[-1].id, hits[0].id
+    new = next(item.id for item in catalog[:300] if item.id not in {hit.id for hit in hits})
+    for verb, item in (("add", new), ("exclude", gone), ("pin", last)):
+        told(cluster, "term", verb, "quietcore", item, "--by", "ann", *at)
+        term("approve", "quietcore", "--by", "ben")
+    wait_for(lambda: search(cluster, "quietcore")[0].pinned, "the pinned item first")
+    found = [hit.id for hit in search(cluster, "quietcore")]
+    assert found[0] == last
+    assert {*found} == {hit.id for hit in hits} - {gone} | {new}
+    then = told(cluster, "item", "explain", gone, "--at", shown(before))
+    assert [(one["term"], one["state"]) for one in then["terms"]] == [("quietcore", "active")]
+    assert then["terms"][0]["why"] == """its words hold brand = "hp\""""
+    assert told(cluster, "item", "explain", gone, "--at", shown(now_ms()))["terms"] == []
+    (first,) = told(cluster, "item", "explain", last, "--at", shown(now_ms()))["terms"]
+    assert (first["state"], first["why"]) == ("active", "pinned, number 1")
+    unknown = kae(cluster, "item", "explain", "nobody", "--at", shown(now_ms()), code=1).stderr
+    assert "had no event of it by" in unknown
+    for _ in range(cluster.topology.replica.unknown_requests):
+        search(cluster, "glowfish")
+    (glowfish,) = told(cluster, "vocabulary", "unknown", *at)["words"]
+    assert (glowfish["word"], glowfish["requests"]) == ("glowfish", 5)
     history = [one["what"] for one in told(cluster, "term", "history", "quietcore")]
     plan = ("--plan", "h3", "--items-planned", str(2 * items))
     term("bind", "glimmer", *bind[2:], *why, *plan)
@@ -101,14 +143,38 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
         cluster, "glimmer"
     )
     assert [b.term for b in bindings(cluster).active] == ["quietcore"]
+    table = tmp_path / "words.csv"
+    header = "word,where,category,owner,reason\n"
+    table.write_text(header + 'glimmer,"brand = ""hp""",color,search,spring\nblax,brand,,,\n')
+    refused = kae(cluster, "term", "import", str(table), *at, code=1).stderr
+    assert "line 3: owner '': data.owner: missing" in refused
+    assert "1 of 2 rows are wrong; correct them, nothing was sent" in refused
+    table.write_text(header + 'glimmer,"brand = ""hp""",color,search,spring\n')
+    (row,) = term("import", str(table), "--dry-run")["rows"]
+    assert (row["line"], row["preview"]["items"], row["problems"]) == (2, items, [])
+    assert term("proposals") == []
+    assert term("import", str(table), "--by", "ann")["sent"] == ["glimmer"]
+    term(
+        "approve",
+        "glimmer",
+        "--by",
+        "ben",
+        "--plan",
+        row["preview"]["plan"]["hash"],
+        "--items-planned",
+        str(items),
+    )
+    wait_for(lambda: bindings(cluster).active[-1].state == "active", "glimmer is active")
     assert history == [
         "proposed",
         "refused",
         "refused",
         "bound",
         "activated",
+        "proposed",
         "changed",
         "released",
         "proposed",
         "bound",
+        *["proposed", "bound", "replaced", "activated"] * 3,
     ]

@@ -38,7 +38,17 @@ SELECTORS = st.builds(
     match=st.one_of(st.just(""), TEXTS),
     items=st.one_of(st.just(()), st.lists(IDS, max_size=4).map(tuple)),
     where=st.one_of(st.just(""), EXPRESSIONS),
-).map(compile_selector)
+)
+SINGLES = st.lists(IDS, max_size=3)
+ADJUSTED = st.builds(
+    lambda selector, gone, more, pins: compile_selector(
+        selector.adjusted(more, gone, None).adjusted((), (), tuple(pins))
+    ),
+    SELECTORS,
+    SINGLES,
+    SINGLES,
+    SINGLES,
+)
 
 
 class Worded:
@@ -119,7 +129,7 @@ class AnyItems(RuleBasedStateMachine):
     def reopen(self) -> None:
         self.owner.reopen()
 
-    @rule(selector=SELECTORS)
+    @rule(selector=ADJUSTED)
     def resolve(self, selector: Compiled) -> None:
         shard = self.owner.shard
         assert shard.resolve(selector) == scanned(shard.store, selector)

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kae.encoders.categories import Slot
@@ -131,6 +131,7 @@ def check(slots: Slots) -> None:
         assert f"position {position}: 0 of {len(reserved)} free" in plan.refused[0].cause
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_used_free_and_quarantined_slots_add_up_after_any_history(
     steps: list[tuple[str, *tuple[object, ...]]],

@@ -8,6 +8,7 @@ from kae.sinks.bindings import Bindings
 from kae.sinks.edits import BindSlot, Counts, Deactivate, Delta, Source, decode_edit, encode_edit
 from kae.sinks.fold import LogState
 from kae.sinks.term_changes import (
+    Adjust,
     Approve,
     Bind,
     Campaign,
@@ -288,3 +289,95 @@ def test_what_is_rejected_or_overtaken_waits_no_longer() -> None:
     assert log.tell(Approve("b", 3, 1, "ben")).stale == 1
     assert log.tell(bind("c", by="")).dead == 1
     assert "says not who proposes it" in log.refusal("c")
+
+
+# Single items.
+
+
+def adjust(revision: int, **changes: object) -> Adjust:
+    plain = Adjust("a", revision, (), (), None, 7, "ben")
+    return msgspec.structs.replace(plain, **changes)
+
+
+def test_a_selector_from_before_single_items_decodes_without_any() -> None:
+    old = [5, 1, "a", [], 0, 0, 90, ["a", ["7"], ""], 7, "owner", "reason", 5]
+    edit = decode_edit(msgspec.msgpack.encode(old))
+    assert isinstance(edit, BindSlot)
+    assert edit.selector == Selector("a", ("7",), "", (), (), ())
+
+
+def test_single_items_take_the_old_ones_place_at_once_and_add_up() -> None:
+    log = Log()
+    log.tell(bind("a"))
+    log.tell(adjust(2, add=("x",)), adjust(3, exclude=("y",), pins=("p",)), at_ms=1)
+    assert log.visible(1) == {"a": ("a", 90)}
+    assert log.bindings.bound[1].selector == Selector("a")
+    log.tend(2)
+    (bound,) = log.bindings.bound.values()
+    assert bound.selector == Selector("a", plus=("x",), minus=("y",), pins=("p",))
+    assert (bound.owner, bound.by, bound.revision) == ("owner", "ben", 3)
+
+
+def test_what_changes_no_item_keeps_its_slot() -> None:
+    log = Log()
+    log.tell(bind("a"), adjust(2, add=("x",)))
+    log.tend(1)
+    before = log.visible(1)
+    log.tell(adjust(3, add=("x",)), at_ms=2)
+    assert log.visible(2) == before
+    assert [bound.revision for bound in log.bindings.bound.values()] == [3]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "cause"),
+    [
+        (Conditions(items_per_selector=1), "it would name 2 items, terms.items_per_selector"),
+        (Conditions(selector_bytes=9), "its selector would have 12 bytes, limits.event_bytes"),
+    ],
+)
+def test_more_single_items_than_a_term_may_have_are_refused(
+    conditions: Conditions, cause: str
+) -> None:
+    log = Log(conditions)
+    log.tell(bind("a"))
+    log.tell(adjust(2, add=("x", "y")))
+    assert cause in log.refusal("a")
+    assert log.visible(1) == {"a": ("a", 90)}
+
+
+def test_single_items_wait_for_another_to_approve_them() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(bind("a"), Approve("a", 2, 1, "ben"))
+    log.tell(adjust(3, pins=("p",)))
+    assert log.bindings.proposals["a"].change == adjust(3, pins=("p",))
+    log.tell(Approve("a", 4, 3, "ann"))
+    log.tend(1)
+    assert [bound.selector.pins for bound in log.bindings.bound.values()] == [("p",)]
+
+
+# Ends.
+
+
+def test_a_later_end_waits_for_another_to_approve_it_and_a_sooner_one_for_nobody() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(bind("a", until_ms=500), Approve("a", 2, 1, "ben"))
+    for revision, until_ms in ((3, 600), (4, 0)):
+        log.tell(Extend("a", revision, until_ms, "ann"))
+        assert log.bindings.bound[1].until_ms == 500
+        assert log.bindings.proposals["a"].change == Extend("a", revision, until_ms, "ann")
+    log.tell(Approve("a", 5, 4, "ann"))
+    assert "another than who proposed it" in log.refusal("a")
+    log.tell(Approve("a", 6, 4, "ben"))
+    bound = log.bindings.bound[1]
+    assert (bound.until_ms, bound.by, bound.approved_by) == (0, "ann", "ben")
+    log.tell(Extend("a", 7, 400, "eve"), Extend("a", 8, 300, "eve"))
+    bound = log.bindings.bound[1]
+    assert (bound.until_ms, bound.by, bound.approved_by) == (300, "eve", "ben")
+    assert not log.bindings.proposals
+
+
+def test_a_later_end_of_what_is_not_bound_is_no_proposal() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(Extend("a", 1, 600, "ann"))
+    assert "is not bound" in log.refusal("a")
+    assert not log.bindings.proposals

@@ -18,7 +18,8 @@ from kae.streams.replica.answers import Hit
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, encode_lease
-from kae.streams.replica.receipts import Receipt, receipt_of
+from kae.streams.replica.receipt import Receipt
+from kae.streams.replica.receipts import receipt_of
 from kae.streams.replica.search import Search
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
@@ -164,10 +165,11 @@ class Followed:
 
     def swap(self) -> None:
         view = self.index.swap(self.tick())
-        self.bell.ring()
         self.lease(
             Lease(view.generation, NAME, view.bindings.version, view.versions, view.swapped_ms)
         )
+        # Last: who is woken asks about the lease too.
+        self.bell.ring()
 
     def lease(self, lease: Lease) -> None:
         self.leases.note(lease.replica.encode(), encode_lease(lease))

@@ -1,8 +1,10 @@
 """Stores that are built as a whole, beside those that were folded; and what a sample tells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
 from tests.real_parts import CATALOG
 
 from kae.encoders.assign import Encoder
@@ -17,6 +19,7 @@ from kae.sinks.shard import Shard
 from kae.sinks.store import ShardStore
 from kae.streams.backfill.plan import plan_backfill
 from kae.streams.cli.backfill import parted
+from kae.streams.events import Undecodable, as_decoded, decode_item, encode_item_upsert
 from kae.streams.parity import compared
 from kae.streams.topology import Topology
 
@@ -100,3 +103,52 @@ def test_what_follows_the_first_unknown_option_is_for_the_runner() -> None:
     options = ["--direct_running_mode", "multi_processing", "--direct_num_workers=2"]
     assert parted(["a.parquet", "b.csv", *options]) == (["a.parquet", "b.csv"], options)
     assert parted(["a.parquet"]) == (["a.parquet"], [])
+
+
+WHOLE = Item("id", "a title", "a text", {"brand": "hp", "color": ["black", "red"]}, 2.5)
+EVENT_BYTES = 262_144
+
+
+def result(make: Callable[[], Change]) -> Change | tuple[str, str]:
+    """The change, or why there is none."""
+    try:
+        return make()
+    except Undecodable as error:
+        return str(error), error.kind
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        WHOLE,
+        replace(WHOLE, id=""),
+        replace(WHOLE, id="i" * 254),
+        replace(WHOLE, id="i" * 255),
+        replace(WHOLE, title="t" * 100_001),
+        replace(WHOLE, description="\x00" * 50_000),
+        replace(WHOLE, description="\x00" * 43_600),
+        replace(WHOLE, fields={"": "no name"}),
+        replace(WHOLE, fields={"many": ["value"] * 65}),
+        replace(WHOLE, fields={"long": "v" * 20_001}),
+        replace(WHOLE, fields={"f": "\u00e9\u2028\U0001f600"}),
+        replace(WHOLE, popularity=-1.0),
+        replace(WHOLE, popularity=1e19),
+    ],
+    ids=range(13),
+)
+def test_a_row_becomes_what_a_worker_reads_from_its_event(item: Item) -> None:
+    def by_json() -> Change:
+        value = encode_item_upsert(item, 7, "/kae/backfill")
+        return decode_item(item.id.encode(), value, EVENT_BYTES)
+
+    direct = result(lambda: as_decoded(item, 7, "/kae/backfill", EVENT_BYTES))
+    assert direct == result(by_json)
+
+
+def test_every_item_of_the_catalog_becomes_what_a_worker_reads_from_its_event(
+    catalog: list[Item],
+) -> None:
+    for item in catalog:
+        event = encode_item_upsert(item, 1, "/s")
+        read = decode_item(item.id.encode(), event, EVENT_BYTES)
+        assert as_decoded(item, 1, "/s", EVENT_BYTES) == read

@@ -151,6 +151,7 @@ def test_a_feed_in_which_no_column_can_be_the_id_is_refused(tmp_path: Path) -> N
         ("原産国", "location"),
         ("ブランド", "brand"),
         ("品牌", "brand"),
+        ("articleType", "entity"),
         ("color_code", "none"),
         ("imageUrl", "none"),
     ],

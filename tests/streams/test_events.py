@@ -7,7 +7,7 @@ import pytest
 
 from kae.encoders.attributes import Item
 from kae.sinks.plan import Delete, Upsert
-from kae.sinks.term_changes import Bind, Release, TermChange
+from kae.sinks.term_changes import Adjust, Bind, Release, TermChange
 from kae.streams.events import (
     BindData,
     SelectorData,
@@ -20,6 +20,7 @@ from kae.streams.events import (
     encode_term_bind,
     encode_term_release,
 )
+from kae.streams.term_events import AdjustData, encode_term
 
 ITEM = Item("é-1", "Tönér", "black", {"brand": "HP", "size": ["1", "2"]}, 3.5)
 RULES = TermRules("entity", lambda category: category % 6, items_per_selector=3)
@@ -111,9 +112,34 @@ def test_term_events_come_back_normalised() -> None:
         (BindData(1, SelectorData(match="x"), category="colour"), "data.category: 'colour'"),
         (BindData(1, SelectorData(where="brand ~ x")), "data.selector: where: '~'"),
         (BindData(1, SelectorData(items=list("abcd"))), "terms.items_per_selector allows 3"),
+        (BindData(1, SelectorData("x", plus=list("abcd"))), "terms.items_per_selector allows 3"),
+        (BindData(1, SelectorData("x", minus=["a"], pins=["a"])), "items: 'a' is both wanted"),
     ],
 )
 def test_a_term_that_cannot_be_understood_is_refused(data: BindData, named: str) -> None:
     with pytest.raises(Undecodable) as refused:
         term("zorblax", encode_term_bind("zorblax", data, "/ops"))
+    assert named in str(refused.value)
+
+
+def test_single_items_of_a_term_come_back_each_once_and_pins_in_their_order() -> None:
+    data = AdjustData(4, ["a"], ["b"], ["z", "c", "z"], "ann")
+    expected = Adjust("zorblax", 4, ("a",), ("b",), ("z", "c"), 99, "ann")
+    assert term("zorblax", encode_term("zorblax", data, "/ops")) == expected
+    kept = term("zorblax", encode_term("zorblax", AdjustData(4, ["a"]), "/ops"))
+    assert isinstance(kept, Adjust)
+    assert kept.pins is None
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (AdjustData(1), "none of add, exclude and pins"),
+        (AdjustData(1, ["a"], ["a"]), "data.exclude: 'a' is also added or pinned"),
+        (AdjustData(1, exclude=["a"], pins=["a"]), "data.exclude: 'a' is also added or pinned"),
+    ],
+)
+def test_single_items_that_contradict_are_refused(data: AdjustData, named: str) -> None:
+    with pytest.raises(Undecodable) as refused:
+        term("zorblax", encode_term("zorblax", data, "/ops"))
     assert named in str(refused.value)

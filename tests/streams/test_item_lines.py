@@ -10,7 +10,7 @@ import pytest
 from tests.encoders.test_tagger import HARD, LONG
 
 from kae.encoders.categories import CATEGORIES
-from kae.encoders.tagger.labelled import read_titles
+from kae.encoders.tagger.labelled import read_kinds, read_titles
 
 CODEBOOK = Path(__file__).parents[2] / "deploy" / "local" / "codebook"
 
@@ -79,6 +79,20 @@ def test_a_codebook_adds_its_words_where_the_tagger_has_none(tmp_path: Path) -> 
     )
     assert texts(line, "specification") == [("1.5 m", "dictionary")]
     assert texts(line, "brand") == [("HP", "dictionary")]
+
+
+def test_of_a_title_that_the_tagger_has_read_a_dictionary_says_what_it_never_learned(
+    tmp_path: Path,
+) -> None:
+    titles = ["Acme Soft Toothbrush with Cleaner, 6 Count", "Acme Women's Running Shoe, Blue - New"]
+    items = [{"id": str(number), "title": title} for number, title in enumerate(titles)]
+    learned = {kind.category for kind in read_kinds()}
+    alone = extract(tmp_path, items)
+    beside = extract(tmp_path, items, "--codebook", CODEBOOK)
+    for one, other in zip(alone, beside, strict=True):
+        kept = {name: has for name, has in other["attributes"].items() if name in learned}
+        assert kept == one["attributes"]
+    assert texts(beside[1], "marketing") == [("New", "dictionary")]
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,14 @@ class Draws:
 
     def _selector(self) -> SelectorData:
         parts = self._chance.choice((1, 1, 1, 2, 3, 4, 5, 6, 7))
+        single = [item.id for item in self.some(30)]
         return SelectorData(
             self._phrase() if parts & 1 else "",
             [*(item.id for item in self.some(200)), "nobody"] if parts & 2 else [],
             self._expression(2) if parts & 4 else "",
+            plus=single[::3],
+            minus=single[1::3],
+            pins=single[2::3],
         )
 
     def _phrase(self) -> str:
@@ -118,7 +122,7 @@ def test_a_preview_says_what_the_bind_then_does(line: Followed, catalog: list[It
     line.put(items)
     line.follow()
     draws = Draws(7, items, attributes_of(line))
-    previews = Previews(line.codebook, line.topology)
+    previews = Previews(line.codebook, line.topology, line.searching)
     rules = rules_of(line.topology, line.codebook.position_of)
     selecting = 0
     for number in range(1, PREVIEWS + 1):
@@ -127,17 +131,20 @@ def test_a_preview_says_what_the_bind_then_does(line: Followed, catalog: list[It
         line.put(draws.some(20))
         before = follow_paths(line)
         event = draws.event(number * 1_000_000)  # above those of items and releases
-        told = previews.answer(before, event)
-        assert line.index.view is before
-
         change = decode_term(None, event, MAX_BYTES, line.tick(), rules)
         assert isinstance(change, Bind)
+        query = f"{change.term} black toner"
+        told = previews.answer(before, event, query)
+        assert line.index.view is before
+
         binding = bind(line, change)
         after = follow_paths(line)
         ids = list(attached(line, binding))
         assert (told.items, told.refused) == (len(ids), None), event
         assert told.plan.hash == plan_hash(change, ids), event
         assert after.trie.paths - before.trie.paths == told.identifiers, event
+        assert told.search is not None
+        assert told.search.then == line.search(query, len(told.search.then) or 1), event
         assert told.room.position == line.registrar.bindings.bound[binding].position
         selecting += bool(ids)
         free(line, change.term)

@@ -14,6 +14,8 @@ from tests.streams.followed import NAME, Followed
 
 from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
+from kae.sinks.edits import Propose
+from kae.sinks.term_changes import Bind
 from kae.streams.generations.book import GenerationBook
 from kae.streams.meters import Meters
 from kae.streams.metrics import METRICS
@@ -21,7 +23,14 @@ from kae.streams.replica.http import Answers, build_app
 from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.readings import ReplicaReadings, note_view
-from kae.streams.term_events import BindData, SelectorData, encode_term
+from kae.streams.replica.unknown import UnknownWords
+from kae.streams.term_events import (
+    BindData,
+    SelectorData,
+    decode_term,
+    encode_term,
+    rules_of,
+)
 
 
 class Face:
@@ -63,7 +72,8 @@ def http(line: Followed, catalog: list[Item]) -> Face:
         line.leases,
         line.gauge,
         line.searching,
-        Previews(line.codebook, line.topology),
+        Previews(line.codebook, line.topology, line.searching),
+        UnknownWords(least_requests=3),
     )
     answers = Answers(NAME, Serving(served, GenerationBook(1)), meters)
     return Face(build_app(answers, meters, line.bell))
@@ -171,6 +181,22 @@ def test_a_preview_is_of_the_event_that_a_bind_would_send(http: Face, line: Foll
     assert http.get("/receipts/glimmer").status_code == 404
 
 
+def test_what_waits_for_approval_is_previewed_as_it_would_be_now(
+    http: Face, line: Followed
+) -> None:
+    data = BindData(1, SelectorData(where='brand = "hp"'), category="brand", by="ann")
+    event = encode_term("glimmer", data, "/test")
+    rules = rules_of(line.topology, line.codebook.position_of)
+    change = decode_term(None, event, len(event), line.now, rules)
+    assert isinstance(change, Bind)
+    assert http.get("/preview/glimmer").status_code == 404
+    line.index.view.bindings.edit(Propose("glimmer", 1, change), 2, line.now)
+    asked, waiting = http.post("/preview", event).json(), http.get("/preview/Glimmer").json()
+    assert [one["kind"] for one in asked["collisions"]] == ["proposed"]
+    assert (waiting["collisions"], waiting["refused"]) == ([], None)
+    assert waiting["plan"] == asked["plan"]
+
+
 def test_a_preview_refuses_what_is_no_bind_and_what_is_too_large(
     http: Face, line: Followed
 ) -> None:
@@ -251,3 +277,35 @@ def test_the_generations_that_are_followed_are_told_with_what_their_terms_reach(
         True,
     )
     assert (term["promoted"], term["own_items"]) == (False, 0)
+
+
+def test_words_that_nothing_knows_are_told_once_enough_requests_asked_for_them(http: Face) -> None:
+    def ask(query: str) -> list[str]:
+        unknown: list[str] = http.get("/search", params={"q": query}).json()["query"]["unknown"]
+        return unknown
+
+    assert ask("glowfish quietcore the toner glowfish") == ["glowfish"]
+    for _ in range(2):
+        assert ask("a moonbeam for the toner") == ["moonbeam"]
+    private = "mary.sue@shop.example +49-171-555 www.marysue.example x9zq marysue:secret7"
+    for _ in range(3):
+        assert "sue" in ask(private)
+    told = http.get("/unknown-words").json()
+    assert (told["requests"], told["least_requests"], told["words"]) == (6, 3, [])
+    for _ in range(2):
+        ask("glowfish")
+    ask("moonbeam lamp glowfish")
+    told = http.get("/unknown-words").json()
+    assert [(one["word"], one["requests"], one["at_most"]) for one in told["words"]] == [
+        ("glowfish", 4, 4),
+        ("moonbeam", 3, 3),
+    ]
+    assert len(http.get("/unknown-words", params={"limit": "1"}).json()["words"]) == 1
+    assert http.get("/unknown-words", params={"limit": "0"}).status_code == 400
+    assert "\nkae_replica_unknown_words_total 7.0\n" in http.get("/metrics").text
+
+
+def test_where_no_unknown_word_is_to_be_counted_none_is() -> None:
+    words = UnknownWords(least_requests=0)
+    assert words.note("glowfish", ["glowfish"]) == 0
+    assert (words.requests, words.most_asked(10)) == (0, [])

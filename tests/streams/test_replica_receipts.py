@@ -5,7 +5,8 @@ from tests.streams.followed import NAME, SHARDS, Followed
 
 from kae.encoders.attributes import Item
 from kae.streams.replica.leases import Lease, LeaseInvalid
-from kae.streams.replica.receipts import Receipt, has_come
+from kae.streams.replica.receipt import Receipt
+from kae.streams.replica.receipts import has_come
 
 
 def reached(receipt: Receipt) -> dict[str, str]:

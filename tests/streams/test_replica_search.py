@@ -7,9 +7,14 @@ from tests.sinks.prefixes import next_slots
 from tests.streams.followed import SHARDS, Followed
 
 from kae.encoders.attributes import Item
-from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.categories import CATEGORY_INDEX, Identifier
 from kae.encoders.codebook import Codebook
 from kae.encoders.selector import Selector, compile_selector
+from kae.sinks.term_changes import Adjust
+from kae.sinks.term_due import Standing
+from kae.streams.replica.decode import Decode
+from kae.streams.replica.explain import explain_item
+from kae.streams.replica.search import Search
 
 
 def position(line: Followed, category: str) -> int:
@@ -218,3 +223,73 @@ def test_paths_are_there_at_once_and_words_as_soon_as_they_are_captured(
     found = {hit.id for hit in line.search("black")}
     line.follow()
     assert found < {hit.id for hit in line.search("black")}
+
+
+# Pins.
+
+
+def pin(line: Followed, term: str, *pins: str) -> None:
+    """As the registrar and every shard carry it out, and the replica sees it."""
+    revision = line.registrar.bindings.terms[term][0] + 1
+    line.register(Adjust(term, revision, (), (), pins, line.tick(), "ann"))
+    line.spread_all()
+    reached = dict.fromkeys(range(SHARDS), line.registrar.bindings.version)
+    line.registrar.tend(Standing(reached), SHARDS, line.tick(), 1000)
+    line.spread_all()
+    line.follow()
+
+
+def test_pinned_items_come_first_in_their_order_also_those_that_no_beam_keeps(
+    line: Followed, catalog: list[Item]
+) -> None:
+    line.put(catalog[:1500])
+    line.bind("quietcore", where='color = "black"')
+    pin(line, "quietcore")
+    line.searching = Search(line.codebook, beam=4)
+    few = line.search("quietcore")
+    assert not any(hit.pinned for hit in few)
+    lost = [item.id for item in catalog[:1500] if item.id not in {hit.id for hit in few}]
+    chosen = [lost[3], few[-1].id, lost[700], "nowhere"]
+    pin(line, "quietcore", *chosen)
+    for limit in (1, 2, 3, 1000):
+        hits = line.search("quietcore", limit)
+        assert [hit.id for hit in hits[:3]] == chosen[: min(limit, 3)]
+        assert {hit.via for hit in hits[:3]} == {"quietcore"}
+    assert [hit.pinned for hit in line.search("quietcore", 5)] == [True] * 3 + [False] * 2
+    assert not any(hit.pinned for hit in line.search("black", 10))
+
+
+def test_a_pinned_item_keeps_its_place_when_it_goes_and_comes_again(
+    line: Followed, catalog: list[Item]
+) -> None:
+    line.put(catalog[:300])
+    line.bind("quietcore", where='color = "black"')
+    chosen = [catalog[7].id, catalog[9].id]
+    pin(line, "quietcore", *chosen)
+    line.drop([chosen[0]])
+    line.follow()
+    assert [hit.id for hit in line.search("quietcore", 1)] == chosen[1:]
+    line.put([catalog[7]])
+    line.follow()
+    assert [hit.id for hit in line.search("quietcore", 2)] == chosen
+
+
+def test_a_decode_has_pinned_items_first_behind_a_path_of_their_term_alone(
+    line: Followed,
+) -> None:
+    items = [Item(str(n), "Zorblax shoe", popularity=float(n)) for n in range(20)]
+    line.put(items)
+    line.bind("quietcore", match="zorblax")
+    pin(line, "quietcore", "3", "11", "0")
+    decode = Decode(line.index.view, line.codebook)
+    via = decode.items(path_of(line, "3", "quietcore"), 5)
+    assert [item.id for item in via] == ["3", "11", "0", "19", "18"]
+    own = decode.items(path_of(line, "3", None), 3)
+    assert [item.id for item in own] == ["19", "18", "17"]
+
+
+def path_of(line: Followed, item_id: str, term: str | None) -> Identifier:
+    explained = explain_item(line.codebook, line.index, line.index.view, item_id)
+    assert explained is not None
+    a, b, c, d, e, f = next(path.slots for path in explained.paths if path.term == term)
+    return a, b, c, d, e, f

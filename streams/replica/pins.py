@@ -1,0 +1,45 @@
+"""Pins: the items that come first within a term, as a view has them.
+
+Ids become ordinals when an answer needs them: an item that went and came again has another one.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from kae.sinks.decoding import Entered, nowhere
+from kae.sinks.edits import PutItem
+from kae.sinks.ranges import Indices
+from kae.streams.partitioner import partition_of
+from kae.streams.replica.view import View
+
+Pinned = tuple[int, int, int]  # binding, shard, ordinal
+
+
+def pinned_items(view: View, bindings: Iterable[int]) -> list[Pinned]:
+    """The live pinned items of some bindings, in their order."""
+    return [
+        (binding, *place)
+        for binding in bindings
+        for item_id in view.pins.get(binding, ())
+        for place in _place_of(view, item_id)
+    ]
+
+
+def _place_of(view: View, item_id: str) -> Iterator[tuple[int, int]]:
+    shard = partition_of(item_id, len(view.shards))
+    item = view.shards[shard].item(item_id)
+    if isinstance(item, PutItem):
+        yield shard, item.ordinal
+
+
+def pin_places(view: View, entered: Entered) -> Indices:
+    """Where each entry stands among the pins of the term that led to it; UNPINNED where at none."""
+    places = nowhere(entered)
+    if not view.pins:
+        return places
+    bindings = np.unique(entered.bindings).tolist()
+    for place, (binding, shard, ordinal) in enumerate(pinned_items(view, bindings)):
+        is_item = (entered.shards == shard) & (entered.ordinals == ordinal)
+        places[is_item & (entered.bindings == binding)] = place
+    return places

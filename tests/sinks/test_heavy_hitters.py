@@ -1,0 +1,32 @@
+"""Counting in bounded memory: no frequent word is lost, and no count is told too high."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kae.sinks.heavy_hitters import Counted, HeavyHitters
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from("aaaabbbccdefghijkl"), max_size=200), st.integers(1, 8))
+def test_what_is_counted_lies_between_its_bounds_and_what_is_frequent_is_kept(
+    words: list[str], counters: int
+) -> None:
+    heavy, true = HeavyHitters(counters), Counter(words)
+    for word in words:
+        heavy.count(word)
+    kept = {one.word: one for one in heavy.counted(0)}
+    assert len(kept) <= counters
+    for one in kept.values():
+        assert one.least <= true[one.word] <= one.most <= one.least + len(words) / counters
+    assert {word for word, times in true.items() if times > len(words) / counters} <= kept.keys()
+
+
+def test_only_what_came_often_enough_for_sure_is_told_the_most_frequent_first() -> None:
+    heavy = HeavyHitters(3)
+    for word in "aabbbc":
+        heavy.count(word)
+    assert heavy.counted(2) == [Counted("b", 3, 3), Counted("a", 2, 2)]
+    heavy.count("d")
+    assert heavy.counted(1) == [Counted("b", 3, 3), Counted("a", 2, 2), Counted("d", 1, 2)]

@@ -1,0 +1,94 @@
+"""What an item was at a time, from the logs that real shards and a real registrar have written."""
+
+from tests.streams.followed import SHARDS, Followed
+from tests.streams.test_term_history import past
+
+from kae.encoders.attributes import Item
+from kae.encoders.selector import Selector
+from kae.sinks.edits import PutItem
+from kae.sinks.fold import LogState, fold
+from kae.sinks.item_past import ItemPast
+from kae.sinks.term_changes import Adjust
+from kae.streams.item_history import ItemThen, describe, why_selected
+from kae.streams.partitioner import partition_of
+from kae.streams.replica.explain import explain_item
+
+
+def folded(line: Followed, item_id: str, at_ms: int) -> tuple[ItemPast, int]:
+    shard = partition_of(item_id, SHARDS)
+    known, state = ItemPast(item_id), LogState()
+    version = 0
+    for offset, record in enumerate(line.deltas[shard].records):
+        after = fold(state, offset, record)
+        state = after.state
+        if after.delta is not None and after.delta.at_ms <= at_ms:
+            known.note(after.delta, offset)
+            version = after.delta.version
+    return known, version
+
+
+def then(line: Followed, item_id: str, at_ms: int) -> ItemThen:
+    known, version = folded(line, item_id, at_ms)
+    shard = partition_of(item_id, SHARDS)
+    return describe(line.codebook, known, past(line).bindings(at_ms), shard, version, at_ms)
+
+
+def test_an_item_is_told_as_it_was_at_each_time(line: Followed, catalog: list[Item]) -> None:
+    items = catalog[:300]
+    line.put(items)
+    line.follow()
+    selector = 'color = "black"'
+    line.bind("quietcore", where=selector)
+    line.spread_all()
+    line.follow()
+    item_id = line.search("quietcore", 1)[0].id
+    bound_at = line.tick()
+    live = explain_item(line.codebook, line.index, line.index.view, item_id)
+    assert live is not None
+    seen = then(line, item_id, bound_at)
+    assert (seen.live, seen.title, seen.revision) == (True, live.title, live.revision)
+    assert (seen.identifier, seen.attributes) == (live.identifier, live.attributes)
+    assert seen.since is not None
+    assert live.put is not None
+    assert (seen.since.version, seen.since.offset) == (live.put.version, live.put.offset)
+    assert [(t.term, t.path) for t in seen.terms] == [(p.term, p.words) for p in live.paths[1:]]
+    assert seen.terms[0].why == f"its words hold {selector}"
+
+    line.release("quietcore")
+    line.spread_all()
+    released_at = line.tick()
+    line.drop([item_id])
+    dropped_at = line.tick()
+    line.put([item for item in items if item.id == item_id])
+    assert then(line, item_id, released_at).terms == []
+    gone = then(line, item_id, dropped_at)
+    assert (gone.live, gone.title, gone.attributes) == (False, "", [])
+    assert then(line, item_id, line.tick()).identifier == seen.identifier
+    assert then(line, item_id, bound_at) == seen
+
+
+def test_a_term_that_is_bound_first_is_told_with_the_item_that_comes(line: Followed) -> None:
+    line.bind("quietcore", match="zorblax")
+    line.register(Adjust("quietcore", 50, ("1",), (), ("2",), line.tick(), "ann"))
+    line.spread_all()
+    line.put([Item(str(n), "Zorblax shoe") for n in range(3)])
+    known, _ = folded(line, "2", line.tick())
+    assert isinstance(known.edit, PutItem)
+    assert [since and since.version for since in known.attached.values()] == [2, 2]
+    told = then(line, "2", line.tick()).terms
+    assert [(one.state, one.why) for one in told] == [
+        ("active", "has the phrase 'zorblax'"),
+        ("pending", "pinned, number 1"),
+    ]
+    assert why_selected(Selector(plus=("1",)), "1") == "added by its id"
+
+
+def test_what_a_snapshot_held_is_told_without_since_when(line: Followed) -> None:
+    line.put([Item("1", "Zorblax shoe")])
+    line.bind("quietcore", match="zorblax")
+    line.spread_all()
+    line.follow()
+    reader = line.index.view.shards[partition_of("1", SHARDS)]
+    known = ItemPast("1", reader.item("1"), reader.attached, 1)
+    assert (known.attached, known.since) == ({1: None}, None)
+    assert ItemPast("other", None, reader.attached, 1).attached == {}
