@@ -44,7 +44,13 @@ class Prometheus:
         listen = f"127.0.0.1:{free_port()}"
         self._url = f"http://{listen}"
         program = beside_promtool()
-        argv = [str(program), "--config.file=prometheus.yml", f"--web.listen-address={listen}"]
+        argv = [
+            str(program),
+            "--config.file=prometheus.yml",
+            # Debian's has one for the whole machine, with what former runs were told.
+            "--storage.tsdb.path=data",
+            f"--web.listen-address={listen}",
+        ]
         self._process = Process("prometheus", argv, folder / "prometheus.log", cwd=folder)
 
     def firing(self, alarm: str) -> list[dict[str, Any]]:

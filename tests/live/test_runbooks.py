@@ -16,6 +16,7 @@ from tests.live.asking import kae, told
 from tests.live.conftest import QUICK
 from tests.live.ledger import Event, Ledger, upserts
 from tests.live.prometheus import Prometheus
+from tests.live.scrape import scrape
 from tests.live.small_disk import SmallDisk
 from tests.live.storm import wait_for
 from tests.live.test_replica import items
@@ -28,12 +29,16 @@ RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks.md"
 WORKER = "one"
 # Of 256 reserved slots it leaves less than a tenth.
 CAMPAIGN_WORDS = 235
+# More than a worker indexes, in small batches, before it looks at its lag.
+BACKLOG = 16_000
 
 
 @pytest.fixture
 def pace(tmp_path: Path) -> dict[str, object]:
     return {
         **QUICK,
+        "worker.batch_events": 10,
+        "limits.lag_seconds": 2.0,
         "worker.listen": f"127.0.0.1:{free_port()}",
         "replica.listen": f"127.0.0.1:{free_port()}",
         "replica.fresh_within_seconds": 1.0,
@@ -149,7 +154,13 @@ def full_disk(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def broker_that_hangs(scene: Scene) -> Iterator[None]:
+def broker_that_hangs_amid_a_backlog(scene: Scene) -> Iterator[None]:
+    scene.cluster.workers[WORKER].terminate()
+    revisions = range(10, 10 + BACKLOG // len(scene.catalog))
+    scene.ledger.publish([event for n in revisions for event in upserts(scene.catalog, n)])
+    scene.cluster.start_worker(WORKER)
+    url = scene.cluster.worker_url(WORKER)
+    wait_for(lambda: scrape(url).total("kae_worker_shard_lag_events") > 0, "a look at the backlog")
     scene.kafka.pause()
     try:
         yield
@@ -164,7 +175,11 @@ ACCIDENTS: dict[tuple[str, ...], Callable[[Scene], AbstractContextManager[None]]
     ("KaeSlotsRunningOut",): wide_campaign,
     ("KaeSnapshotsFail", "KaeSnapshotOld"): archive_that_is_no_folder,
     ("KaeDiskFull", "KaeDiskFillingUp"): full_disk,
-    ("KaeReplicaStale",): broker_that_hangs,
+    (
+        "KaeReplicaStale",
+        "KaeWorkerNotProgressing",
+        "KaeLagBeyondLimit",
+    ): broker_that_hangs_amid_a_backlog,
 }
 
 
