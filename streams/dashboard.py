@@ -52,6 +52,8 @@ PANELS = (
         "Free slots", metrics.WORKER_SLOTS_FREE, "max by (position) ({})", "position {{position}}"
     ),
     Panel("Searches, p99", metrics.REPLICA_SEARCH, P99, "{{instance}}"),
+    Panel("Decoding while deltas are applied, p99", metrics.REPLICA_DECODE, P99, "{{instance}}"),
+    Panel("Bootstrap lag of replicas", metrics.REPLICA_BOOTSTRAP_LAG, "{}", "{{instance}}"),
     Panel("Views being built, p99", metrics.REPLICA_VIEW_BUILD, P99, "{{instance}}"),
     Panel("Records replicas lack", metrics.REPLICA_BEHIND, "{}", "{{instance}}"),
     Panel("Shards held", metrics.WORKER_SHARDS, "{}", "{{instance}}"),

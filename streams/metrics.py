@@ -275,7 +275,15 @@ REPLICA_APPLY_LAG = _histogram(
     "seconds",
     "From a worker's planning of a view's oldest delta until the view was in use; once caught up.",
 )
+REPLICA_BOOTSTRAP_LAG = _gauge(
+    "kae_replica_bootstrap_lag_seconds",
+    "seconds",
+    "Until it has caught up: how old the newest deltas of its view are (-1: none yet); then 0.",
+)
 REPLICA_SEARCH = _histogram("kae_replica_search_seconds", "seconds", "Answering one /search.")
+REPLICA_DECODE = _histogram(
+    "kae_replica_decode_seconds", "seconds", "Of a /search, until every identifier was decoded."
+)
 REPLICA_UNKNOWN_WORDS = _counter(
     "kae_replica_unknown_words_total",
     "words",

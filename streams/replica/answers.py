@@ -76,6 +76,7 @@ class Found(msgspec.Struct, frozen=True):
     query: QueryShown
     items: list[Hit]
     took_ms: float
+    decoded_ms: float  # of it, until every identifier was decoded
 
 
 # /items/{id}

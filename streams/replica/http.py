@@ -104,6 +104,7 @@ class Answers:
         )
         answer = _json(found)
         self._meters.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
+        self._meters.observe(metrics.REPLICA_DECODE, found.decoded_ms / 1000)
         return answer
 
     def unknown_words(self, request: Request) -> Response:

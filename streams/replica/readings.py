@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from kae.sinks.disk import room_at
 from kae.streams import metrics
 from kae.streams.meters import Meters, Sample, accounted
+from kae.streams.moments import now_ms
 from kae.streams.replica.freshness import Freshness, FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.view import View
@@ -24,6 +25,7 @@ class ReplicaReadings:
             metrics.REPLICA_INFO, 1, (self._name, str(view.generation), self._index.fingerprint)
         )
         yield from _fresh(freshness)
+        yield Sample(metrics.REPLICA_BOOTSTRAP_LAG, _bootstrap_lag(view, freshness))
         yield Sample(metrics.REPLICA_BINDINGS_VERSION, view.bindings.version)
         yield Sample(metrics.REPLICA_BINDINGS, len(view.bindings.bound))
         yield Sample(metrics.REPLICA_ITEMS, view.items)
@@ -63,6 +65,14 @@ def note_view(meters: Meters, view: View, *, caught_up: bool) -> None:
     if caught_up and view.oldest_delta_ms is not None:
         late_ms = max(0, view.swapped_ms - view.oldest_delta_ms)
         meters.observe(metrics.REPLICA_APPLY_LAG, late_ms / 1000)
+
+
+def _bootstrap_lag(view: View, freshness: Freshness) -> float:
+    if freshness.age_seconds is not None:
+        return 0.0
+    if view.oldest_delta_ms is None:
+        return -1.0
+    return max(0, now_ms() - view.oldest_delta_ms) / 1000
 
 
 def _fresh(freshness: Freshness) -> Iterator[Sample]:

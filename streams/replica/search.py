@@ -87,6 +87,7 @@ class Search:
         query = self._encoder.encode(text, view.terms)
         asked = ask(view, query)
         reached = _reached(view, [one.wanted() for one in asked], self._beam, query.terms)
+        decoded = perf_counter()
         said = own_words(view, asked, reached.items, reached.bindings)
         shown = (said > 0) | named(asked, reached.paths) | (reached.pins < UNPINNED)
         slots = heaviest_slots(asked, SLOTS_SHOWN)
@@ -97,7 +98,8 @@ class Search:
                 self._hit(view, slots, found)
                 for found in _ranked(view, reached, said, shown, limit)
             ],
-            took_ms=round((perf_counter() - began) * 1000, 3),
+            took_ms=_ms(perf_counter() - began),
+            decoded_ms=_ms(decoded - began),
         )
 
     def _hit(self, view: View, slots: dict[Slot, float], found: _Candidate) -> Hit:
@@ -137,6 +139,10 @@ class Search:
             ],
             unknown=query.unknown,
         )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
 
 
 def version_of(view: View) -> Version:
