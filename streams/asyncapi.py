@@ -9,7 +9,7 @@ import msgspec
 from kae.encoders.attributes import Item
 from kae.streams.cloudevents import CONTENT_TYPE, PREFIX, STRUCTURED_JSON
 from kae.streams.events import ITEM_DELETE, ITEM_UPSERT, encode_item_delete, encode_item_upsert
-from kae.streams.term_events import (
+from kae.streams.term_data import (
     DATA,
     TYPES,
     AdjustData,
@@ -25,8 +25,8 @@ from kae.streams.term_events import (
     ReleaseData,
     RetargetData,
     SelectorData,
-    encode_term,
 )
+from kae.streams.term_events import encode_term
 from kae.streams.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology import Topology
 

@@ -13,7 +13,7 @@ import yaml
 from kae.streams.asyncapi import describe_topics
 from kae.streams.cloudevents import CONTENT_TYPE, PREFIX, Context
 from kae.streams.events import ITEM_DELETE, ITEM_UPSERT, DeleteData, ItemData
-from kae.streams.term_events import DATA
+from kae.streams.term_data import DATA
 from kae.streams.topology import Topology
 from kae.streams.topology_schema import topology_schema
 

@@ -21,17 +21,8 @@ from kae.streams.event_parts import (
     open_event,
     unknown_type,
 )
-from kae.streams.term_events import (
-    TERM_BIND,
-    TERM_RELEASE,
-    BindData,
-    ReleaseData,
-    SelectorData,
-    TermRules,
-    decode_term,
-    encode_term_bind,
-    encode_term_release,
-)
+from kae.streams.term_data import TERM_BIND, TERM_RELEASE, BindData, ReleaseData, SelectorData
+from kae.streams.term_events import TermRules, decode_term, encode_term_bind, encode_term_release
 
 __all__ = [
     "ITEM_DELETE",

@@ -23,7 +23,7 @@ from kae.sinks.edits import (
 from kae.sinks.fold import LogState
 from kae.sinks.term_changes import CAMPAIGN_PREFIX
 from kae.streams.log_reading import clients_for, deltas_from
-from kae.streams.term_events import BindData, CampaignReleaseData, ReleaseData, SelectorData
+from kae.streams.term_data import BindData, CampaignReleaseData, ReleaseData, SelectorData
 from kae.streams.topics import check_topics
 from kae.streams.topology import Topology
 

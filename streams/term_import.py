@@ -10,7 +10,8 @@ from kae.streams.moments import now_ms
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.previewed import Collision, Previewed
 from kae.streams.term_category import Chosen
-from kae.streams.term_events import BindData, PlanData, encode_term
+from kae.streams.term_data import BindData, PlanData
+from kae.streams.term_events import encode_term
 from kae.streams.term_table import Row, RowProblem, read_table
 from kae.streams.topology import Topology
 

@@ -19,7 +19,8 @@ from kae.streams.errors import TermRefused
 from kae.streams.events import Undecodable, decode_term
 from kae.streams.moments import moment_ms
 from kae.streams.term_category import Chosen, choose_category
-from kae.streams.term_events import BindData, SelectorData, encode_term, rules_of
+from kae.streams.term_data import BindData, SelectorData
+from kae.streams.term_events import encode_term, rules_of
 from kae.streams.topology import Topology
 
 COLUMNS = (

@@ -18,15 +18,8 @@ from kae.streams.moments import now_ms, shown
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.receipt import Receipt
 from kae.streams.signatures import SIGNED_HEADERS, signed
-from kae.streams.term_events import (
-    ApproveData,
-    BindData,
-    RejectData,
-    ReleaseData,
-    decode_term,
-    encode_term,
-    rules_of,
-)
+from kae.streams.term_data import ApproveData, BindData, RejectData, ReleaseData
+from kae.streams.term_events import decode_term, encode_term, rules_of
 from kae.streams.term_keys import key_of
 from kae.streams.topics import check_topics
 from kae.streams.topology import Topology

@@ -30,7 +30,7 @@ from kae.streams.local_run import open_topology, replica_address
 if TYPE_CHECKING:
     from kae.streams.replica.answers import BindingShown
     from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_events import CampaignTerm
+    from kae.streams.term_data import CampaignTerm
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -63,7 +63,7 @@ def bind(
 ) -> None:
     """Bind all terms of a file as one."""
     from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_events import CampaignData
+    from kae.streams.term_data import CampaignData
     from kae.streams.term_watch import publish
 
     opened = open_topology(topology, bootstrap)
@@ -109,7 +109,7 @@ def release(
 ) -> None:
     """Release all terms of a campaign as one."""
     from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_events import CampaignReleaseData
+    from kae.streams.term_data import CampaignReleaseData
     from kae.streams.term_watch import publish
 
     opened = open_topology(topology, bootstrap)
@@ -144,7 +144,7 @@ def _terms(file: Path) -> "list[CampaignTerm]":
     """Raises: TermRefused."""
     import msgspec
 
-    from kae.streams.term_events import CampaignTerm
+    from kae.streams.term_data import CampaignTerm
 
     try:
         return msgspec.yaml.decode(file.read_bytes(), type=list[CampaignTerm])

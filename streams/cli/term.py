@@ -88,7 +88,7 @@ def bind(
     as_json: JsonOption = False,
 ) -> None:
     """Bind a word to the items that --match, --items and --where select together."""
-    from kae.streams.term_events import BindData
+    from kae.streams.term_data import BindData
 
     opened = open_topology(topology, bootstrap)
     selector = selector_of(word, match, items, where)
@@ -133,7 +133,7 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Release a word; its slot is free again after a quarantine."""
-    from kae.streams.term_events import ReleaseData
+    from kae.streams.term_data import ReleaseData
 
     data = ReleaseData(revision_of(revision), who(by))
     send(

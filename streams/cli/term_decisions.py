@@ -60,7 +60,7 @@ def approve(
 ) -> None:
     """Have what another has proposed carried out; --plan is the hash of a preview made now."""
     from kae.streams.moments import now_ms
-    from kae.streams.term_events import ApproveData
+    from kae.streams.term_data import ApproveData
     from kae.streams.term_watch import decide
 
     planned = plan_of(plan, items_planned)
@@ -87,7 +87,7 @@ def reject(
 ) -> None:
     """Put what somebody has proposed away."""
     from kae.streams.moments import now_ms
-    from kae.streams.term_events import RejectData
+    from kae.streams.term_data import RejectData
     from kae.streams.term_watch import decide
 
     decided = decide(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kae.streams.replica.receipt import Receipt
-    from kae.streams.term_events import PlanData, SelectorData
+    from kae.streams.term_data import PlanData, SelectorData
     from kae.streams.topology import Topology
 
 
@@ -88,7 +88,7 @@ def plan_of(plan: str, items: int | None) -> "PlanData":
 
     Raises: TermRefused.
     """
-    from kae.streams.term_events import PlanData
+    from kae.streams.term_data import PlanData
 
     if bool(plan) != (items is not None):
         raise TermRefused(
@@ -183,7 +183,7 @@ def selector_of(word: str, match: str, items: Path | None, where: str) -> "Selec
     Raises: TermRefused; Rejected.
     """
     from kae.encoders.selector import Selector, compile_selector
-    from kae.streams.term_events import SelectorData
+    from kae.streams.term_data import SelectorData
 
     ids = ids_of(items)
     if not (match or ids or where):

@@ -93,7 +93,8 @@ def preview(
     Without --category the tagger reads the word, and says how sure it is.
     """
     from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_events import BindData, encode_term
+    from kae.streams.term_data import BindData
+    from kae.streams.term_events import encode_term
 
     opened = open_topology(topology)
     selector = selector_of(word, match, items, where)

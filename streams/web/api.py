@@ -16,7 +16,7 @@ from kae.streams.letters.answers import LetterOpened, LettersListed, ReplayRepor
 from kae.streams.replica.answers import BindingsShown, ItemShown
 from kae.streams.replica.previewed import Previewed
 from kae.streams.replica.receipt import Receipt
-from kae.streams.term_events import Aliases, BindData, Category, Moment, SelectorData
+from kae.streams.term_data import Aliases, BindData, Category, Moment, SelectorData
 from kae.streams.term_history import Happened
 from kae.streams.web.audit import AuditRow
 from kae.streams.web.guard import Refused

@@ -24,17 +24,15 @@ from kae.streams.replica.answers import BindingShown, BindingsShown, ProposalSho
 from kae.streams.replica.client import ReplicaClient
 from kae.streams.replica.previewed import Previewed
 from kae.streams.term_category import Chosen, choose_category
-from kae.streams.term_events import (
+from kae.streams.term_data import (
     ApproveData,
     BindData,
     PlanData,
     RejectData,
     ReleaseData,
     SelectorData,
-    decode_term,
-    encode_term,
-    rules_of,
 )
+from kae.streams.term_events import decode_term, encode_term, rules_of
 from kae.streams.term_history import Happened, Past
 from kae.streams.term_watch import publish, publish_all
 from kae.streams.topic_plan import BATCH_BYTES

@@ -13,7 +13,7 @@ from kae.encoders.selector import Rejected
 from kae.streams.errors import TermRefused
 from kae.streams.replica.previewed import Previewed
 from kae.streams.term_category import Chosen
-from kae.streams.term_events import BindData, PlanData
+from kae.streams.term_data import BindData, PlanData
 from kae.streams.web.line import Line, selector_of
 from kae.streams.web.visit import Visit, go
 

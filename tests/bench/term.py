@@ -19,7 +19,8 @@ from kae.bench.tantivy_peer import TantivyPeer
 from kae.deploy.replica_face import ReplicaFace
 from kae.streams.events import BindData, SelectorData, encode_term_bind, encode_term_release
 from kae.streams.replica.receipt import Receipt
-from kae.streams.term_events import ApproveData, encode_term
+from kae.streams.term_data import ApproveData
+from kae.streams.term_events import encode_term
 from kae.streams.topology import Topology
 
 SELECTORS = 12

@@ -18,14 +18,14 @@ from kae.streams.moments import now_ms
 from kae.streams.replica.embedded import Replica
 from kae.streams.replica.search import Search
 from kae.streams.replica.view import View
-from kae.streams.term_events import (
+from kae.streams.term_data import (
     BindData,
     CampaignData,
     CampaignReleaseData,
     CampaignTerm,
     SelectorData,
-    encode_term,
 )
+from kae.streams.term_events import encode_term
 
 CAMPAIGN_TERMS = 200
 WITHIN_MS = 1000

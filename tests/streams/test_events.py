@@ -20,7 +20,8 @@ from kae.streams.events import (
     encode_term_bind,
     encode_term_release,
 )
-from kae.streams.term_events import AdjustData, encode_term
+from kae.streams.term_data import AdjustData
+from kae.streams.term_events import encode_term
 
 ITEM = Item("é-1", "Tönér", "black", {"brand": "HP", "size": ["1", "2"]}, 3.5)
 RULES = TermRules("entity", lambda category: category % 6, items_per_selector=3)

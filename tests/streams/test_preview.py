@@ -8,7 +8,8 @@ from kae.encoders.attributes import Item
 from kae.streams.events import Undecodable
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.previewed import Previewed
-from kae.streams.term_events import BindData, ReleaseData, SelectorData, encode_term
+from kae.streams.term_data import BindData, ReleaseData, SelectorData
+from kae.streams.term_events import encode_term
 
 
 @pytest.fixture

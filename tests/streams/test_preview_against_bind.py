@@ -17,7 +17,8 @@ from kae.sinks.planned import plan_hash
 from kae.sinks.term_changes import Bind
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.view import View
-from kae.streams.term_events import BindData, SelectorData, decode_term, encode_term, rules_of
+from kae.streams.term_data import BindData, SelectorData
+from kae.streams.term_events import decode_term, encode_term, rules_of
 
 PREVIEWS = int(os.environ.get("KAE_TEST_PREVIEWS", "60"))
 ITEMS = 1000

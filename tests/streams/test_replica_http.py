@@ -24,13 +24,8 @@ from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.readings import ReplicaReadings, note_view
 from kae.streams.replica.unknown import UnknownWords
-from kae.streams.term_events import (
-    BindData,
-    SelectorData,
-    decode_term,
-    encode_term,
-    rules_of,
-)
+from kae.streams.term_data import BindData, SelectorData
+from kae.streams.term_events import decode_term, encode_term, rules_of
 
 
 class Face:

@@ -10,7 +10,8 @@ from tests.signing import key_pair, signers
 from kae.streams.errors import CredentialsUnusable
 from kae.streams.event_parts import Undecodable
 from kae.streams.signatures import KEY_VARIABLE, SIGNED_HEADERS, Signatures, signed
-from kae.streams.term_events import ReleaseData, encode_term
+from kae.streams.term_data import ReleaseData
+from kae.streams.term_events import encode_term
 from kae.streams.topology import REFERENCE, Topology
 
 TOPIC = "kae.terms"

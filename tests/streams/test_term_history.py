@@ -5,7 +5,7 @@ from tests.streams.followed import Followed
 from kae.encoders.selector import Selector
 from kae.sinks.edits import Delta, decode_record
 from kae.sinks.term_changes import Bind, Campaign, Extend, Realias
-from kae.streams.term_events import BindData
+from kae.streams.term_data import BindData
 from kae.streams.term_history import Past
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kae.streams.errors import TermRefused
-from kae.streams.term_events import SelectorData
+from kae.streams.term_data import SelectorData
 from kae.streams.term_table import ROWS, Row, read_table
 from kae.streams.topology import Topology
 
