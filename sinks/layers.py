@@ -259,11 +259,14 @@ class GrowingTrie:
         for shard, (table, changed) in enumerate(zip(tables, self._changed, strict=True)):
             ordinals = np.asarray(changed.to_array()).astype(np.int64)
             pieces.append(own_paths(shard, table, ordinals[table.live[ordinals]]))
+            members: dict[int, BitMap] = {}
             for binding in sorted(attached[shard].keys() & active.keys()):
-                members = attached[shard][binding]
-                if (shard, binding) in self._base.bound:
-                    members = members & changed
-                pieces.append(term_paths(shard, table, binding, active[binding], members))
+                bound = attached[shard][binding]
+                if (shard, binding) not in self._base.bound:
+                    members[binding] = bound
+                elif bound.intersect(changed):
+                    members[binding] = bound & changed
+            pieces.append(term_paths(shard, table, active, members))
         return [piece for piece in pieces if len(piece)]
 
     def _layered(self, pieces: Sequence[Entries], attached: Attached, active: Active) -> Layers:
