@@ -14,6 +14,10 @@ from kae.encoders.categories import Identifier
 from kae.encoders.selector import Selector
 from kae.sinks.term_changes import Foreseen, Proposable
 
+# Of what stands in a log. A record or edit of a new kind, or a field that must not be passed over,
+# raises it; readers of before then refuse the log at its owner's claim.
+LOG_FORMAT = 1
+
 HASH_BYTES = 16
 GENESIS = bytes(HASH_BYTES)
 
@@ -214,12 +218,16 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 class Owned(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A claim of the log: valid only with a strictly higher epoch than the last."""
+    """A claim of the log: valid only with a strictly higher epoch than the last.
+
+    `format` is that of the records which the owner goes on to write.
+    """
 
     epoch: int
     nonce: bytes
     owner: str
     fingerprint: str
+    format: int = LOG_FORMAT
 
 
 Record = Delta | Owned

@@ -9,11 +9,15 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from kae.sinks.edits import GENESIS, Delta, Owned, Record, chain, decode_record, digest
+from kae.sinks.edits import GENESIS, LOG_FORMAT, Delta, Owned, Record, chain, decode_record, digest
 
 
 class LogCorrupt(Exception):
     """Bytes in a log that kae did not write."""
+
+
+class LogNewer(LogCorrupt):
+    """A log whose owner writes what this kae does not know."""
 
 
 class ForeignCodebook(Exception):
@@ -52,7 +56,7 @@ class Folded:
 def fold(state: LogState, offset: int, payload: bytes, record: Record | None = None) -> Folded:
     """Fold one record; who has just encoded it gives it too, and spares the decoding.
 
-    Raises: LogCorrupt when the bytes are no record of kae's.
+    Raises: LogCorrupt when the bytes are no record of kae's; LogNewer when a newer one wrote them.
     """
     try:
         record = record or decode_record(payload)
@@ -72,6 +76,11 @@ def _claim(state: LogState, owned: Owned) -> Folded:
         return Folded(state, ignored="claim of an old epoch")
     if state.fingerprint and owned.fingerprint != state.fingerprint:
         return Folded(state, ignored="claim with another codebook")
+    if owned.format > LOG_FORMAT:
+        raise LogNewer(
+            f"offset {state.next_offset - 1}: {owned.owner} writes format {owned.format} from here "
+            f"on, and this kae reads up to {LOG_FORMAT}. Upgrade it: replicas first, then workers"
+        )
     return Folded(
         replace(
             state,

@@ -16,6 +16,7 @@ from kae.streams.catalog_values import (
     Fields,
     NotAnItem,
     add_field,
+    only,
     read_id,
     read_popularity,
     read_revision,
@@ -137,9 +138,15 @@ def read_items(paths: Sequence[Path], catalog: CatalogPart) -> Iterator[Item]:
 
 
 def to_row(file: Path, after: Position, record: Record, catalog: CatalogPart) -> Row | RejectedRow:
-    """Read one record as an item, or tell why it is none."""
+    """Read one record as an item, or tell why it is none.
+
+    Of what `catalog.allowed_fields` leaves out nothing goes on, be the row an item or rejected.
+    """
     if isinstance(record, Unreadable):
-        return RejectedRow(file, after, "", None, record.reason, record.remedy, record.text)
+        text = record.text if catalog.allowed_fields is None else ""
+        return RejectedRow(file, after, "", None, record.reason, record.remedy, text)
+    if catalog.allowed_fields is not None:
+        record = only(record, own_columns(catalog), catalog.allowed_fields)
     try:
         item = to_item(record, catalog)
         return Row(file, after, item, read_revision(record, catalog.revision), record)
@@ -149,12 +156,19 @@ def to_row(file: Path, after: Position, record: Record, catalog: CatalogPart) ->
         )
 
 
+def own_columns(catalog: CatalogPart) -> frozenset[str | None]:
+    """The columns that become the item's own values."""
+    return frozenset(
+        (catalog.id, catalog.title, catalog.description, catalog.popularity, catalog.revision)
+    )
+
+
 def to_item(record: Mapping[str, Any], catalog: CatalogPart) -> Item:
     """Read one record as an item.
 
     Raises: NotAnItem.
     """
-    own = {catalog.id, catalog.title, catalog.description, catalog.popularity, catalog.revision}
+    own = own_columns(catalog)
     item_id = read_id(record, catalog.id)
     fields: Fields = {}
     for column, value in record.items():

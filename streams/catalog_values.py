@@ -4,7 +4,7 @@ What cannot be read rightly is a `NotAnItem`, which names the field and the reme
 guessed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
 from math import isfinite
@@ -118,6 +118,20 @@ def add_field(fields: Fields, name: str, value: object, separator: str | None = 
             texts = ([known] if isinstance(known, str) else known) + texts
         if texts:
             fields[inner] = texts if isinstance(entry, list) or len(texts) > 1 else texts[0]
+
+
+def only(
+    record: Mapping[str, Any], columns: Container[str | None], fields: Container[str]
+) -> dict[str, Any]:
+    """The record without other columns and fields; of a map its allowed entries stay."""
+    kept: dict[str, Any] = {}
+    for column, value in record.items():
+        entries = {name: entry for name, entry in _entries(column, value) if name in fields}
+        if column in columns or entries == {column: value}:
+            kept[column] = value
+        elif entries:
+            kept[column] = entries
+    return kept
 
 
 def field_text(name: str, value: object) -> str:

@@ -18,6 +18,10 @@ class Chosen(msgspec.Struct, frozen=True):
     by: str
     confidence: float | None = None
 
+    def told(self) -> str:
+        sure = "" if self.confidence is None else f", {self.confidence:.0%} sure"
+        return f"{self.category} (by {self.by}{sure})"
+
 
 def choose_category(word: str, given: str, default: str) -> Chosen:
     """A reading of the tagger counts if it takes the whole word for one value."""

@@ -108,6 +108,7 @@ class CatalogPart(Part):
     revision: Name | None
     separator: Name | None
     fields: dict[Name, Category]
+    allowed_fields: Annotated[frozenset[Name], Field(strict=False)] | None = None
 
 
 class GroupPart(Part):

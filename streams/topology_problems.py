@@ -157,6 +157,13 @@ def _mapped_categories(topology: "Topology") -> Iterator[Finding]:
     for field, category in topology.catalog.fields.items():
         if category not in CATEGORIES:
             yield ("catalog", "fields", field), *_unknown_category(category)
+        allowed = topology.catalog.allowed_fields
+        if allowed is not None and field not in allowed:
+            yield (
+                ("catalog", "fields", field),
+                "gives words, and catalog.allowed_fields does not let it travel",
+                "add it there, or take it out here",
+            )
     if topology.terms.default_category not in CATEGORIES:
         yield ("terms", "default_category"), *_unknown_category(topology.terms.default_category)
 

@@ -87,17 +87,22 @@ def bind(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Bind a word to the items that --match, --items and --where select together."""
+    """Bind a word to the items that --match, --items and --where select together.
+
+    Without --category the tagger reads the word, as it does for a preview.
+    """
+    from kae.streams.term_category import choose_category
     from kae.streams.term_data import BindData
 
     opened = open_topology(topology, bootstrap)
     selector = selector_of(word, match, items, where)
     begins, ends = validity(from_, until, forever)
+    chosen = choose_category(word, category, opened.terms.default_category)
     data = BindData(
         revision=revision_of(revision),
         selector=selector,
         aliases=alias or [],
-        category=category,
+        category=chosen.category,
         owner=owner,
         reason=reason,
         from_=begins,
@@ -115,6 +120,8 @@ def bind(
         timeout=timeout,
         as_json=as_json,
     )
+    if not as_json:
+        console.out.print(f"category: {chosen.told()}", markup=False, highlight=False)
     if receipt is not None and receipt.state == "bound" and not receipt.attached_items:
         console.print_warning(_no_item(receipt.term, match, where, selector.items))
 

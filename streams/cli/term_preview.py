@@ -188,14 +188,13 @@ def _print(preview: TermPreview) -> None:
 
 def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
     room, size, plan = previewed.room, previewed.size, previewed.plan
-    sure = "" if chosen.confidence is None else f", {chosen.confidence:.0%} sure"
     console.print_table(
         f"{previewed.term}: what binding it would do",
         ("what", "would be"),
         (
             ("items attached", previewed.items),
             ("identifiers created", previewed.identifiers),
-            ("category", f"{previewed.category} (by {chosen.by}{sure})"),
+            ("category", chosen.told()),
             ("position", room.group),
             ("reserved slots", f"{room.free} of {room.reserved} free, takes {room.needed}"),
             ("from", previewed.from_ms and shown(previewed.from_ms)),

@@ -73,7 +73,11 @@ def streaming(cluster: Cluster, ledger: Ledger, killer: Killer, scratch: Path) -
     cluster.check()
     passed_over = prove(cluster, ledger, scratch)
     story.passed_over = [reason for reasons in passed_over.values() for reason in reasons]
-    assert [worker.returncode for worker in cluster.workers.values()] == [0, 0]
+    for worker in cluster.workers.values():
+        if worker.returncode != 0:
+            raise AssertionError(
+                f"{worker.name} ended with {worker.returncode}; {worker.last_words()}"
+            )
     wait_for(lambda: _hashes(cluster) == _expected(cluster, ledger), "the replica to be the same")
 
 

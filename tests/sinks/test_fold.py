@@ -5,6 +5,7 @@ import pytest
 
 from kae.sinks.edits import (
     GENESIS,
+    LOG_FORMAT,
     Counts,
     Delta,
     DropItem,
@@ -13,7 +14,7 @@ from kae.sinks.edits import (
     encode_edit,
     encode_record,
 )
-from kae.sinks.fold import Folded, LogCorrupt, LogState, fold
+from kae.sinks.fold import Folded, LogCorrupt, LogNewer, LogState, fold
 
 
 def claim(epoch: int, fingerprint: str = "f") -> bytes:
@@ -77,3 +78,19 @@ def test_parts_are_dropped_when_the_epoch_changes_between() -> None:
 def test_bytes_that_kae_did_not_write_are_named_by_their_offset() -> None:
     with pytest.raises(LogCorrupt, match=r"offset 7: .* a topic of its own"):
         fold(LogState(), 7, b"hello")
+
+
+def test_a_claim_says_from_which_kae_on_its_records_can_be_read() -> None:
+    (newer,) = fold_all(claim(1))
+    coming = encode_record(Owned(2, bytes(16), "worker-9", "f", LOG_FORMAT + 1))
+    with pytest.raises(LogNewer, match=r"offset 1: worker-9 writes format 2 .* Upgrade"):
+        fold(newer.state, 1, coming)
+    late = encode_record(Owned(1, bytes(16), "worker-9", "f", LOG_FORMAT + 1))
+    assert fold(newer.state, 1, late).ignored == "claim of an old epoch"
+
+
+def test_a_claim_of_before_formats_were_told_is_of_the_first() -> None:
+    tag, *fields, told = msgspec.msgpack.decode(claim(1))
+    assert told == LOG_FORMAT
+    before = fold(LogState(), 0, msgspec.msgpack.encode([tag, *fields]))
+    assert before == fold(LogState(), 0, claim(1))

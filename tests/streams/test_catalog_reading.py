@@ -270,3 +270,26 @@ def test_a_text_of_100_kb_is_an_item_and_a_longer_one_is_told_by_its_field(tmp_p
         "n" * 20_001,
         "expected `str` of length <= 20000",
     )
+
+
+# What may travel at all.
+
+
+def test_fields_that_are_not_allowed_go_nowhere_not_even_with_a_rejected_row(
+    tmp_path: Path,
+) -> None:
+    lines = (
+        '{"id":1,"title":"a","seller":"Ann","more":{"color":"red","phone":"123"}}\n'
+        '{"id":2,"title":"","seller":"Ann","more":{"phone":"123"}}\n'
+        '{"id":3,"title":"c","seller":"Ann"\n'
+    )
+    path = written(tmp_path / "a.jsonl", lines)
+    allowed = frozenset({"color"})
+    item, *rejected = rows_of(path, allowed_fields=allowed)
+    assert isinstance(item, Row)
+    assert item.item.fields == {"color": "red"}
+    assert [row.record for row in rejected] == [{"id": 2, "title": ""}, ""]
+    assert item.record == {"id": 1, "title": "a", "more": {"color": "red"}}
+    everything = rows_of(path)
+    assert isinstance(everything[0], Row)
+    assert everything[0].item.fields == {"seller": "Ann", "color": "red", "phone": "123"}

@@ -136,6 +136,7 @@ def test_the_command_prints_the_flowchart_alone() -> None:
         ("shards: 8\n", "shards: 8\nself: &self [*self]\n", "an anchor holds itself"),
         ("mapped_percent: 10 ", "mapped_percent: 101 ", "limits.mapped_percent"),
         ("separator: null ", 'separator: "" ', "catalog.separator"),
+        ("allowed_fields: null", "allowed_fields: [type]", "catalog.fields.brand"),
     ],
 )
 def test_values_out_of_bounds_and_yaml_that_leads_nowhere_are_told(
