@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test secured lint type bench neural audit docs
 BIN := .venv/bin
+# Whole lines of processes, where time counts: they run alone, all else side by side before them.
+LINES := tests/live tests/deploy tests/console
 export PYTHON
 
 help: ## say what there is
@@ -24,7 +26,8 @@ test: ## check format, lint, types and imports, then run every test on Apache Ka
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(LINES:%=--ignore=%)
+	@$(BIN)/python -m pytest $(LINES)
 
 secured: ## run the end-to-end tests once more, behind TLS, users and ACLs that deny by default
 	@.ci/check python memory=3000 java maven
