@@ -139,17 +139,28 @@ class ShardStore:
         sync_writes: bool = False,
         *,
         read_only: bool = False,
+        beside: Path | None = None,
     ) -> None:
         """Open or create the store.
 
         `sync_writes` waits for the disk at each delta; without it a power cut costs some reading
         of the log, never data. `read_only` leaves every file in the folder as it is.
+        `beside` opens the store of another process of this machine, which goes on writing, to be
+        read as it is now: a RocksDB secondary, whose notes go to that folder. Open it anew to see
+        more: RocksDB lets it catch up, but then answers for a key from what its own memory had,
+        where the writer has written that key to a table since.
 
         Raises: StoreUnusable when the folder is locked, unreadable or of another format;
         StoreDamaged, DiskFull.
         """
         self.folder = folder
-        self._db = _open(folder, write_buffer_bytes, read_only)
+        access = AccessType.read_write()
+        if read_only:
+            access = AccessType.read_only()
+        elif beside is not None:
+            access = AccessType.secondary(str(beside))
+        owned = not (read_only or beside)
+        self._db = _open(folder, write_buffer_bytes, access, create=owned)
         self._families = {name: self._db.get_column_family(name) for name in keys.COLUMN_FAMILIES}
         self._handles: dict[str, ColumnFamily] = {
             name: self._db.get_column_family_handle(name) for name in keys.COLUMN_FAMILIES
@@ -550,17 +561,16 @@ def _shard_edit(raw: msgspec.Raw) -> ShardEdit:
         ) from error
 
 
-def _open(folder: Path, write_buffer_bytes: int, read_only: bool) -> Rdict:
+def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: bool) -> Rdict:
     tables = BlockBasedOptions()
     tables.set_block_cache(Cache(CACHE_BYTES))
     # Those of the family that is never used: RocksDB recovers from a full disk once the largest
     # write buffer has room.
     options = _family_options(write_buffer_bytes, tables)
-    options.create_if_missing(not read_only)
-    options.create_missing_column_families(not read_only)
+    options.create_if_missing(create)
+    options.create_missing_column_families(create)
     options.set_max_total_wal_size(WAL_BUFFERS * write_buffer_bytes)
     families = {name: _family_options(write_buffer_bytes, tables) for name in keys.COLUMN_FAMILIES}
-    access = AccessType.read_only() if read_only else AccessType.read_write()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return Rdict(str(folder), options, families, access)

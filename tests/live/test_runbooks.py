@@ -1,31 +1,28 @@
-"""Alarms ring when what they are for happens, and are over when their runbook was followed."""
+"""Alarms ring when what they are for happens, and are over once docs/runbooks.md was followed."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.house.command_blocks import blocks
 from tests.live.asking import kae, told
 from tests.live.conftest import QUICK
 from tests.live.ledger import Event, Ledger, upserts
 from tests.live.prometheus import Prometheus
+from tests.live.runbooks import RUNBOOKS, follow
 from tests.live.scrape import scrape
 from tests.live.small_disk import SmallDisk
 from tests.live.storm import wait_for
+from tests.live.test_broken_accounts import ALARMS
 from tests.live.test_replica import items
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster
 from kae.encoders.attributes import Item
 
-RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks.md"
 WORKER = "one"
 # Of 256 reserved slots it leaves less than a tenth.
 CAMPAIGN_WORDS = 235
@@ -64,34 +61,7 @@ class Scene:
         self.ledger.publish(upserts(self.catalog, revision))
 
     def follow_the_runbook(self, alarm: str) -> None:
-        """Type what stands in the entry of an alarm, word for word."""
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        env = {**os.environ, "PATH": path, "KAE_TOPOLOGY": str(self.cluster.topology.path)}
-        for command in entry(alarm):
-            done = subprocess.run(
-                ["sh", "-euc", command],
-                cwd=self.cluster.folder,
-                env=env,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=60,
-            )
-            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-
-
-def entry(alarm: str) -> list[str]:
-    """The commands that the entry of an alarm has this test run."""
-    lines = RUNBOOKS.read_text(encoding="utf-8").splitlines()
-    begin = lines.index(f"## {alarm}") + 1
-    heads = [number for number, line in enumerate(lines, 1) if line.startswith("## ")]
-    end = next((head for head in heads if head > begin), len(lines))
-    return [
-        step.command
-        for block in blocks(RUNBOOKS)
-        if begin < block.line < end and "test_runbooks.py" in block.label
-        for step in block.steps
-    ]
+        follow(self.cluster, alarm)
 
 
 @contextmanager
@@ -210,6 +180,6 @@ def test_an_alarm_rings_when_its_condition_is_caused_and_its_runbook_ends_it(
 
 
 def test_the_table_of_runbooks_says_which_were_tried() -> None:
-    tried = {alarm for alarms in ACCIDENTS for alarm in alarms}
+    tried = {alarm for alarms in (*ACCIDENTS, ALARMS) for alarm in alarms}
     rows = [line for line in RUNBOOKS.read_text().splitlines() if line.startswith("| [Kae")]
     assert {row.split("]")[0].removeprefix("| [") for row in rows if "| yes:" in row} == tried
