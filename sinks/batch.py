@@ -48,6 +48,14 @@ class Batch:
         self._bindings = store.bindings
         self._handles = handles
         self._heads: dict[str, Head] = dict(before)
+        # The bindings that an item of this delta may have: a look at each for each item would make
+        # a thousand of them cost more than all else.
+        known = BitMap(head.ordinal for head in before.values() if isinstance(head, ItemHead))
+        self._having = {
+            binding: members
+            for binding, members in store.attached.items()
+            if known.intersect(members)
+        }
         self._touched: set[tuple[int, int]] = set()
         self._moved: set[tuple[int, int]] = set()  # (binding, ordinal)
 
@@ -74,7 +82,8 @@ class Batch:
         path = keys.trie_key(item.identifier, item.ordinal)
         self.rows.put(path, keys.trie_value(item.popularity), handles[keys.TRIE])
         for binding in item.bindings:
-            self._attached[binding].add(item.ordinal)
+            self._having[binding] = self._attached[binding]
+            self._having[binding].add(item.ordinal)
             self._move(binding, item.ordinal)
         self._take_head(item)
         self.next_ordinal = max(self.next_ordinal, item.ordinal + 1)
@@ -97,7 +106,7 @@ class Batch:
             return
         self.rows.delete(keys.trie_key(head.identifier, head.ordinal), self._handles[keys.TRIE])
         self.rows.delete(keys.ordinal_key(head.ordinal), self._handles[keys.ORDINALS])
-        for binding, members in self._attached.items():
+        for binding, members in self._having.items():
             if head.ordinal in members:
                 members.discard(head.ordinal)
                 self._move(binding, head.ordinal)
@@ -109,13 +118,14 @@ class Batch:
             members |= self._attached[edit.binding]
         for chunk in _chunks(members) | _chunks(self._attached.get(edit.binding, BitMap())):
             self._touched.add((edit.binding, chunk))
-        self._attached[edit.binding] = members
+        self._attached[edit.binding] = self._having[edit.binding] = members
         row = msgspec.structs.replace(edit, ordinals=b"", continued=False)
         self._bindings[edit.binding] = row
         self._write(keys.BINDINGS, keys.binding_key(edit.binding), msgspec.msgpack.encode(row))
 
     def _detach(self, edit: Detach) -> None:
         members = self._attached.pop(edit.binding, BitMap())
+        self._having.pop(edit.binding, None)
         self._bindings.pop(edit.binding, None)
         self._write(keys.BINDINGS, keys.binding_key(edit.binding), None)
         for chunk in _chunks(members):
