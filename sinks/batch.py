@@ -22,7 +22,7 @@ class Rows(Protocol):
 class Folding(Protocol):
     """What a batch reads and moves on in the store that it belongs to."""
 
-    attached: dict[int, BitMap]
+    attached: dict[int, BitMap]  # bitmaps that are replaced, and never changed
     bindings: dict[int, Attach]
     digests: dict[bytes, int]  # of the rows of `bindings` and `attached`, by key
 
@@ -51,11 +51,8 @@ class Batch:
         # The bindings that an item of this delta may have: a look at each for each item would make
         # a thousand of them cost more than all else.
         known = BitMap(head.ordinal for head in before.values() if isinstance(head, ItemHead))
-        self._having = {
-            binding: members
-            for binding, members in store.attached.items()
-            if known.intersect(members)
-        }
+        self._having = {b for b, members in store.attached.items() if known.intersect(members)}
+        self._own: set[int] = set()  # those whose members are this batch's to change
         self._touched: set[tuple[int, int]] = set()
         self._moved: set[tuple[int, int]] = set()  # (binding, ordinal)
 
@@ -82,8 +79,8 @@ class Batch:
         path = keys.trie_key(item.identifier, item.ordinal)
         self.rows.put(path, keys.trie_value(item.popularity), handles[keys.TRIE])
         for binding in item.bindings:
-            self._having[binding] = self._attached[binding]
-            self._having[binding].add(item.ordinal)
+            self._having.add(binding)
+            self._members(binding).add(item.ordinal)
             self._move(binding, item.ordinal)
         self._take_head(item)
         self.next_ordinal = max(self.next_ordinal, item.ordinal + 1)
@@ -106,9 +103,9 @@ class Batch:
             return
         self.rows.delete(keys.trie_key(head.identifier, head.ordinal), self._handles[keys.TRIE])
         self.rows.delete(keys.ordinal_key(head.ordinal), self._handles[keys.ORDINALS])
-        for binding, members in self._having.items():
-            if head.ordinal in members:
-                members.discard(head.ordinal)
+        for binding in self._having:
+            if head.ordinal in self._attached[binding]:
+                self._members(binding).discard(head.ordinal)
                 self._move(binding, head.ordinal)
         self.live -= 1
 
@@ -118,18 +115,27 @@ class Batch:
             members |= self._attached[edit.binding]
         for chunk in _chunks(members) | _chunks(self._attached.get(edit.binding, BitMap())):
             self._touched.add((edit.binding, chunk))
-        self._attached[edit.binding] = self._having[edit.binding] = members
+        self._attached[edit.binding] = members
+        self._having.add(edit.binding)
+        self._own.add(edit.binding)
         row = msgspec.structs.replace(edit, ordinals=b"", continued=False)
         self._bindings[edit.binding] = row
         self._write(keys.BINDINGS, keys.binding_key(edit.binding), msgspec.msgpack.encode(row))
 
     def _detach(self, edit: Detach) -> None:
         members = self._attached.pop(edit.binding, BitMap())
-        self._having.pop(edit.binding, None)
+        self._having.discard(edit.binding)
         self._bindings.pop(edit.binding, None)
         self._write(keys.BINDINGS, keys.binding_key(edit.binding), None)
         for chunk in _chunks(members):
             self._touched.add((edit.binding, chunk))
+
+    def _members(self, binding: int) -> BitMap:
+        """The items of a binding, to be changed; readers keep those that there were."""
+        if binding not in self._own:
+            self._own.add(binding)
+            self._attached[binding] = self._attached[binding].copy()
+        return self._attached[binding]
 
     def _move(self, binding: int, ordinal: int) -> None:
         """An item joins or leaves a binding; who leaves and joins again has not moved."""

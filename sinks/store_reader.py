@@ -18,9 +18,7 @@ class StoreReader:
     def __init__(self, store: ShardStore) -> None:
         self.state: StoreState = store.state
         self.bindings: dict[int, Attach] = dict(store.bindings)
-        self.attached: dict[int, BitMap] = {
-            binding: members.copy() for binding, members in store.attached.items()
-        }
+        self.attached: dict[int, BitMap] = dict(store.attached)
         self._rows = store.snapshots()
 
     def item(self, item_id: str) -> PutItem | DropItem | None:
