@@ -26,6 +26,7 @@ from kae.streams.topology import Topology
 SELECTORS = 12
 TERMS_A_PEER_RUN = 4
 WITHIN_SECONDS = 20.0
+OTHERS_WITHIN_SECONDS = 180.0
 # Of the groups that the timed terms, entities, take no slot of.
 OTHER_CATEGORIES = ("modifier", "season", "style", "audience", "color")
 POLLS = 200
@@ -105,7 +106,7 @@ class TermBench:
             data = BindData(1, SelectorData(match=word), category=group, by="ann")
             self._send_bind(f"otherword{number}", data)
         if count:
-            self._wait(f"otherword{count - 1}", 1, "attached", _is_attached)
+            self._wait(f"otherword{count - 1}", 1, "attached", _is_attached, OTHERS_WITHIN_SECONDS)
 
     def time(self, sized: Sized) -> float:
         """Seconds from just before the term event is sent until all its items are decodable.
@@ -149,16 +150,21 @@ class TermBench:
         self._producer.send(topic, key=word.encode(), value=event, partition=0)
 
     def _wait(
-        self, word: str, revision: int, stage: str, done: Callable[[Receipt], bool]
+        self,
+        word: str,
+        revision: int,
+        stage: str,
+        done: Callable[[Receipt], bool],
+        within_seconds: float = WITHIN_SECONDS,
     ) -> Receipt:
-        deadline = time.perf_counter() + WITHIN_SECONDS
+        deadline = time.perf_counter() + within_seconds
         while True:
             receipt = self._replica.receipt(word, revision, stage, WITHIN_SECONDS)
             if receipt is not None and done(receipt):
                 return receipt
             # A proposal is told at once: its approval may still be on its way.
             if time.perf_counter() > deadline:
-                raise BenchFailed(f"{word}: not done after {WITHIN_SECONDS:g} s: {receipt}")
+                raise BenchFailed(f"{word}: not done after {within_seconds:g} s: {receipt}")
 
     def _check(self, word: str, receipt: Receipt, expected: int) -> None:
         if receipt.attached_items != expected:
