@@ -5,6 +5,7 @@ which docs/runbooks.md says how to bring about.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,10 @@ def lie(log: Log) -> None:
     log.append([encode_record(claim), encode_record(untrue)]).offsets()
 
 
+def rings_of(prometheus: Prometheus, alarm: str, jobs: set[str]) -> bool:
+    return {told["job"] for told in prometheus.firing(alarm)} == jobs
+
+
 @pytest.mark.timeout(180)
 def test_books_that_another_program_broke_ring_until_a_new_generation_serves(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
@@ -86,10 +91,9 @@ def test_books_that_another_program_broke_ring_until_a_new_generation_serves(
         lie(kafka.log(topology.deltas_topic, SHARD))
         lie(kafka.log(topology.bindings_topic, 0))
     with Prometheus(tmp_path / "prometheus", targets) as prometheus:
-        cluster.start_worker("one")
+        worker = cluster.start_worker("one")
         for alarm in ALARMS:
-            prometheus.wait_until_it_rings(alarm)
-        assert {told["job"] for told in prometheus.firing(ALARMS[0])} == set(targets)
+            wait_for(partial(rings_of, prometheus, alarm, set(targets)), f"{alarm} of both")
         changes = {"generation": 2, "worker.listen": f"127.0.0.1:{free_port()}"}
         second = topology.edited(changes).write(cluster.folder / "second.yaml")
         apply_topics(second)
