@@ -42,7 +42,7 @@ class Pieces:
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self._numbers = {piece: number for number, piece in enumerate(vocabulary)}
-        self._begin, self._end, self._unknown = (
+        self._begin, self._end, self.unknown = (
             self._numbers[mark] for mark in (_BEGIN, _END, _UNKNOWN)
         )
         self._of_word = Bounded[str, tuple[int, ...]](self._split)
@@ -69,7 +69,7 @@ class Pieces:
     def _split(self, word: str) -> tuple[int, ...]:
         letters = _without_case_and_accents(word)
         if not letters or len(letters) > _WORD_CHARACTERS:
-            return (self._unknown,)
+            return (self.unknown,)
         found: list[int] = []
         begin = 0
         while begin < len(letters):
@@ -80,7 +80,7 @@ class Pieces:
                     begin = end
                     break
             else:
-                return (self._unknown,)
+                return (self.unknown,)
         return tuple(found)
 
 

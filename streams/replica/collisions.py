@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.likeness import Likeness
+from kae.encoders.meanings import Meanings
 from kae.encoders.misspelling import is_slip
 from kae.sinks.edits import BindSlot
 from kae.sinks.term_changes import Bind
@@ -12,12 +13,17 @@ from kae.streams.replica.receipts import attached_items
 from kae.streams.replica.view import View
 
 
-def collisions_of(likeness: Likeness, view: View, bind: Bind) -> list[Collision]:
+def collisions_of(
+    likeness: Likeness, meanings: Meanings, view: View, bind: Bind
+) -> list[Collision]:
     """Those of the word first, then those of its aliases; of each form the worst first."""
     found = list(_of_the_term(view, bind))
     for form in (bind.term, *bind.aliases):
         found += _with_terms(view, bind, form)
-        found += _with_codebook(likeness, form)
+        spelled = list(_with_codebook(likeness, form))
+        told = {one.other for one in spelled}
+        found += spelled
+        found += (one for one in _of_like_meaning(meanings, form) if one.other not in told)
     return found
 
 
@@ -46,6 +52,12 @@ def _with_codebook(likeness: Likeness, form: str) -> Iterator[Collision]:
     for kind, words in (("codebook", alike), ("near", likeness.near(form))):
         for word in words:
             yield Collision(kind, form, word.word, CATEGORIES[word.category], word.items)
+
+
+def _of_like_meaning(meanings: Meanings, form: str) -> Iterator[Collision]:
+    for word, cosine in meanings.like(form):
+        category = CATEGORIES[word.category]
+        yield Collision("meaning", form, word.word, category, word.items, cosine)
 
 
 def _term(kind: str, view: View, form: str, bound: BindSlot) -> Collision:

@@ -14,6 +14,7 @@ from time import perf_counter
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS
 from kae.encoders.codebook import Codebook
 from kae.encoders.likeness import Likeness
+from kae.encoders.meanings import Meanings
 from kae.encoders.selector import compile_selector
 from kae.sinks.edits import BindingEdit, Deactivate, Propose, PutItem, encode_edit
 from kae.sinks.planned import plan_hash
@@ -74,6 +75,7 @@ class Previews:
         self._codebook = codebook
         self._search = search
         self._likeness = Likeness(codebook)
+        self._meanings = Meanings(codebook)
         self._rules = rules_of(topology, codebook.position_of)
         self._reserved = {position: codebook.reserved(position) for position in range(POSITIONS)}
         terms = topology.terms
@@ -121,7 +123,7 @@ class Previews:
             groups=self._groups(tally),
             brands=_counts(tally.brands.most_common(), BRANDS_SHOWN),
             brands_in_all=len(tally.brands),
-            collisions=collisions_of(self._likeness, view, change),
+            collisions=collisions_of(self._likeness, self._meanings, view, change),
             room=self._room(view, change, edits),
             size=Size(
                 event_bytes,

@@ -34,7 +34,8 @@ class Collision(msgspec.Struct, frozen=True):
 
     `kind`: `bound`, the word is bound and this takes its place; `proposed`, one of it waits for
     approval; `form`, another term answers to it; `codebook`, the codebook has it, in this or
-    another spelling; `near`, one letter away, of a term or of the codebook. `items` are those of
+    another spelling; `near`, one letter away, of a term or of the codebook; `meaning`, a word of
+    the codebook may mean much the same, with the `cosine` of their vectors. `items` are those of
     the codebook's word in the catalog that it was built from, or those that the term leads to.
     """
 
@@ -43,6 +44,7 @@ class Collision(msgspec.Struct, frozen=True):
     other: str
     category: str
     items: int
+    cosine: float | None = None
 
     def told(self) -> str:
         """It in one line."""
@@ -56,6 +58,8 @@ class Collision(msgspec.Struct, frozen=True):
                 return f"{form!r}: leads to the term {other!r} ({items}) already"
             case "codebook":
                 return f"{form!r}: the codebook has {other!r} ({self.category}, {items})"
+            case "meaning":
+                return f"{form!r}: may mean much the same as {other!r} ({self.category}, {items})"
         return f"{form!r}: is one letter away from {other!r} ({self.category}, {items})"
 
 

@@ -77,6 +77,9 @@ def test_a_preview_tells_who_has_the_word_already(filled: Followed) -> None:
     filled.follow()
     assert ("codebook", word) in kinds(ask(filled, word, 'brand = "hp"'))
     assert ("near", word) in kinds(ask(filled, slip, 'brand = "hp"'))
+    assert ("meaning", "power adapter inverter") in kinds(
+        ask(filled, "powerverter", 'brand = "hp"')
+    )
     assert kinds(ask(filled, "quietcore", 'brand = "hp"')) == [("bound", "quietcore")]
     aliased = ask(filled, "zorblax", 'brand = "hp"', aliases=["quietcore"])
     assert kinds(aliased) == [("form", "quietcore")]
