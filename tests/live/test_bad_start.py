@@ -141,7 +141,7 @@ def test_a_term_without_a_free_slot_is_refused_and_the_bound_one_stays(
         )
         small.start_worker("worker-1")
         url = small.start_replica("replica-1").url
-        bind = ("--match", "black", "--replica", url)
+        bind = ("--match", "black", "--category", "entity", "--replica", url)
         first = small.command("first", "term", "bind", "quietcore", *bind)
         assert first.wait(30) == 0
         line = said(small.command("second", "term", "bind", "loudcore", *bind))
