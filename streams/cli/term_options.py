@@ -39,7 +39,7 @@ WhereOption = Annotated[
     str, typer.Option(metavar="EXPR", help="""Items by their words: 'brand = "X"'.""")
 ]
 CategoryOption = Annotated[
-    str, typer.Option(metavar="C", help="Category, which decides the position [the tagger's].")
+    str, typer.Option(metavar="C", help="Category, which decides the position; else the tagger's.")
 ]
 AliasOption = Annotated[list[str] | None, typer.Option(metavar="A", help="Another form.")]
 OwnerOption = Annotated[str, typer.Option(metavar="NAME", help="Who answers for it.")]

@@ -1,5 +1,7 @@
 """A store that one process writes, and others of the machine read beside it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,22 @@ def test_a_reader_has_what_the_writer_had_and_another_what_it_has(
     assert list(again.items()) == items
     assert [again.item(item.id) for item in items] == items
     again.close()
+
+
+READER = """
+import sys
+from pathlib import Path
+from kae.sinks.store import ShardStore
+store = ShardStore(Path(sys.argv[1]), beside=Path(sys.argv[2]))
+print(store.state.version, store.content_hash())
+"""
+
+
+def test_another_process_reads_what_is_held_open(line: Kept, tmp_path: Path) -> None:
+    writer = line.shard.store
+    argv = [sys.executable, "-c", READER, str(writer.folder), str(tmp_path / "notes")]
+    read = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    assert read.stdout.split() == [str(writer.state.version), writer.content_hash()]
 
 
 def test_what_is_read_beside_takes_no_writes(line: Kept, tmp_path: Path) -> None:
