@@ -5,6 +5,7 @@ for the nodes behind which nobody lives any more, so a layer costs what has died
 what nobody lives behind is neither offered nor found.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,11 @@ class Layer:
         apart = self.trie.entries.apart[dead]
         bound = tuple(dead[apart == depth] if depth else dead[:0] for depth in range(POSITIONS + 1))
         return Layer(self.trie, dead, tuple(gone[::-1]), bound)
+
+    def hiding(self, bindings: Collection[int]) -> "Layer":
+        """The same without the paths by some bindings."""
+        hidden = np.array(sorted(bindings), np.int64)
+        return self.without(np.flatnonzero(np.isin(self.trie.entries.bindings, hidden)))
 
     def is_live(self, entries: Indices) -> NDArray[np.bool_]:
         return ~is_among(entries, self.dead)

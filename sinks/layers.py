@@ -108,13 +108,8 @@ class Layers:
 
     def hiding(self, bindings: Collection[int]) -> "Layers":
         """The same without the paths by some bindings."""
-        hidden = np.array(sorted(bindings), np.int64)
-
-        def hide(layer: Layer) -> Layer:
-            return layer.without(np.flatnonzero(np.isin(layer.trie.entries.bindings, hidden)))
-
         left = self.bindings.difference(bindings)
-        return Layers(self.whole, hide(self.base), hide(self.overlay), left)
+        return Layers(self.whole, self.base.hiding(bindings), self.overlay.hiding(bindings), left)
 
     def showing(self, more: Sequence[Entries]) -> "Layers":
         """The same with the paths by one more binding; they are of a shard each."""
@@ -147,12 +142,6 @@ class Layers:
     def children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
         """The slots that the mask allows, rising, and for each the number of its prefix."""
         return decoding.children(self.parts, prefixes)
-
-    def few_children(
-        self, prefixes: Prefixes, most: int = decoding.FEW
-    ) -> tuple[Indices, NDArray[np.uint16]] | None:
-        """The same in any order, some of it twice; None where a mask is cheaper."""
-        return decoding.few_children(self.parts, prefixes, most)
 
     def count(self, prefixes: Prefixes) -> Indices:
         """The live items below each prefix."""

@@ -120,6 +120,10 @@ class ReplicaEnded(KaeError):
     """A replica in this process follows the logs no more."""
 
 
+class NothingShared(KaeError):
+    """A folder in which no replica has laid a view that can be read."""
+
+
 class ReplicaTimedOut(KaeError, TimeoutError):
     """What was waited for has not come to a replica in this process, not in time."""
 

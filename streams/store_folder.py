@@ -9,14 +9,15 @@ from kae.streams.errors import StoreFolderUnusable
 
 
 @contextmanager
-def hold_folder(folder: Path, holder: str) -> Iterator[None]:
+def hold_folder(folder: Path, holder: str, option: str = "--data") -> Iterator[None]:
     """Create the folder if it is missing, and keep others of the same kind out of it.
 
-    The lock is the kernel's: it ends with the process, however that ends.
+    The lock is the kernel's: it ends with the process, however that ends. `option` is the one that
+    names the folder.
     Raises: StoreFolderUnusable when it is held, is no folder, or cannot be written.
     """
     lock = folder / f"{holder}.lock"
-    remedy = "name a folder that can be written with --data, or correct stores.path"
+    remedy = f"name a folder that can be written with {option}, or correct stores.path"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = lock.open("ab")
@@ -29,8 +30,8 @@ def hold_folder(folder: Path, holder: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreFolderUnusable(
-                f"{folder}: another {holder} that runs has its stores there; give each {holder} a "
-                "folder of its own with --data"
+                f"{folder}: another {holder} that runs has its files there; give each {holder} a "
+                f"folder of its own with {option}"
             ) from error
         except OSError as error:
             raise StoreFolderUnusable(

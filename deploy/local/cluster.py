@@ -115,13 +115,15 @@ class Cluster:
         url: str = listening[-1]["url"]
         return url
 
-    def start_replica(self, name: str, listen: str | None = None, *, wait: bool = True) -> Replica:
+    def start_replica(
+        self, name: str, listen: str | None = None, *options: str, wait: bool = True
+    ) -> Replica:
         """Start a replica; `listen` is HOST:PORT, a free port on loopback by default."""
         listen = listen or f"127.0.0.1:{free_port()}"
         data = self.folder / name
         argv = kae_command(
             "replica", "run", "--topology", str(self.topology.path), "--data", str(data),
-            "--listen", listen, "--name", name,
+            "--listen", listen, "--name", name, *options,
         )  # fmt: skip
         replica = Replica(self._process(name, argv, None).start(), f"http://{listen}")
         self.replicas[name] = replica

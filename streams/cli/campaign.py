@@ -61,7 +61,10 @@ def bind(
     timeout: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Bind all terms of a file as one."""
+    """Bind all terms of a file as one.
+
+    A term without a category gets the tagger's, as `kae term bind` gives it.
+    """
     from kae.streams.replica.client import ReplicaClient
     from kae.streams.term_data import CampaignData
     from kae.streams.term_watch import publish
@@ -70,7 +73,7 @@ def bind(
     begins, ends = validity(from_, until, forever)
     data = CampaignData(
         revision=revision_of(revision),
-        terms=_terms(file),
+        terms=_categorised(_terms(file), opened.terms.default_category),
         owner=owner,
         reason=reason,
         from_=begins,
@@ -152,6 +155,17 @@ def _terms(file: Path) -> "list[CampaignTerm]":
         raise TermRefused(
             f"{file}: no campaign: {error}; give a list of word, selector, aliases, category"
         ) from error
+
+
+def _categorised(terms: "list[CampaignTerm]", default: str) -> "list[CampaignTerm]":
+    from msgspec.structs import replace
+
+    from kae.streams.term_category import choose_category
+
+    return [
+        replace(term, category=choose_category(term.word, term.category, default).category)
+        for term in terms
+    ]
 
 
 def _key(name: str) -> str:

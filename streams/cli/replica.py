@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -38,12 +39,20 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="How this replica signs its lease; else HOST-PORT."),
     ] = None,
+    share: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Lay each view there, for decoders in other processes; best in shared memory.",
+        ),
+    ] = None,
 ) -> None:
     """Serve until SIGTERM; ends with 1 when it cannot follow the logs any more."""
     from kae.streams.address import listen_at
     from kae.streams.generations.opening import open_serving
     from kae.streams.logs import set_up_logs
     from kae.streams.replica.serve import serve
+    from kae.streams.replica.shared import SharedFolder
     from kae.streams.store_folder import hold_folder
 
     opened = open_topology(topology, bootstrap)
@@ -57,5 +66,7 @@ def run(
     with (
         tempfile.TemporaryDirectory(prefix="kae-replica-") as scratch,
         hold_folder(data or Path(scratch), "replica"),
+        SharedFolder.held(share) if share else nullcontext() as shared,
     ):
-        sys.exit(asyncio.run(serve(opened, beginning, data or Path(scratch), listener, signed)))
+        folder = data or Path(scratch)
+        sys.exit(asyncio.run(serve(opened, beginning, folder, listener, signed, shared)))

@@ -24,6 +24,8 @@ class Public:
 
 PUBLIC = (
     Public("streams.replica.embedded", "Replica"),
+    Public("streams.replica.shared", "SharedViews"),
+    Public("streams.replica.decode", "Constraint"),
     Public("streams.replica.decode", "Decode"),
     Public("streams.replica.generate", "LiveIdentifiers"),
     Public("encoders.tokens", "TokenLayout"),

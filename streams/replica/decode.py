@@ -4,8 +4,7 @@ It keeps the view that it was begun with, so a prefix that it allowed has a way 
 while writers go on. What it says is live is live in that version; docs/decoding.md has an example.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,32 +13,38 @@ from numpy.typing import NDArray
 from kae.encoders.categories import POSITIONS, Identifier
 from kae.encoders.codebook import Codebook
 from kae.encoders.tokens import TokenLayout
-from kae.sinks.decoding import Behind
+from kae.sinks import decoding
+from kae.sinks.decoding import Behind, Entered
 from kae.sinks.edits import PutItem
-from kae.sinks.layer import Prefixes
+from kae.sinks.layer import Layer, Prefixes
 from kae.sinks.ranges import Indices
 from kae.streams.replica.answers import Version
-from kae.streams.replica.pins import pin_places
+from kae.streams.replica.pins import Pinned, pin_places, places_among
 from kae.streams.replica.search import version_of
 from kae.streams.replica.view import View
 
 Scores = NDArray[np.floating[Any]]
 
 
-class Decode:
-    """Answers from one view; begin one for each decode, it costs nothing.
+class Constraint:
+    """What may be decoded in one version: answers that need its trie alone.
 
     Prefixes are (beams, depth) uint16, one slot a position; whole paths have six.
     """
 
-    def __init__(self, view: View, codebook: Codebook) -> None:
-        self._view = view
-        self._capacities = tuple(group.capacity for group in codebook.groups)
-
-    @property
-    def version(self) -> Version:
-        """Of which everything here is true."""
-        return version_of(self._view)
+    def __init__(
+        self,
+        version: Version,
+        parts: Sequence[Layer],
+        capacities: Sequence[int],
+        pinned: Sequence[Pinned] = (),
+    ) -> None:
+        """`capacities` are the codebook's, reserved slots included; `version` is what all here is
+        true of."""
+        self.version = version
+        self.capacities = tuple(capacities)
+        self._parts = parts
+        self._pinned = pinned
 
     def mask(self, prefixes: Prefixes) -> NDArray[np.bool_]:
         """(beams, capacity of the next position): the slots under which a live item hangs.
@@ -47,41 +52,35 @@ class Decode:
         Raises: PrefixInvalid.
         """
         depth = min(prefixes.shape[-1], POSITIONS - 1)
-        return self._view.trie.mask(prefixes, self._capacities[depth])
+        return decoding.mask(self._parts, prefixes, self.capacities[depth])
 
     def children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
         """The slots that the mask allows, rising, and for each the number of its prefix.
 
         Raises: PrefixInvalid.
         """
-        return self._view.trie.children(prefixes)
+        return decoding.children(self._parts, prefixes)
 
     def few_children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]] | None:
         """The same in any order, some of it twice; None where there are many: a mask costs less.
 
         Raises: PrefixInvalid.
         """
-        return self._view.trie.few_children(prefixes)
+        return decoding.few_children(self._parts, prefixes, decoding.FEW)
 
     def count(self, prefixes: Prefixes) -> Indices:
         """The live items below each prefix.
 
         Raises: PrefixInvalid.
         """
-        return self._view.trie.count(prefixes)
+        return decoding.count(self._parts, prefixes)
 
     def behind(self, paths: Prefixes, limit: int) -> Behind:
         """At most `limit` live items behind each path: the term's pins, then the more popular.
 
         Raises: PrefixInvalid.
         """
-        return self._view.trie.items(paths, limit, partial(pin_places, self._view))
-
-    def items(self, path: Identifier, limit: int) -> Iterator[PutItem]:
-        """The items behind one path, read from the stores as they were."""
-        found = self.behind(np.array([path], np.uint16), limit)
-        for shard, ordinal in zip(found.shards.tolist(), found.ordinals.tolist(), strict=True):
-            yield self._view.shards[shard].item_at(ordinal)
+        return decoding.items(self._parts, paths, limit, self._pin_places)
 
     def constrain(self, layout: TokenLayout, tokens: NDArray[np.int64], scores: Scores) -> None:
         """Lower to -inf, in place, the score of every token that may not come next.
@@ -97,3 +96,24 @@ class Decode:
         scores[:, : own.start] = -np.inf
         scores[:, own.stop :] = -np.inf
         np.copyto(scores[:, own.start : own.stop], -np.inf, where=~allowed)
+
+    def _pin_places(self, entered: Entered) -> Indices:
+        return places_among(self._pinned, entered)
+
+
+class Decode(Constraint):
+    """Answers from one view; begin one for each decode, it costs nothing."""
+
+    def __init__(self, view: View, codebook: Codebook) -> None:
+        capacities = [group.capacity for group in codebook.groups]
+        super().__init__(version_of(view), view.trie.parts, capacities)
+        self._view = view
+
+    def items(self, path: Identifier, limit: int) -> Iterator[PutItem]:
+        """The items behind one path, read from the stores as they were."""
+        found = self.behind(np.array([path], np.uint16), limit)
+        for shard, ordinal in zip(found.shards.tolist(), found.ordinals.tolist(), strict=True):
+            yield self._view.shards[shard].item_at(ordinal)
+
+    def _pin_places(self, entered: Entered) -> Indices:
+        return pin_places(self._view, entered)

@@ -4,7 +4,7 @@ The brokers are asked for the ends of the logs; once the view is past them, it w
 moment of the question. So a broker that falls silent makes a replica stale, never falsely fresh.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -27,6 +27,7 @@ class FreshnessGauge:
     within_seconds: float
     hindrance: str = ""  # what keeps the view from getting fresher, beside the brokers
     lacking: str = ""  # what it cannot answer yet, whatever its age
+    on_complete: Callable[[float], None] = lambda _at: None  # told when a view was complete
     _asked_at: float = 0.0
     _complete_at: float | None = None
     _ends: Mapping[str, int] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class FreshnessGauge:
         }
         if not self._missing:
             self._complete_at = self._asked_at
+            self.on_complete(self._asked_at)
 
     def reading(self, now: float) -> Freshness:
         complete_at = self._complete_at

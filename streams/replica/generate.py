@@ -13,7 +13,7 @@ from transformers import LogitsProcessor
 from kae.encoders.categories import POSITIONS
 from kae.encoders.tokens import TokenLayout
 from kae.sinks.decoding import PrefixInvalid
-from kae.streams.replica.decode import Decode
+from kae.streams.replica.decode import Constraint
 
 
 class LiveIdentifiers(LogitsProcessor):
@@ -26,7 +26,7 @@ class LiveIdentifiers(LogitsProcessor):
     """
 
     def __init__(
-        self, decode: Decode, layout: TokenLayout, end: int, prompt: int = 1, *, reuse: bool = False
+        self, decode: Constraint, layout: TokenLayout, end: int, prompt: int = 1, *, reuse: bool = False
     ) -> None:
         self.decode = decode
         self._layout = layout

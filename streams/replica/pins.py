@@ -35,11 +35,15 @@ def _place_of(view: View, item_id: str) -> Iterator[tuple[int, int]]:
 
 def pin_places(view: View, entered: Entered) -> Indices:
     """Where each entry stands among the pins of the term that led to it; UNPINNED where at none."""
-    places = nowhere(entered)
     if not view.pins:
-        return places
-    bindings = np.unique(entered.bindings).tolist()
-    for place, (binding, shard, ordinal) in enumerate(pinned_items(view, bindings)):
+        return nowhere(entered)
+    return places_among(pinned_items(view, np.unique(entered.bindings).tolist()), entered)
+
+
+def places_among(pinned: Iterable[Pinned], entered: Entered) -> Indices:
+    """The same, of pins that are known."""
+    places = nowhere(entered)
+    for place, (binding, shard, ordinal) in enumerate(pinned):
         is_item = (entered.shards == shard) & (entered.ordinals == ordinal)
         places[is_item & (entered.bindings == binding)] = place
     return places

@@ -17,6 +17,7 @@ from kae.streams.meters import Sample
 from kae.streams.replica.http import Answers, build_app
 from kae.streams.replica.parts import DRAIN_SECONDS
 from kae.streams.replica.readings import ReplicaReadings
+from kae.streams.replica.shared import SharedFolder
 from kae.streams.replica.succession import Succession
 from kae.streams.topology import Topology
 
@@ -32,11 +33,17 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    topology: Topology, beginning: Beginning, data: Path, listener: socket.socket, name: str
+    topology: Topology,
+    beginning: Beginning,
+    data: Path,
+    listener: socket.socket,
+    name: str,
+    share: SharedFolder | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT (returns 0) or until the follower fails (returns 1).
 
-    `data` is scratch: stores in it are removed and made anew from snapshots and the logs.
+    `data` is scratch: stores in it are removed and made anew from snapshots and the logs. Views are
+    laid in `share`, for decoders in other processes.
     Raises: as `Succession`.
     """
     failure: list[BaseException] = []
@@ -51,7 +58,7 @@ async def serve(
             log.error("replica_failed", error=f"{type(error).__name__}: {error}")
             loop.call_soon_threadsafe(stop)
 
-    replica = Succession(topology, beginning, data, name, follower_ended)
+    replica = Succession(topology, beginning, data, name, follower_ended, share)
 
     def samples() -> Iterator[Sample]:
         line = replica.line

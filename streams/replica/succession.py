@@ -5,6 +5,7 @@ generation that is to serve covers the cut-over. Until then the one before goes 
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,11 @@ from kae.streams.generations.opening import Beginning, Opened, open_generation
 from kae.streams.generations.records import Announced, Cutover
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.meters import Meters
+from kae.streams.moments import now_ms
 from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.parts import DRAIN_SECONDS, Parts
 from kae.streams.replica.readings import note_view
+from kae.streams.replica.shared import SharedFolder
 from kae.streams.replica.view import View
 from kae.streams.replica.waiting import ViewBell
 from kae.streams.topology import Topology
@@ -37,11 +40,13 @@ class Succession:
         data: Path,
         name: str,
         on_end: Callable[[BaseException | None], None],
+        share: SharedFolder | None = None,
     ) -> None:
         """Begin with the generation that serves; `start` follows it, and the others.
 
-        `on_end` is called when the logs of the generation that answers, or the control topic,
-        cannot be followed any more; and with None after `close`.
+        The views that answer are laid in `share`, too. `on_end` is called when the logs of the
+        generation that answers, or the control topic, cannot be followed any more; and with None
+        after `close`.
         Raises: StoreUnusable, DiskFull, KafkaUnreachable.
         """
         self.name = name
@@ -50,6 +55,7 @@ class Succession:
         self._topology = topology
         self._data = data
         self._on_end = on_end
+        self._share = share
         self._clients = KafkaClients.of(
             topology,
             f"{name}-control",
@@ -76,6 +82,7 @@ class Succession:
         return self.serving.line
 
     def start(self) -> None:
+        self._lay(self.line.index.view)
         for parts in self._followed.values():
             parts.follower.start()
         self._control.start()
@@ -146,6 +153,7 @@ class Succession:
         for generation in (before.generation, line.generation):
             self._followed[generation].follower.tell_soon()
         self.bell.ring()
+        self._lay(line.index.view)
         log.info(
             "generation_switched",
             replica=self.name,
@@ -163,7 +171,7 @@ class Succession:
 
     def _parts(self, opened: Opened) -> Parts:
         generation = opened.topology.generation
-        return Parts(
+        parts = Parts(
             opened.topology,
             opened.codebook,
             self._data,
@@ -173,12 +181,23 @@ class Succession:
             on_view=lambda view, caught_up: self._note_view(generation, view, caught_up),
             on_end=lambda error: self._ended(generation, error),
         )
+        parts.line.gauge.on_complete = lambda asked_at: self._note_complete(generation, asked_at)
+        return parts
 
     def _note_view(self, generation: int, view: View, caught_up: bool) -> None:
         if generation == self.line.generation:
             note_view(self.meters, view, caught_up=caught_up)
+            self._lay(view)
         elif generation == self._book.serving:
             self._stirred.set()
+
+    def _lay(self, view: View) -> None:
+        if self._share is not None:
+            self._share.lay(view, self.serving.lines[view.generation].codebook)
+
+    def _note_complete(self, generation: int, asked_at: float) -> None:
+        if self._share is not None and generation == self.line.generation:
+            self._share.note_complete(now_ms() - round((time.monotonic() - asked_at) * 1000))
 
     def _ended(self, generation: int, error: BaseException | None) -> None:
         """A follower's last call. One that does not answer takes nothing down with it."""

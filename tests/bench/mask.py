@@ -1,11 +1,11 @@
 """The mask of constrained decoding: beside a decoder step, beside a dict trie, and under writes."""
 
 import csv
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -24,6 +24,7 @@ from kae.streams import console
 from kae.streams.catalog import read_items
 from kae.streams.interpreter import set_for_indexing
 from kae.streams.replica.decode import Decode
+from kae.streams.replica.shared import SharedFolder, SharedViews
 from kae.streams.topology import Topology
 
 SEED = 20260613
@@ -33,6 +34,7 @@ TIMES = 480  # a depth and a kind of prefixes
 OUR_TIMES = 96
 THEIR_TIMES = 12
 EDITS_A_SECOND = 1000
+SHARED_MEMORY = "/dev/shm"
 # The capacities of the method's paper: 9,216 core codes and 60 reserved.
 DENSE, LIGHT, RESERVED = 2058, 1034, 10
 DENSE_GROUPS = ("core", "endorsement", "material")
@@ -48,6 +50,9 @@ class Depth(msgspec.Struct, frozen=True):
     written_p50_us: float
     written_p99_us: float
     ratio_under_writes: float
+    shared_p99_us: float  # of views that another process lays, at rest
+    within_p99_us: float  # under writes of a thread of the same process
+    ratio_within_process: float
     processor_p50_us: float | None
     dict_trie_p50_us: float | None
     processor_ratio_to_dict_trie: float | None
@@ -55,7 +60,9 @@ class Depth(msgspec.Struct, frozen=True):
 
 class MaskReport(msgspec.Struct, frozen=True):
     """What `kae bench mask --json` prints. Of all depths the worst counts; shares and ratios are of
-    medians, `ratio_under_writes` of the 99th percentiles. Null without torch; `note` says why."""
+    medians. `ratio_under_writes` and `ratio_within_process` are of 99th percentiles, under writes
+    and at rest: of a decoder that maps the views of a process beside, and of one whose own process
+    writes. Null without torch; `note` says why."""
 
     p50_us: float
     p99_us: float
@@ -63,6 +70,7 @@ class MaskReport(msgspec.Struct, frozen=True):
     processor_share_of_decode_step: float | None
     processor_ratio_to_dict_trie: float | None
     ratio_under_writes: float
+    ratio_within_process: float
     decode_step_ms: float | None
     edits_per_second: float
     views: int
@@ -100,7 +108,7 @@ def paper_codebook(catalog: Sequence[Item], topology: Topology) -> Codebook:
         Group(g.name, g.categories, DENSE if g.name in DENSE_GROUPS else LIGHT, RESERVED)
         for g in topology.codebook_groups
     ]
-    with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
+    with TemporaryDirectory(prefix="kae-bench-") as folder:
         return build_codebook(lambda: catalog, groups, topology.catalog.fields, Path(folder))
 
 
@@ -114,10 +122,24 @@ def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombinatio
     def fresh(prefixes: Prefixes) -> object:
         return Decode(held.view, codebook).mask(prefixes)
 
+    with TemporaryDirectory(prefix="kae-bench-", dir=SHARED_MEMORY) as folder:
+        share = SharedFolder(Path(folder))
+        share.lay(held.view, codebook)
+        views = SharedViews(folder)
+
+        def mapped(prefixes: Prefixes) -> object:
+            return views.decode().mask(prefixes)
+
+        shared = _by_depth(kinds, lambda batches: seconds_of(mapped, batches, TIMES))
+        with held.written_beside(EDITS_A_SECOND, share, codebook):
+            written = _by_depth(kinds, lambda batches: seconds_of(mapped, batches, TIMES))
     with held.written(EDITS_A_SECOND):
-        written = _by_depth(kinds, lambda batches: seconds_of(fresh, batches, TIMES))
+        within = _by_depth(kinds, lambda batches: seconds_of(fresh, batches, TIMES))
     beside = _beside(decode, codebook, own, kinds)
-    depths = [_depth(depth, rest[depth], written[depth], beside) for depth in range(POSITIONS)]
+    depths = [
+        _depth(depth, rest[depth], shared[depth], written[depth], within[depth], beside)
+        for depth in range(POSITIONS)
+    ]
     worst = max(one.p50_us for one in depths)
     step = beside.step_seconds * 1e6 if beside else None
     return MaskReport(
@@ -133,6 +155,7 @@ def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombinatio
             default=None,
         ),
         ratio_under_writes=max(one.ratio_under_writes for one in depths),
+        ratio_within_process=max(one.ratio_within_process for one in depths),
         decode_step_ms=None if step is None else round(step / 1000, 1),
         edits_per_second=round(held.edits / held.written_seconds, 1),
         views=held.views,
@@ -195,10 +218,15 @@ def _beside(decode: Decode, codebook: Codebook, own: Identifiers, kinds: Kinds) 
 
 
 def _depth(
-    depth: int, rest: Sequence[Times], written: Sequence[Times], beside: _Beside | None
+    depth: int,
+    rest: Sequence[Times],
+    shared: Sequence[Times],
+    written: Sequence[Times],
+    within: Sequence[Times],
+    beside: _Beside | None,
 ) -> Depth:
     p50, p99 = _worst(rest, 50), _worst(rest, 99)
-    busy_p99 = _worst(written, 99)
+    shared_p99, written_p99, within_p99 = (_worst(one, 99) for one in (shared, written, within))
     ours = theirs_us = ratio = None
     if beside is not None:
         ours, theirs_us = _worst(beside.ours[depth], 50), _worst(beside.theirs[depth], 50)
@@ -211,8 +239,11 @@ def _depth(
         p50_us=p50,
         p99_us=p99,
         written_p50_us=_worst(written, 50),
-        written_p99_us=busy_p99,
-        ratio_under_writes=round(busy_p99 / p99, 2),
+        written_p99_us=written_p99,
+        ratio_under_writes=round(written_p99 / shared_p99, 2),
+        shared_p99_us=shared_p99,
+        within_p99_us=within_p99,
+        ratio_within_process=round(within_p99 / p99, 2),
         processor_p50_us=ours,
         dict_trie_p50_us=theirs_us,
         processor_ratio_to_dict_trie=None if ratio is None else round(ratio, 1),

@@ -1,18 +1,20 @@
 """A trie of recombined items that goes on changing, and the prefixes that it is asked of."""
 
+import multiprocessing
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from kae.bench.live import BenchFailed
 from kae.bench.recombined import Identifiers
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook import Codebook
@@ -21,11 +23,13 @@ from kae.encoders.tokens import TokenLayout
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import DropItem, PutItem, ShardEdit
 from kae.sinks.layer import Prefixes
-from kae.sinks.layers import GrowingTrie
+from kae.sinks.layers import Base, GrowingTrie
 from kae.sinks.said import Said
 from kae.sinks.shard_table import ShardTable
+from kae.streams.interpreter import set_for_indexing
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.follower import PAUSE_PER_BUILD, PAUSE_SECONDS
+from kae.streams.replica.shared import SharedFolder
 from kae.streams.replica.view import View
 
 SHARDS = 8
@@ -37,13 +41,19 @@ WANTED = 6.0
 ByDepth = list[list[Prefixes]]
 
 
+class Stopping(Protocol):
+    """What an event says to who writes, of a thread or of a process."""
+
+    def wait(self, timeout: float) -> bool: ...
+
+
 class MaskedItems:
     """Shards' tables and their trie, written by one thread as a replica's follower does it."""
 
     def __init__(self, identifiers: Identifiers) -> None:
         self.identifiers = identifiers
         self._bases = ThreadPoolExecutor(1)
-        self._trie = GrowingTrie(SHARDS, self._bases.submit)
+        self._trie = GrowingTrie(SHARDS, self._build_beside)
         self._tables = [ShardTable() for _ in range(SHARDS)]
         self._versions = [0] * SHARDS
         self._chance = random.Random(5)
@@ -85,7 +95,37 @@ class MaskedItems:
         if failure:
             raise failure[0]
 
-    def _write(self, edits_a_second: int, stopping: threading.Event) -> None:
+    @contextmanager
+    def written_beside(
+        self, edits_a_second: int, share: SharedFolder, codebook: Codebook
+    ) -> Iterator[None]:
+        """Edits are applied, and views laid, by a process beside; what is here stays as it is."""
+        forking = multiprocessing.get_context("fork")
+        stopping = forking.Event()
+
+        def write() -> None:
+            # Of threads a fork has the one that called.
+            self._bases = ThreadPoolExecutor(1)
+            set_for_indexing()
+            self._write(edits_a_second, stopping, lambda view: share.lay(view, codebook))
+            self._bases.shutdown()
+
+        process = forking.Process(target=write)
+        process.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            process.join()
+        if process.exitcode:
+            raise BenchFailed(f"the process that writes beside ended with {process.exitcode}")
+
+    def _write(
+        self,
+        edits_a_second: int,
+        stopping: Stopping,
+        on_view: Callable[[View], None] = lambda _view: None,
+    ) -> None:
         began = next_view = time.perf_counter()
         first_edits = self.edits
         while not stopping.wait(EDITS_A_DELTA / edits_a_second / 4):
@@ -94,6 +134,7 @@ class MaskedItems:
                 self._change()
             if now >= next_view:
                 self.view = self._view(self.view.number + 1)
+                on_view(self.view)
                 took = time.perf_counter() - now
                 self.views += 1
                 self.slowest_view_seconds = max(self.slowest_view_seconds, took)
@@ -103,6 +144,9 @@ class MaskedItems:
     def trie_bytes(self) -> int:
         """The arrays of the view's base and overlay."""
         return array_bytes(self.view.trie)
+
+    def _build_beside(self, build: Callable[[], Base]) -> "Future[Base]":
+        return self._bases.submit(build)
 
     def _change(self) -> None:
         """One delta: items of a shard are dropped, or put with other identifiers."""

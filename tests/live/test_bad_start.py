@@ -77,10 +77,10 @@ def test_a_second_worker_or_replica_in_the_same_folder_is_refused_and_the_first_
     cluster.start_worker("worker-1")
     replica = cluster.start_replica("replica-1")
     line = said(cluster.command("second", "worker", "run", "--data", "worker-1"))
-    assert "worker-1: another worker that runs has its stores there" in line
+    assert "worker-1: another worker that runs has its files there" in line
     listen = ("--listen", f"127.0.0.1:{free_port()}")
     line = said(cluster.command("second", "replica", "run", "--data", "replica-1", *listen))
-    assert "replica-1: another replica that runs has its stores there" in line
+    assert "replica-1: another replica that runs has its files there" in line
     ledger.publish(upserts(catalog[:100]))
     wait_until(lambda: items(replica) == 100)
     cluster.check()

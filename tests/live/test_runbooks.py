@@ -95,7 +95,10 @@ def undecodable_event(scene: Scene) -> Iterator[None]:
 @contextmanager
 def wide_campaign(scene: Scene) -> Iterator[None]:
     selector = {"items": [scene.catalog[0].id]}
-    words = [{"word": f"springword{n}", "selector": selector} for n in range(CAMPAIGN_WORDS)]
+    words = [
+        {"word": f"springword{n}", "selector": selector, "category": "entity"}
+        for n in range(CAMPAIGN_WORDS)
+    ]
     file = scene.cluster.folder / "spring.json"
     file.write_text(json.dumps(words))
     kae(scene.cluster, "campaign", "bind", "spring", str(file))

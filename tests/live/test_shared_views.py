@@ -1,0 +1,58 @@
+"""A decoder that maps what a replica in another process lays."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.live.ledger import Ledger, bind, deletes, upserts
+from tests.live.storm import wait_for
+
+from kae.deploy.cluster import Cluster
+from kae.encoders.attributes import Item
+from kae.streams.errors import StoreFolderUnusable
+from kae.streams.replica.shared import SharedFolder, SharedViews
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "decoding.md"
+ROOT = np.zeros((1, 0), np.uint16)
+
+
+def live_items() -> Any:
+    """The document's example."""
+    section = DOCUMENT.read_text().split("## In a process of its own")[1].split("\n## ")[0]
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
+        exec(block, names)
+    return names["live_items"]
+
+
+def test_decoders_keep_the_last_view_of_a_killed_replica_and_go_on_with_the_next(
+    cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
+) -> None:
+    share = tmp_path / "share"
+    cluster.start_worker("worker-1")
+    replica = cluster.start_replica("replica-1", None, "--share", str(share))
+    ledger.publish(upserts(catalog[:300]))
+    wait_for(lambda: live_items()(share)[2] == 300, "all items")
+    views = SharedViews(share)
+    before = views.decode().mask(ROOT)
+    ledger.publish([bind("quietcore", match=catalog[0].title)])
+    wait_for(lambda: np.any(views.decode().mask(ROOT) & ~before), "the term's slot")
+    with (
+        pytest.raises(StoreFolderUnusable, match=r"another replica that runs.*--share"),
+        SharedFolder.held(share),
+    ):
+        pass
+
+    replica.process.kill()
+    left = views.decode()
+    ledger.publish(deletes(catalog[:10], revision=2))
+    wait_for(lambda: (views.age_seconds or 0) > 1, "an age that tells that nobody lays views")
+    version, _, items = live_items()(share)
+    assert (version, items) == (left.version, 300)
+
+    cluster.start_replica("replica-1", None, "--share", str(share))
+    wait_for(lambda: views.decode().count(ROOT).tolist() == [290], "the next replica's views")
+    assert (views.age_seconds or 0) < 1
+    assert left.count(ROOT).tolist() == [300]
