@@ -26,7 +26,13 @@ class LiveIdentifiers(LogitsProcessor):
     """
 
     def __init__(
-        self, decode: Constraint, layout: TokenLayout, end: int, prompt: int = 1, *, reuse: bool = False
+        self,
+        decode: Constraint,
+        layout: TokenLayout,
+        end: int,
+        prompt: int = 1,
+        *,
+        reuse: bool = False,
     ) -> None:
         self.decode = decode
         self._layout = layout
