@@ -11,7 +11,7 @@ from pathlib import Path
 from kae.sinks.disk import remove_whole
 from kae.sinks.log import LogTruncated
 from kae.sinks.owned import BesideLog
-from kae.sinks.store import StoreDamaged, StoreUnusable
+from kae.sinks.rocks import StoreDamaged, StoreUnusable
 
 # Lays one snapshot after the other at a folder, the newest first, and yields what each is; it is
 # told why some are passed over.

@@ -15,7 +15,8 @@ import msgspec
 from kae.encoders.categories import Identifier
 from kae.sinks import keys
 from kae.sinks.edits import ItemHead, decode_head, placed
-from kae.sinks.store import ShardStore, Table
+from kae.sinks.rocks import Table
+from kae.sinks.store import ShardStore
 from kae.sinks.sums import added, head_digest
 
 # A file of a snapshot travels and is checked as a whole.

@@ -21,7 +21,7 @@ from kae.encoders.categories import Identifier, Slot
 from kae.sinks import decoding
 from kae.sinks.decoding import Behind, Entered
 from kae.sinks.layer import Layer, Prefixes
-from kae.sinks.ranges import Indices, ranges
+from kae.sinks.ranges import Indices, once, ranges
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.trie import Entries, Places, TrieView, own_paths, term_paths
 
@@ -56,15 +56,14 @@ class Base:
         sizes = [len(table.live) for table in tables]
         numbers = np.cumsum([0, *sizes])
         items = numbers[trie.entries.shards] + trie.entries.ordinals
-        by_item = np.argsort(items, kind="stable")
-        first = np.searchsorted(items[by_item], np.arange(numbers[-1] + 1))
+        by_item, first = _by_number(items, int(numbers[-1]))
         added = trie.entries.bindings[np.concatenate(trie.bound)]
         bindings, counts = np.unique(added, return_counts=True)
         return Base(
             Layer.whole(trie),
             tuple(numbers.tolist()),
-            by_item.astype(np.int32),
-            first.astype(np.int32),
+            by_item,
+            first,
             bound_now(attached, active),
             dict(zip(bindings.tolist(), counts.tolist(), strict=True)),
         )
@@ -267,6 +266,22 @@ class GrowingTrie:
         layer = self._layer.without(base.entries_by(base.bound - bound_now(attached, active)))
         overlay = Layer.whole(TrieView.of(pieces))
         return Layers(base, layer, overlay, base.bindings_in(layer) | overlay.trie.bindings)
+
+
+def _by_number(numbers: Indices, end: int) -> tuple[Places, Places]:
+    """The places of numbers below `end`, together by number: first[n]:first[n + 1] are those of n.
+
+    Nearly every number is there once, so most of them can be laid where they belong.
+    """
+    first = np.append(0, np.cumsum(np.bincount(numbers, minlength=end))).astype(np.int32)
+    places = np.zeros(len(numbers), np.int32)
+    places[first[numbers]] = np.arange(len(numbers))  # of each number, the last
+    again = np.flatnonzero(places[first[numbers]] != np.arange(len(numbers)))
+    again = again[np.argsort(numbers[again], kind="stable")]
+    _, counts = once(numbers[again])
+    ranks, _ = ranges(np.ones_like(counts), counts + 1)
+    places[first[numbers[again]] + ranks] = again
+    return places, first
 
 
 def _bound_number(binding: NDArray[Any], shard: NDArray[Any]) -> NDArray[np.int64]:

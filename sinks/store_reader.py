@@ -6,7 +6,9 @@ from pyroaring import BitMap
 
 from kae.sinks import keys
 from kae.sinks.edits import Attach, DropItem, PutItem, decode_edit
-from kae.sinks.store import ShardStore, StoreState, StoreUnusable, content_hash
+from kae.sinks.rocks import StoreUnusable
+from kae.sinks.store import ShardStore
+from kae.sinks.store_state import StoreState, content_hash
 
 
 class StoreReader:

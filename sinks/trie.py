@@ -207,35 +207,41 @@ def _sorted(pieces: Sequence[Entries]) -> Entries:
 
 
 def _levels(entries: Entries) -> tuple[Level, ...]:
-    """Find where each prefix begins, number it, then link the depths from the deepest up."""
-    count = len(entries)
-    begins = np.zeros(count, np.bool_)
-    begins[:1] = True
-    starts: list[Indices] = []
-    for column in entries.slots:
-        begins[1:] |= column[1:] != column[:-1]
-        starts.append(np.flatnonzero(begins))
+    """Find where each prefix begins, then number and link the nodes from the deepest level up."""
+    begins = list(_begins(entries))
     levels: list[Level] = []
-    below, popularity = np.arange(count), entries.popularity
+    starts, popularity = np.arange(len(entries)), entries.popularity
     for depth in range(POSITIONS, 0, -1):
-        column, start = entries.slots[depth - 1], starts[depth - 1]
-        first_child = np.searchsorted(below, start)
-        popularity = np.maximum.reduceat(popularity, first_child) if count else popularity
-        children = np.append(first_child, len(below)).astype(np.int32)
-        levels.append(Level(column[start], _keys(entries, starts, depth), children, popularity))
-        below = start
+        first_child = np.flatnonzero(begins[depth - 1][starts])
+        popularity = np.maximum.reduceat(popularity, first_child) if len(starts) else popularity
+        children = np.append(first_child, len(starts)).astype(np.int32)
+        starts = starts[first_child]
+        keys = _keys(entries, begins, starts, depth)
+        levels.append(Level(entries.slots[depth - 1, starts], keys, children, popularity))
     return tuple(levels[::-1])
 
 
-def _keys(entries: Entries, starts: Sequence[Indices], depth: int) -> Indices | None:
-    """Of the nodes of one depth; `starts` are the entries at which those of each depth begin."""
-    above, start = ANCESTORS.get(depth), starts[depth - 1]
+def _begins(entries: Entries) -> Iterator[NDArray[np.bool_]]:
+    """For each length of prefix, whether one begins at each entry."""
+    begins = np.zeros(len(entries), np.bool_)
+    begins[:1] = True
+    for column in entries.slots:
+        begins = begins.copy()
+        begins[1:] |= column[1:] != column[:-1]
+        yield begins
+
+
+def _keys(
+    entries: Entries, begins: Sequence[NDArray[np.bool_]], starts: Indices, depth: int
+) -> Indices | None:
+    """Of the nodes of one depth, which begin at these entries."""
+    above = ANCESTORS.get(depth)
     if above is None:
         return None
-    ancestors = np.zeros(len(start), np.int64)
+    ancestors = np.zeros(len(starts), np.int64)
     if above:
-        ancestors = np.searchsorted(starts[above - 1], start, "right") - 1
-    return _keys_of(ancestors, entries.slots[above:depth, start])
+        ancestors = (np.cumsum(begins[above - 1]) - 1)[starts]
+    return _keys_of(ancestors, entries.slots[above:depth, starts])
 
 
 def _keys_of(ancestors: Indices, slots: NDArray[np.uint16]) -> Indices:

@@ -12,7 +12,7 @@ import msgspec
 
 from kae.sinks import keys
 from kae.sinks.edits import Source
-from kae.sinks.store import StoreState
+from kae.sinks.store_state import StoreState
 
 FORMAT = 1
 DIGEST_BYTES = 16

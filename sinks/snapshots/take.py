@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.manifest import File, Manifest, Origin, describe, encode
-from kae.sinks.store import StoreState
+from kae.sinks.store_state import StoreState
 
 Sent = Callable[[File], None]
 

@@ -27,10 +27,11 @@ from kae.sinks.edits import (
 )
 from kae.sinks.fold import Folded, ForeignCodebook, LogState, fold
 from kae.sinks.layers import GrowingTrie
+from kae.sinks.rocks import StoreUnusable
 from kae.sinks.said import Said
 from kae.sinks.sayings import Sayings
 from kae.sinks.shard_table import ShardTable
-from kae.sinks.store import ShardStore, StoreUnusable
+from kae.sinks.store import ShardStore
 from kae.sinks.store_reader import StoreReader
 from kae.streams.full_disk import FullDisk
 from kae.streams.replica.answers import LogPosition

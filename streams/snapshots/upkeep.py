@@ -19,7 +19,8 @@ from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.manifest import File, Origin, SnapshotBroken
 from kae.sinks.snapshots.prune import plan, prune
 from kae.sinks.snapshots.take import Taken, take
-from kae.sinks.store import ShardStore, StoreState
+from kae.sinks.store import ShardStore
+from kae.sinks.store_state import StoreState
 from kae.streams import control, failpoints, metrics
 from kae.streams.control import ControlBook, Snapshotted
 from kae.streams.held_shards import HeldShards

@@ -19,7 +19,7 @@ from kae.deploy.cluster import Cluster
 from kae.deploy.processes import Process
 from kae.encoders.assign import Encoder
 from kae.encoders.codebook import Codebook
-from kae.sinks.store import content_hash
+from kae.sinks.store_state import content_hash
 from kae.streams import console
 from kae.streams.errors import KaeError
 from kae.streams.kafka_log import KafkaClients

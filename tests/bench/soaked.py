@@ -13,7 +13,7 @@ from kae.deploy.cluster import Cluster
 from kae.encoders.assign import Encoder
 from kae.encoders.attributes import Item
 from kae.encoders.codebook import Codebook
-from kae.sinks.store import content_hash
+from kae.sinks.store_state import content_hash
 from kae.streams.errors import ReplicaUnreachable
 from kae.streams.events import encode_item_upsert
 from kae.streams.partitioner import partition_of

@@ -6,7 +6,7 @@ from kae.encoders.assign import Encoder
 from kae.encoders.selector import compile_selector
 from kae.sinks.edits import Counts
 from kae.sinks.plan import Change, Upsert
-from kae.sinks.store import content_hash
+from kae.sinks.store_state import content_hash
 from kae.sinks.term_changes import Bind, TermChange
 
 

@@ -12,8 +12,9 @@ from kae.encoders.attributes import Item
 from kae.encoders.codebook import Codebook
 from kae.sinks import keys
 from kae.sinks.plan import Upsert
+from kae.sinks.rocks import StoreDamaged, StoreUnusable
 from kae.sinks.shard import Shard
-from kae.sinks.store import ShardStore, StoreDamaged, StoreUnusable
+from kae.sinks.store import ShardStore
 
 Rows = dict[str, list[tuple[bytes, bytes]]]
 

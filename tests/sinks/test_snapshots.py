@@ -23,7 +23,8 @@ from kae.sinks.snapshots.fetch import broken_files, fetched
 from kae.sinks.snapshots.manifest import Manifest, Origin
 from kae.sinks.snapshots.prune import plan, prune, survey
 from kae.sinks.snapshots.take import Taken, take
-from kae.sinks.store import ShardStore, StoreState
+from kae.sinks.store import ShardStore
+from kae.sinks.store_state import StoreState
 
 LONG_AGO, GRACE = 1, 1000
 AFTERWARDS = 1 << 50  # beyond every grace

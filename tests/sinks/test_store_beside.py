@@ -11,7 +11,8 @@ from tests.sinks.test_beginnings import Kept
 from kae.encoders.attributes import Item
 from kae.encoders.codebook import Codebook
 from kae.sinks.edits import Counts, Delta
-from kae.sinks.store import ShardStore, StoreUnusable
+from kae.sinks.rocks import StoreUnusable
+from kae.sinks.store import ShardStore
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from pyroaring import BitMap
 from kae.sinks import keys
 from kae.sinks.edits import GENESIS, Attach, Counts, Delta, DropItem, Edit, Source, encode_edit
 from kae.sinks.fold import LogState
-from kae.sinks.store import CACHE_BYTES, WAL_BUFFERS, ShardStore, StoreUnusable
+from kae.sinks.rocks import CACHE_BYTES, WAL_BUFFERS, StoreUnusable
+from kae.sinks.store import ShardStore
 
 BUFFER = 1 << 16
 
@@ -58,7 +59,7 @@ def test_a_store_that_a_newer_kae_wrote_is_refused_with_its_remedy(folder: Path)
     store = ShardStore(folder, BUFFER)
     apply(store, DropItem("a", -1, 1, bytes(8)))
     newer = msgspec.msgpack.encode([keys.FORMAT + 1, {"of": "another shape"}])
-    store._families[keys.META][keys.STATE] = newer
+    store._rocks._families[keys.META][keys.STATE] = newer
     store.close()
     told = f"store format {keys.FORMAT + 1}, this kae reads {keys.FORMAT}. Delete the folder"
     with pytest.raises(StoreUnusable, match=told):

@@ -97,10 +97,10 @@ def test_rows_that_were_written_without_a_value_are_read(
     store = line.shards[0].store
     with_values = [path.popularity.tolist() for path in store.paths()]
     rows = WriteBatch(raw_mode=True)
-    family = store._handles[keys.TRIE]
+    family = store._rocks.handles[keys.TRIE]
     for key, _ in store.dump()[keys.TRIE]:
         rows.put(key, b"", family)
-    store._db.write(rows)
+    store._rocks.write(rows)
     assert [path.popularity.tolist() for path in store.paths()] == with_values
     assert max(map(max, with_values)) > 0
 
@@ -116,8 +116,8 @@ def test_a_snapshot_whose_identifiers_are_not_all_there_is_passed_over(
                 store = ShardStore(folder)
                 first = next(iter(store.dump()[keys.TRIE]))[0]
                 rows = WriteBatch(raw_mode=True)
-                rows.delete(first, store._handles[keys.TRIE])
-                store._db.write(rows)
+                rows.delete(first, store._rocks.handles[keys.TRIE])
+                store._rocks.write(rows)
                 store.close()
                 yield name
 
