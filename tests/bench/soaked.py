@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import UnknownBrokerIdError
 
 from kae.bench.feed import bench_items
 from kae.bench.live import STUCK_SECONDS, BenchFailed
@@ -51,12 +52,21 @@ def trim_items(cluster: Cluster) -> None:
     topology = cluster.topology
     shards = _shards(cluster.replica.url)
     admin = KafkaAdminClient(bootstrap_servers=topology.kafka.bootstrap)
-    admin.delete_records(
-        {
-            TopicPartition(topology.items_topic, shard.shard): shard.source_next_offset
-            for shard in shards
-        }
-    )
+    ends = {
+        TopicPartition(topology.items_topic, shard.shard): shard.source_next_offset
+        for shard in shards
+    }
+    deadline = time.monotonic() + STUCK_SECONDS
+    while True:
+        try:
+            admin.delete_records(ends)
+        except UnknownBrokerIdError:
+            # A broker that is late with its heartbeat leads nothing until the next one.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            break
     admin.close()
 
 
