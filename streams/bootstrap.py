@@ -12,6 +12,7 @@ from kafka.errors import (
     KafkaTimeoutError,
     RequestTimedOutError,
     SaslAuthenticationFailedError,
+    UnknownBrokerIdError,
 )
 
 from kae.streams.errors import KafkaRefused, KafkaUnreachable
@@ -23,6 +24,8 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 
 
+# Nobody answers, or nobody leads a partition: kafka-python then asks the broker of number -1.
+SILENCES = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, UnknownBrokerIdError)
 # What no waiting mends: the brokers answer, and say no.
 REFUSALS = (AuthorizationError, SaslAuthenticationFailedError)
 
@@ -48,7 +51,7 @@ def reached_brokers(topology: Topology) -> Iterator[None]:
         yield
     except REFUSALS as error:
         raise refused(topology, error) from error
-    except (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError) as error:
+    except SILENCES as error:
         # kafka-python tries a login that was refused again, until its time is over.
         if topology.kafka.security.has_sasl and "bootstrap" in str(error):
             raise refused(topology, "no login, by a wrong name or password as a rule") from error

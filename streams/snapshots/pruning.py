@@ -13,7 +13,7 @@ from kae.sinks.log import LogTruncated
 from kae.sinks.owned import BesideLog, check_base
 from kae.sinks.snapshots import prune as archives
 from kae.sinks.snapshots.manifest import Manifest
-from kae.streams.bootstrap import bootstrap_ms
+from kae.streams.bootstrap import bootstrap_ms, reached_brokers
 from kae.streams.kafka_connection import connection
 from kae.streams.kafka_log import KafkaClients
 from kae.streams.snapshots.answers import PrunePlanned
@@ -71,9 +71,9 @@ def carry_out(
 def trim_logs(topology: Topology, to: Mapping[int, int]) -> None:
     """Cut off what lies before an offset of a shard's log.
 
-    Raises: KafkaUnreachable.
+    Raises: KafkaUnreachable, KafkaRefused.
     """
-    with _admin(topology) as admin:
+    with reached_brokers(topology), _admin(topology) as admin:
         admin.delete_records(
             {TopicPartition(topology.deltas_topic, shard): offset for shard, offset in to.items()}
         )
