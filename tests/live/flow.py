@@ -60,9 +60,10 @@ def streaming(cluster: Cluster, ledger: Ledger, killer: Killer, scratch: Path) -
     events = storm(items, seed=11)
     for n, term in enumerate(terms := twenty_terms(items)):
         events.insert((n + 1) * len(events) // (len(terms) + 1), term)
-    cluster.start_replica("replica-1")
+    cluster.start_replica("replica-1", wait=False)
     for name in ("one", "two"):
-        cluster.start_worker(name, killer.env)
+        cluster.start_worker(name, killer.env, wait=False)
+    cluster.wait_ready()
     flow = Flow(ledger, events)
     wait_for(lambda: _read(cluster) > 1000, "a part of the stream to be indexed")
     before = ledger.published()

@@ -22,7 +22,8 @@ def test_a_stopped_worker_that_wakes_after_its_shards_moved_changes_nothing(
     cluster: Cluster, ledger: Ledger, killer: Killer, catalog: list[Item], tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
-        cluster.start_worker(name, killer.env)
+        cluster.start_worker(name, killer.env, wait=False)
+    cluster.wait_ready()
     ledger.publish(TERMS)
     killer.arm(failpoints.BEFORE_APPEND, "stop")
     ledger.publish(upserts(catalog[:800]))
@@ -80,13 +81,15 @@ def test_the_same_events_again_and_shuffled_give_the_same_content(
         for item, other in zip(catalog[:100], catalog[100:200], strict=True)
     ]
     events = [*upserts(catalog[:500]), *upserts(changed, revision=2), *deletes(catalog[:9], 3)]
-    cluster.start_worker("one")
-    cluster.start_worker("two")
+    cluster.start_worker("one", wait=False)
+    cluster.start_worker("two", wait=False)
+    cluster.wait_ready()
     ledger.publish([*TERMS, *events])
     prove(cluster, ledger, tmp_path / "once")
     once = [ledger.hash(shard) for shard in range(cluster.topology.shards)]
     for name in ("one", "two"):
-        cluster.start_worker(name)
+        cluster.start_worker(name, wait=False)
+    cluster.wait_ready()
     random.Random(3).shuffle(events)
     ledger.publish([*TERMS, *events, *events])
     prove(cluster, ledger, tmp_path / "again")

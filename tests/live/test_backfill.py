@@ -90,8 +90,9 @@ def test_a_backfilled_generation_is_the_live_one_after_promote_rollback_and_prom
 ) -> None:
     items = catalog_items(ITEMS)
     first, last = items[: ITEMS * 5 // 6], items[-200:]
-    live = cluster.start_replica("live", cluster.topology.replica.listen)
-    cluster.start_worker("one")
+    live = cluster.start_replica("live", cluster.topology.replica.listen, wait=False)
+    cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish([bind("zorblax", match="black"), *upserts(first)])
     as_of = datetime.now(UTC).isoformat()
     feed = write_feed(tmp_path / "dump.parquet", first)
@@ -100,8 +101,9 @@ def test_a_backfilled_generation_is_the_live_one_after_promote_rollback_and_prom
     flow.end()
     assert report["items"] == len(first)
     with next_generation(cluster, kafka, pace, tmp_path) as second:
-        second.start_worker("two")
-        new = second.start_replica("new")
+        second.start_worker("two", wait=False)
+        new = second.start_replica("new", wait=False)
+        second.wait_ready()
         announce_both(cluster, second.topology)
         for turn, command in enumerate((("promote", "2"), ("rollback",), ("promote", "2"))):
             flow = Flow(ledger, churn(last, revision=10 * (turn + 1)))

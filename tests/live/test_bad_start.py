@@ -74,8 +74,9 @@ def test_other_partitions_are_refused(cluster: Cluster) -> None:
 def test_a_second_worker_or_replica_in_the_same_folder_is_refused_and_the_first_goes_on(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
-    cluster.start_worker("worker-1")
-    replica = cluster.start_replica("replica-1")
+    cluster.start_worker("worker-1", wait=False)
+    replica = cluster.start_replica("replica-1", wait=False)
+    cluster.wait_ready()
     line = said(cluster.command("second", "worker", "run", "--data", "worker-1"))
     assert "worker-1: another worker that runs has its files there" in line
     listen = ("--listen", f"127.0.0.1:{free_port()}")
@@ -139,8 +140,9 @@ def test_a_term_without_a_free_slot_is_refused_and_the_bound_one_stays(
             topology.catalog.fields,
             tmp_path / "codebook",
         )
-        small.start_worker("worker-1")
-        url = small.start_replica("replica-1").url
+        small.start_worker("worker-1", wait=False)
+        url = small.start_replica("replica-1", wait=False).url
+        small.wait_ready()
         bind = ("--match", "black", "--category", "entity", "--replica", url)
         first = small.command("first", "term", "bind", "quietcore", *bind)
         assert first.wait(30) == 0

@@ -82,8 +82,9 @@ def test_books_that_another_program_broke_ring_until_a_new_generation_serves(
 ) -> None:
     topology = cluster.topology
     targets = {"workers": str(topology.worker.listen), "replicas": topology.replica.listen}
-    replica = cluster.start_replica("replica-1", topology.replica.listen)
-    worker = cluster.start_worker("one")
+    replica = cluster.start_replica("replica-1", topology.replica.listen, wait=False)
+    worker = cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish([bind("zorblax", match="black"), *upserts(catalog[:200])])
     wait_for(lambda: items(replica) == 200, "the items")
     worker.terminate()

@@ -58,8 +58,9 @@ def test_a_lost_segment_and_a_flipped_byte_are_begun_behind_or_refused(
     codebook: Codebook,
 ) -> None:
     of_small_segments(cluster)
-    replica = cluster.start_replica("replica")
-    worker = cluster.start_worker("one")
+    replica = cluster.start_replica("replica", wait=False)
+    worker = cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     for ends in range(100, 500, 100):
         ledger.publish(upserts(catalog[ends - 100 : ends]))
         wait_for(partial(has_read, replica, ends), "the items")

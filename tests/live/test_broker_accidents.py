@@ -57,7 +57,8 @@ def test_workers_end_when_the_broker_stays_away_and_go_on_when_started_again(
         assert f"Kafka does not answer ({kafka.bootstrap}: Connection refused)" in early.output()
         kafka.start()
         for name in ("one", "two"):
-            cluster.start_worker(name, killer.env)
+            cluster.start_worker(name, killer.env, wait=False)
+        cluster.wait_ready()
 
 
 @contextmanager

@@ -30,7 +30,8 @@ def test_repaired_and_replayed_letters_give_the_index_of_the_clean_input(
     broken = malformed(clean, cluster.topology)
     assert len({kind for kind, _ in broken}) > 20
     for name in ("one", "two"):
-        cluster.start_worker(name)
+        cluster.start_worker(name, wait=False)
+    cluster.wait_ready()
     ledger.publish(TERMS)
     kinds, events = {}, [(kind, event, n) for n, (kind, event) in enumerate(broken)]
     random.Random(7).shuffle(events)
@@ -76,7 +77,8 @@ def test_repaired_and_replayed_letters_give_the_index_of_the_clean_input(
     assert asked(cluster, "list", "--all")["letters_found"] == len(kinds)
 
     for name in ("one", "two"):
-        cluster.start_worker(name)
+        cluster.start_worker(name, wait=False)
+    cluster.wait_ready()
     prove(cluster, ledger, tmp_path / "repaired")
     for shard in SHARDS:
         assert ledger.hash(shard) == ledger.hash_of(shard, clean), f"shard {shard}"

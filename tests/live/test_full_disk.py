@@ -42,8 +42,9 @@ def test_a_worker_waits_for_room_and_goes_on_by_itself(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], disk: SmallDisk, tmp_path: Path
 ) -> None:
     (cluster.folder / "one").symlink_to(disk.folder)
-    replica = cluster.start_replica("replica-1")
-    worker = cluster.start_worker("one")
+    replica = cluster.start_replica("replica-1", wait=False)
+    worker = cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish([bind("quietcore", where='brand = "hp"'), *upserts(catalog[:500])])
     wait_for(lambda: items(replica) == 500, "the first items")
 
@@ -87,8 +88,9 @@ def test_a_refold_that_finds_no_room_is_carried_out_once_there_is_some(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], disk: SmallDisk, tmp_path: Path
 ) -> None:
     (cluster.folder / "one").symlink_to(disk.folder)
-    replica = cluster.start_replica("replica-1")
-    worker = cluster.start_worker("one")
+    replica = cluster.start_replica("replica-1", wait=False)
+    worker = cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish([bind("quietcore", where='brand = "hp"'), *upserts(catalog[:500])])
     wait_for(lambda: items(replica) == 500, "the first items")
 
@@ -122,8 +124,9 @@ def test_a_replica_answers_from_what_it_has_until_there_is_room(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], disk: SmallDisk
 ) -> None:
     (cluster.folder / "replica-1").symlink_to(disk.folder)
-    replica = cluster.start_replica("replica-1")
-    cluster.start_worker("one")
+    replica = cluster.start_replica("replica-1", wait=False)
+    cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish([bind("quietcore", where='brand = "hp"'), *upserts(catalog[:500])])
     wait_for(lambda: items(replica) == 500, "the first items")
 

@@ -24,7 +24,8 @@ def test_thirty_kills_while_streaming_change_nothing(
     for n, term in enumerate(terms := twenty_terms(items)):
         events.insert((n + 1) * len(events) // (len(terms) + 1), term)
     for name in ("one", "two"):
-        cluster.start_worker(name, killer.env)
+        cluster.start_worker(name, killer.env, wait=False)
+    cluster.wait_ready()
     trickle = Trickle(ledger, events, len(STEPS))
 
     killer.arm(STEPS[0])

@@ -26,8 +26,9 @@ def resident(url: str) -> float:
 def test_a_catalog_that_changes_again_and_again_takes_no_more_memory(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
-    cluster.start_worker("one")
-    replica = cluster.start_replica("replica-1")
+    cluster.start_worker("one", wait=False)
+    replica = cluster.start_replica("replica-1", wait=False)
+    cluster.wait_ready()
 
     def change(revisions: range) -> tuple[float, float]:
         for revision in revisions:

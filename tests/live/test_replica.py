@@ -40,7 +40,8 @@ def test_replicas_apply_a_term_and_prove_it(
 ) -> None:
     first = cluster.start_replica("replica-1", wait=False)
     second = cluster.start_replica("replica-2", wait=False)
-    cluster.start_worker("worker-1")
+    cluster.start_worker("worker-1", wait=False)
+    cluster.wait_ready()
     cluster.wait_ready()
     ledger.publish(upserts(catalog[:500]))
     wait_until(lambda: items(first) == items(second) == 500)

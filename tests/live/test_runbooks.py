@@ -167,8 +167,9 @@ def test_an_alarm_rings_when_its_condition_is_caused_and_its_runbook_ends_it(
         Prometheus(tmp_path / "prometheus", targets) as prometheus,
     ):
         (cluster.folder / WORKER).symlink_to(disk.folder)
-        replica = cluster.start_replica("replica-1", topology.replica.listen)
-        cluster.start_worker(WORKER)
+        replica = cluster.start_replica("replica-1", topology.replica.listen, wait=False)
+        cluster.start_worker(WORKER, wait=False)
+        cluster.wait_ready()
         scene = Scene(kafka, cluster, ledger, catalog[:200], disk, tmp_path / "archive")
         scene.update(1)
         wait_for(lambda: items(replica) == len(scene.catalog), "the items")

@@ -67,7 +67,8 @@ def test_every_role_does_its_work_with_its_own_user_and_nobody_tells_a_password(
     line: Cluster, secured: SecuredKafka, tmp_path: Path
 ) -> None:
     replica = line.start_replica("replica-1", wait=False)
-    line.start_worker("worker-1")
+    line.start_worker("worker-1", wait=False)
+    line.wait_ready()
     line.wait_ready()
     feed = str(CATALOG[0])
     ingested = line.command("ingest", "catalog", "ingest", feed, "--limit", str(ITEMS), "--json")

@@ -57,9 +57,10 @@ def answered(report: Any) -> list[tuple[int, str]]:
 @contextmanager
 def streaming(cluster: Cluster, ledger: Ledger, killer: Killer) -> Iterator[Flow]:
     """Two workers and a replica, with a storm of events that has begun."""
-    cluster.start_replica("replica")
+    cluster.start_replica("replica", wait=False)
     for name in ("one", "two"):
-        cluster.start_worker(name, killer.env)
+        cluster.start_worker(name, killer.env, wait=False)
+    cluster.wait_ready()
     ledger.publish(TERMS)
     flow = Flow(ledger, storm(catalog_items(8000), seed=5))
     wait_for(lambda: sum(next_offsets(cluster).values()) > 1000, "a part of the stream")
@@ -212,8 +213,9 @@ def test_a_refolded_shard_has_a_new_store_with_the_same_content(
 def test_what_cannot_be_done_is_refused_in_one_line_by_command_and_owner(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
 ) -> None:
-    cluster.start_replica("replica")
-    cluster.start_worker("one")
+    cluster.start_replica("replica", wait=False)
+    cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish(upserts(catalog[:800]))
     wait_for(lambda: next_offsets(cluster) == ledger.ends(), "the items to be indexed")
     ends = ledger.ends()
@@ -265,8 +267,9 @@ def test_a_pause_that_nobody_could_hear_is_known_before_the_first_item(
     told_so = kae(cluster, *unheard, code=1).stderr
     assert "no answer in 0.5 s" in told_so
     assert "0: nobody yet, 7: nobody yet" in told_so
-    cluster.start_replica("replica")
-    worker = cluster.start_worker("one")
+    cluster.start_replica("replica", wait=False)
+    worker = cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     rest = ledger.ends() | {0: 0, 7: 0}
     wait_for(lambda: next_offsets(cluster) == rest, "the other shards")
     assert standing(cluster)[0]["counts"]["read"] == 0
@@ -287,8 +290,9 @@ class TestStalling:
     def test_a_paused_shard_is_taken_neither_for_a_stalled_one_nor_for_one_out_of_bounds(
         self, cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
     ) -> None:
-        replica = cluster.start_replica("replica")
-        worker = cluster.start_worker("one")
+        replica = cluster.start_replica("replica", wait=False)
+        worker = cluster.start_worker("one", wait=False)
+        cluster.wait_ready()
         shard(cluster, "pause", *map(str, SHARDS), "--yes")
         ledger.publish(upserts(catalog[:400]))
         waits_until = time.monotonic() + 3 * self.STALL_SECONDS

@@ -31,8 +31,9 @@ def test_decoders_keep_the_last_view_of_a_killed_replica_and_go_on_with_the_next
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
 ) -> None:
     share = tmp_path / "share"
-    cluster.start_worker("worker-1")
-    replica = cluster.start_replica("replica-1", None, "--share", str(share))
+    cluster.start_worker("worker-1", wait=False)
+    replica = cluster.start_replica("replica-1", None, "--share", str(share), wait=False)
+    cluster.wait_ready()
     ledger.publish(upserts(catalog[:300]))
     wait_for(lambda: live_items()(share)[2] == 300, "all items")
     views = SharedViews(share)

@@ -29,8 +29,9 @@ def test_only_who_signs_proposes_and_only_another_who_signs_approves(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cluster.start_worker("one")
-    replica = cluster.start_replica("two")
+    cluster.start_worker("one", wait=False)
+    replica = cluster.start_replica("two", wait=False)
+    cluster.wait_ready()
     ledger.publish(upserts(catalog[:300]))
 
     def as_(name: str, *arguments: str, code: int = 0) -> str:

@@ -28,9 +28,10 @@ def applied(cluster: Cluster, term: str) -> dict[str, Any]:
 def test_a_stopped_replica_is_named_and_blocks_no_writer(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
-    cluster.start_worker("one")
-    first = cluster.start_replica("replica-1")
-    second = cluster.start_replica("replica-2")
+    cluster.start_worker("one", wait=False)
+    first = cluster.start_replica("replica-1", wait=False)
+    second = cluster.start_replica("replica-2", wait=False)
+    cluster.wait_ready()
     ledger.publish(upserts(catalog[:500]))
     wait_for(lambda: items(first) == items(second) == 500, "both replicas")
     second.process.pause()

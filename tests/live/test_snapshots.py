@@ -94,8 +94,9 @@ def log_begins(cluster: Cluster) -> dict[int, int]:
 def test_snapshots_are_asked_for_listed_and_verified_while_a_stream_goes_on(
     cluster: Cluster, ledger: Ledger, tmp_path: Path
 ) -> None:
-    replica = cluster.start_replica("replica")
-    cluster.start_worker("one")
+    replica = cluster.start_replica("replica", wait=False)
+    cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish(TERMS)
     flow = Flow(ledger, storm(catalog_items(6000), seed=3))
     wait_for(lambda: read(replica) > 1000, "a part of the stream")
@@ -128,8 +129,9 @@ def test_the_cadence_takes_a_snapshot_of_each_shard_that_has_changed(
 def test_a_worker_killed_amid_an_upload_is_followed_by_one_that_begins_with_a_snapshot(
     step: str, cluster: Cluster, ledger: Ledger, killer: Killer, tmp_path: Path
 ) -> None:
-    replica = cluster.start_replica("replica")
-    cluster.start_worker("one", killer.env)
+    replica = cluster.start_replica("replica", wait=False)
+    cluster.start_worker("one", killer.env, wait=False)
+    cluster.wait_ready()
     ledger.publish(TERMS)
     flow = Flow(ledger, storm(catalog_items(6000), seed=4))
     wait_for(lambda: read(replica) > 1000, "a part of the stream")
@@ -156,8 +158,9 @@ def test_a_worker_killed_amid_an_upload_is_followed_by_one_that_begins_with_a_sn
 def test_a_flipped_byte_is_named_and_the_snapshot_before_is_begun_with(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
-    replica = cluster.start_replica("replica")
-    worker = cluster.start_worker("one")
+    replica = cluster.start_replica("replica", wait=False)
+    worker = cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish(upserts(catalog[:600]))
     wait_for(lambda: read(replica) == 600, "the items")
     snapshots(cluster, "create", "--shard", "3")
@@ -191,8 +194,9 @@ def test_a_flipped_byte_is_named_and_the_snapshot_before_is_begun_with(
 def test_a_trimmed_log_that_no_snapshot_reaches_is_an_error_with_its_remedy(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
-    replica = cluster.start_replica("replica")
-    worker = cluster.start_worker("one")
+    replica = cluster.start_replica("replica", wait=False)
+    worker = cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
     ledger.publish(upserts(catalog[:400]))
     wait_for(lambda: read(replica) == 400, "the items")
     before = now_ms()

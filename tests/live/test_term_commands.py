@@ -53,8 +53,9 @@ def refusals(cluster: Cluster, term: str) -> str:
 def test_a_term_is_proposed_approved_extended_and_rolled_back(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
 ) -> None:
-    cluster.start_worker("one")
-    cluster.start_replica("replica")
+    cluster.start_worker("one", wait=False)
+    cluster.start_replica("replica", wait=False)
+    cluster.wait_ready()
     ledger.publish(upserts(catalog[:300]))
     at = ("--replica", cluster.replica.url)
     why = ("--owner", "search", "--reason", "spring")

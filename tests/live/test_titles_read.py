@@ -54,8 +54,9 @@ def test_hundreds_of_unseen_titles_trip_neither_session_nor_watchdog(
     ledger = Ledger(reading.topology, full)
     ledger.publish(upserts(unseen))
     ledger.close()
-    replica = reading.start_replica("replica-1")
-    worker = reading.start_worker("one")
+    replica = reading.start_replica("replica-1", wait=False)
+    worker = reading.start_worker("one", wait=False)
+    reading.wait_ready()
     wait_for(lambda: items(replica) == len(unseen), "every title to be read", seconds=110)
     worker.check()
     assert len(list(worker.events("worker_ready"))) == 1

@@ -31,8 +31,9 @@ def test_an_item_is_followed_from_its_producer_to_the_view(
 ) -> None:
     with collecting() as collector:
         tell(monkeypatch, collector)
-        cluster.start_worker("one")
-        cluster.start_replica("two")
+        cluster.start_worker("one", wait=False)
+        cluster.start_replica("two", wait=False)
+        cluster.wait_ready()
         first, second, third = upserts(catalog[:3])
         ledger.publish(
             [
@@ -78,8 +79,9 @@ def test_a_collector_that_is_away_holds_nothing_up(
 ) -> None:
     with collecting() as gone:
         tell(monkeypatch, gone)
-    cluster.start_worker("one")
-    cluster.start_replica("two")
+    cluster.start_worker("one", wait=False)
+    cluster.start_replica("two", wait=False)
+    cluster.wait_ready()
     events = upserts(catalog[: FOLLOWED_PER_DELTA * 20])
     ledger.publish([replace(event, headers=[("traceparent", SAMPLED)]) for event in events])
     prove(cluster, ledger, tmp_path)

@@ -30,8 +30,9 @@ def read(cluster: Cluster) -> float:
 def test_two_workers_tell_every_metric_of_the_list_and_their_sums_are_the_input(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
-    cluster.start_worker("one")
-    cluster.start_worker("two")
+    cluster.start_worker("one", wait=False)
+    cluster.start_worker("two", wait=False)
+    cluster.wait_ready()
     items = catalog[:800]
     ledger.publish([*upserts(items), *undecodables(10), *deletes(items[:50], 2)])
     ledger.publish(upserts(items[:20]))  # stale
