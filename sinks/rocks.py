@@ -5,6 +5,7 @@ The one file that imports rocksdict, whose calls raise a bare Exception for ever
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn
@@ -27,8 +28,9 @@ from rocksdict import (
 from kae.sinks import keys
 from kae.sinks.disk import DiskFull, tells_full
 
-# One for all column families; RocksDB would give each a cache of blocks of its own.
-CACHE_BYTES = 64 << 20
+# Blocks that a process keeps, of all its stores; RocksDB would give each column family a cache of its
+# own, which fills up with blocks of tables that are no more.
+CACHE_BYTES = 256 << 20
 # A write-ahead log stays until every column family has written the rows that it holds. `items`
 # fills its buffers in seconds and `bindings` perhaps never, which by RocksDB's own measure would
 # keep 56 buffers' worth of log on the disk. Beyond this many, `bindings` is written too.
@@ -237,7 +239,7 @@ def _refuse(place: Path, error: Exception) -> NoReturn:
 
 def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: bool) -> Rdict:
     tables = BlockBasedOptions()
-    tables.set_block_cache(Cache(CACHE_BYTES))
+    tables.set_block_cache(_cache())
     # Those of the family that is never used: RocksDB recovers from a full disk once the largest
     # write buffer has room.
     options = _family_options(write_buffer_bytes, tables)
@@ -259,6 +261,11 @@ def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: 
             else "Check the folder's permissions and disk, or delete it: it is rebuilt from the log"
         )
         raise StoreUnusable(f"{folder}: cannot open the store: {error}. {remedy}") from error
+
+
+@lru_cache(maxsize=1)
+def _cache() -> Cache:
+    return Cache(CACHE_BYTES)
 
 
 def _family_options(write_buffer_bytes: int, tables: BlockBasedOptions) -> Options:
