@@ -28,8 +28,8 @@ from rocksdict import (
 from kae.sinks import keys
 from kae.sinks.disk import DiskFull, tells_full
 
-# Blocks that a process keeps, of all its stores; RocksDB would give each column family a cache of its
-# own, which fills up with blocks of tables that are no more.
+# Blocks that a process keeps, of all its stores; RocksDB would give each column family a cache of
+# its own, which fills up with blocks of tables that are no more.
 CACHE_BYTES = 256 << 20
 # A write-ahead log stays until every column family has written the rows that it holds. `items`
 # fills its buffers in seconds and `bindings` perhaps never, which by RocksDB's own measure would
