@@ -55,7 +55,7 @@ class Base:
         trie = TrieView.build(tables, attached, active)
         sizes = [len(table.live) for table in tables]
         numbers = np.cumsum([0, *sizes])
-        items = numbers[trie.entries.shards] + trie.entries.ordinals
+        items = numbers[trie.entries.shards] + trie.entries.ordinals.astype(np.int64)
         by_item, first = _by_number(items, int(numbers[-1]))
         added = trie.entries.bindings[np.concatenate(trie.bound)]
         bindings, counts = np.unique(added, return_counts=True)

@@ -43,13 +43,22 @@ log = structlog.get_logger()
 HEAD = "head"
 _HEAD_BYTES = 16
 _FILE = re.compile(r"(?P<kind>base|view)-(?P<number>\d+)")
+# Of a note, and of which arrays stand in which order.
+FORMAT = 1
 # Views that stand beside the newest: who has just read a number finds its file.
 KEPT = 2
+
+
+class _Format(msgspec.Struct, frozen=True, array_like=True):
+    """The first element of a note in every format, older and newer."""
+
+    format: int
 
 
 class SharedNote(msgspec.Struct, frozen=True, array_like=True):
     """What a view file says beside its arrays."""
 
+    format: int
     base: int
     version: Version
     codebook: str  # its fingerprint
@@ -67,6 +76,7 @@ class SharedFolder:
         self._head = _map_head(folder, mmap.PROT_READ | mmap.PROT_WRITE)
         self._lock = threading.Lock()
         self._is_behind = False
+        self.has_begun = False
         self._base: TrieView | None = None
         left = [int(match["number"]) for match in _files(folder)]
         self._base_number = self._number = max([int(self._head[0]), *left], default=0)
@@ -80,6 +90,14 @@ class SharedFolder:
         """
         with hold_folder(folder, "replica", "--share"):
             yield cls(folder)
+
+    def begin(self, view: View, codebook: Codebook) -> None:
+        """Lay the first view that has all that the logs held.
+
+        The ones before it have less than the replica before this one may have laid.
+        """
+        self.has_begun = True
+        self.lay(view, codebook)
 
     def lay(self, view: View, codebook: Codebook) -> None:
         """Have decoders begin with this view from now on.
@@ -175,7 +193,7 @@ class SharedViews:
             if not number:
                 raise NothingShared(
                     f"{self._folder}: its replica has not laid a view yet; it does once it has "
-                    "begun with its snapshots"
+                    "read all that the logs held"
                 )
             try:
                 self._mapped = self._map(number)
@@ -195,6 +213,11 @@ class SharedViews:
 
     def _map(self, number: int) -> tuple[SharedNote, tuple[Layer, Layer]]:
         noted, found = map_arrays(self._folder / f"view-{number}")
+        found_format = msgspec.msgpack.decode(noted, type=_Format).format
+        if found_format != FORMAT:
+            raise ArrayFileBroken(
+                f"{self._folder}: views of format {found_format}, this kae reads {FORMAT}"
+            )
         note = msgspec.msgpack.decode(noted, type=SharedNote)
         if self._base is None or self._base[0] != note.base:
             _, of_base = map_arrays(self._folder / f"base-{note.base}")
@@ -232,6 +255,7 @@ def wait_for_shared(folder: Path | str, within_seconds: float = 30.0) -> SharedV
 
 def _note(view: View, codebook: Codebook, base: int) -> SharedNote:
     return SharedNote(
+        FORMAT,
         base,
         version_of(view),
         codebook.fingerprint,

@@ -82,7 +82,6 @@ class Succession:
         return self.serving.line
 
     def start(self) -> None:
-        self._lay(self.line.index.view)
         for parts in self._followed.values():
             parts.follower.start()
         self._control.start()
@@ -192,12 +191,16 @@ class Succession:
             self._stirred.set()
 
     def _lay(self, view: View) -> None:
-        if self._share is not None:
+        if self._share is not None and self._share.has_begun:
             self._share.lay(view, self.serving.lines[view.generation].codebook)
 
     def _note_complete(self, generation: int, asked_at: float) -> None:
-        if self._share is not None and generation == self.line.generation:
-            self._share.note_complete(now_ms() - round((time.monotonic() - asked_at) * 1000))
+        line = self.line
+        if self._share is None or generation != line.generation:
+            return
+        if not self._share.has_begun:
+            self._share.begin(line.index.view, line.codebook)
+        self._share.note_complete(now_ms() - round((time.monotonic() - asked_at) * 1000))
 
     def _ended(self, generation: int, error: BaseException | None) -> None:
         """A follower's last call. One that does not answer takes nothing down with it."""

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from tests.streams.followed import Followed
@@ -97,7 +98,7 @@ def test_a_term_that_ends_is_gone_though_no_view_comes(
         Bind(
             term="quietcore", revision=10_000, aliases=(), category=number,
             position=codebook.position_of(number), selector=Selector(items=(catalog[0].id,)),
-            owner="", reason="", accepted_ms=line.tick(), until_ms=line.now + 700,
+            owner="", reason="", accepted_ms=line.tick(), until_ms=line.now + 3_000,
         )
     )  # fmt: skip
     line.spread_all()
@@ -163,6 +164,18 @@ def test_a_folder_without_a_view_is_told_with_its_remedy(folder: Path) -> None:
         SharedFolder.held(folder),
         pytest.raises(NothingShared, match="not laid a view yet"),
     ):
+        SharedViews(folder)
+
+
+def test_views_of_another_format_are_refused(
+    line: Followed, codebook: Codebook, share: SharedFolder, folder: Path
+) -> None:
+    share.lay(line.index.view, codebook)
+    note, arrays = map_arrays(folder / "view-1")
+    (folder / "view-1").unlink()
+    newer = msgspec.msgpack.encode([2, *msgspec.msgpack.decode(note)[1:], "more"])
+    write_arrays(folder / "view-1", arrays, newer)
+    with pytest.raises(NothingShared, match="views of format 2, this kae reads 1"):
         SharedViews(folder)
 
 
