@@ -84,9 +84,8 @@ def visible(view: View) -> set[str]:
 def test_no_view_has_a_part_of_a_campaign_through_a_kill_and_its_release(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
-    cluster.start_worker("one", wait=False)
-    cluster.start_worker("two", wait=False)
-    cluster.wait_ready()
+    cluster.start_worker("one")
+    cluster.start_worker("two")
     ledger.publish(upserts(catalog[:CAMPAIGN_TERMS]))
     terms = [
         CampaignTerm(f"campaignword{n}", SelectorData(items=[item.id]))
@@ -153,9 +152,8 @@ def keep_time(
 def test_a_slot_passes_to_another_term_without_answering_for_the_first(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], codebook: Codebook
 ) -> None:
-    cluster.start_worker("one", wait=False)
-    cluster.start_worker("two", wait=False)
-    cluster.wait_ready()
+    cluster.start_worker("one")
+    cluster.start_worker("two")
     ledger.publish(upserts(catalog[:400]))
     half = {item.id for item in catalog[:200]}
     rest = {item.id for item in catalog[200:400]}
