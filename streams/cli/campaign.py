@@ -91,10 +91,9 @@ def bind(
         if any(one.key == _key(name) for one in client.bindings().proposals):
             return True
         members = _members(client, name)
-        done = {"active", "scheduled"}
-        return len(members) == len(data.terms) and all(one.state in done for one in members)
+        return len(members) == len(data.terms) and not _lacking(members)
 
-    _wait(name, is_through, timeout)
+    _wait(client, name, is_through, timeout)
     _print(client, name, as_json)
 
 
@@ -126,7 +125,7 @@ def release(
         _refuse_refused(client, name, data.revision)
         return not _members(client, name)
 
-    _wait(name, is_gone, timeout)
+    _wait(client, name, is_gone, timeout)
     _print(client, name, as_json)
 
 
@@ -186,15 +185,36 @@ def _refuse_refused(client: "ReplicaClient", name: str, revision: int) -> None:
         raise TermRefused(receipt.refused.cause)
 
 
-def _wait(name: str, is_through: Callable[[], bool], seconds: float) -> None:
+def _lacking(members: "list[BindingShown]") -> "list[BindingShown]":
+    return [one for one in members if one.state not in {"active", "scheduled"}]
+
+
+def _wait(
+    client: "ReplicaClient", name: str, is_through: Callable[[], bool], seconds: float
+) -> None:
     deadline = time.monotonic() + seconds
     while not is_through():
         if time.monotonic() > deadline:
             raise TermTimedOut(
-                f"campaign {name!r}: not through after {seconds:g} s; kae campaign show {name} "
-                "tells how far it is, kae status which shard or replica lags"
+                f"campaign {name!r}: {_standing(client, name)} after {seconds:g} s; "
+                f"kae campaign show {name} tells how far it is, kae status which shard or "
+                "replica lags"
             )
         time.sleep(LOOK_EVERY_SECONDS)
+
+
+def _standing(client: "ReplicaClient", name: str) -> str:
+    """How far a campaign is, and what it waits for: the same for all of its terms."""
+    members = _members(client, name)
+    if not members:
+        return "not taken up by the worker with the terms partition"
+    lacking = _lacking(members)
+    told = f"{len(members) - len(lacking)} of {len(members)} terms are through"
+    receipt = client.receipt(lacking[0].term) if lacking else None
+    for stage in receipt.stages if receipt else ():
+        if stage.missing:
+            return f"{told}, {lacking[0].term!r} is not {stage.stage} by {', '.join(stage.missing)}"
+    return told
 
 
 def _print(client: "ReplicaClient", name: str, as_json: bool) -> None:

@@ -1,8 +1,11 @@
 """Replicas that are slow or stopped, and a line that is late: told, and in nobody's way."""
 
+import json
+import re
 from typing import Any
 
 import pytest
+from tests.live.asking import kae
 from tests.live.conftest import QUICK
 from tests.live.ledger import Ledger, bind, upserts
 from tests.live.storm import wait_for
@@ -51,6 +54,46 @@ def test_a_stopped_replica_is_named_and_blocks_no_writer(
     wait_for(lambda: get(second, "/readyz").status_code == 200, "it to catch up")
     wait_for(lambda: items(second) == len(catalog), "it to have all items")
     assert hashes(second) == hashes(first)
+
+
+@pytest.mark.parametrize("pace", [{**QUICK, "worker.session_timeout_seconds": 30.0}])
+def test_a_campaign_that_waits_for_a_stopped_worker_names_its_shards(
+    cluster: Cluster, catalog: list[Item], ledger: Ledger
+) -> None:
+    for name in ("one", "two"):
+        cluster.start_worker(name, wait=False)
+    replica = cluster.start_replica("replica-1", wait=False)
+    cluster.wait_ready()
+    ledger.publish(upserts(catalog[:200]))
+    wait_for(lambda: items(replica) == 200, "the items")
+    file = cluster.folder / "spring.json"
+    words = [{"word": f"springword{n}", "selector": {"match": "black"}} for n in range(3)]
+    file.write_text(json.dumps(words))
+    stopped = next(w for w in cluster.workers.values() if registrar_of(cluster) != w.name)
+    stopped.pause()
+    bind = ("campaign", "bind", "spring", str(file), "--replica", replica.url)
+    told = kae(cluster, *bind, "--timeout", "3", code=1).stderr
+    assert re.search(
+        r"0 of 3 terms are through, 'springword0' is not attached by shard \d, sh", told
+    )
+    assert "after 3 s" in told
+    stopped.resume()
+    wait_for(lambda: "active active active" in shown(cluster, replica.url), "the campaign")
+
+
+def registrar_of(cluster: Cluster) -> str:
+    """The worker that keeps the bindings log, as it said when it was ready."""
+    return next(
+        worker.name
+        for worker in cluster.workers.values()
+        for told in list(worker.events("worker_ready"))[-1:]
+        if told["registrar"]
+    )
+
+
+def shown(cluster: Cluster, replica: str) -> str:
+    told = kae(cluster, "campaign", "show", "spring", "--json", "--replica", replica).stdout
+    return " ".join(one["state"] for one in json.loads(told))
 
 
 @pytest.mark.parametrize("pace", [{**QUICK, "limits.lag_seconds": 2.0}])
