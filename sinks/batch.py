@@ -1,5 +1,6 @@
 """The rows that one delta changes in a store."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -20,10 +21,10 @@ class Rows(Protocol):
 
 
 class Folding(Protocol):
-    """What a batch reads and moves on in the store that it belongs to."""
+    """What a batch reads in the store that it belongs to; `digests` it moves on."""
 
-    attached: dict[int, BitMap]  # bitmaps that are replaced, and never changed
-    bindings: dict[int, Attach]
+    attached: Mapping[int, BitMap]
+    bindings: Mapping[int, Attach]
     digests: dict[bytes, int]  # of the rows of `bindings` and `attached`, by key
 
     @property
@@ -34,7 +35,12 @@ class Folding(Protocol):
 
 
 class Batch:
-    """The rows that one delta changes, and by how much it moves the sums of them."""
+    """The rows that one delta changes, and by how much it moves the sums of them.
+
+    `attached` and `bindings` are the store's after `finish`. Where none of them has changed they
+    are the same mappings as before, by which readers tell that; else copies, for readers keep the
+    former ones.
+    """
 
     def __init__(
         self, store: Folding, before: Mapping[str, Head], rows: Rows, handles: Mapping[str, Any]
@@ -43,23 +49,25 @@ class Batch:
         self.next_ordinal = store.next_ordinal
         self.live = store.live
         self.items_change = self.bindings_change = 0
+        self.attached = store.attached
+        self.bindings = store.bindings
+        self._copied: tuple[dict[int, BitMap], dict[int, Attach]] | None = None
         self._digests = store.digests
-        self._attached = store.attached
-        self._bindings = store.bindings
         self._handles = handles
         self._heads: dict[str, Head] = dict(before)
         # The bindings that an item of this delta may have: a look at each for each item would make
         # a thousand of them cost more than all else.
         known = BitMap(head.ordinal for head in before.values() if isinstance(head, ItemHead))
         self._having = {b for b, members in store.attached.items() if known.intersect(members)}
-        self._own: set[int] = set()  # those whose members are this batch's to change
         self._touched: set[tuple[int, int]] = set()
-        self._moved: set[tuple[int, int]] = set()  # (binding, ordinal)
+        # (binding, ordinal) of items that join or leave; who leaves and joins again has not moved.
+        self._moving: set[tuple[int, int]] = set()
+        self._moved = BitMap()
 
     @property
     def moved(self) -> BitMap:
         """The items that other bindings are attached to than before, by what was put or dropped."""
-        return BitMap({ordinal for _, ordinal in self._moved})
+        return self._moved
 
     def add(self, edit: ShardEdit, raw: bytes) -> None:
         if isinstance(edit, ItemHead):
@@ -80,8 +88,8 @@ class Batch:
         self.rows.put(path, keys.trie_value(item.popularity), handles[keys.TRIE])
         for binding in item.bindings:
             self._having.add(binding)
-            self._members(binding).add(item.ordinal)
-            self._move(binding, item.ordinal)
+            if not self._is_member(binding, item.ordinal):
+                self._moving ^= {(binding, item.ordinal)}
         self._take_head(item)
         self.next_ordinal = max(self.next_ordinal, item.ordinal + 1)
         self.live += 1
@@ -104,50 +112,62 @@ class Batch:
         self.rows.delete(keys.trie_key(head.identifier, head.ordinal), self._handles[keys.TRIE])
         self.rows.delete(keys.ordinal_key(head.ordinal), self._handles[keys.ORDINALS])
         for binding in self._having:
-            if head.ordinal in self._attached[binding]:
-                self._members(binding).discard(head.ordinal)
-                self._move(binding, head.ordinal)
+            if self._is_member(binding, head.ordinal):
+                self._moving ^= {(binding, head.ordinal)}
         self.live -= 1
 
+    def _is_member(self, binding: int, ordinal: int) -> bool:
+        return (ordinal in self.attached[binding]) != ((binding, ordinal) in self._moving)
+
     def _attach(self, edit: Attach) -> None:
+        self._settle(edit.binding)
+        before = self.attached.get(edit.binding, BitMap())
         members = BitMap.deserialize(edit.ordinals)
         if edit.continued:
-            members |= self._attached[edit.binding]
-        for chunk in _chunks(members) | _chunks(self._attached.get(edit.binding, BitMap())):
+            members |= before
+        for chunk in _chunks(members) | _chunks(before):
             self._touched.add((edit.binding, chunk))
-        self._attached[edit.binding] = members
         self._having.add(edit.binding)
-        self._own.add(edit.binding)
         row = msgspec.structs.replace(edit, ordinals=b"", continued=False)
-        self._bindings[edit.binding] = row
+        attached, bindings = self._copies()
+        attached[edit.binding], bindings[edit.binding] = members, row
         self._write(keys.BINDINGS, keys.binding_key(edit.binding), msgspec.msgpack.encode(row))
 
     def _detach(self, edit: Detach) -> None:
-        members = self._attached.pop(edit.binding, BitMap())
-        self._having.discard(edit.binding)
-        self._bindings.pop(edit.binding, None)
-        self._write(keys.BINDINGS, keys.binding_key(edit.binding), None)
-        for chunk in _chunks(members):
+        self._settle(edit.binding)
+        for chunk in _chunks(self.attached.get(edit.binding, BitMap())):
             self._touched.add((edit.binding, chunk))
+        for known in self._copies():
+            known.pop(edit.binding, None)
+        self._having.discard(edit.binding)
+        self._write(keys.BINDINGS, keys.binding_key(edit.binding), None)
 
-    def _members(self, binding: int) -> BitMap:
-        """The items of a binding, to be changed; readers keep those that there were."""
-        if binding not in self._own:
-            self._own.add(binding)
-            self._attached[binding] = self._attached[binding].copy()
-        return self._attached[binding]
+    def _settle(self, *bindings: int) -> None:
+        """Let items that join or leave some bindings do so."""
+        moves: defaultdict[int, BitMap] = defaultdict(BitMap)
+        for binding, ordinal in self._moving:
+            if binding in bindings:
+                moves[binding].add(ordinal)
+        for binding, ordinals in moves.items():
+            attached, _ = self._copies()
+            attached[binding] = attached[binding] ^ ordinals
+            self._moving -= {(binding, ordinal) for ordinal in ordinals}
+            self._touched |= {(binding, ordinal >> keys.CHUNK_BITS) for ordinal in ordinals}
+            self._moved |= ordinals
 
-    def _move(self, binding: int, ordinal: int) -> None:
-        """An item joins or leaves a binding; who leaves and joins again has not moved."""
-        self._touched.add((binding, ordinal >> keys.CHUNK_BITS))
-        self._moved ^= {(binding, ordinal)}
+    def _copies(self) -> tuple[dict[int, BitMap], dict[int, Attach]]:
+        if self._copied is None:
+            self._copied = dict(self.attached), dict(self.bindings)
+            self.attached, self.bindings = self._copied
+        return self._copied
 
     def finish(self) -> None:
         """Write each touched chunk of an attachment once, as it is now."""
+        self._settle(*{binding for binding, _ in self._moving})
         for binding, chunk in sorted(self._touched):
             first = chunk << keys.CHUNK_BITS
             span = BitMap(range(first, first + (1 << keys.CHUNK_BITS)))
-            members = self._attached.get(binding, BitMap()) & span
+            members = self.attached.get(binding, BitMap()) & span
             key = keys.attached_key(binding, chunk)
             self._write(keys.ATTACHED, key, members.serialize() if members else None)
 

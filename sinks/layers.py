@@ -31,7 +31,6 @@ OVERLAY_SHARE = 16  # of a larger base, one in so many
 
 Attached = Sequence[Mapping[int, BitMap]]  # of each shard, by binding
 Active = Mapping[int, Slot]
-Bound = tuple[int, int]  # shard, binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +38,15 @@ class Base:
     """A whole trie, with where each item's entries are in it.
 
     `numbers` are the items' first numbers, a shard each, and the end: ordinals laid end to end.
-    Entries by_item[first[n]:first[n + 1]] are those of item number n. `bound` is what shards had
-    attached, `entries_of_binding` how many entries each binding has.
+    Entries by_item[first[n]:first[n + 1]] are those of item number n. `bound` are the bindings that
+    each shard had attached, `entries_of_binding` how many entries each binding has.
     """
 
     layer: Layer
     numbers: tuple[int, ...]
     by_item: Places
     first: Places
-    bound: frozenset[Bound]
+    bound: tuple[frozenset[int], ...]
     entries_of_binding: Mapping[int, int]
 
     @staticmethod
@@ -64,7 +63,7 @@ class Base:
             tuple(numbers.tolist()),
             by_item,
             first,
-            bound_now(attached, active),
+            tuple(frozenset(members.keys() & active.keys()) for members in attached),
             dict(zip(bindings.tolist(), counts.tolist(), strict=True)),
         )
 
@@ -75,18 +74,25 @@ class Base:
         places, _ = ranges(self.first[numbers], self.first[numbers + 1])
         return self.by_item[places]
 
-    def entries_by(self, gone: frozenset[Bound]) -> Places:
+    def entries_by(self, gone: Sequence[frozenset[int]]) -> Places:
         """The entries of bindings that shards no longer have."""
+        if not any(gone):
+            return np.zeros(0, np.int32)
         trie = self.layer.trie
         added = np.concatenate(trie.bound)
         # Both in one number, so that a campaign that goes costs what one term does.
         numbers = _bound_number(trie.entries.bindings[added], trie.entries.shards[added])
-        wanted = [_bound_number(np.array(binding), np.array(shard)) for shard, binding in gone]
-        return added[np.isin(numbers, np.array(wanted, np.int64))]
+        wanted = [
+            _bound_number(np.array(sorted(bindings), np.int64), np.array(shard))
+            for shard, bindings in enumerate(gone)
+        ]
+        return added[np.isin(numbers, np.concatenate(wanted))]
 
     def bindings_in(self, layer: Layer) -> frozenset[int]:
         """The bindings that a live entry is by; `layer` is this base's with more dead."""
         dead = Counter(layer.trie.entries.bindings[np.concatenate(layer.bound)].tolist())
+        if not dead:
+            return self.layer.trie.bindings
         return frozenset(
             binding for binding, count in self.entries_of_binding.items() if count > dead[binding]
         )
@@ -186,6 +192,45 @@ class Layers:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """The active bindings of a shard, beside a base.
+
+    `late` are not in the base, `based` are, `gone` are there alone; `items` are those of `based`.
+    """
+
+    made_of: tuple[Mapping[int, BitMap], Active, Base]
+    late: Mapping[int, BitMap]
+    based: Mapping[int, BitMap]
+    items: BitMap
+    gone: frozenset[int]
+
+    @staticmethod
+    def of(shard: int, attached: Mapping[int, BitMap], active: Active, base: Base) -> "_Here":
+        bound = base.bound[shard]
+        now = sorted(attached.keys() & active.keys())
+        based = {binding: attached[binding] for binding in now if binding in bound}
+        return _Here(
+            (attached, active, base),
+            {binding: attached[binding] for binding in now if binding not in bound},
+            based,
+            BitMap.union(BitMap(), *based.values()),
+            bound - based.keys(),
+        )
+
+    def is_of(self, *parts: object) -> bool:
+        """Whether it was made of these very objects, none of which ever changes."""
+        return all(mine is theirs for mine, theirs in zip(self.made_of, parts, strict=True))
+
+    def changed(self, items: BitMap) -> Mapping[int, BitMap]:
+        """What the base has not: the late bindings, and of the others the items that changed."""
+        hit = self.items & items
+        if not hit:
+            return self.late
+        moved = {b: bound & hit for b, bound in self.based.items() if bound.intersect(hit)}
+        return dict(sorted({**self.late, **moved}.items()))
+
+
 class GrowingTrie:
     """Makes the layers of one view after the other; used by the thread that writes the tables.
 
@@ -198,6 +243,7 @@ class GrowingTrie:
         self._layer = self._base.layer  # without what has changed, but for what is fresh
         self._changed = [BitMap() for _ in range(shards)]
         self._fresh = [BitMap() for _ in range(shards)]
+        self._here: list[_Here | None] = [None] * shards
         self._building: Future[Base] | None = None
         self._changed_since = [BitMap() for _ in range(shards)]  # that building began
 
@@ -210,7 +256,8 @@ class GrowingTrie:
     def layers(self, tables: Sequence[ShardTable], attached: Attached, active: Active) -> Layers:
         """What is live now.
 
-        `attached` and what it holds may not be changed afterwards.
+        `attached`, what it holds, and `active` may not be changed afterwards. Where they are the
+        same objects as for the view before, what follows from them is not made again.
         """
         if self._building is not None and self._building.done():
             self._stand_on(self._building.result(), self._changed_since)
@@ -223,7 +270,7 @@ class GrowingTrie:
                 pieces = []
             elif self._building is None:
                 self._build_beside(tables, attached, active)
-        return self._layered(pieces, attached, active)
+        return self._layered(pieces, self._all_here(attached, active))
 
     def _stand_on(self, base: Base, changed: Sequence[BitMap]) -> None:
         """Take a new base, since which some items have changed."""
@@ -244,26 +291,33 @@ class GrowingTrie:
     ) -> list[Entries]:
         """The entries of what has changed since the base, where there are any."""
         pieces: list[Entries] = []
+        here = self._all_here(attached, active)
         for shard, (table, changed) in enumerate(zip(tables, self._changed, strict=True)):
             ordinals = np.asarray(changed.to_array()).astype(np.int64)
             pieces.append(own_paths(shard, table, ordinals[table.live[ordinals]]))
-            members: dict[int, BitMap] = {}
-            for binding in sorted(attached[shard].keys() & active.keys()):
-                bound = attached[shard][binding]
-                if (shard, binding) not in self._base.bound:
-                    members[binding] = bound
-                elif bound.intersect(changed):
-                    members[binding] = bound & changed
+            members = here[shard].changed(changed)
             pieces.append(term_paths(shard, table, active, members))
         return [piece for piece in pieces if len(piece)]
 
-    def _layered(self, pieces: Sequence[Entries], attached: Attached, active: Active) -> Layers:
+    def _all_here(self, attached: Attached, active: Active) -> list[_Here]:
+        """Of each shard, as it was for the view before where nothing of that has changed."""
+        base = self._base
+        found = [
+            known
+            if known is not None and known.is_of(members, active, base)
+            else _Here.of(shard, members, active, base)
+            for shard, (members, known) in enumerate(zip(attached, self._here, strict=True))
+        ]
+        self._here = [*found]
+        return found
+
+    def _layered(self, pieces: Sequence[Entries], here: Sequence[_Here]) -> Layers:
         base = self._base
         dead = [base.entries_of(shard, fresh) for shard, fresh in enumerate(self._fresh)]
         self._layer = self._layer.without(np.concatenate(dead))
         self._fresh = [BitMap() for _ in self._fresh]
         # A binding that is hidden now may be seen again: the items' layer stays as it is.
-        layer = self._layer.without(base.entries_by(base.bound - bound_now(attached, active)))
+        layer = self._layer.without(base.entries_by([one.gone for one in here]))
         overlay = Layer.whole(TrieView.of(pieces))
         return Layers(base, layer, overlay, base.bindings_in(layer) | overlay.trie.bindings)
 
@@ -286,12 +340,3 @@ def _by_number(numbers: Indices, end: int) -> tuple[Places, Places]:
 
 def _bound_number(binding: NDArray[Any], shard: NDArray[Any]) -> NDArray[np.int64]:
     return (binding.astype(np.int64) << 16) | shard.astype(np.int64)
-
-
-def bound_now(attached: Attached, active: Active) -> frozenset[Bound]:
-    """The active bindings that each shard has attached."""
-    return frozenset(
-        (shard, binding)
-        for shard, members in enumerate(attached)
-        for binding in members.keys() & active.keys()
-    )

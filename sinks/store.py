@@ -4,7 +4,7 @@ One store, one writer. Everything a delta changes, its version, chain hash and s
 included, is one WriteBatch, so the store is always exactly some version of its log.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -84,8 +84,8 @@ class ShardStore:
         self.digests: dict[bytes, int] = {}
         try:
             self.state = self._read_state()
-            self.bindings: dict[int, Attach] = dict(self._read_bindings())
-            self.attached: dict[int, BitMap] = self._read_attached()
+            self.bindings: Mapping[int, Attach] = dict(self._read_bindings())
+            self.attached: Mapping[int, BitMap] = self._read_attached()
             self._require_sum("terms and their items", self.state.bindings_sum, self._bindings_sum)
         except BaseException:
             self.close()
@@ -204,6 +204,7 @@ class ShardStore:
         )
         self._write(rows, state)
         self.state = state
+        self.attached, self.bindings = batch.attached, batch.bindings
         return batch.moved
 
     def planned(self, delta: Delta) -> Plan:

@@ -1,6 +1,6 @@
 """Reading one version of a store while later deltas are applied to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pyroaring import BitMap
 
@@ -19,8 +19,8 @@ class StoreReader:
 
     def __init__(self, store: ShardStore) -> None:
         self.state: StoreState = store.state
-        self.bindings: dict[int, Attach] = dict(store.bindings)
-        self.attached: dict[int, BitMap] = dict(store.attached)
+        self.bindings: Mapping[int, Attach] = store.bindings
+        self.attached: Mapping[int, BitMap] = store.attached
         self._rows = store.snapshots()
 
     def item(self, item_id: str) -> PutItem | DropItem | None:

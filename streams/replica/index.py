@@ -36,7 +36,7 @@ from kae.sinks.store_reader import StoreReader
 from kae.streams.full_disk import FullDisk
 from kae.streams.replica.answers import LogPosition
 from kae.streams.replica.journal import Journal
-from kae.streams.replica.view import View, pins_of, slots_of, terms_of
+from kae.streams.replica.view import View, Visible
 from kae.streams.topology import Topology
 
 # From one taking up of words to the next.
@@ -75,6 +75,7 @@ class ReplicaIndex:
         self._generation = topology.generation
         self.fingerprint = fingerprint
         self._bindings = Bindings()
+        self._visible = Visible.of(self._bindings, 0, 0)
         self._bases = ThreadPoolExecutor(1, thread_name_prefix="base")
         self._words = ThreadPoolExecutor(1, thread_name_prefix="words")
         self._hearing: Future[None] | None = None
@@ -199,18 +200,19 @@ class ReplicaIndex:
                 self._readers[shard] = StoreReader(store)
         bindings = self._bindings
         reached = min(reader.state.source.bindings_version for reader in self._readers)
-        visible = bindings.visible(at_ms, reached)
-        trie = self._trie.layers(
-            self._tables, [reader.attached for reader in self._readers], slots_of(visible)
-        )
+        if not self._visible.holds_at(bindings, reached, at_ms):
+            self._visible = Visible.of(bindings, reached, at_ms)
+        visible = self._visible
+        attached = [reader.attached for reader in self._readers]
+        trie = self._trie.layers(self._tables, attached, visible.slots)
         return View(
             number=number,
             generation=self._generation,
             bindings=bindings,
             bindings_offset=self.bindings_log.offset,
-            visible=visible,
-            turns_ms=bindings.turns_after(at_ms),
-            terms=terms_of(visible),
+            visible=visible.bound,
+            turns_ms=visible.turns_ms,
+            terms=visible.terms,
             trie=trie,
             said=self._said,
             unheard=tuple(sayings.unheard for sayings in self._sayings),
@@ -218,7 +220,7 @@ class ReplicaIndex:
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
             oldest_delta_ms=self._oldest_delta_ms,
-            pins=pins_of(visible),
+            pins=visible.pins,
         )
 
     @property

@@ -59,6 +59,35 @@ class View:
         return sum(reader.state.live for reader in self.shards)
 
 
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What readers see of the terms, and all that follows from that alone."""
+
+    made_of: tuple[Bindings, int]  # and which version of them every shard has attached
+    from_ms: int
+    turns_ms: int | None
+    bound: Mapping[int, BindSlot]
+    slots: Mapping[int, Slot]
+    terms: BoundTerms
+    pins: Mapping[int, tuple[str, ...]]
+
+    @staticmethod
+    def of(bindings: Bindings, reached: int, at_ms: int) -> "Visible":
+        bound = bindings.visible(at_ms, reached)
+        turns_ms = bindings.turns_after(at_ms)
+        slots, terms, pins = slots_of(bound), terms_of(bound), pins_of(bound)
+        return Visible((bindings, reached), at_ms, turns_ms, bound, slots, terms, pins)
+
+    def holds_at(self, bindings: Bindings, reached: int, at_ms: int) -> bool:
+        """Whether it would be the same if it was made again."""
+        return (
+            self.made_of[0] is bindings
+            and self.made_of[1] == reached
+            and self.from_ms <= at_ms
+            and (self.turns_ms is None or at_ms < self.turns_ms)
+        )
+
+
 def slots_of(visible: Mapping[int, BindSlot]) -> dict[int, Slot]:
     """The reserved slot of every visible binding."""
     return {binding: Slot(bound.position, bound.index) for binding, bound in visible.items()}

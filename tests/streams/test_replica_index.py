@@ -50,6 +50,35 @@ def test_a_view_is_not_moved_by_what_is_folded_later(line: Followed, catalog: li
     assert {line.index.view.shards[s].state.live for s in range(SHARDS)} == {0}
 
 
+def test_items_that_keep_their_terms_leave_what_a_view_has_of_terms_as_it_is(
+    line: Followed, catalog: list[Item]
+) -> None:
+    line.put(catalog[:100])
+    line.bind("quietcore", where='brand = "hp"')
+    line.spread_all()
+    line.follow()
+    before = line.index.view
+    line.put(catalog[:100])
+    line.follow()
+    now = line.index.view
+    assert now.versions > before.versions
+    assert now.terms is before.terms
+    for reader, former in zip(now.shards, before.shards, strict=True):
+        assert reader.attached is former.attached
+    hp = [item for item in catalog[:100] if str(item.fields.get("brand")).lower() == "hp"]
+    bound = next(iter(now.visible))
+    members = [len(reader.attached[bound]) for reader in now.shards]
+    line.put([msgspec.structs.replace(hp[0], title="Other", fields={"brand": "Other"})])
+    line.follow()
+    later = line.index.view
+    assert [len(reader.attached[bound]) for reader in now.shards] == members
+    assert sum(len(reader.attached[bound]) for reader in later.shards) == sum(members) - 1
+    assert later.trie.entries == now.trie.entries - 1
+    line.put([hp[0]])
+    line.follow()
+    assert line.index.view.trie.entries == now.trie.entries
+
+
 def test_what_a_former_owner_appends_changes_nothing(line: Followed, catalog: list[Item]) -> None:
     line.put(catalog[:50])
     line.follow()
