@@ -166,6 +166,18 @@ class SharedViews:
         self._hidden: tuple[frozenset[int], tuple[Layer, Layer]] | None = None
         self._refresh()
 
+    @classmethod
+    def wait(cls, folder: Path | str, within_seconds: float = 30.0) -> Self:
+        """The views of a replica that may be beginning yet. Raises: NothingShared."""
+        deadline = time.monotonic() + within_seconds
+        while True:
+            try:
+                return cls(folder)
+            except NothingShared:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
     def decode(self) -> Constraint:
         """What may be decoded in the newest view; it stays what it is."""
         if self._head[0] != self._number:
@@ -239,18 +251,6 @@ class SharedViews:
             base, overlay = parts
             self._hidden = over, (base.hiding(over), overlay.hiding(over))
         return self._hidden[1]
-
-
-def wait_for_shared(folder: Path | str, within_seconds: float = 30.0) -> SharedViews:
-    """The views of a replica that may be beginning yet. Raises: NothingShared."""
-    deadline = time.monotonic() + within_seconds
-    while True:
-        try:
-            return SharedViews(folder)
-        except NothingShared:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def _note(view: View, codebook: Codebook, base: int) -> SharedNote:
