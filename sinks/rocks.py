@@ -5,7 +5,6 @@ The one file that imports rocksdict, whose calls raise a bare Exception for ever
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn
@@ -28,9 +27,9 @@ from rocksdict import (
 from kae.sinks import keys
 from kae.sinks.disk import DiskFull, tells_full
 
-# Blocks that a process keeps, of all its stores; RocksDB would give each column family a cache of
-# its own, which fills up with blocks of tables that are no more.
-CACHE_BYTES = 256 << 20
+# One for all column families of a store; RocksDB would give each a cache of its own. None outlives
+# its store: blocks that were read before would hide that their file is damaged since.
+CACHE_BYTES = 32 << 20
 # A write-ahead log stays until every column family has written the rows that it holds. `items`
 # fills its buffers in seconds and `bindings` perhaps never, which by RocksDB's own measure would
 # keep 56 buffers' worth of log on the disk. Beyond this many, `bindings` is written too.
@@ -239,7 +238,7 @@ def _refuse(place: Path, error: Exception) -> NoReturn:
 
 def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: bool) -> Rdict:
     tables = BlockBasedOptions()
-    tables.set_block_cache(_cache())
+    tables.set_block_cache(Cache(CACHE_BYTES))
     # Those of the family that is never used: RocksDB recovers from a full disk once the largest
     # write buffer has room.
     options = _family_options(write_buffer_bytes, tables)
@@ -261,11 +260,6 @@ def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: 
             else "Check the folder's permissions and disk, or delete it: it is rebuilt from the log"
         )
         raise StoreUnusable(f"{folder}: cannot open the store: {error}. {remedy}") from error
-
-
-@lru_cache(maxsize=1)
-def _cache() -> Cache:
-    return Cache(CACHE_BYTES)
 
 
 def _family_options(write_buffer_bytes: int, tables: BlockBasedOptions) -> Options:

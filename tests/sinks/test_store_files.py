@@ -66,10 +66,9 @@ def test_a_store_that_a_newer_kae_wrote_is_refused_with_its_remedy(folder: Path)
         ShardStore(folder, BUFFER)
 
 
-def test_all_stores_of_a_process_share_one_cache(folder: Path) -> None:
-    told = ""
-    for name in ("one", "two"):
-        ShardStore(folder / name, BUFFER).close()
-        told += (folder / name / "LOG").read_text()
+def test_the_column_families_of_a_store_share_one_cache(folder: Path) -> None:
+    store = ShardStore(folder, BUFFER)
+    told = (folder / "LOG").read_text()
+    store.close()
     assert len(set(re.findall(r" block_cache: (\S+)", told))) == 1
     assert set(re.findall(r" capacity : (\d+)", told)) == {str(CACHE_BYTES)}
