@@ -26,6 +26,7 @@ class Role(StrEnum):
     PRODUCER = "producer"  # sends item events: feeds, kae catalog ingest
     PROPOSER = "proposer"  # sends term events: kae term bind, release
     WORKER = "worker"
+    BACKFILL = "backfill"  # kae backfill run: makes a generation's logs and writes them, once
     REPLICA = "replica"
     OPERATOR = "operator"  # kae topics, shard, snapshot, dead-letters, status, log
 
@@ -54,6 +55,8 @@ def _of_role(topology: Topology, role: Role) -> Iterator[Acl]:
         yield Acl(role, "group", topology.worker_group, ("Delete", "Describe"))
         # Creating topics, and asking how large the logs are.
         yield Acl(role, "cluster", "kafka-cluster", ("Create", "Describe"))
+    if role is Role.BACKFILL:
+        yield Acl(role, "cluster", "kafka-cluster", ("Create",))
 
 
 def _beyond_describing(topology: Topology) -> dict[Role, dict[str, tuple[Operation, ...]]]:
@@ -74,6 +77,16 @@ def _beyond_describing(topology: Topology) -> dict[Role, dict[str, tuple[Operati
             deltas: (*log, "Read", "Write"),
             control: ("Read", "Write"),
             letters: ("Write",),
+        },
+        Role.BACKFILL: {
+            items: (*log, "Read"),
+            terms: (*log, "Read"),
+            # What an earlier run has left is cut off.
+            bindings: (*kept, "Delete", "Read", "Write"),
+            deltas: (*kept, "Delete", "Read", "Write"),
+            control: (*log, "Read"),
+            topology.replicas_topic: log,
+            letters: (*log, "Write"),
         },
         Role.REPLICA: {
             bindings: (*log, "Read"),

@@ -33,9 +33,11 @@ from kae.streams.acls import Acl, Role, plan_acls
 from kae.streams.topology import Topology
 
 USERNAME, PASSWORD = "KAE_KAFKA_USERNAME", "KAE_KAFKA_PASSWORD"
+GENERATIONS = (1, 2, 3)
 # Who gives which command.
 NOUNS = {
     "worker": Role.WORKER,
+    "backfill": Role.BACKFILL,
     "replica": Role.REPLICA,
     "term": Role.PROPOSER,
     "catalog": Role.PRODUCER,
@@ -157,7 +159,9 @@ ssl.truststore.location={self.ca_file}
 
     def lend(self, line: Cluster) -> None:
         """Have the processes of a line come in as their roles, and the test as the superuser."""
-        self.allow(plan_acls(line.topology))
+        # As an operator does before a generation begins: it has logs of its own.
+        for generation in GENERATIONS:
+            self.allow(plan_acls(line.topology.edited({"generation": generation})))
         line.environments = self.environments()
         line.topology = self.as_superuser(line.topology)
 

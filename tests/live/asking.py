@@ -1,6 +1,7 @@
 """Commands, as an operator gives them."""
 
 import json
+import os
 import subprocess
 from typing import Any
 
@@ -14,7 +15,16 @@ def kae(
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end, which has this exit code; None: whichever."""
     argv = kae_command(*arguments, "--topology", str((topology or cluster.topology).path))
-    done = subprocess.run(argv, cwd=cluster.folder, capture_output=True, text=True, check=False)
+    # It writes logs, which no operator may.
+    lent = cluster.environments.get("backfill", {}) if arguments[0] == "backfill" else {}
+    done = subprocess.run(
+        argv,
+        cwd=cluster.folder,
+        env={**os.environ, **lent},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert code in (done.returncode, None), done.stderr
     return done
 

@@ -14,6 +14,7 @@ from tests.live.storm import Killer
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
 from kae.streams import failpoints
+from kae.streams.topology import Topology
 from kae.streams.watchdog import EXIT_STALLED
 
 
@@ -54,7 +55,8 @@ def test_workers_end_when_the_broker_stays_away_and_go_on_when_started_again(
             assert any(said in worker.output() for said in ("worker_failed", "worker_stalled"))
         early = cluster.command("early", "worker", "run")
         assert early.wait(within_seconds=60) == 1
-        assert f"Kafka does not answer ({kafka.bootstrap}: Connection refused)" in early.output()
+        address = Topology.load(cluster.topology.path).kafka.bootstrap
+        assert f"Kafka does not answer ({address}: Connection refused)" in early.output()
         kafka.start()
         for name in ("one", "two"):
             cluster.start_worker(name, killer.env, wait=False)
