@@ -59,9 +59,9 @@ class Worker:
         rounds = Rounds(self._topology, self._parts, self._app, self._tenure, self._ending)
         going = asyncio.create_task(self._go(rounds))
         await self._ending.wait()
-        await self._shut_down(rounds, going)
-        if self._ending.failure is not None:
-            log.error("worker_failed", error=repr(self._ending.failure))
+        failure = await self._shut_down(rounds, going)
+        if failure is not None:
+            log.error("worker_failed", error=repr(failure))
             return 1
         log.info("worker_stopped")
         return 0
@@ -75,7 +75,8 @@ class Worker:
         else:
             await asyncio.gather(rounds.go(), rounds.tend())
 
-    async def _shut_down(self, rounds: Rounds, going: asyncio.Task[None]) -> None:
+    async def _shut_down(self, rounds: Rounds, going: asyncio.Task[None]) -> BaseException | None:
+        """End in order; returns what failed."""
         going.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await going
@@ -84,8 +85,11 @@ class Worker:
         await self._parts.threads.finish()
         if self._ending.failure is None:
             await rounds.publish_positions()
+        # All is done that can be: what an agent still meets is Faust's consumer that has ended.
+        failure = self._ending.failure
         await self._app.stop()
         await self._parts.stop()
+        return failure
 
     async def _positions(self) -> Mapping[TP, int]:
         return self._parts.positions()
