@@ -37,7 +37,7 @@ EDITS_A_SECOND = 1000
 SHARED_MEMORY = "/dev/shm"
 # The capacities of the method's paper: 9,216 core codes and 60 reserved.
 DENSE, LIGHT, RESERVED = 2058, 1034, 10
-DENSE_GROUPS = ("core", "endorsement", "material")
+DENSE_GROUPS = 3  # those that have most room in the topology
 NO_TORCH = "torch and transformers are not installed: pip install kae[neural]"
 
 
@@ -104,10 +104,9 @@ def measure_mask(items: int) -> MaskReport:
 
 def paper_codebook(catalog: Sequence[Item], topology: Topology) -> Codebook:
     """A codebook of the catalog with the topology's groups and the paper's capacities."""
-    groups = [
-        Group(g.name, g.categories, DENSE if g.name in DENSE_GROUPS else LIGHT, RESERVED)
-        for g in topology.codebook_groups
-    ]
+    own = topology.codebook_groups
+    dense = sorted(own, key=lambda group: group.capacity - group.reserved)[-DENSE_GROUPS:]
+    groups = [Group(g.name, g.categories, DENSE if g in dense else LIGHT, RESERVED) for g in own]
     with TemporaryDirectory(prefix="kae-bench-") as folder:
         return build_codebook(lambda: catalog, groups, topology.catalog.fields, Path(folder))
 
