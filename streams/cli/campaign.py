@@ -93,7 +93,7 @@ def bind(
         members = _members(client, name)
         return len(members) == len(data.terms) and not _lacking(members)
 
-    _wait(client, name, is_through, timeout)
+    _wait(name, is_through, lambda: _standing(_members(client, name), client), timeout)
     _print(client, name, as_json)
 
 
@@ -125,7 +125,7 @@ def release(
         _refuse_refused(client, name, data.revision)
         return not _members(client, name)
 
-    _wait(client, name, is_gone, timeout)
+    _wait(name, is_gone, lambda: f"{len(_members(client, name))} terms are bound yet", timeout)
     _print(client, name, as_json)
 
 
@@ -190,22 +190,21 @@ def _lacking(members: "list[BindingShown]") -> "list[BindingShown]":
 
 
 def _wait(
-    client: "ReplicaClient", name: str, is_through: Callable[[], bool], seconds: float
+    name: str, is_through: Callable[[], bool], standing: Callable[[], str], seconds: float
 ) -> None:
     deadline = time.monotonic() + seconds
     while not is_through():
         if time.monotonic() > deadline:
             raise TermTimedOut(
-                f"campaign {name!r}: {_standing(client, name)} after {seconds:g} s; "
+                f"campaign {name!r}: {standing()} after {seconds:g} s; "
                 f"kae campaign show {name} tells how far it is, kae status which shard or "
                 "replica lags"
             )
         time.sleep(LOOK_EVERY_SECONDS)
 
 
-def _standing(client: "ReplicaClient", name: str) -> str:
+def _standing(members: "list[BindingShown]", client: "ReplicaClient") -> str:
     """How far a campaign is, and what it waits for: the same for all of its terms."""
-    members = _members(client, name)
     if not members:
         return "not taken up by the worker with the terms partition"
     lacking = _lacking(members)
