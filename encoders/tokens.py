@@ -9,16 +9,16 @@ A reserved slot has a token like any other, so a word that is bound later needs 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook import Codebook
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenLayout:
     """`base` is the size of the vocabulary without slots: the token of slot 0 of position 0."""
 
@@ -35,8 +35,8 @@ class TokenLayout:
         return self.base + sum(self.capacities)
 
     def tokens_of(self, position: int) -> range:
-        first = [*accumulate(self.capacities, initial=self.base)]
-        return range(first[position], first[position + 1])
+        first = int(self._firsts[position])
+        return range(first, first + self.capacities[position])
 
     def tokens(self, slots: NDArray[np.uint16]) -> NDArray[np.int64]:
         """(prefixes, depth): the token of each slot, one position a column."""
@@ -48,11 +48,15 @@ class TokenLayout:
         It does not when a token is no slot of its position; its slots are then any.
         """
         depth = tokens.shape[1]
-        slots = tokens - self._firsts[:depth]
-        inside = (slots >= 0) & (slots < np.array(self.capacities[:depth]))
-        valid: NDArray[np.bool_] = np.all(inside, axis=1)
-        return np.where(valid[:, None], slots, 0).astype(np.uint16), valid
+        slots = np.ascontiguousarray(tokens.T) - self._firsts[:depth, None]
+        inside = (slots >= 0) & (slots < self._sizes[:depth, None])
+        valid = np.logical_and.reduce(inside, axis=0)
+        return np.where(valid, slots, 0).astype(np.uint16).T, valid
 
-    @property
+    @cached_property
+    def _sizes(self) -> NDArray[np.int64]:
+        return np.array(self.capacities)
+
+    @cached_property
     def _firsts(self) -> NDArray[np.int64]:
-        return np.array([self.tokens_of(position).start for position in range(POSITIONS)])
+        return np.array([*accumulate(self.capacities[:-1], initial=self.base)])

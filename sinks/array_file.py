@@ -7,7 +7,6 @@ arrays     each begins at a multiple of 64 bytes
 
 import mmap
 from collections.abc import Sequence
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +67,7 @@ def map_arrays(path: Path) -> tuple[bytes, list[Array]]:
         header = msgspec.msgpack.decode(mapped[_LENGTH : _LENGTH + length], type=_Header)
         first = _aligned(_LENGTH + length)
         arrays = [
-            np.frombuffer(mapped, one.type, prod(one.shape), first + one.begin).reshape(one.shape)
-            for one in header.arrays
+            np.ndarray(one.shape, one.type, mapped, first + one.begin) for one in header.arrays
         ]
     except (msgspec.DecodeError, ValueError, TypeError) as error:
         raise ArrayFileBroken(f"{path}: {error}") from error

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.layer import Layer, Prefixes
+from kae.sinks.layer import Layer
+from kae.sinks.prefixes import Asked, Prefixes
 from kae.sinks.ranges import Indices
 
 # Up to so many children, gathering them costs less than a mask.
@@ -73,8 +74,8 @@ def mask(layers: Sequence[Layer], prefixes: Prefixes, slots: int) -> NDArray[np.
         )
     if not depth:
         # All of them are the root.
-        return np.repeat(_either(layers, prefixes[:1], slots), len(prefixes), axis=0)
-    return _either(layers, prefixes, slots)
+        return np.repeat(_either(layers, Asked.of(prefixes[:1]), slots), len(prefixes), axis=0)
+    return _either(layers, Asked.of(prefixes), slots)
 
 
 def children(layers: Sequence[Layer], prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
@@ -100,7 +101,8 @@ def few_children(
     Raises: PrefixInvalid.
     """
     _depth(prefixes, POSITIONS - 1)
-    found = [layer.few_children(prefixes, most) for layer in layers]
+    asked = Asked.of(prefixes)
+    found = [layer.few_children(asked, most) for layer in _filled(layers)]
     pairs = [one for one in found if one is not None]
     if len(pairs) < len(found):
         return None
@@ -113,7 +115,8 @@ def count(layers: Sequence[Layer], prefixes: Prefixes) -> Indices:
     Raises: PrefixInvalid.
     """
     _depth(prefixes, POSITIONS)
-    total: Indices = sum((layer.count(prefixes) for layer in layers), np.zeros(len(prefixes), int))
+    asked = Asked.of(prefixes)
+    total: Indices = sum((layer.count(asked) for layer in layers), np.zeros(len(prefixes), int))
     return total
 
 
@@ -130,7 +133,8 @@ def items(
     """
     if _depth(paths, POSITIONS) != POSITIONS:
         raise PrefixInvalid(f"paths have {POSITIONS} slots, these {paths.shape[1]}; decode further")
-    found = [(layer.trie.entries, *layer.entries_behind(paths)) for layer in layers]
+    asked = Asked.of(paths)
+    found = [(layer.trie.entries, *layer.entries_behind(asked)) for layer in layers]
     places = np.concatenate([places for _, _, places in found])
     shards = np.concatenate([entries.shards[chosen] for entries, chosen, _ in found])
     ordinals = np.concatenate([entries.ordinals[chosen] for entries, chosen, _ in found])
@@ -145,12 +149,17 @@ def items(
     return Behind(first, shards[kept], ordinals[kept], bindings[kept], popularity[kept])
 
 
-def _either(layers: Sequence[Layer], prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
-    whole, *others = layers
-    found = whole.allowed(prefixes, slots)
+def _either(layers: Sequence[Layer], asked: Asked, slots: int) -> NDArray[np.bool_]:
+    whole, *others = _filled(layers)
+    found = whole.allowed(asked, slots)
     for layer in others:
-        layer.add_to(found, prefixes)
+        layer.add_to(found, asked)
     return found
+
+
+def _filled(layers: Sequence[Layer]) -> Sequence[Layer]:
+    """Those that have entries; at least one."""
+    return [layer for layer in layers if len(layer.trie.entries)] or layers[:1]
 
 
 def _depth(prefixes: Prefixes, most: int) -> int:

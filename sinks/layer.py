@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
+from kae.sinks.prefixes import Asked
 from kae.sinks.ranges import Bounds, Indices, count_in, is_among, once, places_of, ranges
 from kae.sinks.trie import Places, TrieView
-
-Prefixes = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,96 +71,105 @@ class Layer:
         """The paths that a live item hangs behind."""
         return len(self.trie.levels[-1]) - len(self.gone[-1])
 
-    def below(self, prefixes: Prefixes) -> tuple[Indices, Indices, Indices]:
+    def below(self, asked: Asked) -> tuple[Indices, Indices, Indices]:
         """The node of each prefix, and the range of what is below it: empty where there is none.
 
-        Shapes: prefixes (n, depth). The root is node 0 of no level.
+        In the order of `asked`. The root is node 0 of no level.
         """
-        count, depth = prefixes.shape
+        count = len(asked)
         nodes = np.zeros(count, np.int64)
         if not len(self.trie.entries):
             return nodes, nodes, nodes
-        if not depth:
+        if not asked.depth:
             return nodes, nodes, np.full(count, len(self.trie.levels[0]))
-        nodes, found = self.trie.find(prefixes)
-        first_child = self.trie.levels[depth - 1].first_child
+        nodes, found = self.trie.find(asked)
+        first_child = self.trie.levels[asked.depth - 1].first_child
         first = first_child.take(nodes).astype(np.int64)
         end = np.where(found, first_child.take(nodes + 1), first)
         return nodes, first, end
 
-    def allowed(self, prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
+    def allowed(self, asked: Asked, slots: int) -> NDArray[np.bool_]:
         """(prefixes, slots): the slots under which, after each prefix, a live item hangs."""
-        depth = prefixes.shape[1]
-        nodes, first, end = self.below(prefixes)
-        slot, rows, gone = self.trie.levels[depth].slot, self.trie.rows[depth], self.gone[depth]
-        ready = np.where(first < end, rows.of(nodes), rows.none)
-        mask = rows.unpacked(ready, slots)
-        few = np.flatnonzero((ready == rows.none) & (first < end))
-        children, places = ranges(first[few], end[few])
-        mask[few[places], slot.take(children)] = True
-        if len(gone):
-            dead, places = ranges(places_of(gone, first), places_of(gone, end))
-            mask[places, slot.take(gone.take(dead))] = False
+        nodes, first, end = self.below(asked)
+        slot, rows = self.trie.levels[asked.depth].slot, self.trie.rows[asked.depth]
+        is_node = first < end
+        ready = np.where(is_node, rows.of(nodes), rows.none)
+        mask = rows.unpacked(asked.as_asked(ready), slots)
+        few = np.flatnonzero(is_node & (ready == rows.none))
+        children, of = ranges(first[few], end[few])
+        mask[asked.places[few[of]], slot.take(children)] = True
+        self._forbid_gone(mask, asked.depth, first, end, asked.places)
         return mask
 
-    def add_to(self, mask: NDArray[np.bool_], prefixes: Prefixes) -> None:
+    def add_to(self, mask: NDArray[np.bool_], asked: Asked) -> None:
         """Allow in a mask what this layer allows too: for a layer that has little to add."""
-        depth = prefixes.shape[1]
-        nodes, first, end = self.below(prefixes)
-        slot, rows, gone = self.trie.levels[depth].slot, self.trie.rows[depth], self.gone[depth]
+        nodes, first, end = self.below(asked)
+        slot, rows = self.trie.levels[asked.depth].slot, self.trie.rows[asked.depth]
         some = np.flatnonzero(first < end)
-        has_row = rows.of(nodes[some]) < rows.none
-        few, full = some[~has_row], some[has_row]
-        children, places = ranges(first[few], end[few])
+        if not len(some):
+            return
+        ready = rows.of(nodes[some])
+        few, full = some[ready == rows.none], some[ready < rows.none]
+        children, of = ranges(first[few], end[few])
+        gone = self.gone[asked.depth]
         if len(gone):
             live = ~is_among(children, gone)
-            children, places = children[live], places[live]
-        mask[few[places], slot.take(children)] = True
+            children, of = children[live], of[live]
+        mask[asked.places[few[of]], slot.take(children)] = True
         if len(full):
-            mask[full] |= self.allowed(prefixes[full], mask.shape[1])
+            shown = rows.unpacked(ready[ready < rows.none], mask.shape[1])
+            self._forbid_gone(shown, asked.depth, first[full], end[full], np.arange(len(full)))
+            mask[asked.places[full]] |= shown
 
-    def few_children(
-        self, prefixes: Prefixes, most: int
-    ) -> tuple[Indices, NDArray[np.uint16]] | None:
-        """What `allowed` says, as pairs of a prefix's number and a slot; None if more than `most`
+    def few_children(self, asked: Asked, most: int) -> tuple[Indices, NDArray[np.uint16]] | None:
+        """What `allowed` says, as pairs of a prefix's place and a slot; None if more than `most`
         children, the dead ones too, would have to be looked at."""
-        depth = prefixes.shape[1]
-        _, first, end = self.below(prefixes)
+        _, first, end = self.below(asked)
         if int((end - first).sum()) > most:
             return None
-        children, places = ranges(first, end)
-        gone = self.gone[depth]
-        dead, of = ranges(places_of(gone, first), places_of(gone, end))
-        if len(dead):
+        children, of = ranges(first, end)
+        gone = self.gone[asked.depth]
+        if len(gone):
+            dead, hit = ranges(places_of(gone, first), places_of(gone, end))
             begins = np.cumsum(end - first) - (end - first)
             live = np.ones(len(children), np.bool_)
-            live[begins[of] + gone.take(dead) - first[of]] = False
-            children, places = children[live], places[live]
-        return places, self.trie.levels[depth].slot.take(children)
+            live[begins[hit] + gone.take(dead) - first[hit]] = False
+            children, of = children[live], of[live]
+        return asked.places[of], self.trie.levels[asked.depth].slot.take(children)
 
-    def count(self, prefixes: Prefixes) -> Indices:
-        """The live items below each prefix."""
-        depth = prefixes.shape[1]
-        _, first, end = self.below(prefixes)
-        for level in self.trie.levels[depth:]:
+    def count(self, asked: Asked) -> Indices:
+        """The live items below each prefix, where it stood."""
+        _, first, end = self.below(asked)
+        for level in self.trie.levels[asked.depth :]:
             first = level.first_child.take(first).astype(np.int64)
             end = level.first_child.take(end).astype(np.int64)
         counts = end - first - count_in(self.dead, first, end)
         # An item that is below by its own path is counted by that one alone.
-        for apart in range(depth + 1, POSITIONS + 1):
+        for apart in range(asked.depth + 1, POSITIONS + 1):
             counts -= count_in(self.trie.bound[apart], first, end)
             counts += count_in(self.bound[apart], first, end)
-        return counts
+        return asked.as_asked(counts)
 
-    def entries_behind(self, paths: Prefixes) -> tuple[Indices, Indices]:
+    def entries_behind(self, asked: Asked) -> tuple[Indices, Indices]:
         """The live entries behind whole paths, and for each the place of its path."""
-        _, first, end = self.below(paths)
-        return self._live_in(first, end)
+        _, first, end = self.below(asked)
+        entries, of = self._live_in(first, end)
+        return entries, asked.places[of]
 
     def entries_below(self, nodes: Indices) -> tuple[Indices, Indices]:
         """The live entries behind nodes of the last level, and for each the place of its node."""
         first_child = self.trie.levels[-1].first_child
         return self._live_in(first_child[nodes], first_child[nodes + 1])
+
+    def _forbid_gone(
+        self, mask: NDArray[np.bool_], depth: int, first: Indices, end: Indices, rows: Indices
+    ) -> None:
+        """Take the dead children first[n]:end[n] out of the row of the mask that each n has."""
+        gone = self.gone[depth]
+        if len(gone):
+            begins, ends = np.split(places_of(gone, np.concatenate([first, end])), 2)
+            dead, of = ranges(begins, ends)
+            mask[rows[of], self.trie.levels[depth].slot.take(gone.take(dead))] = False
 
     def _live_in(self, first: Bounds, end: Bounds) -> tuple[Indices, Indices]:
         entries, places = ranges(first, end)

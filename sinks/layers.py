@@ -20,7 +20,8 @@ from pyroaring import BitMap
 from kae.encoders.categories import Identifier, Slot
 from kae.sinks import decoding
 from kae.sinks.decoding import Behind, Entered
-from kae.sinks.layer import Layer, Prefixes
+from kae.sinks.layer import Layer
+from kae.sinks.prefixes import Asked, Prefixes
 from kae.sinks.ranges import Indices, once, ranges
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.trie import Entries, Places, TrieView, own_paths, term_paths
@@ -132,7 +133,7 @@ class Layers:
         """The paths by which live items can be decoded, each once."""
         trie = self.overlay.trie
         added = trie.entries.slots[:, trie.levels[-1].first_child[:-1]].T
-        again = int(np.count_nonzero(self.base.count(added)))
+        again = int(np.count_nonzero(self.base.count(Asked.of(added))))
         return self.base.paths + self.overlay.paths - again
 
     @property
@@ -261,15 +262,18 @@ class GrowingTrie:
         """
         if self._building is not None and self._building.done():
             self._stand_on(self._building.result(), self._changed_since)
+        size = len(self._base.layer.trie.entries)
+        most = max(OVERLAY_ENTRIES, size // OVERLAY_SHARE)
+        changed = sum(map(len, self._changed))
+        if changed > most and 2 * changed > size:  # as at the beginning
+            self._stand_on_all(tables, attached, active)
         pieces = self._pieces(tables, attached, active)
         grown = sum(map(len, pieces))
-        size = len(self._base.layer.trie.entries)
-        if grown > max(OVERLAY_ENTRIES, size // OVERLAY_SHARE):
-            if 2 * grown > size:
-                self._stand_on(Base.build(tables, attached, active), [BitMap() for _ in tables])
-                pieces = []
-            elif self._building is None:
-                self._build_beside(tables, attached, active)
+        if grown > most and 2 * grown > size:
+            self._stand_on_all(tables, attached, active)
+            pieces = []
+        elif grown > most and self._building is None:
+            self._build_beside(tables, attached, active)
         return self._layered(pieces, self._all_here(attached, active))
 
     def _stand_on(self, base: Base, changed: Sequence[BitMap]) -> None:
@@ -277,6 +281,11 @@ class GrowingTrie:
         self._base, self._layer, self._building = base, base.layer, None
         self._changed = [some.copy() for some in changed]
         self._fresh = [some.copy() for some in changed]
+
+    def _stand_on_all(
+        self, tables: Sequence[ShardTable], attached: Attached, active: Active
+    ) -> None:
+        self._stand_on(Base.build(tables, attached, active), [BitMap() for _ in tables])
 
     def _build_beside(
         self, tables: Sequence[ShardTable], attached: Attached, active: Active

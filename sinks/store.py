@@ -35,8 +35,8 @@ from kae.sinks.rocks import Rocks, Rows, Snapshots, StoreDamaged, StoreUnusable
 from kae.sinks.store_state import StoreState, content_hash
 from kae.sinks.sums import added, head_digest, row_digest
 
-# Of the trie, which are small.
-PATHS_AT_ONCE = 1 << 16
+# Rows of the trie, which are small: so many stay in a processor's cache until they are parsed.
+PATHS_AT_ONCE = 2048
 
 
 class _Format(msgspec.Struct, frozen=True, array_like=True):

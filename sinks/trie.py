@@ -17,6 +17,7 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS, Identifier, Slot
 from kae.sinks.bit_rows import BitRows
+from kae.sinks.prefixes import Asked, keys_of
 from kae.sinks.ranges import Indices, places_in
 from kae.sinks.shard_table import ShardTable
 
@@ -26,7 +27,6 @@ Places = NDArray[np.int32]  # of nodes or entries, as a trie keeps them
 # which three fit in 64 bits below the root and two elsewhere. From the ancestor it is one search;
 # at the other depths, which would take many keys and save one step, among its parent's children.
 ANCESTORS = {1: 0, 2: 0, 3: 0, 5: 3}
-_SLOT_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,13 @@ _NO_ENTRIES = Entries(
 class Level:
     """The nodes of one depth, in order: the distinct prefixes of that length.
 
-    `slot` is the last slot of the prefix, `key` what it is found by, where the depth has keys;
-    rising. `first_child` is the first node of the next depth (for the deepest level: the first
+    `slot` is the last slot of the prefix, `key` what it is found by, rising: none where the depth
+    has no keys. `first_child` is the first node of the next depth (for the deepest level: the first
     entry) with the end as its last element, `popularity` the highest of the items below.
     """
 
     slot: NDArray[np.uint16]
-    key: Indices | None
+    key: Indices
     first_child: Places
     popularity: NDArray[np.float32]
 
@@ -125,26 +125,31 @@ class TrieView:
         bindings = frozenset(np.unique(entries.bindings[np.concatenate(bound)]).tolist())
         return TrieView(entries, levels, tuple(_rows(levels)), bound, bindings)
 
-    def find(self, prefixes: NDArray[np.uint16]) -> tuple[Indices, NDArray[np.bool_]]:
-        """The node of each prefix (n, depth), and whether there is one; else the number is any.
+    def find(self, asked: Asked) -> tuple[Indices, NDArray[np.bool_]]:
+        """The node of each prefix, and whether there is one; else the number is any.
 
-        For a trie with entries, and depth 1 to 6.
+        In the order of `asked`, for a trie with entries and a depth from 1 on.
         """
-        depth = prefixes.shape[1]
-        level = self.levels[depth - 1]
-        ancestors, found = np.zeros(len(prefixes), np.int64), np.ones(len(prefixes), np.bool_)
-        above = ANCESTORS.get(depth, depth - 1)
-        if above:
-            ancestors, found = self.find(prefixes[:, :above])
-        if level.key is None:
-            first_child = self.levels[above - 1].first_child
-            first, end = first_child.take(ancestors), first_child.take(ancestors + 1)
-            nodes, has_child = places_in(level.slot, first, end, prefixes[:, -1])
-            return nodes, found & has_child
-        wanted = _keys_of(ancestors, prefixes.T[above:])
-        nodes = np.searchsorted(level.key, wanted)
-        found = found & (level.key.take(nodes, mode="clip") == wanted)
-        return np.minimum(nodes, len(level) - 1), found
+        nodes, found = _among(self.levels[min(asked.depth, 3) - 1].key, asked.keys)
+        if asked.depth == 4:
+            nodes, is_child = self._children(nodes, 4, asked)
+            found &= is_child
+        if asked.depth > 4:
+            nodes, is_there = _among(self.levels[4].key, keys_of(nodes, asked.slots[3:5]))
+            found &= is_there
+        if asked.depth > 5:
+            nodes, is_child = self._children(nodes, 6, asked)
+            found &= is_child
+        return nodes, found
+
+    def _children(
+        self, parents: Indices, depth: int, asked: Asked
+    ) -> tuple[Indices, NDArray[np.bool_]]:
+        """The nodes of a depth that has no keys, each among the children of its parent."""
+        first_child = self.levels[depth - 2].first_child
+        first, end = first_child.take(parents), first_child.take(parents + 1)
+        wanted = asked.slots[depth - 1].astype(np.uint16)
+        return places_in(self.levels[depth - 1].slot, first, end, wanted)
 
     def path_at(self, entry: int) -> Identifier:
         a, b, c, d, e, f = (int(index) for index in self.entries.slots[:, entry])
@@ -233,23 +238,21 @@ def _begins(entries: Entries) -> Iterator[NDArray[np.bool_]]:
 
 def _keys(
     entries: Entries, begins: Sequence[NDArray[np.bool_]], starts: Indices, depth: int
-) -> Indices | None:
+) -> Indices:
     """Of the nodes of one depth, which begin at these entries."""
     above = ANCESTORS.get(depth)
     if above is None:
-        return None
+        return np.zeros(0, np.int64)
     ancestors = np.zeros(len(starts), np.int64)
     if above:
         ancestors = (np.cumsum(begins[above - 1]) - 1)[starts]
-    return _keys_of(ancestors, entries.slots[above:depth, starts])
+    return keys_of(ancestors, entries.slots[above:depth, starts])
 
 
-def _keys_of(ancestors: Indices, slots: NDArray[np.uint16]) -> Indices:
-    """The keys of nodes: the numbers of their ancestors, and the slots (levels, n) since."""
-    keys = ancestors
-    for column in slots:
-        keys = keys << _SLOT_BITS | column
-    return keys
+def _among(rising: Indices, wanted: Indices) -> tuple[Indices, NDArray[np.bool_]]:
+    """The place of each among some that rise, and whether it is there; else the place is any."""
+    places = np.minimum(np.searchsorted(rising, wanted), len(rising) - 1)
+    return places, rising.take(places) == wanted
 
 
 def _rows(levels: Sequence[Level]) -> Iterator[BitRows]:

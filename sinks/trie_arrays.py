@@ -9,7 +9,7 @@ from kae.encoders.categories import POSITIONS
 from kae.sinks.array_file import Array
 from kae.sinks.bit_rows import BitRows
 from kae.sinks.layer import Layer
-from kae.sinks.trie import ANCESTORS, Entries, Level, TrieView
+from kae.sinks.trie import Entries, Level, TrieView
 
 
 def arrays_of_trie(trie: TrieView) -> Iterator[Array]:
@@ -17,9 +17,7 @@ def arrays_of_trie(trie: TrieView) -> Iterator[Array]:
     yield from (entries.slots, entries.shards, entries.ordinals)
     yield from (entries.bindings, entries.apart, entries.popularity)
     for level in trie.levels:
-        yield from (level.slot, level.first_child, level.popularity)
-        if level.key is not None:
-            yield level.key
+        yield from (level.slot, level.key, level.first_child, level.popularity)
     for rows in trie.rows:
         yield from (rows.nodes, rows.bits, np.array([rows.width]))
     yield from trie.bound
@@ -29,11 +27,7 @@ def arrays_of_trie(trie: TrieView) -> Iterator[Array]:
 def trie_of_arrays(arrays: Iterator[Array]) -> TrieView:
     """The trie that the next arrays are of."""
     entries = Entries(*_next(arrays, 6))
-    levels = []
-    for depth in range(1, POSITIONS + 1):
-        slot, first_child, popularity = _next(arrays, 3)
-        key = next(arrays) if depth in ANCESTORS else None
-        levels.append(Level(slot, key, first_child, popularity))
+    levels = [Level(*_next(arrays, 4)) for _ in range(POSITIONS)]
     rows = []
     for _ in range(POSITIONS):
         nodes, bits, width = _next(arrays, 3)

@@ -16,7 +16,8 @@ from kae.encoders.tokens import TokenLayout
 from kae.sinks import decoding
 from kae.sinks.decoding import Behind, Entered
 from kae.sinks.edits import PutItem
-from kae.sinks.layer import Layer, Prefixes
+from kae.sinks.layer import Layer
+from kae.sinks.prefixes import Prefixes
 from kae.sinks.ranges import Indices
 from kae.streams.replica.answers import Version
 from kae.streams.replica.pins import Pinned, pin_places, places_among

@@ -57,15 +57,15 @@ class LiveIdentifiers(LogitsProcessor):
         own = self._layout.tokens_of(tokens.shape[1])
         pairs = self.decode.few_children(prefixes)
         if pairs is None:
-            forbidden = ~self.decode.mask(prefixes)
-            forbidden[~valid] = True
-            self._leave_columns(constrained, scores, slice(own.start, own.stop), forbidden)
+            allowed = self.decode.mask(prefixes)
+            allowed[~valid] = False
+            self._leave_columns(constrained, scores, slice(own.start, own.stop), allowed)
             return constrained
         places, slots = pairs
         if not valid.all():
             places, slots = places[valid[places]], slots[valid[places]]
         flat = torch.from_numpy(places * scores.shape[1] + own.start + slots).to(scores.device)
-        constrained.view(-1).index_copy_(0, flat, scores.reshape(-1).index_select(0, flat))
+        constrained.put_(flat, scores.take(flat))
         self._written = flat
         return constrained
 
@@ -74,12 +74,13 @@ class LiveIdentifiers(LogitsProcessor):
         constrained: torch.Tensor,
         scores: torch.Tensor,
         columns: slice,
-        forbidden: NDArray[np.bool_] | None = None,
+        allowed: NDArray[np.bool_] | None = None,
     ) -> None:
-        constrained[:, columns] = scores[:, columns]
-        if forbidden is not None:
-            where = torch.from_numpy(forbidden).to(scores.device)
-            constrained[:, columns].masked_fill_(where, -torch.inf)
+        left, own = constrained[:, columns], scores[:, columns]
+        if allowed is None:
+            left.copy_(own)
+        else:
+            torch.where(torch.from_numpy(allowed).to(scores.device), own, left, out=left)
         self._written = columns
 
     def _blank_like(self, scores: torch.Tensor) -> torch.Tensor:

@@ -44,9 +44,12 @@ HEAD = "head"
 _HEAD_BYTES = 16
 _FILE = re.compile(r"(?P<kind>base|view)-(?P<number>\d+)")
 # Of a note, and of which arrays stand in which order.
-FORMAT = 1
+FORMAT = 2
 # Views that stand beside the newest: who has just read a number finds its file.
 KEPT = 2
+# A decoder takes up a view at most so often: a decode takes longer, and mapping a view costs one
+# mask of it as much as the mask.
+REFRESH_SECONDS = 0.05
 
 
 class _Format(msgspec.Struct, frozen=True, array_like=True):
@@ -150,9 +153,10 @@ class SharedFolder:
 class SharedViews:
     """The views that a replica on this machine lays; for one thread of a decoder's process."""
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, refresh_seconds: float = REFRESH_SECONDS) -> None:
         """Raises: NothingShared."""
         self._folder = Path(folder)
+        self._refresh_seconds = refresh_seconds
         try:
             self._head = _map_head(self._folder, mmap.PROT_READ)
         except (OSError, ValueError) as error:
@@ -161,6 +165,7 @@ class SharedViews:
                 "kae replica run --share and this folder"
             ) from error
         self._number = 0
+        self._due_at = 0.0
         self._base: tuple[int, TrieView] | None = None
         self._mapped: tuple[SharedNote, tuple[Layer, Layer]]
         self._hidden: tuple[frozenset[int], tuple[Layer, Layer]] | None = None
@@ -179,8 +184,11 @@ class SharedViews:
                 time.sleep(0.05)
 
     def decode(self) -> Constraint:
-        """What may be decoded in the newest view; it stays what it is."""
-        if self._head[0] != self._number:
+        """What may be decoded in the newest view, which is looked for every `refresh_seconds`.
+
+        It stays what it is.
+        """
+        if self._head[0] != self._number and time.monotonic() >= self._due_at:
             self._refresh()
         note, parts = self._mapped
         return Constraint(note.version, self._visible(note, parts), note.capacities, note.pinned)
@@ -221,6 +229,7 @@ class SharedViews:
                 remedy = "remove the folder and start its replica again"
                 raise NothingShared(f"{error}; {remedy}") from error
             self._number, self._hidden = number, None
+            self._due_at = time.monotonic() + self._refresh_seconds
             return
 
     def _map(self, number: int) -> tuple[SharedNote, tuple[Layer, Layer]]:

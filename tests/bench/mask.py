@@ -1,6 +1,7 @@
 """The mask of constrained decoding: beside a decoder step, beside a dict trie, and under writes."""
 
 import csv
+import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from kae.encoders.build import build_codebook
 from kae.encoders.categories import POSITIONS, Group
 from kae.encoders.codebook import Codebook
 from kae.encoders.tokens import TokenLayout
-from kae.sinks.layer import Prefixes
+from kae.sinks.prefixes import Prefixes
 from kae.streams import console
 from kae.streams.catalog import read_items
 from kae.streams.interpreter import set_for_indexing
@@ -30,9 +31,10 @@ from kae.streams.topology import Topology
 SEED = 20260613
 QUERIES = Path(__file__).parent / "judged" / "icecat.csv"
 QUERIES_ASKED = 24
-TIMES = 480  # a depth and a kind of prefixes
+TIMES = 1920  # a depth and a kind of prefixes
 OUR_TIMES = 96
 THEIR_TIMES = 12
+REFRESHES = 200
 EDITS_A_SECOND = 1000
 SHARED_MEMORY = "/dev/shm"
 # The capacities of the method's paper: 9,216 core codes and 60 reserved.
@@ -62,7 +64,8 @@ class MaskReport(msgspec.Struct, frozen=True):
     """What `kae bench mask --json` prints. Of all depths the worst counts; shares and ratios are of
     medians. `ratio_under_writes` and `ratio_within_process` are of 99th percentiles, under writes
     and at rest: of a decoder that maps the views of a process beside, and of one whose own process
-    writes. Null without torch; `note` says why."""
+    writes. `refresh_p50_us` is what a decode takes that maps a new view, which one does every 50
+    ms at most. Null without torch; `note` says why."""
 
     p50_us: float
     p99_us: float
@@ -71,6 +74,8 @@ class MaskReport(msgspec.Struct, frozen=True):
     processor_ratio_to_dict_trie: float | None
     ratio_under_writes: float
     ratio_within_process: float
+    refresh_p50_us: float
+    refresh_p99_us: float
     decode_step_ms: float | None
     edits_per_second: float
     views: int
@@ -132,6 +137,7 @@ def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombinatio
         shared = _by_depth(kinds, lambda batches: seconds_of(mapped, batches, TIMES))
         with held.written_beside(EDITS_A_SECOND, share, codebook):
             written = _by_depth(kinds, lambda batches: seconds_of(mapped, batches, TIMES))
+            refreshing = _refreshing(SharedViews(folder, refresh_seconds=0))
     with held.written(EDITS_A_SECOND):
         within = _by_depth(kinds, lambda batches: seconds_of(fresh, batches, TIMES))
     beside = _beside(decode, codebook, own, kinds)
@@ -155,6 +161,8 @@ def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombinatio
         ),
         ratio_under_writes=max(one.ratio_under_writes for one in depths),
         ratio_within_process=max(one.ratio_within_process for one in depths),
+        refresh_p50_us=_worst([refreshing], 50),
+        refresh_p99_us=_worst([refreshing], 99),
         decode_step_ms=None if step is None else round(step / 1000, 1),
         edits_per_second=round(held.edits / held.written_seconds, 1),
         views=held.views,
@@ -252,6 +260,19 @@ def _depth(
 def _worst(kinds: Sequence[Times], percent: int) -> float:
     """Microseconds of the kind of prefixes that took longer."""
     return round(max(float(np.percentile(times, percent)) for times in kinds) * 1e6, 1)
+
+
+def _refreshing(views: SharedViews) -> Times:
+    """Of decodes that begin with a view that has just been laid."""
+    took: Times = []
+    before = views.decode().version.view
+    while len(took) < REFRESHES:
+        began = time.perf_counter()
+        view = views.decode().version.view
+        if view != before:
+            took.append(time.perf_counter() - began)
+        before = view
+    return took
 
 
 def _share(us: float, step_us: float | None) -> float | None:

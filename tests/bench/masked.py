@@ -22,8 +22,8 @@ from kae.encoders.query import BoundTerms, QueryEncoder
 from kae.encoders.tokens import TokenLayout
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import DropItem, PutItem, ShardEdit
-from kae.sinks.layer import Prefixes
 from kae.sinks.layers import Base, GrowingTrie
+from kae.sinks.prefixes import Prefixes
 from kae.sinks.said import Said
 from kae.sinks.shard_table import ShardTable
 from kae.streams.interpreter import set_for_indexing

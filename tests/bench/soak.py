@@ -1,8 +1,8 @@
 """A line at half load for as long as it is asked, while processes are killed at random.
 
-Two workers, two replicas. In the first half any of the four dies; in the second only the second of
-each kind, so that the first ones grow old enough for a leak to be seen. Snapshots are taken and the
-logs pruned meanwhile, as in a line that runs for years.
+Two workers, two replicas. At first any of the four dies; from a while before the half on only the
+second of each kind, so that the first ones grow old enough for a leak to be seen. Snapshots are
+taken and the logs pruned meanwhile, as in a line that runs for years.
 """
 
 import random
@@ -39,6 +39,8 @@ SNAPSHOTS, PRUNINGS = 24, 8
 # Kills in a run of an hour: one a minute, and no more often than this.
 LEAST_PAUSE_SECONDS = 6.0
 MOST_PAUSE_SECONDS = 90.0
+# Of the run: what was killed before is whole again at the half, from which on memory is compared.
+SPARED_FROM = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +152,9 @@ class _Soak:
     def _kill(self) -> None:
         most = min(MOST_PAUSE_SECONDS, max(2 * LEAST_PAUSE_SECONDS, self._run.seconds / 10))
         while not self._over.wait(self._chance.uniform(LEAST_PAUSE_SECONDS, most)):
-            in_first_half = self._now() < self._run.seconds / 2
+            spares = self._now() > self._run.seconds * SPARED_FROM
             name = self._chance.choice(
-                [*WORKERS, *REPLICAS] if in_first_half else [WORKERS[1], REPLICAS[1]]
+                [WORKERS[1], REPLICAS[1]] if spares else [*WORKERS, *REPLICAS]
             )
             at = self._now()
             if name in WORKERS:

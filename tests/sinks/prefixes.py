@@ -6,8 +6,9 @@ import numpy as np
 
 from kae.encoders.categories import POSITIONS
 from kae.sinks import decoding
-from kae.sinks.layer import Layer, Prefixes
+from kae.sinks.layer import Layer
 from kae.sinks.layers import Layers
+from kae.sinks.prefixes import Prefixes
 
 
 def batch(prefixes: Sequence[Sequence[int]], depth: int) -> Prefixes:

@@ -1,8 +1,9 @@
 """What a decode asks of a view, against plain sets of paths, and against a million random walks."""
 
+import random
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from tests.sinks.prefixes import batch
 from kae.encoders.categories import POSITIONS, Identifier
 from kae.sinks import layers as layers_module
 from kae.sinks.decoding import Behind, PrefixInvalid
-from kae.sinks.layer import Prefixes
 from kae.sinks.layers import Layers
+from kae.sinks.prefixes import Prefixes
 
 WIDTH = 112
 
@@ -48,7 +49,14 @@ def prefixes_of(paths: Lived, depth: int) -> Prefixes:
     """Those that are alive, each with a neighbour that may not be."""
     alive = sorted({path[:depth] for path in paths})
     beside = [(*prefix[:-1], prefix[-1] + 1) for prefix in alive if prefix]
-    return batch([*alive, *beside], depth)
+    both = [*alive, *beside]
+    random.Random(depth).shuffle(both)
+    return batch(both, depth)
+
+
+def without(paths: Lived, bindings: Collection[int]) -> Lived:
+    left = {p: {one for one in items if one[3] not in bindings} for p, items in paths.items()}
+    return {path: items for path, items in left.items() if items}
 
 
 def behind(found: Behind, path: int) -> list[tuple[float, int, int, int]]:
@@ -101,7 +109,10 @@ def test_a_view_answers_as_plain_sets_after_any_edits(
                 world.bind_or_release()
             case "base":
                 world.beside.finish()
-        check(world.layers(), lived(world))
+        layers, paths = world.layers(), lived(world)
+        check(layers, paths)
+        over = sorted(world.active)[::2]
+        check(layers.hiding(over), without(paths, over))
 
 
 def test_prefixes_may_repeat_and_there_may_be_none_of_them() -> None:

@@ -1,6 +1,7 @@
 """Views in a folder that others map: what they say, and what is left when a replica is killed."""
 
 import random
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from kae.sinks.term_changes import Bind
 from kae.streams.errors import NothingShared
 from kae.streams.moments import now_ms
 from kae.streams.replica.decode import Constraint, Decode
-from kae.streams.replica.shared import SharedFolder, SharedViews
+from kae.streams.replica.shared import FORMAT, SharedFolder, SharedViews
 
 ROOT = np.zeros((1, 0), np.uint16)
 
@@ -54,7 +55,7 @@ def test_what_is_mapped_says_what_the_replica_says_after_any_edits(
 ) -> None:
     chance = random.Random(7)
     share.lay(line.index.view, codebook)
-    views = SharedViews(folder)
+    views = SharedViews(folder, refresh_seconds=0)
     paths = [line.encoder.encode(item).identifier for item in catalog[:400]]
     line.put(catalog[:300])
     pins = (catalog[3].id, catalog[1].id)
@@ -125,7 +126,7 @@ def test_a_view_that_was_not_finished_is_never_mapped_and_its_number_not_given_a
     share.lay(line.index.view, codebook)
     (folder / "base-2").write_bytes(b"begun, and then")
     (folder / "view-2").write_bytes(b"killed")
-    views = SharedViews(folder)
+    views = SharedViews(folder, refresh_seconds=0)
     assert views.decode().count(ROOT).tolist() == [50]
     line.drop([catalog[0].id])
     line.follow()
@@ -140,7 +141,7 @@ def test_without_room_decoders_keep_what_they_have_and_its_age_says_so(
     line: Followed, catalog: list[Item], codebook: Codebook, share: SharedFolder, folder: Path
 ) -> None:
     share.lay(line.index.view, codebook)
-    views = SharedViews(folder)
+    views = SharedViews(folder, refresh_seconds=0)
     assert views.age_seconds is None
     share.note_complete(now_ms() - 5_000)
     line.put(catalog[:50])
@@ -155,6 +156,19 @@ def test_without_room_decoders_keep_what_they_have_and_its_age_says_so(
     share.note_complete(now_ms())
     assert views.decode().count(ROOT).tolist() == [50]
     assert views.age_seconds == pytest.approx(0, abs=1)
+
+
+def test_a_view_is_taken_up_when_the_one_before_has_had_its_time(
+    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedFolder, folder: Path
+) -> None:
+    share.lay(line.index.view, codebook)
+    views = SharedViews(folder, refresh_seconds=0.5)
+    line.put(catalog[:50])
+    line.follow()
+    share.lay(line.index.view, codebook)
+    assert views.decode().count(ROOT).tolist() == [0]
+    time.sleep(0.5)
+    assert views.decode().count(ROOT).tolist() == [50]
 
 
 def test_a_folder_without_a_view_is_told_with_its_remedy(folder: Path) -> None:
@@ -173,9 +187,11 @@ def test_views_of_another_format_are_refused(
     share.lay(line.index.view, codebook)
     note, arrays = map_arrays(folder / "view-1")
     (folder / "view-1").unlink()
-    newer = msgspec.msgpack.encode([2, *msgspec.msgpack.decode(note)[1:], "more"])
+    newer = msgspec.msgpack.encode([FORMAT + 1, *msgspec.msgpack.decode(note)[1:], "more"])
     write_arrays(folder / "view-1", arrays, newer)
-    with pytest.raises(NothingShared, match="views of format 2, this kae reads 1"):
+    with pytest.raises(
+        NothingShared, match=f"views of format {FORMAT + 1}, this kae reads {FORMAT}"
+    ):
         SharedViews(folder)
 
 
