@@ -26,7 +26,7 @@ from kae.sinks.edits import (
     decode_edit,
 )
 from kae.sinks.fold import Folded, ForeignCodebook, LogState, fold
-from kae.sinks.layers import GrowingTrie
+from kae.sinks.growing import GrowingTrie
 from kae.sinks.rocks import StoreUnusable
 from kae.sinks.said import Said
 from kae.sinks.sayings import Sayings

@@ -26,7 +26,7 @@ from kae.encoders.query import BoundTerms
 from kae.encoders.text import normalise
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import ItemHead
-from kae.sinks.layers import GrowingTrie
+from kae.sinks.growing import GrowingTrie
 from kae.sinks.said import Said
 from kae.sinks.shard_table import ShardTable
 from kae.streams.catalog import read_items

@@ -20,9 +20,10 @@ from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook import Codebook
 from kae.encoders.query import BoundTerms, QueryEncoder
 from kae.encoders.tokens import TokenLayout
+from kae.sinks.base import Base
 from kae.sinks.bindings import Bindings
 from kae.sinks.edits import DropItem, PutItem, ShardEdit
-from kae.sinks.layers import Base, GrowingTrie
+from kae.sinks.growing import GrowingTrie
 from kae.sinks.prefixes import Prefixes
 from kae.sinks.said import Said
 from kae.sinks.shard_table import ShardTable

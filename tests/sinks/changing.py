@@ -9,8 +9,10 @@ import numpy as np
 from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS, Identifier, Slot
+from kae.sinks.base import Base
 from kae.sinks.edits import DropItem, PutItem, ShardEdit
-from kae.sinks.layers import Base, GrowingTrie, Layers
+from kae.sinks.growing import GrowingTrie
+from kae.sinks.layers import Layers
 from kae.sinks.shard_table import ShardTable
 from kae.sinks.trie import TrieView
 

@@ -14,7 +14,7 @@ from tests.sinks.changing import World
 from tests.sinks.prefixes import batch
 
 from kae.encoders.categories import POSITIONS, Identifier
-from kae.sinks import layers as layers_module
+from kae.sinks import growing
 from kae.sinks.decoding import Behind, PrefixInvalid
 from kae.sinks.layers import Layers
 from kae.sinks.prefixes import Prefixes
@@ -27,7 +27,7 @@ Lived = Mapping[Identifier, set[tuple[float, int, int, int]]]
 
 @pytest.fixture(autouse=True)
 def small_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers_module, "OVERLAY_ENTRIES", 60)
+    monkeypatch.setattr(growing, "OVERLAY_ENTRIES", 60)
 
 
 def lived(world: World) -> Lived:

@@ -7,7 +7,7 @@ from tests.sinks.prefixes import next_slots
 from tests.sinks.wants import wanted
 
 from kae.encoders.categories import Identifier, Slot
-from kae.sinks import layers as layers_module
+from kae.sinks import growing
 from kae.sinks.beam import Decoded, decode, decode_all
 from kae.sinks.edits import PutItem
 from kae.sinks.layer import Layer
@@ -46,7 +46,7 @@ def compare(layers: Layers, whole: Layer) -> None:
 @pytest.fixture(autouse=True)
 def small_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bases come often in a world of hundreds of items."""
-    monkeypatch.setattr(layers_module, "OVERLAY_ENTRIES", 60)
+    monkeypatch.setattr(growing, "OVERLAY_ENTRIES", 60)
 
 
 @pytest.mark.parametrize("seed", range(6))
