@@ -65,7 +65,7 @@ class LiveIdentifiers(LogitsProcessor):
         if not valid.all():
             places, slots = places[valid[places]], slots[valid[places]]
         flat = torch.from_numpy(places * scores.shape[1] + own.start + slots).to(scores.device)
-        constrained.put_(flat, scores.take(flat))
+        constrained.view(-1).index_copy_(0, flat, scores.reshape(-1).index_select(0, flat))
         self._written = flat
         return constrained
 
