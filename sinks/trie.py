@@ -26,7 +26,8 @@ Places = NDArray[np.int32]  # of nodes or entries, as a trie keeps them
 # The depths at which a node is found by its key: the number of an ancestor and the slots since, of
 # which three fit in 64 bits below the root and two elsewhere. From the ancestor it is one search;
 # at the other depths, which would take many keys and save one step, among its parent's children.
-ANCESTORS = {1: 0, 2: 0, 3: 0, 5: 3}
+# `TrieView.find` is written for these depths.
+_ANCESTORS = {1: 0, 2: 0, 3: 0, 5: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ def _keys(
     entries: Entries, begins: Sequence[NDArray[np.bool_]], starts: Indices, depth: int
 ) -> Indices:
     """Of the nodes of one depth, which begin at these entries."""
-    above = ANCESTORS.get(depth)
+    above = _ANCESTORS.get(depth)
     if above is None:
         return np.zeros(0, np.int64)
     ancestors = np.zeros(len(starts), np.int64)

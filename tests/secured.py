@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from ssl import Purpose, SSLContext, create_default_context
 
 import trustme
 from cryptography.hazmat.primitives.serialization import (
@@ -50,12 +51,17 @@ NOUNS = {
 class SecuredKafka:
     """One broker, three doors: SCRAM over TLS, client certificates, and the superuser's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, scram_port: int | None = None, advertised_port: int | None = None
+    ) -> None:
+        """`advertised_port` is where clients find who stands before the first door, if anybody."""
         self.ca = trustme.CA()
         self.ca_file = folder / "ca.pem"
         self.ca.cert_pem.write_to_path(self.ca_file)
         self._folder = folder
-        self.scram = f"127.0.0.1:{free_port()}"
+        scram_port = scram_port or free_port()
+        self._scram = f"127.0.0.1:{scram_port}"
+        self.scram = f"127.0.0.1:{advertised_port or scram_port}"
         self.certified = f"127.0.0.1:{free_port()}"
         # A password in a log, an error or an output is found by its beginning.
         self.passwords = {role: f"hush-{secrets.token_urlsafe(12)}" for role in Role}
@@ -72,7 +78,7 @@ class SecuredKafka:
         controller = free_port()
         jaas = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         return f"""
-listeners=CLIENT://127.0.0.1:{port},SCRAM://{self.scram},CERTIFIED://{self.certified},\
+listeners=CLIENT://127.0.0.1:{port},SCRAM://{self._scram},CERTIFIED://{self.certified},\
 CONTROLLER://127.0.0.1:{controller}
 controller.quorum.voters=1@127.0.0.1:{controller}
 advertised.listeners=CLIENT://127.0.0.1:{port},SCRAM://{self.scram},CERTIFIED://{self.certified}
@@ -89,6 +95,12 @@ ssl.keystore.location={keys}
 ssl.truststore.type=PEM
 ssl.truststore.location={self.ca_file}
 """
+
+    def standing_between(self) -> tuple[SSLContext, SSLContext]:
+        """For who stands before a door: to be taken for the broker, and to trust it."""
+        as_broker = create_default_context(Purpose.CLIENT_AUTH)
+        self.ca.issue_cert("127.0.0.1").configure_cert(as_broker)
+        return as_broker, create_default_context(cafile=str(self.ca_file))
 
     def make_users(self) -> None:
         """A user for every role, who may do nothing yet."""

@@ -80,7 +80,11 @@ class LiveIdentifiers(LogitsProcessor):
         if allowed is None:
             left.copy_(own)
         else:
-            torch.where(torch.from_numpy(allowed).to(scores.device), own, left, out=left)
+            where = torch.from_numpy(allowed).to(scores.device)
+            if own.requires_grad:  # a gradient cannot be followed through `out`
+                left.copy_(torch.where(where, own, left))
+            else:
+                torch.where(where, own, left, out=left)
         self._written = columns
 
     def _blank_like(self, scores: torch.Tensor) -> torch.Tensor:

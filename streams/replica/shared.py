@@ -47,8 +47,8 @@ _FILE = re.compile(r"(?P<kind>base|view)-(?P<number>\d+)")
 FORMAT = 2
 # Views that stand beside the newest: who has just read a number finds its file.
 KEPT = 2
-# A decoder takes up a view at most so often: a decode takes longer, and mapping a view costs one
-# mask of it as much as the mask.
+# A view that a decoder has mapped is good for so long: a decode takes longer, and mapping one costs
+# about as much as a mask.
 REFRESH_SECONDS = 0.05
 
 
@@ -154,7 +154,10 @@ class SharedViews:
     """The views that a replica on this machine lays; for one thread of a decoder's process."""
 
     def __init__(self, folder: Path | str, refresh_seconds: float = REFRESH_SECONDS) -> None:
-        """Raises: NothingShared."""
+        """A view that is mapped is kept for `refresh_seconds`, though newer ones be laid.
+
+        Raises: NothingShared.
+        """
         self._folder = Path(folder)
         self._refresh_seconds = refresh_seconds
         try:
@@ -172,19 +175,24 @@ class SharedViews:
         self._refresh()
 
     @classmethod
-    def wait(cls, folder: Path | str, within_seconds: float = 30.0) -> Self:
+    def wait(
+        cls,
+        folder: Path | str,
+        within_seconds: float = 30.0,
+        refresh_seconds: float = REFRESH_SECONDS,
+    ) -> Self:
         """The views of a replica that may be beginning yet. Raises: NothingShared."""
         deadline = time.monotonic() + within_seconds
         while True:
             try:
-                return cls(folder)
+                return cls(folder, refresh_seconds)
             except NothingShared:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
 
     def decode(self) -> Constraint:
-        """What may be decoded in the newest view, which is looked for every `refresh_seconds`.
+        """What may be decoded in a view that was the newest `refresh_seconds` ago, or is it now.
 
         It stays what it is.
         """
@@ -202,7 +210,8 @@ class SharedViews:
     def age_seconds(self) -> float | None:
         """How long ago a view was known to be complete; None if none ever was.
 
-        Also when the replica is gone: then it grows.
+        Also when the replica is gone: then it grows. What `decode` gives may be older by
+        `refresh_seconds`.
         """
         complete_ms = int(self._head[1])
         return max(0.0, (now_ms() - complete_ms) / 1000) if complete_ms else None
@@ -236,8 +245,9 @@ class SharedViews:
         noted, found = map_arrays(self._folder / f"view-{number}")
         found_format = msgspec.msgpack.decode(noted, type=_Format).format
         if found_format != FORMAT:
-            raise ArrayFileBroken(
-                f"{self._folder}: views of format {found_format}, this kae reads {FORMAT}"
+            raise NothingShared(
+                f"{self._folder}: views of format {found_format}, this kae reads {FORMAT}; run the "
+                "replica and its decoders with one kae"
             )
         note = msgspec.msgpack.decode(noted, type=SharedNote)
         if self._base is None or self._base[0] != note.base:

@@ -6,6 +6,7 @@ import socket
 import threading
 from asyncio import StreamReader, StreamWriter
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from types import TracebackType
 from typing import Literal, Self
 
@@ -45,11 +46,17 @@ class Broken:
 
 
 class Proxy:
-    """Listens on a port of loopback for as long as it is entered; passes whole frames on."""
+    """Listens on a port of loopback for as long as it is entered; passes whole frames on.
 
-    def __init__(self, port: int, broker_port: int) -> None:
+    With `tls`, to serve and to connect, it reads what clients and broker encrypt for each other.
+    """
+
+    def __init__(
+        self, port: int, broker_port: int, tls: tuple[SSLContext, SSLContext] | None = None
+    ) -> None:
         self.port = port
         self.broker_port = broker_port
+        self._serving, self._connecting = tls or (None, None)
         self._armed: list[Broken] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -68,7 +75,9 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        serving = asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=_BUFFER_BYTES)
+        serving = asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, limit=_BUFFER_BYTES, ssl=self._serving
+        )
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result(10)
         return self
 
@@ -98,7 +107,7 @@ class Proxy:
         # Either side may go away at any time; then its twin goes too.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             from_broker, to_broker = await asyncio.open_connection(
-                "127.0.0.1", self.broker_port, limit=_BUFFER_BYTES
+                "127.0.0.1", self.broker_port, limit=_BUFFER_BYTES, ssl=self._connecting
             )
             writers.append(to_broker)
             awaited: dict[bytes, Broken] = {}
@@ -170,6 +179,9 @@ def _correlation(frame: bytes, place: int) -> bytes:
 
 
 def _prepare(writer: StreamWriter) -> None:
-    """Small writes at once, and a drain that ends when the kernel has every byte."""
+    """Small writes at once, and a drain that waits while a byte is left to write.
+
+    One, not none: a TLS transport takes its buffer for full when it has as much as the limit.
+    """
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    writer.transport.set_write_buffer_limits(high=0)
+    writer.transport.set_write_buffer_limits(high=1)

@@ -14,24 +14,45 @@ from tests.live.ledger import Ledger
 from tests.live.proxy import Broken, Proxy
 from tests.live.storm import Killer
 from tests.real_parts import BEHIND_ACLS
+from tests.secured import SecuredKafka
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster
 
-pytestmark = pytest.mark.skipif(
-    BEHIND_ACLS, reason="the proxy looks into what clients send, which TLS keeps from it"
-)
+
+@pytest.fixture(scope="module")
+def ports() -> tuple[int, int]:
+    """The proxy's and the broker's."""
+    return free_port(), free_port()
 
 
 @pytest.fixture(scope="module")
-def proxy() -> Iterator[Proxy]:
-    with Proxy(free_port(), free_port()) as running:
+def secured(
+    ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecuredKafka]:
+    """A broker that sends those who come in by SCRAM over TLS to the proxy."""
+    port, broker_port = ports
+    kafka = SecuredKafka(tmp_path_factory.mktemp("secured"), broker_port, advertised_port=port)
+    with kafka.broker:
+        kafka.make_users()
+        yield kafka
+
+
+@pytest.fixture(scope="module")
+def proxy(ports: tuple[int, int], request: pytest.FixtureRequest) -> Iterator[Proxy]:
+    tls = request.getfixturevalue("secured").standing_between() if BEHIND_ACLS else None
+    with Proxy(*ports, tls) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def kafka(proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+def kafka(
+    proxy: Proxy, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[ApacheKafka]:
     """A broker that sends its clients to the proxy."""
+    if BEHIND_ACLS:
+        yield request.getfixturevalue("secured").broker
+        return
     folder = tmp_path_factory.mktemp("kafka")
     with ApacheKafka(folder, proxy.broker_port, advertised_port=proxy.port) as broker:
         yield broker

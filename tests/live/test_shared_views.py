@@ -48,7 +48,7 @@ def test_decoders_keep_the_last_view_of_a_killed_replica_and_go_on_with_the_next
     cluster.wait_ready()
     ledger.publish(upserts(catalog[:300]))
     wait_for(lambda: live_items()(share)[2] == 300, "all items")
-    views = SharedViews(share)
+    views = SharedViews(share, refresh_seconds=0)
     ledger.publish([bind("quietcore", items=[catalog[0].id])])
     wait_for(lambda: reserved(views, codebook) == 1, "the term's slot")
     with (

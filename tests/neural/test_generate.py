@@ -15,6 +15,7 @@ from kae.deploy.demo import CATALOG
 from kae.encoders.attributes import Item
 from kae.encoders.codebook import Codebook
 from kae.encoders.tokens import TokenLayout
+from kae.sinks import decoding
 from kae.sinks.decoding import PrefixInvalid
 from kae.streams.catalog import read_items
 from kae.streams.replica.decode import Decode
@@ -104,25 +105,48 @@ def test_a_beam_of_512_gives_512_live_identifiers_while_a_writer_edits(
     assert not failure
 
 
+@pytest.mark.parametrize("few", [0, decoding.FEW])
+@pytest.mark.parametrize("reuse", [False, True])
 def test_scores_of_tokens_that_may_not_come_next_are_lowered_and_the_others_left(
-    example: dict[str, Any], line: Followed
+    example: dict[str, Any],
+    line: Followed,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    reuse: bool,
 ) -> None:
+    monkeypatch.setattr(decoding, "FEW", few)
     decode = Decode(line.index.view, line.codebook)
     layout = TokenLayout.of(line.codebook, base=11)
-    live = LiveIdentifiers(decode, layout, end=2)
-    path = np.array([next(line.index.view.shards[0].items()).identifier] * 2, np.uint16)
+    live = LiveIdentifiers(decode, layout, end=2, reuse=reuse)
+    path = np.array([next(line.index.view.shards[0].items()).identifier] * 3, np.uint16)
     for depth in range(6):
         tokens = layout.tokens(path[:, :depth])
-        scores = torch.randn(2, layout.size)
-        ids = torch.cat([torch.ones((2, 1), dtype=torch.long), torch.from_numpy(tokens)], 1)
+        tokens[2, :1] = 5  # no slot's
+        scores = torch.randn(3, layout.size)
+        ids = torch.cat([torch.ones((3, 1), dtype=torch.long), torch.from_numpy(tokens)], 1)
         mine = scores.numpy().copy()
         decode.constrain(layout, tokens, mine)
         theirs = live(ids, scores).numpy()
         assert (mine == theirs).all()
         assert (example["next_scores"](decode, layout, tokens, scores.numpy()) == theirs).all()
-        assert np.isfinite(theirs[:, layout.tokens_of(depth).start + path[0, depth]]).all()
-    ended = live(torch.cat([ids, torch.zeros((2, 1), dtype=torch.long)], 1), torch.randn(2, 40))
+        assert np.isfinite(theirs[:2, layout.tokens_of(depth).start + path[0, depth]]).all()
+        assert np.isfinite(theirs[2]).any() == (depth == 0)
+    ended = live(torch.cat([ids, torch.zeros((3, 1), dtype=torch.long)], 1), torch.randn(3, 40))
     assert np.flatnonzero(np.isfinite(ended[0].numpy())).tolist() == [2]
+
+
+@pytest.mark.parametrize("few", [0, decoding.FEW])
+def test_a_gradient_flows_through_what_is_left_alone(
+    line: Followed, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(decoding, "FEW", few)
+    decode = Decode(line.index.view, line.codebook)
+    layout = TokenLayout.of(line.codebook, base=11)
+    scores = torch.randn(2, layout.size, requires_grad=True)
+    left = LiveIdentifiers(decode, layout, end=2)(torch.ones((2, 1), dtype=torch.long), scores)
+    left[torch.isfinite(left)].sum().backward()
+    assert scores.grad is not None
+    assert torch.equal(scores.grad != 0, torch.isfinite(left))
 
 
 def test_a_prompt_that_is_told_wrong_is_refused(line: Followed) -> None:

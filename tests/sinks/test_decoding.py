@@ -65,9 +65,10 @@ def behind(found: Behind, path: int) -> list[tuple[float, int, int, int]]:
     return list(zip(*(column[chosen].tolist() for column in columns), strict=True))
 
 
-def check(layers: Layers, paths: Lived) -> None:
+def check(layers: Layers, paths: Lived, asked: Lived | None = None) -> None:
+    """Of the prefixes of `asked`, which may be more than are alive."""
     for depth in range(POSITIONS + 1):
-        prefixes = prefixes_of(paths, depth)
+        prefixes = prefixes_of(asked or paths, depth)
         below: defaultdict[tuple[int, ...], set[tuple[int, int]]] = defaultdict(set)
         following: defaultdict[tuple[int, ...], set[int]] = defaultdict(set)
         for path, items in paths.items():
@@ -101,6 +102,7 @@ def test_a_view_answers_as_plain_sets_after_any_edits(
 ) -> None:
     world = World(seed, slots)
     check(world.layers(), {})
+    before: Lived = {}
     for action in sequence:
         match action:
             case "one item" | "few items" | "many items":
@@ -110,9 +112,10 @@ def test_a_view_answers_as_plain_sets_after_any_edits(
             case "base":
                 world.beside.finish()
         layers, paths = world.layers(), lived(world)
-        check(layers, paths)
+        check(layers, paths, {**before, **paths})
         over = sorted(world.active)[::2]
-        check(layers.hiding(over), without(paths, over))
+        check(layers.hiding(over), without(paths, over), paths)
+        before = paths
 
 
 def test_prefixes_may_repeat_and_there_may_be_none_of_them() -> None:
