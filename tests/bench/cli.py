@@ -52,7 +52,9 @@ def live(
 @app.command()
 def soak(
     seconds: Annotated[float, typer.Option(min=20, metavar="S", help="How long.")] = 3600.0,
-    items: Annotated[int, typer.Option(min=1000, metavar="N", help="Items in the index.")] = 20_000,
+    items: Annotated[
+        int, typer.Option(min=1000, metavar="N", help="Items in the index.")
+    ] = 100_000,
     seed: Annotated[int, typer.Option(metavar="N", help="Decides who is killed, and when.")] = 1,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw freshness and memory; SVG.")
