@@ -65,7 +65,10 @@ class LiveIdentifiers(LogitsProcessor):
         if not valid.all():
             places, slots = places[valid[places]], slots[valid[places]]
         flat = torch.from_numpy(places * scores.shape[1] + own.start + slots).to(scores.device)
-        constrained.view(-1).index_copy_(0, flat, scores.reshape(-1).index_select(0, flat))
+        if torch.are_deterministic_algorithms_enabled():  # which refuse what is fastest
+            constrained.view(-1).index_copy_(0, flat, scores.take(flat))
+        else:
+            constrained.put_(flat, scores.take(flat))
         self._written = flat
         return constrained
 

@@ -56,7 +56,7 @@ class Proxy:
     ) -> None:
         self.port = port
         self.broker_port = broker_port
-        self._serving, self._connecting = tls or (None, None)
+        self._tls: tuple[SSLContext | None, SSLContext | None] = tls or (None, None)
         self._armed: list[Broken] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -76,7 +76,7 @@ class Proxy:
     def __enter__(self) -> Self:
         self._thread.start()
         serving = asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, limit=_BUFFER_BYTES, ssl=self._serving
+            self._serve, "127.0.0.1", self.port, limit=_BUFFER_BYTES, ssl=self._tls[0]
         )
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result(10)
         return self
@@ -107,7 +107,7 @@ class Proxy:
         # Either side may go away at any time; then its twin goes too.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             from_broker, to_broker = await asyncio.open_connection(
-                "127.0.0.1", self.broker_port, limit=_BUFFER_BYTES, ssl=self._connecting
+                "127.0.0.1", self.broker_port, limit=_BUFFER_BYTES, ssl=self._tls[1]
             )
             writers.append(to_broker)
             awaited: dict[bytes, Broken] = {}

@@ -107,14 +107,19 @@ def test_a_beam_of_512_gives_512_live_identifiers_while_a_writer_edits(
 
 @pytest.mark.parametrize("few", [0, decoding.FEW])
 @pytest.mark.parametrize("reuse", [False, True])
+@pytest.mark.parametrize("deterministic", [False, True])
 def test_scores_of_tokens_that_may_not_come_next_are_lowered_and_the_others_left(
     example: dict[str, Any],
     line: Followed,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
     few: int,
     reuse: bool,
+    deterministic: bool,
 ) -> None:
     monkeypatch.setattr(decoding, "FEW", few)
+    torch.use_deterministic_algorithms(deterministic)
+    request.addfinalizer(lambda: torch.use_deterministic_algorithms(False))
     decode = Decode(line.index.view, line.codebook)
     layout = TokenLayout.of(line.codebook, base=11)
     live = LiveIdentifiers(decode, layout, end=2, reuse=reuse)
