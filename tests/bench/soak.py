@@ -33,7 +33,7 @@ WORKERS = ("worker-1", "worker-2")
 REPLICAS = ("replica-1", "replica-2")
 PROBE_EVERY_SECONDS = 0.5
 # Also of one that is sent while the line catches up after a kill.
-PROBE_WITHIN_SECONDS = 120.0
+PROBE_WITHIN_SECONDS = 30.0
 SAMPLE_SECONDS = 1.0
 # Snapshots and prunings in a run, whatever its length.
 SNAPSHOTS, PRUNINGS = 24, 8
