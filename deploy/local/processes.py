@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -201,11 +202,18 @@ def answers(url: str) -> Ready:
 
     def ask(process: Process) -> bool:
         try:
-            return httpx.get(url, timeout=2.0, trust_env=False).is_success
+            return _http().get(url).is_success
         except httpx.TransportError:
             return False
 
     return ask
+
+
+@cache
+def _http() -> httpx.Client:
+    """One for all who wait: its TLS context takes longer to make than twenty answers."""
+    unkept = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(timeout=2.0, trust_env=False, limits=unkept)
 
 
 def kae_command(*arguments: str) -> list[str]:

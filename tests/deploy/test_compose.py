@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests.deploy.images import IMAGES, ROOT
+from tests.fetching import fetch
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.processes import Process, answers, kae_command
@@ -75,7 +75,7 @@ def test_what_compose_starts_works_together_and_is_scraped(composed: Composed) -
     for scraped in PROMETHEUS["scrape_configs"]:
         for target in scraped["static_configs"][0]["targets"]:
             service, _, port = target.partition(":")
-            told = httpx.get(f"{composed.url(service)}/metrics", trust_env=False).text
+            told = fetch(f"{composed.url(service)}/metrics").text
             families = list(text_string_to_metric_families(told))
             assert f"{scraped['job_name'].replace('-', '_')}_ready" in {f.name for f in families}
             held += sum(f.samples[0].value for f in families if f.name == "kae_worker_shards")

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
 import yaml
+from tests.fetching import fetch
 from tests.live.storm import wait_for
 
 from kae.deploy.brokers import free_port
@@ -55,7 +55,7 @@ class Prometheus:
 
     def firing(self, alarm: str) -> list[dict[str, Any]]:
         """The labels with which an alarm rings."""
-        told = httpx.get(f"{self._url}/api/v1/alerts", timeout=10, trust_env=False)
+        told = fetch(f"{self._url}/api/v1/alerts")
         alerts = told.raise_for_status().json()["data"]["alerts"]
         return [one["labels"] for one in alerts if one["labels"]["alertname"] == alarm]
 

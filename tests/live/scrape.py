@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from tests.fetching import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Scrape:
 
 
 def scrape(url: str) -> Scrape:
-    text = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).raise_for_status().text
+    text = fetch(f"{url}/metrics").raise_for_status().text
     families = [f for f in text_string_to_metric_families(text) if f.name.startswith("kae_")]
     return Scrape(
         frozenset(f"{f.name}_total" if f.type == "counter" else f.name for f in families),

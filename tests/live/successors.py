@@ -11,6 +11,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 import numpy as np
+from tests.fetching import fetch
 from tests.live.asking import told
 from tests.live.storm import wait_for
 
@@ -60,7 +61,7 @@ def _follows(url: str) -> bool:
 
 def generations(url: str, hashed: bool = False) -> GenerationsShown:
     """What a replica tells of the generations that it follows."""
-    asked = httpx.get(f"{url}/generations?hash={int(hashed)}", timeout=30, trust_env=False)
+    asked = fetch(f"{url}/generations?hash={int(hashed)}", timeout_seconds=30)
     return msgspec.json.decode(asked.raise_for_status().content, type=GenerationsShown)
 
 

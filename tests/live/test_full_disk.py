@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from tests.fetching import fetch
 from tests.live.asking import told
 from tests.live.conftest import QUICK, SHARDS
 from tests.live.ledger import Ledger, bind, upserts
@@ -34,7 +34,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def readiness(cluster: Cluster, worker: str) -> tuple[int, dict[str, Any]]:
-    answer = httpx.get(f"{cluster.worker_url(worker)}/readyz", timeout=10, trust_env=False)
+    answer = fetch(f"{cluster.worker_url(worker)}/readyz")
     return answer.status_code, answer.json()
 
 

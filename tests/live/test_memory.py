@@ -1,7 +1,7 @@
 """The memory of processes that go on and on with the same catalog."""
 
-import httpx
 import pytest
+from tests.fetching import fetch
 from tests.live.conftest import QUICK
 from tests.live.ledger import Ledger, upserts
 from tests.live.storm import wait_for
@@ -17,7 +17,7 @@ NOISE_BYTES = 40 << 20
 
 
 def resident(url: str) -> float:
-    text = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).raise_for_status().text
+    text = fetch(f"{url}/metrics").raise_for_status().text
     name = "process_resident_memory_bytes"
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(name))
 

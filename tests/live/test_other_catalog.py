@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
+from tests.fetching import fetch
 from tests.live.test_replica import wait_until
 from tests.streams.unmapped_feeds import german_fashion, groceries
 
@@ -64,16 +64,11 @@ class Shop:
         return command
 
     def titles(self, query: str) -> set[str]:
-        answer = httpx.get(
-            f"http://{self.address}/search",
-            params={"q": query, "limit": 100},
-            timeout=10,
-            trust_env=False,
-        )
+        answer = fetch(f"http://{self.address}/search", {"q": query, "limit": 100})
         return {hit["title"] for hit in answer.json()["items"]}
 
     def items(self) -> int:
-        answer = httpx.get(f"http://{self.address}/status", timeout=10, trust_env=False)
+        answer = fetch(f"http://{self.address}/status")
         count: int = answer.json()["items"]
         return count
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from tests.fetching import fetch
 from tests.live.ledger import Ledger, upserts
 
 from kae.deploy.brokers import ApacheKafka
@@ -16,7 +17,7 @@ TERM = ("term", "bind", "quietcore", "--where", 'brand = "hp"', "--json")
 
 
 def get(replica: Replica, path: str) -> httpx.Response:
-    return httpx.get(f"{replica.url}{path}", timeout=10, trust_env=False)
+    return fetch(f"{replica.url}{path}")
 
 
 def wait_until(holds: Callable[[], bool], within_seconds: float = 20.0) -> None:

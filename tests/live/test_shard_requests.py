@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from tests.fetching import fetch
 from tests.live.asking import kae, told
 from tests.live.flow import Flow
 from tests.live.ledger import Ledger, bind, release, storm, upserts
@@ -42,7 +42,7 @@ def asking(cluster: Cluster, *arguments: str, code: int = 0) -> Any:
 
 
 def standing(cluster: Cluster) -> dict[int, dict[str, Any]]:
-    answer = httpx.get(f"{cluster.replica.url}/status", timeout=10, trust_env=False)
+    answer = fetch(f"{cluster.replica.url}/status")
     return {one["shard"]: one for one in answer.raise_for_status().json()["shards"]}
 
 

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from tests.fetching import fetch
 from tests.live.asking import kae, told
 from tests.live.flow import Flow
 from tests.live.ledger import Ledger, bind, storm, upserts
@@ -38,7 +38,7 @@ def pace(pace: dict[str, object], tmp_path: Path) -> dict[str, object]:
 
 
 def shown(replica: Replica, query: str = "") -> list[dict[str, Any]]:
-    answer = httpx.get(f"{replica.url}/status{query}", timeout=10, trust_env=False)
+    answer = fetch(f"{replica.url}/status{query}")
     shards: list[dict[str, Any]] = answer.raise_for_status().json()["shards"]
     return shards
 
@@ -49,7 +49,7 @@ def hashes(replica: Replica) -> list[str]:
 
 def is_whole(replica: Replica, term: str) -> bool:
     """Whether a term has come all the way."""
-    answer = httpx.get(f"{replica.url}/receipts/{term}", timeout=10, trust_env=False)
+    answer = fetch(f"{replica.url}/receipts/{term}")
     return all(one["done"] for one in answer.raise_for_status().json()["stages"])
 
 

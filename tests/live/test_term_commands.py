@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
+from tests.fetching import fetch
 from tests.live.asking import kae, told
 from tests.live.ledger import Ledger, upserts
 from tests.live.storm import wait_for
@@ -30,7 +30,7 @@ def pace(pace: dict[str, object]) -> dict[str, object]:
 
 
 def bindings(cluster: Cluster) -> BindingsShown:
-    answer = httpx.get(f"{cluster.replica.url}/bindings", timeout=10, trust_env=False)
+    answer = fetch(f"{cluster.replica.url}/bindings")
     return msgspec.json.decode(answer.raise_for_status().content, type=BindingsShown)
 
 
@@ -45,7 +45,7 @@ def search(cluster: Cluster, query: str) -> list[Hit]:
 def refusals(cluster: Cluster, term: str) -> str:
     """Why the registrar refused a term; empty if it did not."""
     url = f"{cluster.replica.url}/receipts/{term}"
-    refused = httpx.get(url, timeout=10, trust_env=False).json().get("refused")
+    refused = fetch(url).json().get("refused")
     return refused["cause"] if refused else ""
 
 

@@ -2,9 +2,9 @@
 
 import socket
 
-import httpx
 import pytest
 from kafka import TopicPartition
+from tests.fetching import fetch
 from tests.live.conftest import SHARDS
 from tests.live.ledger import Ledger, bind, deletes, undecodables, upserts
 from tests.live.scrape import Scrape, scrape
@@ -79,14 +79,14 @@ def test_a_worker_is_ready_once_it_holds_what_it_was_assigned(cluster: Cluster) 
     worker = cluster.start_worker("one", wait=False)
     worker.wait_ready(logged("worker_listening"))
     url = cluster.worker_url("one")
-    early = httpx.get(f"{url}/readyz", timeout=10, trust_env=False)
+    early = fetch(f"{url}/readyz")
     assert early.status_code == 503
     assert early.json()["reasons"] == ["the group has not assigned shards to it yet"]
     worker.wait_ready(logged(WORKER_READY))
-    ready = httpx.get(f"{url}/readyz", timeout=10, trust_env=False)
+    ready = fetch(f"{url}/readyz")
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": []})
-    assert httpx.get(f"{url}/livez", timeout=10, trust_env=False).json() == {"live": True}
-    unknown = httpx.get(f"{url}/metric", timeout=10, trust_env=False)
+    assert fetch(f"{url}/livez").json() == {"live": True}
+    unknown = fetch(f"{url}/metric")
     assert unknown.status_code == 404
     assert unknown.json() == {"error": "/metric: ask /metrics, /livez or /readyz"}
 
