@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+from tests.fetching import fetch
 from tests.live.ledger import Event, Ledger, storm, twenty_terms
 from tests.live.proof import prove
 from tests.live.storm import Killer, wait_for
@@ -79,7 +79,8 @@ def streaming(cluster: Cluster, ledger: Ledger, killer: Killer, scratch: Path) -
             raise AssertionError(
                 f"{worker.name} ended with {worker.returncode}; {worker.last_words()}"
             )
-    wait_for(lambda: _hashes(cluster) == _expected(cluster, ledger), "the replica to be the same")
+    expected = [ledger.hash(shard) for shard in range(cluster.topology.shards)]
+    wait_for(lambda: _hashes(cluster) == expected, "the replica to be the same")
 
 
 def causes(cluster: Cluster, event: str) -> list[str]:
@@ -97,11 +98,7 @@ def _hashes(cluster: Cluster) -> list[str]:
     return [shard["hash"] for shard in _shards(cluster, "?hash=1")]
 
 
-def _expected(cluster: Cluster, ledger: Ledger) -> list[str]:
-    return [ledger.hash(shard) for shard in range(cluster.topology.shards)]
-
-
 def _shards(cluster: Cluster, query: str = "") -> list[dict[str, Any]]:
-    answer = httpx.get(f"{cluster.replica.url}/status{query}", timeout=10, trust_env=False)
+    answer = fetch(f"{cluster.replica.url}/status{query}")
     shards: list[dict[str, Any]] = answer.raise_for_status().json()["shards"]
     return shards
