@@ -14,7 +14,8 @@ ITEMS = 600
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+# Not for longer than a module: beside other tests it would take processor time for nothing.
+@pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("console")
     changes = {"terms.quarantine_seconds": 0.5, "terms.approvals": 0}
@@ -24,7 +25,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console(indexed: Cluster) -> str:
     """Its address."""
     return indexed.start_console()
