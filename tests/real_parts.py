@@ -18,6 +18,10 @@ from kae.streams.topology import Topology
 CATALOG = sorted((Path(__file__).parents[1] / "deploy" / "local" / "catalog").glob("*.parquet"))
 
 
+# A broker of the tests lives for minutes: what the JVM's second compiler takes, half of the
+# processor time of a start, never pays.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 # `make secured`: the processes of tests/live come in with users that may do what they must alone.
 BEHIND_ACLS = os.environ.get("KAE_TESTS_KAFKA") == "secured"
 
