@@ -2,8 +2,14 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test secured lint type bench neural audit docs
 BIN := .venv/bin
-# Whole lines of processes, where time counts: they run alone, all else side by side before them.
+# Whole lines of processes, two side by side, after all else; what takes longest begins.
 LINES := tests/live tests/deploy tests/console
+LONG := $(addprefix tests/live/test_,broker_accidents.py kill.py snapshots.py shard_requests.py \
+  cut_connections.py term_commands.py)
+# These promise seconds or bytes, or take both processors: nothing runs beside them.
+ALONE := $(addprefix tests/,live/test_failover.py live/test_memory.py live/test_soak.py \
+  live/test_terms.py live/test_titles_read.py deploy/test_demo.py)
+SIDE_BY_SIDE := -n 2 --dist loadfile
 export PYTHON
 
 help: ## say what there is
@@ -26,8 +32,10 @@ test: ## check format, lint, types and imports, then run every test on Apache Ka
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(LINES:%=--ignore=%)
-	@$(BIN)/python -m pytest $(LINES)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(LINES:%=--ignore=%)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --no-loadscope-reorder \
+	  $(LONG) $(filter-out $(LONG) $(ALONE),$(wildcard $(LINES:%=%/test_*.py)))
+	@$(BIN)/python -m pytest $(ALONE)
 
 secured: ## run the end-to-end tests once more, behind TLS, users and ACLs that deny by default
 	@.ci/check python memory=3000 java maven

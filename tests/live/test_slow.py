@@ -27,7 +27,7 @@ def applied(cluster: Cluster, term: str) -> dict[str, Any]:
     return next((stage for stage in stages if stage["stage"] == "applied"), {})
 
 
-@pytest.mark.parametrize("pace", [{**QUICK, "replica.lease_seconds": 10.0}])
+@pytest.mark.parametrize("pace", [{**QUICK, "replica.lease_seconds": 15.0}])
 def test_a_stopped_replica_is_named_and_blocks_no_writer(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
