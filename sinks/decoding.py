@@ -8,16 +8,16 @@
 A prefix is the slots chosen so far, one a position; a batch of them is an array (prefixes, depth).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.layer import Layer
 from kae.sinks.prefixes import Asked, Prefixes
 from kae.sinks.ranges import Indices
+from kae.sinks.stack import Stack
 
 # Up to so many children, gathering them costs less than a mask.
 FEW = 65_536
@@ -59,14 +59,14 @@ class Behind:
     popularity: NDArray[np.float32]
 
 
-def mask(layers: Sequence[Layer], prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
+def mask(stack: Stack, prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
     """(prefixes, slots): exactly the slots under which, after each, at least one live item hangs.
 
     `slots` is the capacity of the position that comes next.
     Raises: PrefixInvalid.
     """
     depth = _depth(prefixes, POSITIONS - 1)
-    used = max(layer.trie.rows[depth].width for layer in layers)
+    used = stack.width(depth)
     if used > slots:
         raise PrefixInvalid(
             f"position {depth}: slot {used - 1} is in use, the mask asked for has {slots} slots; "
@@ -74,54 +74,50 @@ def mask(layers: Sequence[Layer], prefixes: Prefixes, slots: int) -> NDArray[np.
         )
     if not depth:
         # All of them are the root.
-        return np.repeat(_either(layers, Asked.of(prefixes[:1]), slots), len(prefixes), axis=0)
-    return _either(layers, Asked.of(prefixes), slots)
+        return np.repeat(stack.allowed(Asked.of(prefixes[:1]), slots), len(prefixes), axis=0)
+    return stack.allowed(Asked.of(prefixes), slots)
 
 
-def children(layers: Sequence[Layer], prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
+def children(stack: Stack, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
     """The slots that may come next, rising for each prefix, and the number of each one's prefix.
 
     Raises: PrefixInvalid.
     """
-    found = few_children(layers, prefixes, FEW)
+    found = few_children(stack, prefixes, FEW)
     if found is None:
-        used = max(layer.trie.rows[prefixes.shape[1]].width for layer in layers)
-        places, slots = np.nonzero(mask(layers, prefixes, used))
+        places, slots = np.nonzero(mask(stack, prefixes, stack.width(prefixes.shape[1])))
         return places, slots.astype(np.uint16)
-    pairs = np.unique(found[0] << 16 | found[1])
+    pairs = np.sort(found[0] << 16 | found[1])
     return pairs >> 16, (pairs & 0xFFFF).astype(np.uint16)
 
 
 def few_children(
-    layers: Sequence[Layer], prefixes: Prefixes, most: int
+    stack: Stack, prefixes: Prefixes, most: int
 ) -> tuple[Indices, NDArray[np.uint16]] | None:
-    """The pairs of `children` in any order, some of them twice; None where a mask is cheaper: when
-    more than `most` would have to be looked at.
+    """The pairs of `children` in any order; None where a mask is cheaper: when more than `most`
+    would have to be looked at.
 
     Raises: PrefixInvalid.
     """
     _depth(prefixes, POSITIONS - 1)
-    asked = Asked.of(prefixes)
-    found = [layer.few_children(asked, most) for layer in _filled(layers)]
-    pairs = [one for one in found if one is not None]
-    if len(pairs) < len(found):
-        return None
-    return np.concatenate([p for p, _ in pairs]), np.concatenate([s for _, s in pairs])
+    return stack.few_children(Asked.of(prefixes), most)
 
 
-def count(layers: Sequence[Layer], prefixes: Prefixes) -> Indices:
+def count(stack: Stack, prefixes: Prefixes) -> Indices:
     """The live items below each prefix; one that several paths lead to counts once.
 
     Raises: PrefixInvalid.
     """
     _depth(prefixes, POSITIONS)
     asked = Asked.of(prefixes)
-    total: Indices = sum((layer.count(asked) for layer in layers), np.zeros(len(prefixes), int))
+    total: Indices = sum(
+        (layer.count(asked) for layer in stack.layers), np.zeros(len(prefixes), int)
+    )
     return total
 
 
 def items(
-    layers: Sequence[Layer],
+    stack: Stack,
     paths: Prefixes,
     limit: int,
     pin_places: Callable[[Entered], Indices] = nowhere,
@@ -134,7 +130,7 @@ def items(
     if _depth(paths, POSITIONS) != POSITIONS:
         raise PrefixInvalid(f"paths have {POSITIONS} slots, these {paths.shape[1]}; decode further")
     asked = Asked.of(paths)
-    found = [(layer.trie.entries, *layer.entries_behind(asked)) for layer in layers]
+    found = [(layer.trie.entries, *layer.entries_behind(asked)) for layer in stack.layers]
     places = np.concatenate([places for _, _, places in found])
     shards = np.concatenate([entries.shards[chosen] for entries, chosen, _ in found])
     ordinals = np.concatenate([entries.ordinals[chosen] for entries, chosen, _ in found])
@@ -147,19 +143,6 @@ def items(
     kept = order[ranks < limit]
     first = np.append(0, np.cumsum(np.minimum(sizes, limit)))
     return Behind(first, shards[kept], ordinals[kept], bindings[kept], popularity[kept])
-
-
-def _either(layers: Sequence[Layer], asked: Asked, slots: int) -> NDArray[np.bool_]:
-    whole, *others = _filled(layers)
-    found = whole.allowed(asked, slots)
-    for layer in others:
-        layer.add_to(found, asked)
-    return found
-
-
-def _filled(layers: Sequence[Layer]) -> Sequence[Layer]:
-    """Those that have entries; at least one."""
-    return [layer for layer in layers if len(layer.trie.entries)] or layers[:1]
 
 
 def _depth(prefixes: Prefixes, most: int) -> int:

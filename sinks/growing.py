@@ -11,6 +11,7 @@ from kae.sinks.base import Active, Attached, Base
 from kae.sinks.layer import Layer
 from kae.sinks.layers import Layers
 from kae.sinks.shard_table import ShardTable
+from kae.sinks.stack import Stack
 from kae.sinks.trie import Entries, TrieView, own_paths, term_paths
 
 # An overlay of as many entries costs some 3 ms a view, a base of a million items 0.1 s.
@@ -153,4 +154,5 @@ class GrowingTrie:
         # A binding that is hidden now may be seen again: the items' layer stays as it is.
         layer = self._layer.without(base.entries_by([one.gone for one in here]))
         overlay = Layer.whole(TrieView.of(pieces))
-        return Layers(base, layer, overlay, base.bindings_in(layer) | overlay.trie.bindings)
+        bindings = base.bindings_in(layer) | overlay.trie.bindings
+        return Layers(base, Stack.of(layer, overlay), bindings)

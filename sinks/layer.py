@@ -7,6 +7,7 @@ what nobody lives behind is neither offered nor found.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,17 @@ from kae.encoders.categories import POSITIONS
 from kae.sinks.prefixes import Asked
 from kae.sinks.ranges import Bounds, Indices, count_in, is_among, once, places_of, ranges
 from kae.sinks.trie import Places, TrieView
+
+
+class Below(NamedTuple):
+    """Of each prefix its node, -1 where there is none, and the range of that node's children.
+
+    Children are nodes of the next level, after the last one entries; the range of no node is empty.
+    """
+
+    nodes: Indices
+    first: Indices
+    end: Indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,7 @@ class Layer:
         gone, died, below = [], entries, dead
         for level, gone_before in zip(reversed(self.trie.levels), reversed(self.gone), strict=True):
             # Only above what has died now can a node have nobody left.
-            parents, _ = once(np.searchsorted(level.first_child, np.sort(died), "right") - 1)
+            parents, _ = once(places_of(level.first_child, np.sort(died), "right") - 1)
             first, end = level.first_child[parents], level.first_child[parents + 1]
             died = parents[count_in(below, first, end) == end - first]
             below = _with(gone_before, died.astype(np.int32))
@@ -71,69 +83,51 @@ class Layer:
         """The paths that a live item hangs behind."""
         return len(self.trie.levels[-1]) - len(self.gone[-1])
 
-    def below(self, asked: Asked) -> tuple[Indices, Indices, Indices]:
-        """The node of each prefix, and the range of what is below it: empty where there is none.
-
-        In the order of `asked`. The root is node 0 of no level.
-        """
+    def below(self, asked: Asked) -> Below:
+        """What is below each prefix, in the order of `asked`; of the root it is node 0."""
         count = len(asked)
-        nodes = np.zeros(count, np.int64)
         if not len(self.trie.entries):
-            return nodes, nodes, nodes
-        if not asked.depth:
-            return nodes, nodes, np.full(count, len(self.trie.levels[0]))
+            nothing = np.zeros(count, np.int64)
+            return Below(np.full(count, -1), nothing, nothing)
         nodes, found = self.trie.find(asked)
-        first_child = self.trie.levels[asked.depth - 1].first_child
-        first = first_child.take(nodes).astype(np.int64)
-        end = np.where(found, first_child.take(nodes + 1), first)
-        return nodes, first, end
+        links = self.trie.links(asked.depth)
+        first = links.take(nodes).astype(np.int64)
+        end = np.where(found, links.take(nodes + 1), first)
+        return Below(np.where(found, nodes, -1), first, end)
+
+    def shown(self, asked: Asked, below: Below, slots: int) -> NDArray[np.bool_]:
+        """(prefixes, slots): those of all children, the dead ones too."""
+        slot, rows = self.trie.levels[asked.depth].slot, self.trie.rows[asked.depth]
+        ready = rows.of(below.nodes)
+        mask = rows.unpacked(asked.as_asked(ready), slots)
+        few = np.flatnonzero(ready == rows.none)
+        children, of = ranges(below.first[few], below.end[few])
+        mask[asked.places[few[of]], slot.take(children)] = True
+        return mask
 
     def allowed(self, asked: Asked, slots: int) -> NDArray[np.bool_]:
         """(prefixes, slots): the slots under which, after each prefix, a live item hangs."""
-        nodes, first, end = self.below(asked)
-        slot, rows = self.trie.levels[asked.depth].slot, self.trie.rows[asked.depth]
-        is_node = first < end
-        ready = np.where(is_node, rows.of(nodes), rows.none)
-        mask = rows.unpacked(asked.as_asked(ready), slots)
-        few = np.flatnonzero(is_node & (ready == rows.none))
-        children, of = ranges(first[few], end[few])
-        mask[asked.places[few[of]], slot.take(children)] = True
-        self._forbid_gone(mask, asked.depth, first, end, asked.places)
+        below = self.below(asked)
+        mask = self.shown(asked, below, slots)
+        dead, of = self._gone(asked.depth, below)
+        slot = self.trie.levels[asked.depth].slot
+        mask[asked.places[of], slot.take(dead)] = False
         return mask
 
-    def add_to(self, mask: NDArray[np.bool_], asked: Asked) -> None:
-        """Allow in a mask what this layer allows too: for a layer that has little to add."""
-        nodes, first, end = self.below(asked)
-        slot, rows = self.trie.levels[asked.depth].slot, self.trie.rows[asked.depth]
-        some = np.flatnonzero(first < end)
-        if not len(some):
-            return
-        ready = rows.of(nodes[some])
-        few, full = some[ready == rows.none], some[ready < rows.none]
-        children, of = ranges(first[few], end[few])
-        gone = self.gone[asked.depth]
-        if len(gone):
-            live = ~is_among(children, gone)
-            children, of = children[live], of[live]
-        mask[asked.places[few[of]], slot.take(children)] = True
-        if len(full):
-            shown = rows.unpacked(ready[ready < rows.none], mask.shape[1])
-            self._forbid_gone(shown, asked.depth, first[full], end[full], np.arange(len(full)))
-            mask[asked.places[full]] |= shown
-
-    def few_children(self, asked: Asked, most: int) -> tuple[Indices, NDArray[np.uint16]] | None:
+    def few_children(
+        self, asked: Asked, below: Below, most: int
+    ) -> tuple[Indices, NDArray[np.uint16]] | None:
         """What `allowed` says, as pairs of a prefix's place and a slot; None if more than `most`
         children, the dead ones too, would have to be looked at."""
-        _, first, end = self.below(asked)
+        _, first, end = below
         if int((end - first).sum()) > most:
             return None
         children, of = ranges(first, end)
-        gone = self.gone[asked.depth]
-        if len(gone):
-            dead, hit = ranges(places_of(gone, first), places_of(gone, end))
+        dead, hit = self._gone(asked.depth, below)
+        if len(dead):
             begins = np.cumsum(end - first) - (end - first)
             live = np.ones(len(children), np.bool_)
-            live[begins[hit] + gone.take(dead) - first[hit]] = False
+            live[begins[hit] + dead - first[hit]] = False
             children, of = children[live], of[live]
         return asked.places[of], self.trie.levels[asked.depth].slot.take(children)
 
@@ -161,15 +155,14 @@ class Layer:
         first_child = self.trie.levels[-1].first_child
         return self._live_in(first_child[nodes], first_child[nodes + 1])
 
-    def _forbid_gone(
-        self, mask: NDArray[np.bool_], depth: int, first: Indices, end: Indices, rows: Indices
-    ) -> None:
-        """Take the dead children first[n]:end[n] out of the row of the mask that each n has."""
+    def _gone(self, depth: int, below: Below) -> tuple[Places, Indices]:
+        """The dead children of each prefix, end to end, and for each the number of its prefix."""
         gone = self.gone[depth]
-        if len(gone):
-            begins, ends = np.split(places_of(gone, np.concatenate([first, end])), 2)
-            dead, of = ranges(begins, ends)
-            mask[rows[of], self.trie.levels[depth].slot.take(gone.take(dead))] = False
+        if not len(gone):
+            return gone, np.zeros(0, np.int64)
+        begins, ends = np.split(places_of(gone, np.concatenate([below.first, below.end])), 2)
+        dead, of = ranges(begins, ends)
+        return gone.take(dead), of
 
     def _live_in(self, first: Bounds, end: Bounds) -> tuple[Indices, Indices]:
         entries, places = ranges(first, end)

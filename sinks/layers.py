@@ -21,6 +21,7 @@ from kae.sinks.decoding import Behind, Entered
 from kae.sinks.layer import Layer
 from kae.sinks.prefixes import Asked, Prefixes
 from kae.sinks.ranges import Indices
+from kae.sinks.stack import Stack
 from kae.sinks.trie import Entries, TrieView
 
 
@@ -29,18 +30,21 @@ class Layers:
     """All paths of one view; `bindings` are those that have one."""
 
     whole: Base
-    base: Layer
-    overlay: Layer
+    stack: Stack
     bindings: frozenset[int]
 
     @property
-    def parts(self) -> tuple[Layer, Layer]:
-        return self.base, self.overlay
+    def base(self) -> Layer:
+        return self.stack.base
+
+    @property
+    def overlay(self) -> Layer:
+        return self.stack.overlay
 
     def hiding(self, bindings: Collection[int]) -> "Layers":
         """The same without the paths by some bindings."""
         left = self.bindings.difference(bindings)
-        return Layers(self.whole, self.base.hiding(bindings), self.overlay.hiding(bindings), left)
+        return Layers(self.whole, self.stack.hiding(bindings), left)
 
     def showing(self, more: Sequence[Entries]) -> "Layers":
         """The same with the paths by one more binding; they are of a shard each."""
@@ -51,7 +55,8 @@ class Layers:
             for binding in np.unique(entries.bindings)
         ]
         trie = TrieView.of([*known, *more])
-        return Layers(self.whole, self.base, Layer.whole(trie), self.bindings | trie.bindings)
+        stack = Stack.of(self.base, Layer.whole(trie))
+        return Layers(self.whole, stack, self.bindings | trie.bindings)
 
     @property
     def paths(self) -> int:
@@ -64,19 +69,19 @@ class Layers:
     @property
     def entries(self) -> int:
         """The pairs of a path and a live item behind it."""
-        return sum(part.entries for part in self.parts)
+        return sum(part.entries for part in self.stack.layers)
 
     def mask(self, prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
         """(prefixes, slots): exactly the slots under which, after each, a live item hangs."""
-        return decoding.mask(self.parts, prefixes, slots)
+        return decoding.mask(self.stack, prefixes, slots)
 
     def children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
         """The slots that the mask allows, rising, and for each the number of its prefix."""
-        return decoding.children(self.parts, prefixes)
+        return decoding.children(self.stack, prefixes)
 
     def count(self, prefixes: Prefixes) -> Indices:
         """The live items below each prefix."""
-        return decoding.count(self.parts, prefixes)
+        return decoding.count(self.stack, prefixes)
 
     def items(
         self,
@@ -85,7 +90,7 @@ class Layers:
         pin_places: Callable[[Entered], Indices] = decoding.nowhere,
     ) -> Behind:
         """At most `limit` live items behind each path: pinned ones, then the more popular."""
-        return decoding.items(self.parts, paths, limit, pin_places)
+        return decoding.items(self.stack, paths, limit, pin_places)
 
     def entries_of(self, binding: int, shard: int, ordinal: int) -> tuple[Indices, Indices]:
         """The live entry of one item by one binding, in either part: one is empty, or both are."""

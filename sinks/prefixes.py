@@ -43,6 +43,10 @@ class Asked:
     def depth(self) -> int:
         return len(self.slots)
 
+    def chosen(self, which: Indices) -> "Asked":
+        """Some of them alone; each stands where its number is among `which`, which rises."""
+        return Asked(self.slots[:, which], np.arange(len(which)), self.keys[which])
+
     def as_asked(self, found: Indices) -> Indices:
         """What was found for each, where the prefix stood."""
         back = np.empty_like(found)

@@ -1,6 +1,6 @@
 """Many ranges of one array at once: laid end to end, and searched each for a value of its own."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +47,12 @@ def once(rising: NDArray[Any]) -> tuple[NDArray[Any], Indices]:
     return rising[first], np.diff(np.append(first, len(rising)))
 
 
-def places_of(rising: NDArray[Any], values: NDArray[Any]) -> Indices:
-    """Where values would stand among some that rise."""
+def places_of(
+    rising: NDArray[Any], values: NDArray[Any], side: Literal["left", "right"] = "left"
+) -> Indices:
+    """Where values would stand among some that rise: left of an equal one, or right of it."""
     # numpy would rather copy all of `rising` than lose a bit of the values' type.
-    return np.searchsorted(rising, values.astype(rising.dtype))
+    return np.searchsorted(rising, values.astype(rising.dtype), side)
 
 
 def is_among(values: NDArray[Any], rising: NDArray[Any]) -> NDArray[np.bool_]:

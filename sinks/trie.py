@@ -129,8 +129,10 @@ class TrieView:
     def find(self, asked: Asked) -> tuple[Indices, NDArray[np.bool_]]:
         """The node of each prefix, and whether there is one; else the number is any.
 
-        In the order of `asked`, for a trie with entries and a depth from 1 on.
+        In the order of `asked`, for a trie with entries. The root is node 0.
         """
+        if not asked.depth:
+            return np.zeros(len(asked), np.int64), np.ones(len(asked), np.bool_)
         nodes, found = _among(self.levels[min(asked.depth, 3) - 1].key, asked.keys)
         if asked.depth == 4:
             nodes, is_child = self._children(nodes, 4, asked)
@@ -151,6 +153,12 @@ class TrieView:
         first, end = first_child.take(parents), first_child.take(parents + 1)
         wanted = asked.slots[depth - 1].astype(np.uint16)
         return places_in(self.levels[depth - 1].slot, first, end, wanted)
+
+    def links(self, depth: int) -> Places:
+        """The first child of each node of one depth, and the end; the root alone has depth 0."""
+        if not depth:
+            return np.array([0, len(self.levels[0])], np.int32)
+        return self.levels[depth - 1].first_child
 
     def path_at(self, entry: int) -> Identifier:
         a, b, c, d, e, f = (int(index) for index in self.entries.slots[:, entry])

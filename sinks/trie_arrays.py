@@ -9,6 +9,7 @@ from kae.encoders.categories import POSITIONS
 from kae.sinks.array_file import Array
 from kae.sinks.bit_rows import BitRows
 from kae.sinks.layer import Layer
+from kae.sinks.stack import Changed, Stack
 from kae.sinks.trie import Entries, Level, TrieView
 
 
@@ -48,6 +49,18 @@ def layer_of_arrays(trie: TrieView, arrays: Iterator[Array]) -> Layer:
     """The layer of a trie in which the next arrays say what is dead."""
     (dead,) = _next(arrays, 1)
     return Layer(trie, dead, tuple(_next(arrays, POSITIONS)), tuple(_next(arrays, POSITIONS + 1)))
+
+
+def arrays_of_changed(stack: Stack) -> Iterator[Array]:
+    """How the base's children differ by now."""
+    for changed in stack.changed:
+        yield from (changed.nodes, changed.first, changed.slots, changed.allowed)
+
+
+def stack_of_arrays(base: Layer, overlay: Layer, arrays: Iterator[Array]) -> Stack:
+    """The stack of two layers that the next arrays say the rest of."""
+    changed = tuple(Changed(*_next(arrays, 4)) for _ in range(POSITIONS))
+    return Stack(base, overlay, changed)
 
 
 def _next(arrays: Iterator[Array], count: int) -> list[Array]:

@@ -16,9 +16,9 @@ from kae.encoders.tokens import TokenLayout
 from kae.sinks import decoding
 from kae.sinks.decoding import Behind, Entered
 from kae.sinks.edits import PutItem
-from kae.sinks.layer import Layer
 from kae.sinks.prefixes import Prefixes
 from kae.sinks.ranges import Indices
+from kae.sinks.stack import Stack
 from kae.streams.replica.answers import Version
 from kae.streams.replica.pins import Pinned, pin_places, places_among
 from kae.streams.replica.search import version_of
@@ -36,7 +36,7 @@ class Constraint:
     def __init__(
         self,
         version: Version,
-        parts: Sequence[Layer],
+        stack: Stack,
         capacities: Sequence[int],
         pinned: Sequence[Pinned] = (),
     ) -> None:
@@ -44,7 +44,7 @@ class Constraint:
         true of."""
         self.version = version
         self.capacities = tuple(capacities)
-        self._parts = parts
+        self._stack = stack
         self._pinned = pinned
 
     def mask(self, prefixes: Prefixes) -> NDArray[np.bool_]:
@@ -53,35 +53,35 @@ class Constraint:
         Raises: PrefixInvalid.
         """
         depth = min(prefixes.shape[-1], POSITIONS - 1)
-        return decoding.mask(self._parts, prefixes, self.capacities[depth])
+        return decoding.mask(self._stack, prefixes, self.capacities[depth])
 
     def children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
         """The slots that the mask allows, rising, and for each the number of its prefix.
 
         Raises: PrefixInvalid.
         """
-        return decoding.children(self._parts, prefixes)
+        return decoding.children(self._stack, prefixes)
 
     def few_children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]] | None:
-        """The same in any order, some of it twice; None where there are many: a mask costs less.
+        """The same in any order; None where there are many: a mask costs less.
 
         Raises: PrefixInvalid.
         """
-        return decoding.few_children(self._parts, prefixes, decoding.FEW)
+        return decoding.few_children(self._stack, prefixes, decoding.FEW)
 
     def count(self, prefixes: Prefixes) -> Indices:
         """The live items below each prefix.
 
         Raises: PrefixInvalid.
         """
-        return decoding.count(self._parts, prefixes)
+        return decoding.count(self._stack, prefixes)
 
     def behind(self, paths: Prefixes, limit: int) -> Behind:
         """At most `limit` live items behind each path: the term's pins, then the more popular.
 
         Raises: PrefixInvalid.
         """
-        return decoding.items(self._parts, paths, limit, self._pin_places)
+        return decoding.items(self._stack, paths, limit, self._pin_places)
 
     def constrain(self, layout: TokenLayout, tokens: NDArray[np.int64], scores: Scores) -> None:
         """Lower to -inf, in place, the score of every token that may not come next.
@@ -107,7 +107,7 @@ class Decode(Constraint):
 
     def __init__(self, view: View, codebook: Codebook) -> None:
         capacities = [group.capacity for group in codebook.groups]
-        super().__init__(version_of(view), view.trie.parts, capacities)
+        super().__init__(version_of(view), view.trie.stack, capacities)
         self._view = view
 
     def items(self, path: Identifier, limit: int) -> Iterator[PutItem]:

@@ -150,7 +150,7 @@ def version_of(view: View) -> Version:
 
 
 def _reached(view: View, wanted: Sequence[Wanted], beam: int, terms: Sequence[int]) -> _Reached:
-    layers = view.trie.parts
+    layers = view.trie.stack.layers
     pinned = pinned_items(view, terms)
     parts = [
         (layer.trie.entries, *_behind(layer, decoded, held, wanted))

@@ -26,9 +26,16 @@ from numpy.typing import NDArray
 
 from kae.encoders.codebook import Codebook
 from kae.sinks.array_file import Array, ArrayFileBroken, map_arrays, write_arrays
-from kae.sinks.layer import Layer
+from kae.sinks.stack import Stack
 from kae.sinks.trie import TrieView
-from kae.sinks.trie_arrays import arrays_of_dead, arrays_of_trie, layer_of_arrays, trie_of_arrays
+from kae.sinks.trie_arrays import (
+    arrays_of_changed,
+    arrays_of_dead,
+    arrays_of_trie,
+    layer_of_arrays,
+    stack_of_arrays,
+    trie_of_arrays,
+)
 from kae.streams.errors import NothingShared
 from kae.streams.moments import now_ms
 from kae.streams.replica.answers import Version
@@ -44,7 +51,7 @@ HEAD = "head"
 _HEAD_BYTES = 16
 _FILE = re.compile(r"(?P<kind>base|view)-(?P<number>\d+)")
 # Of a note, and of which arrays stand in which order.
-FORMAT = 2
+FORMAT = 3
 # Views that stand beside the newest: who has just read a number finds its file.
 KEPT = 2
 # A view that a decoder has mapped is good for so long: a decode takes longer, and mapping one costs
@@ -124,12 +131,14 @@ class SharedFolder:
             self._head[1] = at_ms
 
     def _lay(self, view: View, codebook: Codebook) -> None:
-        base, overlay = view.trie.parts
+        stack = view.trie.stack
+        base, overlay = stack.layers
         self._number += 1
         if base.trie is not self._base:
             self._write("base", list(arrays_of_trie(base.trie)))
             self._base, self._base_number = base.trie, self._number
         arrays = [*arrays_of_dead(base), *arrays_of_trie(overlay.trie), *arrays_of_dead(overlay)]
+        arrays += arrays_of_changed(stack)
         note = _note(view, codebook, self._base_number)
         self._write("view", arrays, msgspec.msgpack.encode(note))
         self._head[0] = self._number
@@ -170,8 +179,8 @@ class SharedViews:
         self._number = 0
         self._due_at = 0.0
         self._base: tuple[int, TrieView] | None = None
-        self._mapped: tuple[SharedNote, tuple[Layer, Layer]]
-        self._hidden: tuple[frozenset[int], tuple[Layer, Layer]] | None = None
+        self._mapped: tuple[SharedNote, Stack]
+        self._hidden: tuple[frozenset[int], Stack] | None = None
         self._refresh()
 
     @classmethod
@@ -198,8 +207,8 @@ class SharedViews:
         """
         if self._head[0] != self._number and time.monotonic() >= self._due_at:
             self._refresh()
-        note, parts = self._mapped
-        return Constraint(note.version, self._visible(note, parts), note.capacities, note.pinned)
+        note, stack = self._mapped
+        return Constraint(note.version, self._visible(note, stack), note.capacities, note.pinned)
 
     @property
     def codebook(self) -> str:
@@ -241,7 +250,7 @@ class SharedViews:
             self._due_at = time.monotonic() + self._refresh_seconds
             return
 
-    def _map(self, number: int) -> tuple[SharedNote, tuple[Layer, Layer]]:
+    def _map(self, number: int) -> tuple[SharedNote, Stack]:
         noted, found = map_arrays(self._folder / f"view-{number}")
         found_format = msgspec.msgpack.decode(noted, type=_Format).format
         if found_format != FORMAT:
@@ -256,19 +265,18 @@ class SharedViews:
         arrays = iter(found)
         base = layer_of_arrays(self._base[1], arrays)
         overlay = layer_of_arrays(trie_of_arrays(arrays), arrays)
-        return note, (base, overlay)
+        return note, stack_of_arrays(base, overlay, arrays)
 
-    def _visible(self, note: SharedNote, parts: tuple[Layer, Layer]) -> tuple[Layer, Layer]:
+    def _visible(self, note: SharedNote, stack: Stack) -> Stack:
         """Without the terms that have ended since; the next view lacks them too."""
         if note.turns_ms is None or now_ms() < note.turns_ms:
-            return parts
+            return stack
         now = now_ms()
         over = frozenset(binding for binding, end_ms in note.ends_ms.items() if end_ms <= now)
         if not over:
-            return parts
+            return stack
         if self._hidden is None or self._hidden[0] != over:
-            base, overlay = parts
-            self._hidden = over, (base.hiding(over), overlay.hiding(over))
+            self._hidden = over, stack.hiding(over)
         return self._hidden[1]
 
 

@@ -9,6 +9,10 @@ from kae.sinks import decoding
 from kae.sinks.layer import Layer
 from kae.sinks.layers import Layers
 from kae.sinks.prefixes import Prefixes
+from kae.sinks.stack import Stack
+from kae.sinks.trie import TrieView
+
+NOTHING = Layer.whole(TrieView.of([]))
 
 
 def batch(prefixes: Sequence[Sequence[int]], depth: int) -> Prefixes:
@@ -19,6 +23,6 @@ def next_slots(trie: Layer | Layers, prefix: Sequence[int]) -> list[int]:
     """What may follow one prefix."""
     if len(prefix) == POSITIONS:
         return []
-    parts = (trie,) if isinstance(trie, Layer) else trie.parts
-    _, slots = decoding.children(parts, batch([prefix], len(prefix)))
+    stack = Stack.of(trie, NOTHING) if isinstance(trie, Layer) else trie.stack
+    _, slots = decoding.children(stack, batch([prefix], len(prefix)))
     return [int(slot) for slot in slots]

@@ -108,7 +108,7 @@ def test_a_beam_over_layers_covers_what_one_over_the_whole_covers(seed: int) -> 
         found = [
             path
             for layer, decoded in zip(
-                layers.parts, decode_all(layers.parts, wants, beam), strict=True
+                layers.stack.layers, decode_all(layers.stack.layers, wants, beam), strict=True
             )
             for path in best(layer, decoded)
         ]
