@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.prefixes import Asked, Prefixes
+from kae.sinks.prefixes import Asked, Pairs, Prefixes
 from kae.sinks.ranges import Indices
 from kae.sinks.stack import Stack
 
@@ -78,7 +78,7 @@ def mask(stack: Stack, prefixes: Prefixes, slots: int) -> NDArray[np.bool_]:
     return stack.allowed(Asked.of(prefixes), slots)
 
 
-def children(stack: Stack, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
+def children(stack: Stack, prefixes: Prefixes) -> Pairs:
     """The slots that may come next, rising for each prefix, and the number of each one's prefix.
 
     Raises: PrefixInvalid.
@@ -91,9 +91,7 @@ def children(stack: Stack, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint
     return pairs >> 16, (pairs & 0xFFFF).astype(np.uint16)
 
 
-def few_children(
-    stack: Stack, prefixes: Prefixes, most: int
-) -> tuple[Indices, NDArray[np.uint16]] | None:
+def few_children(stack: Stack, prefixes: Prefixes, most: int) -> Pairs | None:
     """The pairs of `children` in any order; None where a mask is cheaper: when more than `most`
     would have to be looked at.
 

@@ -155,4 +155,4 @@ class GrowingTrie:
         layer = self._layer.without(base.entries_by([one.gone for one in here]))
         overlay = Layer.whole(TrieView.of(pieces))
         bindings = base.bindings_in(layer) | overlay.trie.bindings
-        return Layers(base, Stack.of(layer, overlay), bindings)
+        return Layers(base, Stack(layer, overlay).ready(), bindings)

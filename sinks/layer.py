@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.prefixes import Asked
+from kae.sinks.prefixes import Asked, Pairs
 from kae.sinks.ranges import Bounds, Indices, count_in, is_among, once, places_of, ranges
 from kae.sinks.trie import Places, TrieView
 
@@ -84,7 +84,10 @@ class Layer:
         return len(self.trie.levels[-1]) - len(self.gone[-1])
 
     def below(self, asked: Asked) -> Below:
-        """What is below each prefix, in the order of `asked`; of the root it is node 0."""
+        """What is below each prefix, in the order of `asked`.
+
+        The root is node 0, but none where the layer has no entries.
+        """
         count = len(asked)
         if not len(self.trie.entries):
             nothing = np.zeros(count, np.int64)
@@ -114,9 +117,7 @@ class Layer:
         mask[asked.places[of], slot.take(dead)] = False
         return mask
 
-    def few_children(
-        self, asked: Asked, below: Below, most: int
-    ) -> tuple[Indices, NDArray[np.uint16]] | None:
+    def few_children(self, asked: Asked, below: Below, most: int) -> Pairs | None:
         """What `allowed` says, as pairs of a prefix's place and a slot; None if more than `most`
         children, the dead ones too, would have to be looked at."""
         _, first, end = below

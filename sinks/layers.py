@@ -55,7 +55,7 @@ class Layers:
             for binding in np.unique(entries.bindings)
         ]
         trie = TrieView.of([*known, *more])
-        stack = Stack.of(self.base, Layer.whole(trie))
+        stack = Stack(self.base, Layer.whole(trie))
         return Layers(self.whole, stack, self.bindings | trie.bindings)
 
     @property

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from kae.sinks.ranges import Indices
 
 Prefixes = NDArray[np.uint16]  # (n, depth)
+Pairs = tuple[Indices, NDArray[np.uint16]]  # the number of a prefix or a node, and a slot below it
 
 _SLOT_BITS = 16
 _SLOTS_IN_KEY = 3  # of any codebook fit in a signed number of 64 bits

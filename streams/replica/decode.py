@@ -16,7 +16,7 @@ from kae.encoders.tokens import TokenLayout
 from kae.sinks import decoding
 from kae.sinks.decoding import Behind, Entered
 from kae.sinks.edits import PutItem
-from kae.sinks.prefixes import Prefixes
+from kae.sinks.prefixes import Pairs, Prefixes
 from kae.sinks.ranges import Indices
 from kae.sinks.stack import Stack
 from kae.streams.replica.answers import Version
@@ -55,14 +55,14 @@ class Constraint:
         depth = min(prefixes.shape[-1], POSITIONS - 1)
         return decoding.mask(self._stack, prefixes, self.capacities[depth])
 
-    def children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]]:
+    def children(self, prefixes: Prefixes) -> Pairs:
         """The slots that the mask allows, rising, and for each the number of its prefix.
 
         Raises: PrefixInvalid.
         """
         return decoding.children(self._stack, prefixes)
 
-    def few_children(self, prefixes: Prefixes) -> tuple[Indices, NDArray[np.uint16]] | None:
+    def few_children(self, prefixes: Prefixes) -> Pairs | None:
         """The same in any order; None where there are many: a mask costs less.
 
         Raises: PrefixInvalid.

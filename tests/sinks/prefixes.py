@@ -23,6 +23,6 @@ def next_slots(trie: Layer | Layers, prefix: Sequence[int]) -> list[int]:
     """What may follow one prefix."""
     if len(prefix) == POSITIONS:
         return []
-    stack = Stack.of(trie, NOTHING) if isinstance(trie, Layer) else trie.stack
+    stack = Stack(trie, NOTHING) if isinstance(trie, Layer) else trie.stack
     _, slots = decoding.children(stack, batch([prefix], len(prefix)))
     return [int(slot) for slot in slots]

@@ -14,7 +14,7 @@ from tests.sinks.changing import World
 from tests.sinks.prefixes import batch
 
 from kae.encoders.categories import POSITIONS, Identifier
-from kae.sinks import growing
+from kae.sinks import decoding, growing
 from kae.sinks.decoding import Behind, PrefixInvalid
 from kae.sinks.layers import Layers
 from kae.sinks.prefixes import Prefixes
@@ -83,6 +83,12 @@ def check(layers: Layers, paths: Lived, asked: Lived | None = None) -> None:
         places, slots = layers.children(prefixes)
         assert places.tolist() == np.nonzero(mask)[0].tolist()
         assert slots.tolist() == np.nonzero(mask)[1].tolist()
+        for most in (0, 10, decoding.FEW):
+            few = decoding.few_children(layers.stack, prefixes, most)
+            assert few is not None or most < decoding.FEW
+            if few is not None:
+                assert len(few[0]) <= 3 * most  # of the base, of what has changed, of the overlay
+                assert sorted(zip(*few, strict=True)) == [*zip(places, slots, strict=True)]
     for limit in (1, 3, 1000):
         found = layers.items(prefixes, limit)
         for place, row in enumerate(rows):
