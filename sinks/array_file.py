@@ -61,7 +61,7 @@ def map_arrays(path: Path) -> tuple[bytes, list[Array]]:
         size = file.seek(0, 2)
         if size < _LENGTH:
             raise ArrayFileBroken(f"{path}: {size} bytes, too few for a header")
-        mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED | mmap.MAP_POPULATE, mmap.PROT_READ)
+        mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
     length = int.from_bytes(mapped[:_LENGTH], "little")
     try:
         header = msgspec.msgpack.decode(mapped[_LENGTH : _LENGTH + length], type=_Header)

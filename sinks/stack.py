@@ -128,9 +128,11 @@ class Stack:
         changed = self.changed[asked.depth]
         hit, first, end = changed.below(below.nodes)
         unknown = self._unknown(below)
+        if kept is None or not (len(hit) or len(unknown)):
+            return kept
         new = asked.chosen(unknown)
         added = self.overlay.few_children(new, self.overlay.below(new), most)
-        if kept is None or added is None or (end - first).sum() > most:
+        if added is None or (end - first).sum() > most:
             return None
         children, of = ranges(first, end)
         gained = changed.allowed.take(children)
