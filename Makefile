@@ -7,8 +7,9 @@ LINES := tests/live tests/deploy tests/console
 LONG := $(addprefix tests/live/test_,broker_accidents.py kill.py snapshots.py shard_requests.py \
   cut_connections.py term_commands.py)
 # These promise seconds or bytes, or take both processors: nothing runs beside them.
-ALONE := $(addprefix tests/,live/test_failover.py live/test_memory.py live/test_soak.py \
-  live/test_terms.py live/test_titles_read.py deploy/test_demo.py)
+ALONE := $(addprefix tests/,live/test_failover.py live/test_full_disk.py live/test_memory.py \
+  live/test_shared_views.py live/test_slow.py live/test_soak.py live/test_terms.py \
+  live/test_titles_read.py deploy/test_demo.py)
 SIDE_BY_SIDE := -n 2 --dist loadfile
 export PYTHON
 
