@@ -32,11 +32,9 @@ CATEGORIES: tuple[str, ...] = (
     "pattern",
 )
 CATEGORY_INDEX: dict[str, int] = {name: index for index, name in enumerate(CATEGORIES)}
-
 POSITIONS = 6
 # An identifier is stored as six uint16.
 CAPACITY_LIMIT = 65536
-
 Identifier = tuple[int, int, int, int, int, int]
 EMPTY: Identifier = (0, 0, 0, 0, 0, 0)
 

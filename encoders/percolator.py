@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from kae.encoders.attributes import Attribute
+from kae.encoders.items import Attribute
 from kae.encoders.selector import All, Any, Compiled, Equals, Expression, Not
 
 K = TypeVar("K")
-Word = tuple[int, str]
+CategoryWord = tuple[int, str]
 
 
 class Percolator:
@@ -25,7 +25,7 @@ class Percolator:
         self._places = {binding: place for place, binding in enumerate(selectors)}
         self._by_id: defaultdict[str, list[int]] = defaultdict(list)
         self._by_token: defaultdict[str, list[int]] = defaultdict(list)
-        self._by_word: defaultdict[Word, list[int]] = defaultdict(list)
+        self._by_word: defaultdict[CategoryWord, list[int]] = defaultdict(list)
         self._unkeyed: list[int] = []
         for binding, selector in selectors.items():
             self._add(binding, selector)
@@ -68,7 +68,7 @@ def _put(index: dict[K, list[int]], keys: Iterable[K], binding: int) -> None:
         index[key].append(binding)
 
 
-def _needed(expression: Expression) -> frozenset[Word] | None:
+def _needed(expression: Expression) -> frozenset[CategoryWord] | None:
     """Words of which an item has at least one if the expression holds; None: there are no such."""
     match expression:
         case Equals(category, word):

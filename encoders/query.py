@@ -1,4 +1,12 @@
-"""From a query to what it wants: for each of its words, how items say it and which slots mean it.
+"""What a token that a codebook does not have may have been meant as.
+
+Words of the codebook that are written together or apart are found anyway (spelling.py); that two of
+its words make up a third one is not guessed: a word that nobody knows is to lead nowhere.
+
+"monnitor"  ->  "monitor"            one edit away
+"headph"    ->  "headphone"          begun
+
+From a query to what it wants: for each of its words, how items say it and which slots mean it.
 
     "grey toner cartridges, zorblax"  ->  gray, toner, cartridge: the slots of the words with them
                                           zorblax: the slot that operations bound it to
@@ -9,28 +17,70 @@ wins; the codebook's word then counts half, so what it led to is not lost. A ter
 any other word each token is, since an identifier may hold it in any position, or only a part of it.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from kae.encoders.categories import Slot
-from kae.encoders.codebook import Codebook, Word
-from kae.encoders.measures import canonical, is_bare_number, is_measure, is_unit
-from kae.encoders.respelling import Respelling
-from kae.encoders.seeds import stop_words
-from kae.encoders.spelling import token_spelling
-from kae.encoders.text import normalise
+from kae.encoders.codebook.codebook import Codebook, CodebookWord
+from kae.encoders.text.measures import canonical, is_bare_number, is_measure, is_unit
+from kae.encoders.text.normal_form import is_unspaced, normalise
+from kae.encoders.text.seeds import stop_words
+from kae.encoders.text.spelling import token_spelling
+
+# Shorter tokens have too many neighbours.
+SHORTEST = 4
+SHORTEST_MEANT = 3
+# Of several tokens those that most items have.
+MOST = 2
+
+
+class Respelling:
+    """The tokens of a codebook, with the number of items that have each."""
+
+    def __init__(self, items: Mapping[str, int]) -> None:
+        self._items = dict(items)
+        self._sorted = sorted(items)
+        letters = {sign for token in items if not is_unspaced(token) for sign in token}
+        self._alphabet = sorted(filter(str.isalpha, letters))
+
+    def of(self, token: str) -> tuple[tuple[str, ...], ...]:
+        """The ways to say what may be meant: edits before beginnings."""
+        if len(token) < SHORTEST or not token.isalpha() or is_unspaced(token):
+            return ()
+        near = self._best(self._one_edit_away(token))
+        return tuple((one,) for one in near or self._best(self._begun(token)))
+
+    def _one_edit_away(self, token: str) -> Iterator[str]:
+        """Without a letter, with two swapped, with one more, with another one."""
+        for place in range(len(token) + 1):
+            head, tail = token[:place], token[place:]
+            yield head + tail[1:]
+            yield head + tail[1:2] + tail[:1] + tail[2:]
+            for letter in self._alphabet:
+                yield head + letter + tail
+                yield head + letter + tail[1:]
+
+    def _begun(self, token: str) -> Iterator[str]:
+        place = bisect_left(self._sorted, token)
+        while place < len(self._sorted) and self._sorted[place].startswith(token):
+            yield self._sorted[place]
+            place += 1
+
+    def _best(self, tokens: Iterable[str]) -> list[str]:
+        known = {token for token in tokens if len(token) >= SHORTEST_MEANT and token in self._items}
+        return sorted(known, key=lambda token: (-self._items[token], token))[:MOST]
+
 
 QUERY_CHARACTERS = 500
 QUERY_TOKENS = 32
 # Slots by which one want is known from the codebook alone.
 NAMED_SLOTS = 64
-
 EXACT_SHARE = 1.0
 # Of a codebook's word that is bound as a term too.
 BESIDE_TERM_SHARE = 0.5
-
 # Spellings of tokens; an item says it when its text has all of them.
 Way = tuple[str, ...]
 
@@ -85,7 +135,7 @@ class _Found:
     start: int
     length: int
     bound: tuple[tuple[int, Slot], ...]
-    words: tuple[Word, ...]
+    words: tuple[CodebookWord, ...]
 
     def order(self) -> tuple[int, bool, int]:
         return -self.length, not self.bound, self.start
@@ -96,8 +146,8 @@ class QueryEncoder:
 
     def __init__(self, codebook: Codebook) -> None:
         self._codebook = codebook
-        by_spelling: defaultdict[str, list[Word]] = defaultdict(list)
-        containing: defaultdict[str, list[Word]] = defaultdict(list)
+        by_spelling: defaultdict[str, list[CodebookWord]] = defaultdict(list)
+        containing: defaultdict[str, list[CodebookWord]] = defaultdict(list)
         items: defaultdict[str, int] = defaultdict(int)
         self._items_of_slot: defaultdict[Slot, int] = defaultdict(int)
         self._longest = 1
@@ -176,7 +226,7 @@ class QueryEncoder:
         terms = tuple(binding for binding, _ in found.bound)
         yield Want(" ".join(tokens), (tuple(map(token_spelling, tokens)),), (), slots, terms)
 
-    def _plain(self, tokens: Sequence[str], words: Sequence[Word]) -> Iterator[Want]:
+    def _plain(self, tokens: Sequence[str], words: Sequence[CodebookWord]) -> Iterator[Want]:
         """A want for each token of the word as most items have it.
 
         To say the whole word in another way is to say each of its tokens.
@@ -204,7 +254,7 @@ class QueryEncoder:
             if having
         }
 
-    def _slot(self, word: Word) -> Slot:
+    def _slot(self, word: CodebookWord) -> Slot:
         return Slot(self._codebook.position_of(word.category), word.index)
 
 

@@ -12,14 +12,13 @@ from typing import cast
 import lark
 import msgspec
 
-from kae.encoders.attributes import Attribute
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX
-from kae.encoders.measures import canonical
-from kae.encoders.text import contains_phrase, normalise
+from kae.encoders.items import Attribute
+from kae.encoders.text.measures import canonical
+from kae.encoders.text.normal_form import contains_phrase, normalise
 
 EXPRESSION_CHARACTERS = 4096
 NESTING = 32
-
 _GRAMMAR = r"""
     ?start: either
     ?either: both (_OR both)*

@@ -9,22 +9,22 @@ from pyroaring import BitMap
 
 from kae.encoders.percolator import Percolator
 from kae.encoders.selector import Compiled
-from kae.sinks.beginnings import Snapshots, begin_first, no_snapshots
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import Counts, Delta, Source
-from kae.sinks.fold import LogState
-from kae.sinks.log import Log
-from kae.sinks.owned import InFlight, OwnedLog
-from kae.sinks.plan import Plan, Prepared, plan_bindings, plan_items
-from kae.sinks.postings import Postings
-from kae.sinks.store import ShardStore
+from kae.sinks.log.edits import Counts, Delta, SourceRange
+from kae.sinks.log.fold import LogState
+from kae.sinks.log.ownership import InFlight, OwnedLog
+from kae.sinks.log.protocol import Log
+from kae.sinks.postings.selector_index import Postings
+from kae.sinks.store.beginnings import SnapshotSource, begin_first, no_snapshots
+from kae.sinks.store.plan import DeltaPlan, Prepared, plan_bindings, plan_items
+from kae.sinks.store.store import ShardStore
+from kae.sinks.terms.bindings import Bindings
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentDelta:
     """A plan whose delta is in flight."""
 
-    plan: Plan
+    plan: DeltaPlan
     flight: InFlight
 
     @property
@@ -52,7 +52,7 @@ class Shard:
         write_buffer_bytes: int = 64 << 20,
         sync_writes: bool = False,
         on_claim: Callable[[], None] = lambda: None,
-        snapshots: Snapshots = no_snapshots,
+        snapshots: SnapshotSource = no_snapshots,
     ) -> None:
         """Open the store, claim the log and catch up with it.
 
@@ -89,7 +89,7 @@ class Shard:
         self.store.close()
 
     @property
-    def source(self) -> Source:
+    def source(self) -> SourceRange:
         """Where the store stands in what it is derived from."""
         return self.store.state.source
 
@@ -98,7 +98,9 @@ class Shard:
         """The first source record that is not in the store yet."""
         return self.source.next_offset
 
-    def plan_items(self, prepared: Sequence[Prepared], selectors: Mapping[int, Compiled]) -> Plan:
+    def plan_items(
+        self, prepared: Sequence[Prepared], selectors: Mapping[int, Compiled]
+    ) -> DeltaPlan:
         """Plan one batch of items; nothing is changed by it.
 
         Raises: EditTooLarge.
@@ -112,7 +114,7 @@ class Shard:
         plan.encode(self._max_bytes)
         return plan
 
-    def send_items(self, plan: Plan, dead: int, next_offset: int, at_ms: int) -> Sent:
+    def send_items(self, plan: DeltaPlan, dead: int, next_offset: int, at_ms: int) -> SentDelta:
         """Append a plan of items together with `dead` records that are in the dead letters."""
         plan.counts = plan.counts + Counts(read=dead, dead=dead)
         source = msgspec.structs.replace(self.source, next_offset=next_offset)
@@ -120,20 +122,20 @@ class Shard:
 
     def send_bindings(
         self, bindings: Bindings, selectors: Mapping[int, Compiled], at_ms: int
-    ) -> Sent | None:
+    ) -> SentDelta | None:
         """Plan and append what the bindings' newest version changes here, if it is news."""
         if bindings.version <= self.source.bindings_version:
             return None
-        plan = Plan(edits=plan_bindings(bindings.bound, selectors, self.store.bindings, self))
+        plan = DeltaPlan(edits=plan_bindings(bindings.bound, selectors, self.store.bindings, self))
         plan.encode(self._max_bytes)
         source = msgspec.structs.replace(self.source, bindings_version=bindings.version)
         return self._send(plan, source, at_ms)
 
-    def send_source(self, source: Source, at_ms: int) -> Sent:
+    def send_source(self, source: SourceRange, at_ms: int) -> SentDelta:
         """Append a delta without edits and counts, after which the shard stands at `source`."""
-        return self._send(Plan(), source, at_ms)
+        return self._send(DeltaPlan(), source, at_ms)
 
-    def settle(self, sent: Sent) -> None:
+    def settle(self, sent: SentDelta) -> None:
         """Wait for the append and apply it.
 
         Raises: Fenced, AppendUnknown, DiskFull.
@@ -157,6 +159,6 @@ class Shard:
         """The ordinals of this shard's items that a selector matches."""
         return self.postings.resolve(selector)
 
-    def _send(self, plan: Plan, source: Source, at_ms: int) -> Sent:
+    def _send(self, plan: DeltaPlan, source: SourceRange, at_ms: int) -> SentDelta:
         flight = self.log.send(plan.raw, source, plan.counts, at_ms, self._max_bytes)
-        return Sent(plan, flight)
+        return SentDelta(plan, flight)

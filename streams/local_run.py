@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from kae.streams.errors import KaeError
-from kae.streams.topology import REFERENCE, Topology
+from kae.streams.topology.types import REFERENCE, Topology
 
 LOCAL_RUN = Path(".kae/local.json")
 VARIABLE = "KAE_TOPOLOGY"

@@ -9,11 +9,11 @@ import pytest
 from tests.secured import SecuredKafka
 
 from kae.deploy.brokers import ApacheKafka
-from kae.encoders.attributes import Item
-from kae.encoders.build import build_codebook
-from kae.encoders.codebook import Codebook
-from kae.streams.catalog import read_items
-from kae.streams.topology import Topology
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.items import Item
+from kae.streams.catalog.rows import read_items
+from kae.streams.topology.types import Topology
 
 CATALOG = sorted((Path(__file__).parents[1] / "deploy" / "local" / "catalog").glob("*.parquet"))
 

@@ -30,20 +30,20 @@ from kafka.admin import (
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster
-from kae.streams.acls import Acl, Role, plan_acls
-from kae.streams.topology import Topology
+from kae.streams.kafka.acls import Acl, KafkaRole, plan_acls
+from kae.streams.topology.types import Topology
 
 USERNAME, PASSWORD = "KAE_KAFKA_USERNAME", "KAE_KAFKA_PASSWORD"
 GENERATIONS = (1, 2, 3)
 # Who gives which command.
 NOUNS = {
-    "worker": Role.WORKER,
-    "backfill": Role.BACKFILL,
-    "replica": Role.REPLICA,
-    "term": Role.PROPOSER,
-    "catalog": Role.PRODUCER,
+    "worker": KafkaRole.WORKER,
+    "backfill": KafkaRole.BACKFILL,
+    "replica": KafkaRole.REPLICA,
+    "term": KafkaRole.PROPOSER,
+    "catalog": KafkaRole.PRODUCER,
     **dict.fromkeys(
-        ("topics", "shard", "snapshot", "dead-letters", "status", "log"), Role.OPERATOR
+        ("topics", "shard", "snapshot", "dead-letters", "status", "log"), KafkaRole.OPERATOR
     ),
 }
 
@@ -64,7 +64,7 @@ class SecuredKafka:
         self.scram = f"127.0.0.1:{advertised_port or scram_port}"
         self.certified = f"127.0.0.1:{free_port()}"
         # A password in a log, an error or an output is found by its beginning.
-        self.passwords = {role: f"hush-{secrets.token_urlsafe(12)}" for role in Role}
+        self.passwords = {role: f"hush-{secrets.token_urlsafe(12)}" for role in KafkaRole}
         port = free_port()
         settings = folder / "secured.properties"
         settings.write_text(self._properties(port), encoding="utf-8")
@@ -144,7 +144,7 @@ ssl.truststore.location={self.ca_file}
             },
         }
 
-    def by_certificate(self, role: Role) -> dict[str, object]:
+    def by_certificate(self, role: KafkaRole) -> dict[str, object]:
         """What differs in a topology whose process shows a certificate instead."""
         certificate = self.ca.issue_cert("kae.test", common_name=str(role))
         cert_file, key_file = self._folder / f"{role}.pem", self._folder / f"{role}.key"
@@ -163,7 +163,7 @@ ssl.truststore.location={self.ca_file}
             },
         }
 
-    def environment(self, role: Role) -> dict[str, str]:
+    def environment(self, role: KafkaRole) -> dict[str, str]:
         return {USERNAME: str(role), PASSWORD: self.passwords[role]}
 
     def environments(self) -> Mapping[str, Mapping[str, str]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import JsonOption
 
 app = typer.Typer(no_args_is_help=True)
@@ -70,5 +70,5 @@ def run(
         limit=limit,
         keep=keep,
     )
-    narrator = Narrator(console.err if as_json else console.out)
-    run_demo(plan, narrator, lambda facts: console.print_json(facts) if as_json else None)
+    narrator = Narrator(terminal.err if as_json else terminal.out)
+    run_demo(plan, narrator, lambda facts: terminal.print_json(facts) if as_json else None)

@@ -9,8 +9,8 @@ from typing import Self
 
 from kae.deploy.brokers import Broker, BrokerKind, free_port, new_broker
 from kae.deploy.processes import Process, answers, kae_command, logged
-from kae.streams.topics import apply_topics
-from kae.streams.topology import REFERENCE, Topology
+from kae.streams.kafka.topics import apply_topics
+from kae.streams.topology.types import REFERENCE, Topology
 
 WORKER_READY = "worker_ready"
 WORKER_LISTENING = "worker_listening"

@@ -10,8 +10,8 @@ from kae.deploy.demo_term import bind, release, search_bound, search_unknown
 from kae.deploy.narrator import Narrator
 from kae.deploy.processes import ProcessFailed
 from kae.deploy.replica_face import ReplicaFace
-from kae.streams.catalog import read_items
-from kae.streams.topology import Topology
+from kae.streams.catalog.rows import read_items
+from kae.streams.topology.types import Topology
 
 CATALOG = tuple(sorted((Path(__file__).parent / "catalog").glob("*.parquet")))
 

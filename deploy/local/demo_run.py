@@ -17,10 +17,10 @@ from kae.deploy.demo_facts import DemoFacts
 from kae.deploy.demo_scene import DemoFailed, Script
 from kae.deploy.narrator import Narrator
 from kae.encoders.selector import Selector, compile_selector
-from kae.encoders.text import normalise
-from kae.streams.catalog import open_catalog
+from kae.encoders.text.normal_form import normalise
+from kae.streams.catalog.rows import open_catalog
 from kae.streams.local_run import LocalRun, remove_local_run, write_local_run
-from kae.streams.topology import PACKAGE, Topology
+from kae.streams.topology.types import PACKAGE, Topology
 
 WORKERS = 2
 CodebookKind = Literal["light", "full"]

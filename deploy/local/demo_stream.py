@@ -9,8 +9,8 @@ from rich.markup import escape
 
 from kae.deploy.demo_scene import Scene
 from kae.deploy.narrator import Meter
-from kae.sinks.edits import Counts
-from kae.streams.catalog import read_items
+from kae.sinks.log.edits import Counts
+from kae.streams.catalog.rows import read_items
 
 # How long the stream lasts into which the kill falls, and which part of it is over by then.
 KILL_STREAM_SECONDS = 6.0

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from rich.markup import escape
 
 from kae.deploy.demo_scene import STUCK_SECONDS, DemoFailed, Scene
-from kae.encoders.text import normalise
-from kae.streams.events import BindData, SelectorData
-from kae.streams.replica.answers import Hit
-from kae.streams.replica.receipt import Receipt
-from kae.streams.term_watch import publish_bind, publish_release, watch
+from kae.encoders.text.normal_form import normalise
+from kae.streams.events.term_data import BindData, SelectorData
+from kae.streams.replica_api.answers import Hit
+from kae.streams.replica_api.terms import Receipt
+from kae.streams.terms.publish import publish_bind, publish_release, watch
 
 
 @dataclass(frozen=True, slots=True)

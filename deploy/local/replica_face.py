@@ -2,8 +2,8 @@
 
 import msgspec
 
-from kae.sinks.edits import Counts
-from kae.streams.replica.client import ReplicaClient
+from kae.sinks.log.edits import Counts
+from kae.streams.replica_api.client import ReplicaClient
 
 
 class ReplicaFace(ReplicaClient):

@@ -13,22 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-
 # A float32 holds whole numbers up to 2**24. Matrices are rounded to 8 bits and vectors to 11 (at 8
 # bits, one label in a hundred changes): so many products of the two can be added.
 MATRIX_LEVELS = 127
 VECTOR_LEVELS = 1023
 ADDENDS = (1 << 24) // (MATRIX_LEVELS * VECTOR_LEVELS)  # 129
-
 # Queries times keys: 32 products are added.
 ATTENDING_LEVELS = 511
 # Attention weights times values: as many products as a text has pieces, at most 256.
 WEIGHT_LEVELS = 511
 VALUE_LEVELS = 127
-
 _GRID = 2.0**12  # of a vector before its mean is taken
 _GRID_LIMIT = 2.0**19  # 384 squares of it stay below 2**53, which a float64 holds
-
 _GELU_STEPS = 256
 _GELU_LIMIT = 8  # beyond it the function is 0, or its argument
 _EXP_STEPS = 256

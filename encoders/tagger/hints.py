@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import nsmallest
 
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.surfaces import surface_of
-from kae.encoders.values import words_of
+from kae.encoders.items import Item
+from kae.encoders.text.surfaces import surface_of
+from kae.encoders.text.values import words_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Mark:
+class LabelledSpan:
     """A value of a category, as text[begin:end]."""
 
     begin: int
@@ -31,7 +31,7 @@ class Hinted:
     """A title with the marks that fields left in it, apart and in its order; at least one."""
 
     text: str
-    marks: tuple[Mark, ...]
+    marks: tuple[LabelledSpan, ...]
 
 
 def hinted_titles(
@@ -51,7 +51,7 @@ def hinted_titles(
     return [found[text] for text in sorted(chosen)]
 
 
-def _marks(item: Item, mapped: Mapping[str, str]) -> Iterator[Mark]:
+def _marks(item: Item, mapped: Mapping[str, str]) -> Iterator[LabelledSpan]:
     for name, category in mapped.items():
         values = item.fields.get(name, ())
         for value in [values] if isinstance(values, str) else values:
@@ -59,12 +59,12 @@ def _marks(item: Item, mapped: Mapping[str, str]) -> Iterator[Mark]:
                 surface = surface_of(item.title, word)
                 if surface is not None:
                     begin = item.title.index(surface)
-                    yield Mark(begin, begin + len(surface), category)
+                    yield LabelledSpan(begin, begin + len(surface), category)
 
 
-def _apart(text: str, marks: set[Mark]) -> Iterator[Mark]:
+def _apart(text: str, marks: set[LabelledSpan]) -> Iterator[LabelledSpan]:
     """Long ones before short ones; a part that two categories claim alike is not known."""
-    taken: list[Mark] = []
+    taken: list[LabelledSpan] = []
     for mark in sorted(marks, key=lambda one: (one.begin - one.end, one)):
         if all(mark.end <= other.begin or mark.begin >= other.end for other in taken):
             taken.append(mark)

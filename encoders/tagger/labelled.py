@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from kae.encoders.tagger.weights import Kind
+from kae.encoders.tagger.weights import ValueKind
 
 _FOLDER = Path(__file__).parent / "titles"
 
@@ -45,10 +45,10 @@ class _Record(msgspec.Struct):
     target_scores: dict[str, dict[str, float]]
 
 
-def read_kinds() -> tuple[Kind, ...]:
+def read_kinds() -> tuple[ValueKind, ...]:
     """Every kind that has a category, in order of name."""
     categories = msgspec.json.decode((_FOLDER / "kinds.json").read_bytes(), type=dict[str, str])
-    return tuple(Kind(name, category) for name, category in sorted(categories.items()))
+    return tuple(ValueKind(name, category) for name, category in sorted(categories.items()))
 
 
 def read_titles() -> list[Title]:

@@ -24,7 +24,6 @@ from kae.encoders.tagger.pieces import Reading
 
 HEADS = 12
 LAYERS = 6
-
 Tensors = Mapping[str, NDArray[np.generic]]
 
 
@@ -48,7 +47,7 @@ class Linear:
         return product
 
 
-class Layer:
+class TransformerLayer:
     """Attention, then two linear maps; each added to its input and normalised."""
 
     def __init__(self, tensors: Tensors, name: str) -> None:
@@ -74,7 +73,7 @@ class Layer:
         return normalised(rows + self._narrow(*rounded(wide)), *self._norms[1])
 
 
-class Member:
+class EnsembleMember:
     """One of the models whose scores are averaged."""
 
     def __init__(self, tensors: Tensors, name: str) -> None:
@@ -84,7 +83,9 @@ class Member:
             tensors[f"{name}.embedded.gain"].astype(np.float32),
             tensors[f"{name}.embedded.offset"].astype(np.float32),
         )
-        self._layers = [Layer(tensors, f"{name}.layers.{number}") for number in range(LAYERS)]
+        self._layers = [
+            TransformerLayer(tensors, f"{name}.layers.{number}") for number in range(LAYERS)
+        ]
         self._labels = Linear(tensors, f"{name}.labels")
 
     def score(
@@ -111,7 +112,7 @@ class Network:
         self._vectors = tensors["pieces.weight"]
         self._scales = tensors["pieces.scale"].astype(np.float32)
         names = sorted({".".join(name.split(".")[:2]) for name in tensors if name[0] == "m"})
-        self._members = [Member(tensors, name) for name in names]
+        self._members = [EnsembleMember(tensors, name) for name in names]
 
     def score(self, readings: Sequence[Reading]) -> list[Floats]:
         """Shape: for each text (words, labels)."""

@@ -15,7 +15,6 @@ from kae.encoders.bounded import Bounded
 # What is read of a text: the network has seen no longer ones, and attention grows with the square.
 CHARACTERS = 1000
 PIECES = 256
-
 SHAPES = 29
 _NO_SHAPE = 28  # of the marks around the text
 _BEGIN, _END, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"

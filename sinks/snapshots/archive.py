@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from fsspec.core import url_to_fs
 
-from kae.sinks import keys
-from kae.sinks.snapshots.manifest import CHUNK_BYTES, File, Manifest, SnapshotBroken, decode
+from kae.sinks.snapshots.manifest import CHUNK_BYTES, Manifest, SnapshotBroken, SnapshotFile, decode
+from kae.sinks.store import keys
 
 _NEEDS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
@@ -22,7 +22,7 @@ class ArchiveUnreachable(Exception):
     """The place of the snapshots does not answer, or refuses."""
 
 
-class Kept(NamedTuple):
+class StoredBlob(NamedTuple):
     """A blob as its file system tells it."""
 
     bytes: int
@@ -94,7 +94,7 @@ class Archive:
             self._lay_folder(keys.BLOBS)
             self._fs.put_file(str(path), self._path(keys.BLOBS, digest))
 
-    def read(self, file: File, folder: str = keys.BLOBS) -> Iterator[bytes]:
+    def read(self, file: SnapshotFile, folder: str = keys.BLOBS) -> Iterator[bytes]:
         """The bytes of a file, piece by piece.
 
         Raises: SnapshotBroken when there is no such blob.

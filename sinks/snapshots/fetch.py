@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from kae.sinks import keys
-from kae.sinks.disk import DiskFull, remove_whole
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.manifest import DIGEST_BYTES, File, Manifest, SnapshotBroken
+from kae.sinks.snapshots.manifest import DIGEST_BYTES, Manifest, SnapshotBroken, SnapshotFile
+from kae.sinks.store import keys
+from kae.sinks.store.disk import DiskFull, remove_whole
 
 WhyNot = Callable[[Manifest], str]
 
@@ -80,7 +80,7 @@ def fetched(
             yield manifest
 
 
-def checked(archive: Archive, file: File, folder: str = keys.BLOBS) -> Iterator[bytes]:
+def checked(archive: Archive, file: SnapshotFile, folder: str = keys.BLOBS) -> Iterator[bytes]:
     """The bytes of a file; they are not to be used before the last has come.
 
     Raises: SnapshotBroken.

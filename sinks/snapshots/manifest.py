@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from kae.sinks import keys
-from kae.sinks.edits import Source
-from kae.sinks.store_state import StoreState
+from kae.sinks.log.edits import SourceRange
+from kae.sinks.store import keys
+from kae.sinks.store.state import StoreState
 
 FORMAT = 1
 DIGEST_BYTES = 16
@@ -23,7 +23,7 @@ class SnapshotBroken(Exception):
     """A snapshot that is not what was written: a file is missing, cut or altered."""
 
 
-class File(msgspec.Struct, frozen=True):
+class SnapshotFile(msgspec.Struct, frozen=True):
     """One file of a store; it is kept under its digest."""
 
     name: str
@@ -31,7 +31,7 @@ class File(msgspec.Struct, frozen=True):
     blake2b: str
 
     @classmethod
-    def of(cls, path: Path) -> "File":
+    def of(cls, path: Path) -> "SnapshotFile":
         found, size = blake2b(digest_size=DIGEST_BYTES), 0
         with path.open("rb") as opened:
             while chunk := opened.read(CHUNK_BYTES):
@@ -57,7 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     created_ms: int
     by: str
-    files: tuple[File, ...]
+    files: tuple[SnapshotFile, ...]
 
     @property
     def bytes(self) -> int:
@@ -65,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(file.bytes for file in self.files)
 
 
-class Origin(msgspec.Struct, frozen=True):
+class SnapshotOrigin(msgspec.Struct, frozen=True):
     """Of which shard a snapshot is, and who takes it when."""
 
     log: str
@@ -75,9 +75,9 @@ class Origin(msgspec.Struct, frozen=True):
     created_ms: int
 
 
-def describe(origin: Origin, state: StoreState, files: Sequence[File]) -> Manifest:
+def describe(origin: SnapshotOrigin, state: StoreState, files: Sequence[SnapshotFile]) -> Manifest:
     """The manifest of a store in that state."""
-    source: Source = state.source
+    source: SourceRange = state.source
     return Manifest(
         log=origin.log,
         generation=origin.generation,
@@ -123,6 +123,6 @@ def _digest(payload: bytes) -> str:
     return blake2b(payload, digest_size=DIGEST_BYTES).hexdigest()
 
 
-def _is_plain(file: File) -> bool:
+def _is_plain(file: SnapshotFile) -> bool:
     """Whether a file stays in the folder that it is fetched to, and its blob among the blobs."""
     return Path(file.name).name == file.name and keys.is_blob(file.blake2b)

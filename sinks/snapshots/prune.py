@@ -9,10 +9,10 @@ old snapshot, and uploads that have no manifest yet.
 
 from dataclasses import dataclass, field
 
-from kae.sinks import keys
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.fetch import broken_files, checked
-from kae.sinks.snapshots.manifest import File, Manifest, SnapshotBroken
+from kae.sinks.snapshots.manifest import Manifest, SnapshotBroken, SnapshotFile
+from kae.sinks.store import keys
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PrunePlan:
     """What pruning would do: the manifests that stay and go, and the blobs that go."""
 
     keep: dict[str, Manifest]
@@ -59,7 +59,7 @@ def survey(archive: Archive, trusted: set[str], enough: int | None = None) -> Su
     return found
 
 
-def plan(archive: Archive, keep: int, grace_ms: int, now_ms: int, trusted: set[str]) -> Plan:
+def plan(archive: Archive, keep: int, grace_ms: int, now_ms: int, trusted: set[str]) -> PrunePlan:
     """What is to go: all but the `keep` newest whole snapshots, if it is older than the grace.
 
     Raises: ArchiveUnreachable.
@@ -80,10 +80,10 @@ def plan(archive: Archive, keep: int, grace_ms: int, now_ms: int, trusted: set[s
         for digest, size in blobs.items()
         if digest not in named and _is_old(archive.blob_modified_ms(digest), grace_ms, now_ms)
     }
-    return Plan(found.whole, drop, unnamed, frozenset(found.damaged), found.broken)
+    return PrunePlan(found.whole, drop, unnamed, frozenset(found.damaged), found.broken)
 
 
-def prune(archive: Archive, planned: Plan) -> None:
+def prune(archive: Archive, planned: PrunePlan) -> None:
     """Carry a plan out; killed at any step, the next pruning goes on from there.
 
     Raises: ArchiveUnreachable.
@@ -102,7 +102,7 @@ def prune(archive: Archive, planned: Plan) -> None:
             archive.remove_trash(digest)
 
 
-def _is_whole(archive: Archive, file: File) -> bool:
+def _is_whole(archive: Archive, file: SnapshotFile) -> bool:
     """Whether a file in the trash is what it should be."""
     try:
         for _ in checked(archive, file, keys.TRASH):
@@ -112,7 +112,7 @@ def _is_whole(archive: Archive, file: File) -> bool:
     return True
 
 
-def _named(archive: Archive, without: set[str]) -> dict[str, File]:
+def _named(archive: Archive, without: set[str]) -> dict[str, SnapshotFile]:
     """The files that manifests name, by digest."""
     named = {}
     for name in archive.manifests():

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.manifest import File, Manifest, Origin, describe, encode
-from kae.sinks.store_state import StoreState
+from kae.sinks.snapshots.manifest import Manifest, SnapshotFile, SnapshotOrigin, describe, encode
+from kae.sinks.store.state import StoreState
 
-Sent = Callable[[File], None]
+OnFileSent = Callable[[SnapshotFile], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ def take(
     archive: Archive,
     checkpoint: Path,
     state: StoreState,
-    origin: Origin,
-    on_sent: Sent = lambda _file: None,
+    origin: SnapshotOrigin,
+    on_sent: OnFileSent = lambda _file: None,
 ) -> Taken:
     """Put a store's checkpoint into the archive; `state` is what the store was at.
 
@@ -34,7 +34,7 @@ def take(
     the next, and all are pruned in the end.
     Raises: ArchiveUnreachable.
     """
-    files = [File.of(path) for path in sorted(checkpoint.iterdir())]
+    files = [SnapshotFile.of(path) for path in sorted(checkpoint.iterdir())]
     manifest = describe(origin, state, files)
     sent = _send_missing(archive, checkpoint, files, on_sent)
     name, payload = encode(manifest)
@@ -46,7 +46,7 @@ def take(
 
 
 def _send_missing(
-    archive: Archive, checkpoint: Path, files: Iterable[File], on_sent: Sent
+    archive: Archive, checkpoint: Path, files: Iterable[SnapshotFile], on_sent: OnFileSent
 ) -> dict[str, int]:
     """Send what is not there, or is there in part; the sizes of what was sent, by digest."""
     there = archive.blobs()

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from kae.sinks.bulk import Unplaced, fill_store
-from kae.sinks.disk import require_room
+from kae.sinks.store.bulk import Unplaced, fill_store
+from kae.sinks.store.disk import require_space
 from kae.streams.backfill.encode import Finished, Setting
 from kae.streams.backfill.runs import Section, merged
 from kae.streams.backfill.work import SHARED, beside_of, write_whole
@@ -38,7 +38,7 @@ def build_shard(here: Setting, shard: int, splits: Sequence[int]) -> Built:
         for section in _finished(here, split).sections
         if section.shard == shard
     ]
-    require_room(work.folder, 2 * sum(section.end - section.begin for section in sections))
+    require_space(work.folder, 2 * sum(section.end - section.begin for section in sections))
     folder = work.shard(shard)
     beside = beside_of(folder)
     buffer = here.topology.stores.write_buffer_bytes

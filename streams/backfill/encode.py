@@ -11,26 +11,26 @@ from pathlib import Path
 
 import msgspec
 
-from kae.encoders.assign import Encoder
-from kae.sinks.disk import require_room
-from kae.sinks.edits import DropItem, encode_edit
-from kae.sinks.plan import Change, EditTooLarge, Upsert, prepare, unplaced
+from kae.encoders.extraction.assign import Encoder
+from kae.sinks.log.edits import DropItem, encode_edit
+from kae.sinks.store.disk import require_space
+from kae.sinks.store.plan import Change, EditTooLarge, Upsert, prepare, unplaced
 from kae.streams.backfill import job as jobs
-from kae.streams.backfill.inputs import Read, Refused, read_events, read_file
-from kae.streams.backfill.job import Events, Job
+from kae.streams.backfill.inputs import InputPart, RefusedInput, read_events, read_file
+from kae.streams.backfill.job import EventsSplit, Job
 from kae.streams.backfill.refusals import Refusals, RefusedRow, refused_row
-from kae.streams.backfill.runs import Entry, Section, write_run
+from kae.streams.backfill.runs import RunEntry, Section, write_run
 from kae.streams.backfill.work import SHARED, WorkFolder, write_whole
-from kae.streams.catalog import RejectedRow, Row
-from kae.streams.dead_letters import DeadLetter, SourceRecord, publish
-from kae.streams.encoding import open_codebook
+from kae.streams.catalog.rows import FeedRow, RejectedRow
+from kae.streams.codebooks.opening import open_codebook
+from kae.streams.dead_letters.poison import find_poison
+from kae.streams.dead_letters.records import DeadLetter, SourceRecord, publish
 from kae.streams.errors import BackfillDiffers
-from kae.streams.interpreter import set_for_indexing
-from kae.streams.item_batch import find_poison
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.letters import kinds
-from kae.streams.partitioner import home_of
-from kae.streams.topology import Topology
+from kae.streams.events import causes
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.partitioner import home_of
+from kae.streams.runtime.interpreter import set_for_indexing
+from kae.streams.topology.types import Topology
 
 BATCH_ITEMS = 1024
 # What one run holds in memory before it is written.
@@ -106,7 +106,7 @@ def encode_split(here: Setting, number: int, until: float = math.inf) -> Finishe
     done = work.finished(number)
     if done.exists():
         return msgspec.json.decode(done.read_bytes(), type=Finished)
-    require_room(work.folder, RUN_BYTES)
+    require_space(work.folder, RUN_BYTES)
     finished = _Split(here, number).encode(until)
     write_whole(done, msgspec.json.encode(finished))
     return finished
@@ -119,13 +119,13 @@ class _Split:
         self._here = here
         self._number = number
         self._split = here.job.splits[number]
-        self._entries: dict[int, list[Entry]] = defaultdict(list)
+        self._entries: dict[int, list[RunEntry]] = defaultdict(list)
         self._bytes = 0
         self._sections: list[Section] = []
         self._parts = 0
         here.work.runs.mkdir(parents=True, exist_ok=True)
         self._refusals = Refusals(here.work, number)
-        self._refused: list[Refused] = []
+        self._refused: list[RefusedInput] = []
         self._refused_count = 0
 
     def encode(self, until: float) -> Finished:
@@ -145,13 +145,13 @@ class _Split:
         self._refusals.finish()
         return Finished(rows, self._refused_count, self._refusals.first, self._sections)
 
-    def _read(self) -> Iterator[Read | Refused]:
+    def _read(self) -> Iterator[InputPart | RefusedInput]:
         here = self._here
-        if isinstance(self._split, Events):
+        if isinstance(self._split, EventsSplit):
             return read_events(self._split, here.topology, here.clients)
         return read_file(self._split, here.job, here.topology)
 
-    def _add(self, batch: Sequence[Read]) -> None:
+    def _add(self, batch: Sequence[InputPart]) -> None:
         try:
             entries = self._encoded(batch)
         except Exception:  # whatever an item makes the encoder raise, that item alone is refused
@@ -167,14 +167,14 @@ class _Split:
             self._entries[home_of(entry[0], shards)].append(entry)
             self._bytes += len(entry[5])
 
-    def _encoded(self, batch: Sequence[Read]) -> list[Entry]:
+    def _encoded(self, batch: Sequence[InputPart]) -> list[RunEntry]:
         """The very code of the live path: prepare, then the edit that is planned.
 
         Raises: whatever one of the items makes the encoder raise; EditTooLarge.
         """
         limit = self._here.topology.limits.delta_bytes
         prepared = prepare([change for change, _ in batch], self._here.encoder)
-        entries: list[Entry] = []
+        entries: list[RunEntry] = []
         for change, encoded in prepared:
             edit = unplaced(change, encoded)
             raw = encode_edit(edit)
@@ -208,8 +208,10 @@ class _Split:
             timeout = topology.kafka.delivery_timeout_seconds
             publish(self._here.clients, topology.dead_letters_topic, letters, timeout)
 
-    def _refusal(self, change: Change, source: Row | SourceRecord, error: Exception) -> Refused:
-        cause, kind = f"item: {type(error).__name__}: {error}", kinds.ITEM_UNPLANNABLE
+    def _refusal(
+        self, change: Change, source: FeedRow | SourceRecord, error: Exception
+    ) -> RefusedInput:
+        cause, kind = f"item: {type(error).__name__}: {error}", causes.ITEM_UNPLANNABLE
         if isinstance(source, SourceRecord):
             return DeadLetter(source, cause, kind)
         remedy = "correct the row, or leave it out"

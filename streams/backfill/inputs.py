@@ -6,27 +6,26 @@ from pathlib import Path
 
 from kafka import TopicPartition
 
-from kae.sinks.log import refuse_gap
-from kae.sinks.plan import Change
-from kae.streams.backfill.job import Events, File, Job, Rows
+from kae.sinks.log.protocol import refuse_gap
+from kae.sinks.store.plan import Change
+from kae.streams.backfill.job import EventsSplit, InputFile, Job, RowsSplit
 from kae.streams.backfill.refusals import SOURCE, RefusedRow, refused_row
 from kae.streams.backfill.work import SHARED
-from kae.streams.catalog import Position, RejectedRow, Row, to_row
-from kae.streams.catalog_files import open_feed
-from kae.streams.dead_letters import DeadLetter, SourceRecord
+from kae.streams.catalog.files import open_feed
+from kae.streams.catalog.rows import FeedRow, Position, RejectedRow, to_row
+from kae.streams.dead_letters.records import DeadLetter, SourceRecord
 from kae.streams.errors import BackfillDiffers
-from kae.streams.event_bounds import beyond_bounds
-from kae.streams.events import Undecodable, as_decoded, decode_item
-from kae.streams.kafka_log import KafkaClients, poll
-from kae.streams.partitioner import check_home
-from kae.streams.topology import Topology
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.items import as_decoded, beyond_bounds, check_home, decode_item
+from kae.streams.kafka.log import KafkaClients, poll
+from kae.streams.topology.types import Topology
 
-Refused = RefusedRow | DeadLetter
+RefusedInput = RefusedRow | DeadLetter
 # A change and its source, of which something is written down if it turns out to be poison.
-Read = tuple[Change, Row | SourceRecord]
+InputPart = tuple[Change, FeedRow | SourceRecord]
 
 
-def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refused]:
+def read_file(split: RowsSplit, job: Job, topology: Topology) -> Iterator[InputPart | RefusedInput]:
     """The rows of a part of a feed.
 
     Raises: BackfillDiffers when the file here is not that of the job; CatalogInvalid if it breaks
@@ -52,7 +51,7 @@ def read_file(split: Rows, job: Job, topology: Topology) -> Iterator[Read | Refu
         yield change, row
 
 
-def _same(file: File) -> Path:
+def _same(file: InputFile) -> Path:
     """Its path, if it is here as it was when the job began; clocks of other machines may differ."""
     path = Path(file.path)
     held = path.stat().st_size if path.exists() else None
@@ -63,8 +62,8 @@ def _same(file: File) -> Path:
 
 
 def read_events(
-    split: Events, topology: Topology, clients: KafkaClients
-) -> Iterator[Read | Refused]:
+    split: EventsSplit, topology: Topology, clients: KafkaClients
+) -> Iterator[InputPart | RefusedInput]:
     """The records of a range of the items topic.
 
     Raises: LogTruncated when it is no longer held.
@@ -84,7 +83,7 @@ def read_events(
                 yield _decoded(record, topology)
 
 
-def _decoded(record: "SourceRecord", topology: Topology) -> Read | Refused:
+def _decoded(record: "SourceRecord", topology: Topology) -> InputPart | RefusedInput:
     source = SourceRecord(
         record.topic,
         record.partition,

@@ -11,15 +11,15 @@ from pathlib import Path
 import msgspec
 
 from kae.streams.backfill.work import WorkFolder, write_whole
-from kae.streams.catalog import open_catalog
-from kae.streams.catalog_files import FeedFile
+from kae.streams.catalog.files import FeedFile
+from kae.streams.catalog.rows import open_catalog
 from kae.streams.errors import BackfillDiffers
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 FORMAT = 1
 
 
-class File(msgspec.Struct, frozen=True):
+class InputFile(msgspec.Struct, frozen=True):
     """A feed file as it was when the job began."""
 
     path: str
@@ -27,7 +27,7 @@ class File(msgspec.Struct, frozen=True):
     changed_ns: int
 
 
-class Rows(msgspec.Struct, frozen=True, tag="rows"):
+class RowsSplit(msgspec.Struct, frozen=True, tag="rows"):
     """A part of the input: some row groups of a file; of a file of text, all of it."""
 
     file: int
@@ -36,7 +36,7 @@ class Rows(msgspec.Struct, frozen=True, tag="rows"):
     rows: int
 
 
-class Events(msgspec.Struct, frozen=True, tag="events"):
+class EventsSplit(msgspec.Struct, frozen=True, tag="events"):
     """A part of the input: a range of one partition of the items topic; `end` is not in it."""
 
     partition: int
@@ -48,7 +48,7 @@ class Events(msgspec.Struct, frozen=True, tag="events"):
         return self.end - self.begin
 
 
-Split = Rows | Events
+Split = RowsSplit | EventsSplit
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     revision: int  # of rows that carry none
     as_of_ms: int
     next_offsets: tuple[int, ...]
-    files: tuple[File, ...]
+    files: tuple[InputFile, ...]
     splits: tuple[Split, ...]
 
     @property
@@ -74,7 +74,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return blake2b(msgspec.json.encode(self), digest_size=16).hexdigest()
 
 
-def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Iterator[Rows]:
+def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Iterator[RowsSplit]:
     """Cut feed files into parts of about so many rows, none smaller than a row group.
 
     Raises: CatalogInvalid.
@@ -83,26 +83,26 @@ def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Itera
         if feed.groups:
             yield from _by_groups(number, feed, rows)
         else:
-            yield Rows(number, (), 0, feed.rows)
+            yield RowsSplit(number, (), 0, feed.rows)
 
 
-def _by_groups(number: int, feed: FeedFile, rows: int) -> Iterator[Rows]:
+def _by_groups(number: int, feed: FeedFile, rows: int) -> Iterator[RowsSplit]:
     taken: list[int] = []
     before = held = 0
     for group, size in enumerate(feed.groups):
         if taken and held + size > rows:
-            yield Rows(number, tuple(taken), before, held)
+            yield RowsSplit(number, tuple(taken), before, held)
             before, held, taken = before + held, 0, []
         taken.append(group)
         held += size
     if taken:
-        yield Rows(number, tuple(taken), before, held)
+        yield RowsSplit(number, tuple(taken), before, held)
 
 
-def described(paths: Sequence[Path]) -> tuple[File, ...]:
+def described(paths: Sequence[Path]) -> tuple[InputFile, ...]:
     """The files as they are now."""
     told = [(path.resolve(), path.stat()) for path in paths]
-    return tuple(File(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in told)
+    return tuple(InputFile(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in told)
 
 
 def save(job: Job, work: WorkFolder) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import msgspec
 
-from kae.sinks.disk import bytes_in
+from kae.sinks.store.disk import bytes_in
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.build import build_shard
 from kae.streams.backfill.encode import Finished, Setting, encode_split
 from kae.streams.backfill.job import Job, described, split_catalog
 from kae.streams.backfill.work import WorkFolder
-from kae.streams.encoding import open_codebook
+from kae.streams.codebooks.opening import open_codebook
 from kae.streams.errors import CatalogInvalid
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 # A runner and its processes, until the first row is read.
 START_SECONDS = 5.0

@@ -12,18 +12,17 @@ from typing import IO
 
 import msgspec
 
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 from kae.streams.backfill.job import Job
 from kae.streams.backfill.work import WorkFolder, beside_of, full_or
-from kae.streams.catalog import RejectedRow
-from kae.streams.dead_letters import FEED, DeadLetter, SourceRecord
-from kae.streams.events import encode_item_upsert
-from kae.streams.letters import kinds
-from kae.streams.rejected_rows import RejectedRows
+from kae.streams.catalog.rejected import RejectedRows
+from kae.streams.catalog.rows import RejectedRow
+from kae.streams.dead_letters.records import FEED, DeadLetter, SourceRecord
+from kae.streams.events import causes
+from kae.streams.events.items import encode_item_upsert
 
 SOURCE = "/kae/backfill"
 _LENGTH = struct.Struct(">I")
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[DeadLetter]).decode
 
@@ -40,7 +39,7 @@ def refused_row(
     row: RejectedRow,
     job: Job,
     max_bytes: int,
-    kind: str = kinds.ROW_INVALID,
+    kind: str = causes.ROW_INVALID,
     item: tuple[Item, int] | None = None,
 ) -> RefusedRow:
     """The letter has the event of the item and revision, or the row as it is when it is no item.

@@ -12,29 +12,35 @@ from typing import NamedTuple
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from kae.sinks.disk import DiskFull
-from kae.sinks.edits import Counts, Source
-from kae.sinks.snapshots.manifest import Origin
+from kae.sinks.log.edits import Counts, SourceRange
+from kae.sinks.snapshots.manifest import SnapshotOrigin
 from kae.sinks.snapshots.take import take
+from kae.sinks.store.disk import DiskFull
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.build import Built
 from kae.streams.backfill.encode import Finished
-from kae.streams.backfill.job import Events, Job, Split, described, refuse_another, split_catalog
+from kae.streams.backfill.job import (
+    EventsSplit,
+    Job,
+    Split,
+    described,
+    refuse_another,
+    split_catalog,
+)
 from kae.streams.backfill.pipeline import run_pipeline
-from kae.streams.backfill.positions import beginnings, next_offsets
 from kae.streams.backfill.refusals import read_letters
-from kae.streams.backfill.seal import Base, seal
+from kae.streams.backfill.seal import SealedPosition, beginnings, next_offsets, seal
 from kae.streams.backfill.work import WorkFolder, write_whole
-from kae.streams.bootstrap import reached_brokers
-from kae.streams.dead_letters import publish
-from kae.streams.encoding import open_codebook
+from kae.streams.clock import now_ms
+from kae.streams.codebooks.opening import open_codebook
+from kae.streams.dead_letters.records import publish
 from kae.streams.errors import BackfillFailed, GenerationBegun
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.moments import now_ms
+from kae.streams.kafka.connection import reached_brokers
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.topics import apply_topics
 from kae.streams.snapshots.archives import archive_of, log_of, url_of
 from kae.streams.snapshots.pruning import trim_logs
-from kae.streams.topics import apply_topics
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 # Of a runner's error: the line of the traceback that names ours.
 _OURS = re.compile(r"^(?:\w+: )?kae\.[\w.]+: (?P<said>.+?)(?: \[while running .*)?$", re.MULTILINE)
@@ -85,7 +91,7 @@ class BackfillReport(msgspec.Struct, frozen=True):
     shards: list[ShardBackfilled]
 
 
-class Told(NamedTuple):
+class BackfillProgress(NamedTuple):
     """How far a backfill is."""
 
     rows: int
@@ -154,7 +160,7 @@ def begin(topology: Topology, plan: BackfillPlan) -> Job:
 
 def _ranges(
     topology: Topology, consumer: KafkaConsumer, plan: BackfillPlan, ends: tuple[int, ...]
-) -> Iterator[Events]:
+) -> Iterator[EventsSplit]:
     """The whole topic up to these ends, or what came since the dump began."""
     if plan.files:
         begins = next_offsets(topology, consumer, plan.as_of_ms)
@@ -162,7 +168,7 @@ def _ranges(
         begins = beginnings(topology, consumer)
     for shard, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         for first in range(begin, end, plan.split_rows):
-            yield Events(shard, first, min(first + plan.split_rows, end))
+            yield EventsSplit(shard, first, min(first + plan.split_rows, end))
 
 
 def _refuse_begun(topology: Topology, consumer: KafkaConsumer) -> None:
@@ -213,11 +219,11 @@ def backfill(topology: Topology, plan: BackfillPlan, job: Job) -> BackfillReport
     )
 
 
-def progress(job: Job, work: WorkFolder) -> Told:
+def progress(job: Job, work: WorkFolder) -> BackfillProgress:
     """What is finished, as the work folder tells."""
     done = [split for n, split in enumerate(job.splits) if work.finished(n).exists()]
     built = sum(work.built(shard).exists() for shard in range(job.shards))
-    return Told(sum(split.rows for split in done), built)
+    return BackfillProgress(sum(split.rows for split in done), built)
 
 
 def _told(error: Exception, work: WorkFolder) -> Exception:
@@ -259,7 +265,7 @@ def _refused_by_shard(job: Job, work: WorkFolder) -> list[int]:
     """Refused events count where they lay, refused rows, which have no shard, in the first."""
     counts = [0] * job.shards
     for number, split in enumerate(job.splits):
-        shard = split.partition if isinstance(split, Events) else 0
+        shard = split.partition if isinstance(split, EventsSplit) else 0
         counts[shard] += _finished(work, number).refused
     return counts
 
@@ -277,7 +283,7 @@ def _seal_one(
         return msgspec.json.decode(work.sealed(shard).read_bytes(), type=ShardBackfilled)
     built = _built(work, shard)
     counts = Counts(built.read + refused, built.put, built.dropped, built.stale, refused)
-    base = Base(Source(next_offset=job.next_offsets[shard]), counts, job.as_of_ms)
+    base = SealedPosition(SourceRange(next_offset=job.next_offsets[shard]), counts, job.as_of_ms)
 
     def trim(to: int) -> None:
         trim_logs(topology, {shard: to})
@@ -295,7 +301,9 @@ def _seal_one(
     shutil.rmtree(checkpoint, ignore_errors=True)
     try:
         store.checkpoint(checkpoint)
-        origin = Origin(log_of(topology, shard), job.generation, shard, "backfill", job.as_of_ms)
+        origin = SnapshotOrigin(
+            log_of(topology, shard), job.generation, shard, "backfill", job.as_of_ms
+        )
         taken = take(archive_of(topology, shard), checkpoint, store.state, origin)
     finally:
         store.close()

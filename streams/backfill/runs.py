@@ -16,12 +16,11 @@ from kae.encoders.categories import Identifier
 from kae.streams.backfill.work import beside_of, full_or
 
 # id, revision, 0 for a delete or 1, content hash; then what the store needs: identifier, the edit.
-Entry = tuple[bytes, int, int, bytes, Identifier, bytes]
+RunEntry = tuple[bytes, int, int, bytes, Identifier, bytes]
 BLOCK_ENTRIES = 256
 _LENGTH = struct.Struct(">I")
-
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Entry]).decode
+_decode = msgspec.msgpack.Decoder(list[RunEntry]).decode
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -34,7 +33,7 @@ class Section(msgspec.Struct, frozen=True):
     entries: int
 
 
-def write_run(path: Path, entries: dict[int, list[Entry]]) -> list[Section]:
+def write_run(path: Path, entries: dict[int, list[RunEntry]]) -> list[Section]:
     """Write the entries of each shard, sorted.
 
     Raises: DiskFull.
@@ -56,7 +55,7 @@ def write_run(path: Path, entries: dict[int, list[Entry]]) -> list[Section]:
     return sections
 
 
-def read_section(folder: Path, section: Section) -> Iterator[Entry]:
+def read_section(folder: Path, section: Section) -> Iterator[RunEntry]:
     with (folder / section.run).open("rb") as file:
         file.seek(section.begin)
         while file.tell() < section.end:
@@ -64,9 +63,9 @@ def read_section(folder: Path, section: Section) -> Iterator[Entry]:
             yield from _decode(file.read(length))
 
 
-def merged(folder: Path, sections: Sequence[Section]) -> Iterator[Entry]:
+def merged(folder: Path, sections: Sequence[Section]) -> Iterator[RunEntry]:
     """The newest entry of each id, in the order of ids."""
-    newest: Entry | None = None
+    newest: RunEntry | None = None
     for entry in heapq.merge(*(read_section(folder, section) for section in sections)):
         if newest is not None and newest[0] != entry[0]:
             yield newest

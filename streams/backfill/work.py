@@ -15,7 +15,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from kae.sinks.disk import DiskFull
+from kae.sinks.store.disk import DiskFull
 
 # What a worker says that does not find there what another has written.
 SHARED = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
 from kae.streams.errors import BackfillDiffers, RowsRejected
 from kae.streams.local_run import open_topology
@@ -18,7 +18,8 @@ from kae.streams.local_run import open_topology
 if TYPE_CHECKING:
     from kae.streams.backfill.job import Job
     from kae.streams.backfill.run import BackfillReport
-    from kae.streams.topology import Topology
+    from kae.streams.topology.types import Topology
+
 
 app = typer.Typer(no_args_is_help=True)
 TOLD_SECONDS = 0.5
@@ -104,7 +105,7 @@ def run(
     with _progress(job, plan.work):
         report = run_backfill(opened, plan, job)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
         _print(report)
     if report.refused > allow_refused:
@@ -136,9 +137,9 @@ def plan(
     opened = _of_generation(open_topology(topology, None), codebook, None)
     found = plan_backfill(opened, files, split_rows, workers, sample)
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
         return
-    console.print_table(
+    terminal.print_table(
         f"Backfill of {found.rows:,} rows by {found.workers} workers",
         ("splits", "shards", "store bytes", "seconds", "core-hours", "rows a second of a core"),
         (
@@ -207,7 +208,7 @@ def _progress(job: "Job", folder: Path) -> Iterator[None]:
         TimeRemainingColumn(),
     )
     ended = threading.Event()
-    with Progress(*columns, console=console.err) as bar:
+    with Progress(*columns, console=terminal.err) as bar:
         task = bar.add_task("encoding", total=job.rows, shards=0)
 
         def tell() -> None:
@@ -225,7 +226,7 @@ def _progress(job: "Job", folder: Path) -> Iterator[None]:
 
 
 def _print(report: "BackfillReport") -> None:
-    console.print_table(
+    terminal.print_table(
         f"Generation {report.generation}: {report.items:,} items of {report.rows:,} rows in "
         f"{report.seconds:,.1f} s",
         ("shard", "items", "stale", "hash", "goes on at offset"),

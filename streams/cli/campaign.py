@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     ByOption,
@@ -28,12 +28,12 @@ from kae.streams.errors import TermRefused, TermTimedOut
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
-    from kae.streams.replica.answers import BindingShown
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_data import CampaignTerm
+    from kae.streams.events.term_data import CampaignTerm
+    from kae.streams.replica_api.answers import BindingShown
+    from kae.streams.replica_api.client import ReplicaClient
+
 
 app = typer.Typer(no_args_is_help=True)
-
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 LOOK_EVERY_SECONDS = 0.1
 
@@ -65,9 +65,9 @@ def bind(
 
     A term without a category gets the tagger's, as `kae term bind` gives it.
     """
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_data import CampaignData
-    from kae.streams.term_watch import publish
+    from kae.streams.events.term_data import CampaignData
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.terms.publish import publish
 
     opened = open_topology(topology, bootstrap)
     begins, ends = validity(from_, until, forever)
@@ -110,9 +110,9 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Release all terms of a campaign as one."""
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_data import CampaignReleaseData
-    from kae.streams.term_watch import publish
+    from kae.streams.events.term_data import CampaignReleaseData
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.terms.publish import publish
 
     opened = open_topology(topology, bootstrap)
     data = CampaignReleaseData(revision_of(revision), who(by))
@@ -137,7 +137,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the terms of a campaign, and how far each is."""
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.replica_api.client import ReplicaClient
 
     _print(ReplicaClient(replica_address(open_topology(topology), replica)), name, as_json)
 
@@ -146,7 +146,7 @@ def _terms(file: Path) -> "list[CampaignTerm]":
     """Raises: TermRefused."""
     import msgspec
 
-    from kae.streams.term_data import CampaignTerm
+    from kae.streams.events.term_data import CampaignTerm
 
     try:
         return msgspec.yaml.decode(file.read_bytes(), type=list[CampaignTerm])
@@ -159,7 +159,7 @@ def _terms(file: Path) -> "list[CampaignTerm]":
 def _categorised(terms: "list[CampaignTerm]", default: str) -> "list[CampaignTerm]":
     from msgspec.structs import replace
 
-    from kae.streams.term_category import choose_category
+    from kae.streams.terms.category import choose_category
 
     return [
         replace(term, category=choose_category(term.word, term.category, default).category)
@@ -168,8 +168,8 @@ def _categorised(terms: "list[CampaignTerm]", default: str) -> "list[CampaignTer
 
 
 def _key(name: str) -> str:
-    from kae.encoders.text import normalise
-    from kae.sinks.term_changes import campaign_key
+    from kae.encoders.text.normal_form import normalise
+    from kae.sinks.log.term_changes import campaign_key
 
     return campaign_key(normalise(name))
 
@@ -219,9 +219,9 @@ def _standing(members: "list[BindingShown]", client: "ReplicaClient") -> str:
 def _print(client: "ReplicaClient", name: str, as_json: bool) -> None:
     members = _members(client, name)
     if as_json:
-        console.print_json(members)
+        terminal.print_json(members)
         return
-    console.print_table(
+    terminal.print_table(
         f"Campaign {name}: {len(members)} terms",
         ("term", "state", "items", "match", "where"),
         ((one.term, one.state, one.attached_items, one.match, one.where) for one in members),

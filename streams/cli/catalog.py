@@ -1,4 +1,7 @@
-"""`kae catalog inspect | ingest`: propose a mapping for a feed; publish it as item events."""
+"""What `kae catalog inspect` prints for people.
+
+`kae catalog inspect | ingest`: propose a mapping for a feed; publish it as item events.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -9,13 +12,63 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
 from kae.streams.errors import RowsRejected
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.streams.ingest import IngestReport, Told
+    from kae.streams.catalog.ingest import IngestReport, OnIngested
+    from kae.streams.catalog.inspect import CatalogInspected
+
+
+def print_inspected(found: "CatalogInspected") -> None:
+    """Print the columns, what the mapping gives, and the mapping as YAML to be pasted."""
+    terminal.print_table(
+        f"Fields of {', '.join(found.files)}, by its first {found.rows:,} rows",
+        ("field", "items", "distinct", "examples", "proposed", "why"),
+        (
+            (
+                field.field,
+                f"{field.items_share:.1%}",
+                field.distinct,
+                " | ".join(field.examples),
+                field.role or field.category,
+                field.why,
+            )
+            for field in found.fields
+        ),
+    )
+    attributes = found.with_attributes_share
+    terminal.print_table(
+        "What this mapping gives",
+        ("items", "rejected", "with a title", "with 1, 3, 6 attributes", "positions filled"),
+        (
+            (
+                found.items,
+                found.rejected,
+                f"{found.with_title_share:.1%}",
+                ", ".join(f"{attributes[n - 1]:.1%}" for n in (1, 3, 6)),
+                f"{found.expected_positions:.2f} of {len(found.sample.words)}",
+            ),
+        ),
+    )
+    terminal.print_table(
+        f"A typical item: {found.sample.id}, {found.sample.title[:80]}",
+        ("position", "group", "category", "word", "items with a word here"),
+        (
+            (place, word.group, word.category, word.word, f"{word.filled_share:.1%}")
+            for place, word in enumerate(found.sample.words)
+        ),
+    )
+    terminal.out.print("Put this in place of catalog in topology.yaml:\n", style="bold")
+    terminal.out.print(found.yaml, markup=False, highlight=False, soft_wrap=True)
+    if found.first_rejected:
+        terminal.print_warning(
+            f"{found.rejected:,} of {found.rows:,} rows are not items; first: "
+            f"{found.first_rejected}"
+        )
+
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,12 +83,11 @@ def inspect(
     as_json: JsonOption = False,
 ) -> None:
     """Propose a field mapping for a feed, with the coverage that it would give."""
-    from kae.streams.catalog_inspect import inspect as inspect_feed
-    from kae.streams.cli.catalog_inspected import print_inspected
+    from kae.streams.catalog.inspect import inspect as inspect_feed
 
     found = inspect_feed(files, open_topology(topology).codebook_groups, rows)
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
     else:
         print_inspected(found)
 
@@ -66,9 +118,9 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """Publish Parquet, JSON Lines or CSV files as item events; go on where a killed one ended."""
-    from kae.streams.catalog import open_catalog
-    from kae.streams.ingest import IngestPlan
-    from kae.streams.ingest import ingest as publish
+    from kae.streams.catalog.ingest import IngestPlan
+    from kae.streams.catalog.ingest import ingest as publish
+    from kae.streams.catalog.rows import open_catalog
 
     loaded = open_topology(topology, bootstrap)
     plan = IngestPlan(
@@ -82,11 +134,11 @@ def ingest(
     with _progress(min(total, limit or total)) as told:
         report = publish(loaded, files, plan, told)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
         _print_report(report)
     if not report.coverage.sufficient:
-        console.print_warning(report.coverage.warning)
+        terminal.print_warning(report.coverage.warning)
     if report.rejected > allow_rejected:
         raise RowsRejected(
             f"{report.rejected} of {report.rows} rows are not items, the others are published; "
@@ -95,7 +147,7 @@ def ingest(
 
 
 @contextmanager
-def _progress(total: int) -> Iterator["Told | None"]:
+def _progress(total: int) -> Iterator["OnIngested | None"]:
     if not sys.stderr.isatty():
         yield None
         return
@@ -107,13 +159,13 @@ def _progress(total: int) -> Iterator["Told | None"]:
         TextColumn("{task.fields[rejected]} rejected"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console.err) as bar:
+    with Progress(*columns, console=terminal.err) as bar:
         task = bar.add_task("rows", total=total, rejected=0)
         yield lambda done, rejected: bar.update(task, completed=done, rejected=rejected)
 
 
 def _print_report(report: "IngestReport") -> None:
-    console.print_table(
+    terminal.print_table(
         "Ingest",
         ("rows", "published", "rejected", "resumed", "revision", "seconds", "rows a second"),
         (

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from kae.encoders.attributes import Item
-from kae.streams import console
-from kae.streams.catalog import Row, open_catalog, read_rows
-from kae.streams.topology import CatalogPart
+from kae.encoders.items import Item
+from kae.streams.catalog.rows import FeedRow, open_catalog, read_rows
+from kae.streams.cli import terminal
+from kae.streams.topology.types import CatalogPart
 
 
 class CatalogItems:
@@ -26,7 +26,7 @@ class CatalogItems:
     def read(self) -> Iterator[Item]:
         self.accepted = self.rejected = 0
         for row in read_rows(self._feeds, self._catalog):
-            if isinstance(row, Row):
+            if isinstance(row, FeedRow):
                 self.accepted += 1
                 yield row.item
             else:
@@ -40,7 +40,7 @@ def progress(doing: str, total: int) -> Iterator[Callable[[int], None] | None]:
         yield None
         return
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console.err) as bar:
+    with Progress(*columns, console=terminal.err) as bar:
         task = bar.add_task("items", total=total)
         yield lambda read: bar.update(task, completed=read)
 
@@ -52,7 +52,7 @@ def steps() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda name, done, total: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console.err) as bar:
+    with Progress(*columns, console=terminal.err) as bar:
         tasks: dict[str, TaskID] = {}
 
         def told(name: str, done: int, total: int) -> None:

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from kae.encoders.passes import Passes
-from kae.streams import console
+from kae.encoders.groups.occurrences import Passes
+from kae.streams.cli import terminal
 from kae.streams.cli.catalog_items import CatalogItems, progress, steps
 from kae.streams.cli.options import CandidatesOption, JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.encoders.codebook import Codebook
-    from kae.encoders.tagger.weights import AtHand
+    from kae.encoders.codebook.codebook import Codebook
+    from kae.encoders.tagger.weights import TaggerSource
+
 
 app = typer.Typer(no_args_is_help=True)
-
 # Building reads the catalog once to learn the dictionary and once to measure it.
 PASSES = 2
-
 TaggerOption = Annotated[
     str,
     typer.Option(
@@ -70,7 +69,7 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build a codebook from Parquet, JSON Lines or CSV files, with the topology's groups."""
-    from kae.encoders.build import build_codebook
+    from kae.encoders.fitting.build import build_codebook
 
     loaded = open_topology(topology)
     items = CatalogItems(catalog, loaded.catalog)
@@ -94,7 +93,7 @@ def build(
         positions=tuple(_positions(built)),
     )
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
         _print_report(report)
 
@@ -127,14 +126,14 @@ def fit(
     With --sample, words that the tagger (the codebook's, or kae's own) finds in several of those
     titles are words of the vocabulary too.
     """
-    from kae.encoders.candidates import read_candidates
     from kae.encoders.tagger.weights import PACKAGED
-    from kae.streams.cli.codebook_printed import print_fit
+    from kae.encoders.vocabulary.candidates import read_candidates
+    from kae.streams.cli.codebook_tables import print_fit
     from kae.streams.cli.groups import write_fitted
-    from kae.streams.codebook_fit import PASSES as FIT_PASSES
-    from kae.streams.codebook_fit import WordsGiven
-    from kae.streams.codebook_fit import fit as fit_codebook
-    from kae.streams.vocabulary_fitted import open_vocabulary
+    from kae.streams.codebooks.fit import PASSES as FIT_PASSES
+    from kae.streams.codebooks.fit import WordsGiven
+    from kae.streams.codebooks.fit import fit as fit_codebook
+    from kae.streams.codebooks.vocabulary import open_vocabulary
 
     if vocabulary and (candidates or sample):
         raise typer.BadParameter(
@@ -169,7 +168,7 @@ def fit(
         files += done.words.vocabulary.save(out / "vocabulary")
     report = done.describe(out, files, items.rejected, time.monotonic() - began)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
         print_fit(report)
 
@@ -183,9 +182,9 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a codebook on a catalog, beside closed codebooks of the same capacities."""
-    from kae.encoders.codebook import Codebook
-    from kae.streams.cli.codebook_printed import print_evaluated
-    from kae.streams.codebook_quality import Evaluated, baselines, encode, quality_of
+    from kae.encoders.codebook.codebook import Codebook
+    from kae.streams.cli.codebook_tables import print_evaluated
+    from kae.streams.codebooks.quality import Evaluated, baselines, encode, quality_of
 
     codebook = Codebook.load(folder)
     items = CatalogItems(catalog, open_topology(topology).catalog)
@@ -194,7 +193,7 @@ def evaluate(
         codes, titles = encode(codebook, Passes(items.read, told))
     capacities = [group.capacity for group in codebook.groups]
     with steps() as trained:
-        others = baselines(titles, capacities, seed, trained, console.print_warning)
+        others = baselines(titles, capacities, seed, trained, terminal.print_warning)
     report = Evaluated(
         **msgspec.structs.asdict(quality_of(codebook, codes)),
         folder=str(folder),
@@ -206,7 +205,7 @@ def evaluate(
         baselines=others,
     )
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
         print_evaluated(report)
 
@@ -220,13 +219,13 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what each position holds: solo and cluster slots, head words, what is reserved."""
-    from kae.encoders.codebook import Codebook
-    from kae.streams.cli.codebook_printed import print_shown
-    from kae.streams.codebook_shown import describe
+    from kae.encoders.codebook.codebook import Codebook
+    from kae.streams.cli.codebook_tables import print_shown
+    from kae.streams.codebooks.summary import describe_codebook
 
-    shown = describe(Codebook.load(folder), str(folder), head_words)
+    shown = describe_codebook(Codebook.load(folder), str(folder), head_words)
     if as_json:
-        console.print_json(shown)
+        terminal.print_json(shown)
     else:
         print_shown(shown)
 
@@ -245,9 +244,9 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show which words moved from A to B, and which items of a catalog would move."""
-    from kae.encoders.codebook import Codebook
-    from kae.streams.cli.codebook_printed import print_difference
-    from kae.streams.codebook_diff import describe, diff_items
+    from kae.encoders.codebook.codebook import Codebook
+    from kae.streams.cli.codebook_tables import print_difference
+    from kae.streams.codebooks.diff import describe_difference, diff_items
 
     codebooks = Codebook.load(was), Codebook.load(becomes)
     items = None
@@ -255,20 +254,20 @@ def diff(
         read = CatalogItems(catalog, open_topology(topology).catalog)
         with progress("comparing", read.rows) as told:
             items = diff_items(*codebooks, Passes(read.read, told), most)
-    difference = describe((str(was), str(becomes)), codebooks, most, items)
+    difference = describe_difference((str(was), str(becomes)), codebooks, most, items)
     if as_json:
-        console.print_json(difference)
+        terminal.print_json(difference)
     else:
         print_difference(difference)
 
 
-def _tagger_named(name: str) -> "AtHand | None":
-    from kae.encoders.codebook import NO_TAGGER
-    from kae.encoders.tagger.weights import PACKAGED, AtHand
+def _tagger_named(name: str) -> "TaggerSource | None":
+    from kae.encoders.codebook.codebook import NO_TAGGER
+    from kae.encoders.tagger.weights import PACKAGED, TaggerSource
 
     if name == NO_TAGGER:
         return None
-    return AtHand.of(PACKAGED if name == "packaged" else Path(name))
+    return TaggerSource.of(PACKAGED if name == "packaged" else Path(name))
 
 
 def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:
@@ -289,7 +288,7 @@ def _positions(codebook: "Codebook") -> Iterator[PositionBuilt]:
 
 
 def _print_report(report: CodebookBuilt) -> None:
-    console.print_table(
+    terminal.print_table(
         f"Codebook {report.folder}: {report.items:,} items, {report.seconds:.1f} s",
         ("position", "group", "words", "solo slots", "reserved", "capacity", "coverage"),
         (
@@ -306,4 +305,4 @@ def _print_report(report: CodebookBuilt) -> None:
         ),
     )
     if report.rejected:
-        console.err.print(f"{report.rejected:,} rows are not items and were left out")
+        terminal.err.print(f"{report.rejected:,} rows are not items and were left out")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kae.streams import console as printed
+from kae.streams.cli import terminal as printed
 from kae.streams.cli.options import BootstrapOption, ReplicaOption, TopologyOption
 from kae.streams.local_run import open_topology, replica_address
 
@@ -29,11 +29,11 @@ def run(
     ] = None,
 ) -> None:
     """Serve until SIGTERM. Beyond loopback it starts only with users (kae console user)."""
-    from kae.streams.address import listen_at
-    from kae.streams.logs import set_up_logs
-    from kae.streams.topics import check_topics
-    from kae.streams.web.guard import check_guarded
-    from kae.streams.web.serve import open_guard, serve
+    from kae.streams.console.guard import check_guarded
+    from kae.streams.console.process import open_guard, serve
+    from kae.streams.kafka.topics import check_topics
+    from kae.streams.runtime.address import listen_at
+    from kae.streams.telemetry.logs import set_up_logs
 
     opened = open_topology(topology, bootstrap)
     if listen:
@@ -62,11 +62,13 @@ def user(
     topology: TopologyOption = None,
 ) -> None:
     """Add a user, or give one another role and password; the password is asked for, or piped in."""
+    from kae.streams.console.users import ConsoleRole, with_user
     from kae.streams.errors import UsersInvalid
-    from kae.streams.web.users import Role, with_user
 
-    if role not in Role.__members__:
-        raise typer.BadParameter(f"--role {role!r}: is none of {', '.join(Role.__members__)}")
+    if role not in ConsoleRole.__members__:
+        raise typer.BadParameter(
+            f"--role {role!r}: is none of {', '.join(ConsoleRole.__members__)}"
+        )
     if users is None:
         opened = open_topology(topology)
         if opened.console.users is None:
@@ -76,5 +78,5 @@ def user(
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    with_user(users, name, Role[role], password)
+    with_user(users, name, ConsoleRole[role], password)
     printed.out.print(f"{users}: {name} is {role}", highlight=False, markup=False)

@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import JsonOption, TopologyOption
-from kae.streams.contracts import NAMES, contract, file_name, file_text
 from kae.streams.errors import ContractsUnwritable, ContractUnknown
+from kae.streams.events.contracts import NAMES, contract, file_name, file_text
 from kae.streams.local_run import open_topology
 
 app = typer.Typer(no_args_is_help=True)
@@ -39,7 +39,7 @@ def show(
         raise ContractUnknown(f"{name!r}: no such contract; choose from {', '.join(NAMES)}")
     opened = open_topology(topology)
     if as_json:
-        console.print_json(contract(name, opened))
+        terminal.print_json(contract(name, opened))
     else:
         sys.stdout.write(file_text(name, opened))
 
@@ -68,6 +68,6 @@ def write(
 
 def _print_list(listed: list[ContractListed], as_json: bool) -> None:
     if as_json:
-        console.print_json(listed)
+        terminal.print_json(listed)
     else:
-        console.print_table("Contracts", ("name", "file"), ((c.name, c.file) for c in listed))
+        terminal.print_table("Contracts", ("name", "file"), ((c.name, c.file) for c in listed))

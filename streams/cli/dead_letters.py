@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
 from kae.streams.errors import ReplayRefused
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.streams.letters.answers import LetterOpened, LetterShown, ReplayReport
-    from kae.streams.letters.choice import Choice
-    from kae.streams.letters.letterbox import Letterbox
-    from kae.streams.letters.plan import Planned
-    from kae.streams.topology import Topology
+    from kae.streams.dead_letters.answers import LetterOpened, LetterShown, ReplayReport
+    from kae.streams.dead_letters.index import DeadLetterFilter, DeadLetterIndex
+    from kae.streams.dead_letters.replay_plan import PlannedReplay
+    from kae.streams.topology.types import Topology
+
 
 app = typer.Typer(no_args_is_help=True)
-
 KindOption = Annotated[
     str, typer.Option(metavar="KIND", help="Of this kind of cause, or any under it: data.title.")
 ]
@@ -55,26 +54,26 @@ def list_letters(
     as_json: JsonOption = False,
 ) -> None:
     """List the dead letters that are open, with their causes, and count them by kind."""
-    from kae.streams.letters import answers
-    from kae.streams.letters.choice import choose
+    from kae.streams.dead_letters import answers
+    from kae.streams.dead_letters.index import choose
 
     loaded = open_topology(topology, bootstrap)
     with _letterbox(loaded) as box:
         chosen = choose(box, _choice(loaded, kind, cause, topic, since))
         if not with_replayed:
             chosen = [letter for letter in chosen if box.is_open(letter)]
-        found = answers.listed(box, chosen, limit)
+        found = answers.list_letters(box, chosen, limit)
         counted = answers.count(box)
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
         return
     columns = ["letter", "time", "source, key", "kind, cause", "bytes", "replays"]
-    console.print_table(
+    terminal.print_table(
         f"{counted.open:,} dead letters open, {counted.replayed:,} replayed",
         [*columns, "replayed to"] if with_replayed else columns,
         (_row(one)[: None if with_replayed else len(columns)] for one in found.letters),
     )
-    console.print_table(
+    terminal.print_table(
         f"{found.letters_found:,} by kind, {len(found.letters):,} shown",
         ("kind", "letters"),
         ((one.kind, one.letters) for one in found.kinds),
@@ -90,20 +89,20 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show letters whole: cause, headers and bytes; with --json a line each, as --with takes it."""
-    from kae.streams.letters import answers
+    from kae.streams.dead_letters import answers
 
     if not letters or (raw and len(letters) > 1):
         raise typer.BadParameter(f"name {'one letter' if raw else 'letters'} as PARTITION/OFFSET")
     with _letterbox(open_topology(topology, bootstrap)) as box:
         named = [box.at(address) for address in letters]
         values = box.values(named)
-        found = [answers.opened(box, letter, values[letter.identity]) for letter in named]
+        found = [answers.open_letter(box, letter, values[letter.identity]) for letter in named]
     if raw:
         sys.stdout.buffer.write(values[named[0].identity] or b"")
         return
     for one in found:
         if as_json:
-            console.print_json(one)
+            terminal.print_json(one)
         else:
             _print_letter(one)
 
@@ -137,11 +136,10 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Send letters to their topic again, as they were or repaired; each once, however often run."""
-    from kae.streams.letters.answers import report
-    from kae.streams.letters.choice import choose
-    from kae.streams.letters.plan import plan
-    from kae.streams.letters.repairs import read_repairs
-    from kae.streams.letters.replay import replay as send
+    from kae.streams.dead_letters.answers import report
+    from kae.streams.dead_letters.index import choose
+    from kae.streams.dead_letters.replay import replay as send
+    from kae.streams.dead_letters.replay_plan import plan, read_repairs
 
     loaded = open_topology(topology, bootstrap)
     named = list(letters or ())
@@ -166,16 +164,18 @@ def replay(
 
 
 @contextmanager
-def _letterbox(topology: "Topology") -> Iterator["Letterbox"]:
-    from kae.streams.letters.letterbox import open_letterbox
+def _letterbox(topology: "Topology") -> Iterator["DeadLetterIndex"]:
+    from kae.streams.dead_letters.index import open_index
 
-    with open_letterbox(topology) as box:
+    with open_index(topology) as box:
         yield box
 
 
-def _choice(topology: "Topology", kind: str, cause: str, topic: str | None, since: str) -> "Choice":
-    from kae.streams.letters.choice import Choice
-    from kae.streams.moments import moment_ms
+def _choice(
+    topology: "Topology", kind: str, cause: str, topic: str | None, since: str
+) -> "DeadLetterFilter":
+    from kae.streams.clock import moment_ms
+    from kae.streams.dead_letters.index import DeadLetterFilter
 
     topics = {"items": topology.items_topic, "terms": topology.terms_topic}
     try:
@@ -184,11 +184,11 @@ def _choice(topology: "Topology", kind: str, cause: str, topic: str | None, sinc
         raise typer.BadParameter(
             f"--since {since!r}: {error}; give 2026-01-31T09:30, or 30m, 2h or 7d ago as 7d"
         ) from error
-    return Choice(kind, cause, topics[topic] if topic else "", at_ms)
+    return DeadLetterFilter(kind, cause, topics[topic] if topic else "", at_ms)
 
 
-def _ask(planned: "list[Planned]", yes: bool) -> None:
-    from kae.streams.letters.plan import Fate
+def _ask(planned: "list[PlannedReplay]", yes: bool) -> None:
+    from kae.streams.dead_letters.replay_plan import Fate
 
     count = sum(one.fate is Fate.SEND for one in planned)
     if yes or not count:
@@ -200,7 +200,7 @@ def _ask(planned: "list[Planned]", yes: bool) -> None:
     typer.confirm(f"Send {count:,} letters?", abort=True, err=True)
 
 
-def _print_plan(planned: "list[Planned]") -> None:
+def _print_plan(planned: "list[PlannedReplay]") -> None:
     rows = Counter(
         (
             one.fate.value,
@@ -211,7 +211,7 @@ def _print_plan(planned: "list[Planned]") -> None:
         )
         for one in planned
     )
-    console.print_table(
+    terminal.print_table(
         f"{len(planned):,} letters",
         ("what happens", "kind", "to topic", "repaired", "dies again here of", "letters"),
         ((*row, letters) for row, letters in rows.most_common()),
@@ -220,11 +220,11 @@ def _print_plan(planned: "list[Planned]") -> None:
 
 def _conclude(report: "ReplayReport", as_json: bool) -> None:
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     elif report.dry_run:
-        console.out.print("dry run: nothing was sent")
+        terminal.out.print("dry run: nothing was sent")
     else:
-        console.out.print(
+        terminal.out.print(
             f"{report.sent:,} sent, {report.found_sent:,} found sent by an earlier run, "
             f"{report.replayed_already:,} replayed already"
         )
@@ -254,6 +254,6 @@ def _print_letter(one: "LetterOpened") -> None:
     headers, event = facts.pop("headers"), facts.pop("event")
     rows = [(name, value) for name, value in facts.items() if value is not None]
     rows += [(f"header {header.name}", header.value) for header in headers]
-    console.print_table(f"Dead letter {one.letter}", ("what", "value"), rows)
+    terminal.print_table(f"Dead letter {one.letter}", ("what", "value"), rows)
     if event is not None:
-        console.out.print_json(bytes(event).decode())
+        terminal.out.print_json(bytes(event).decode())

@@ -6,24 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.errors import GenerationRefused, ReplicaUnreachable
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
     from kae.streams.generations.answers import CutoverMade, GenerationDropped
-    from kae.streams.replica.answers import GenerationsShown
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.topology import Topology
+    from kae.streams.replica_api.answers import GenerationsShown
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.topology.types import Topology
+
 
 app = typer.Typer(no_args_is_help=True)
-
 # Not 1, which is that nothing could be told.
 EXIT_INCOMPLETE = 3
-
 GenerationArgument = Annotated[int, typer.Argument(metavar="N", min=1, help="The generation.")]
-ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who look later.")]
+CutoverReasonOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Why, for those who look later.")
+]
 WithinOption = Annotated[
     float,
     typer.Option("--within", metavar="SECONDS", min=0.1, help="How long to wait for replicas."),
@@ -35,14 +36,14 @@ def announce(
     topology: TopologyOption = None, bootstrap: BootstrapOption = None, as_json: JsonOption = False
 ) -> None:
     """Tell the replicas of the topology's generation, so that they follow it beside the others."""
-    from kae.streams.generations.desk import announce, open_desk
+    from kae.streams.generations.client import announce, open_generations_client
 
-    with open_desk(open_topology(topology, bootstrap)) as desk:
+    with open_generations_client(open_topology(topology, bootstrap)) as desk:
         done = announce(desk)
     if as_json:
-        console.print_json(done)
+        terminal.print_json(done)
     else:
-        console.out.print(
+        terminal.out.print(
             f"generation {done.generation} is announced, with codebook {done.codebook} in "
             f"{done.path}: every replica has to find it there",
             highlight=False,
@@ -57,17 +58,17 @@ def list_generations(
     as_json: JsonOption = False,
 ) -> None:
     """Show the generations, which one serves, and which replicas answer from which."""
-    from kae.streams.generations.desk import open_desk
-    from kae.streams.generations.listing import listed
+    from kae.streams.generations.client import open_generations_client
+    from kae.streams.generations.cutover import list_generations
 
     opened = open_topology(topology, bootstrap)
-    with open_desk(opened) as desk:
+    with open_generations_client(opened) as desk:
         book = desk.book
-    found = listed(book, _asked(opened, replica))
+    found = list_generations(book, _asked(opened, replica))
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
         return
-    console.print_table(
+    terminal.print_table(
         f"Generation {found.serving} serves",
         ("generation", "state", "codebook", "announced", "by", "items", "behind", "answering"),
         (
@@ -80,7 +81,7 @@ def list_generations(
     )  # fmt: skip
     for one in found.generations:
         if one.problem:
-            console.out.print(f"generation {one.generation}: {one.problem}", markup=False)
+            terminal.out.print(f"generation {one.generation}: {one.problem}", markup=False)
 
 
 @app.command()
@@ -93,22 +94,22 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a generation is as complete as the one that serves; exits with 3 if it is not."""
-    from kae.streams.generations.verify import verify
+    from kae.streams.generations.verify import verify_generation
 
     opened = open_topology(topology, bootstrap)
-    found = verify(_client(opened, replica), generation, within)
+    found = verify_generation(_client(opened, replica), generation, within)
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
     else:
-        console.print_table(
+        terminal.print_table(
             f"Generation {found.generation} beside {found.against}: {found.items:,} items, "
             f"{len(found.compared)} of {found.shards} shards compared at the same offsets",
             ("term", "promoted", "items", "of them with the word", "items before"),
             ((t.term, t.promoted, t.items, t.own_items, t.items_before) for t in found.terms),
         )
         for problem in found.problems:
-            console.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
-        console.out.print("complete" if found.complete else "not complete")
+            terminal.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        terminal.out.print("complete" if found.complete else "not complete")
     if not found.complete:
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -116,7 +117,7 @@ def verify(
 @app.command()
 def promote(
     generation: GenerationArgument,
-    reason: ReasonOption = "",
+    reason: CutoverReasonOption = "",
     within: WithinOption = 30.0,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -124,18 +125,18 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Have a complete generation serve; waits until every live replica answers from it."""
+    from kae.streams.generations.client import open_generations_client
     from kae.streams.generations.cutover import promote
-    from kae.streams.generations.desk import open_desk
 
     opened = open_topology(topology, bootstrap)
-    with open_desk(opened) as desk:
+    with open_generations_client(opened) as desk:
         done = promote(desk, _client(opened, replica), generation, reason, within)
     _show_cutover(done, as_json)
 
 
 @app.command()
 def rollback(
-    reason: ReasonOption = "",
+    reason: CutoverReasonOption = "",
     within: WithinOption = 30.0,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -143,11 +144,11 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Have the generation before the last cut-over serve again."""
+    from kae.streams.generations.client import open_generations_client
     from kae.streams.generations.cutover import rollback
-    from kae.streams.generations.desk import open_desk
 
     opened = open_topology(topology, bootstrap)
-    with open_desk(opened) as desk:
+    with open_generations_client(opened) as desk:
         done = rollback(desk, _client(opened, replica), reason, within)
     _show_cutover(done, as_json)
 
@@ -171,7 +172,7 @@ def drop(
         bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    reason: ReasonOption = "",
+    reason: CutoverReasonOption = "",
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
@@ -180,23 +181,23 @@ def drop(
     """Remove the topics, snapshots and stores of a generation that does not serve, for good."""
     import msgspec
 
-    from kae.streams.generations.desk import open_desk
-    from kae.streams.generations.drop import carry_out, plan
+    from kae.streams.generations.client import open_generations_client
+    from kae.streams.generations.drop import drop_generation, plan_drop
 
     opened = open_topology(topology, bootstrap)
     folders = data or [opened.stores_folder]
-    with open_desk(opened) as desk:
-        planned = plan(desk, generation, _asked(opened, replica), folders)
+    with open_generations_client(opened) as desk:
+        planned = plan_drop(desk, generation, _asked(opened, replica), folders)
         if not as_json:
             _print_drop(planned)
         if not dry_run:
             _refuse_drop(planned, force)
             _confirm_drop(planned, yes)
-            carry_out(desk, planned, reason, folders)
+            drop_generation(desk, planned, reason, folders)
     if as_json:
-        console.print_json(msgspec.structs.replace(planned, dry_run=dry_run))
+        terminal.print_json(msgspec.structs.replace(planned, dry_run=dry_run))
     elif dry_run:
-        console.out.print("dry run: nothing was removed")
+        terminal.out.print("dry run: nothing was removed")
 
 
 def _print_drop(planned: "GenerationDropped") -> None:
@@ -206,9 +207,9 @@ def _print_drop(planned: "GenerationDropped") -> None:
     rows += [("stores", found.folder, found.bytes) for found in planned.folders]
     if planned.snapshots is not None:
         rows += [("snapshots", planned.snapshots.folder, planned.snapshots.bytes)]
-    console.print_table(f"Of generation {planned.generation}", ("what", "where", "bytes"), rows)
+    terminal.print_table(f"Of generation {planned.generation}", ("what", "where", "bytes"), rows)
     if planned.refused:
-        console.out.print(planned.refused, style="red", markup=False, soft_wrap=True)
+        terminal.out.print(planned.refused, style="red", markup=False, soft_wrap=True)
 
 
 def _refuse_drop(planned: "GenerationDropped", force: bool) -> None:
@@ -237,21 +238,21 @@ def _asked(topology: "Topology", replica: str | None) -> "GenerationsShown | Non
     try:
         return _client(topology, replica).generations()
     except ReplicaUnreachable as error:
-        console.print_error(error)
+        terminal.print_error(error)
         return None
 
 
 def _client(topology: "Topology", replica: str | None) -> "ReplicaClient":
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.replica_api.client import ReplicaClient
 
     return ReplicaClient(replica_address(topology, replica))
 
 
 def _show_cutover(done: "CutoverMade", as_json: bool) -> None:
     if as_json:
-        console.print_json(done)
+        terminal.print_json(done)
     else:
-        console.out.print(
+        terminal.out.print(
             f"generation {done.generation} serves instead of {done.previous}: "
             f"{', '.join(done.replicas)} answered from it after {done.seconds:.2f} s",
             highlight=False,

@@ -9,14 +9,15 @@ import typer
 from rich.tree import Tree
 
 from kae.encoders.categories import POSITIONS
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.catalog_items import CatalogItems, progress
 from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.encoders.group_fit import FittedGroups
-    from kae.streams.groups_fitted import GroupsFitted
+    from kae.encoders.groups.fit import FittedGroups
+    from kae.streams.codebooks.fitted_groups import GroupsFitted
+
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -45,10 +46,10 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Fit the groups to a catalog, and print them as the section of topology.yaml."""
-    from kae.encoders.group_fit import PASSES, fit_groups
-    from kae.encoders.merge import Weights
-    from kae.encoders.passes import Passes
-    from kae.streams.groups_fitted import describe, groups_section
+    from kae.encoders.groups.fit import PASSES, fit_groups
+    from kae.encoders.groups.merge import MergeWeights
+    from kae.encoders.groups.occurrences import Passes
+    from kae.streams.codebooks.fitted_groups import describe_groups, groups_section
 
     loaded = open_topology(topology)
     items = CatalogItems(catalog, loaded.catalog)
@@ -58,23 +59,23 @@ def fit(
             Passes(items.read, told),
             loaded.codebook_groups,
             loaded.catalog.fields,
-            Weights(entropy, activation, family, size),
+            MergeWeights(entropy, activation, family, size),
         )
-    report = describe(fitted, items.rejected, time.monotonic() - began)
+    report = describe_groups(fitted, items.rejected, time.monotonic() - began)
     if out is not None:
         files = write_fitted(fitted, out)
         report = msgspec.structs.replace(report, files=tuple(map(str, files)))
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
     print_fitted(report)
-    console.out.print(groups_section(fitted.groups), markup=False, highlight=False, soft_wrap=True)
+    terminal.out.print(groups_section(fitted.groups), markup=False, highlight=False, soft_wrap=True)
 
 
 def write_fitted(fitted: "FittedGroups", folder: Path) -> list[Path]:
     """Write the section and the picture into a folder; without matplotlib, say what is left out."""
-    from kae.streams.groups_fitted import groups_section
-    from kae.streams.merge_picture import draw
+    from kae.streams.codebooks.fitted_groups import groups_section
+    from kae.streams.codebooks.merge_picture import draw
 
     folder.mkdir(parents=True, exist_ok=True)
     section = folder / "groups.yaml"
@@ -84,7 +85,7 @@ def write_fitted(fitted: "FittedGroups", folder: Path) -> list[Path]:
     try:
         picture = draw(fitted.tree, fitted.occurrences.catalog_items)
     except ModuleNotFoundError as error:
-        console.print_warning(
+        terminal.print_warning(
             f"no picture of the merges: it needs the module {error.name}, which is not installed; "
             "pip install 'kae[plot]'"
         )
@@ -96,8 +97,8 @@ def write_fitted(fitted: "FittedGroups", folder: Path) -> list[Path]:
 
 def print_fitted(report: "GroupsFitted") -> None:
     """Print the merges, the groups and what should be known of them."""
-    console.out.print(_tree(report))
-    console.print_table(
+    terminal.out.print(_tree(report))
+    terminal.print_table(
         "Groups" if report.fitted else "Groups, as declared",
         ("position", "group", "capacity", "words", "bits", "crowded", "categories"),
         (
@@ -114,9 +115,9 @@ def print_fitted(report: "GroupsFitted") -> None:
         ),
     )
     for note in report.notes:
-        console.print_warning(note)
+        terminal.print_warning(note)
     if report.rejected:
-        console.err.print(f"{report.rejected:,} rows are not items and were left out")
+        terminal.err.print(f"{report.rejected:,} rows are not items and were left out")
 
 
 def _tree(report: "GroupsFitted") -> Tree:

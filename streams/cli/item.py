@@ -7,16 +7,16 @@ import msgspec
 import typer
 from rich.tree import Tree
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
-    from kae.streams.item_history import ItemThen
-    from kae.streams.replica.answers import AttributeShown
+    from kae.streams.replica.item_history import ItemThen
+    from kae.streams.replica_api.answers import AttributeShown
+
 
 app = typer.Typer(no_args_is_help=True)
-
 NO_TAGGER = "none"
 
 
@@ -61,11 +61,11 @@ def extract(
     as_json: JsonOption = False,
 ) -> None:
     """Find the attributes of items: category, word, the text as it stands in the input, source."""
-    from kae.encoders.codebook import Codebook
-    from kae.encoders.literal import LiteralExtractor
+    from kae.encoders.codebook.codebook import Codebook
+    from kae.encoders.extraction.literal import LiteralExtractor
     from kae.encoders.tagger.tagger import Tagger
     from kae.encoders.tagger.weights import PACKAGED
-    from kae.streams.item_lines import extract_lines, read_item_lines, write_lines
+    from kae.streams.catalog.item_lines import extract_lines, read_item_lines, write_lines
 
     used = Codebook.load(codebook) if codebook else None
     reader = None if tagger == NO_TAGGER else Tagger(Path(tagger) if tagger else PACKAGED)
@@ -77,9 +77,9 @@ def extract(
         tagger=reader.fingerprint if reader else NO_TAGGER,
     )
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
-        console.out.print(f"{out}: {report.items:,} items, tagger {report.tagger}")
+        terminal.out.print(f"{out}: {report.items:,} items, tagger {report.tagger}")
 
 
 @app.command()
@@ -94,20 +94,20 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Show an item's attributes with provenance and every path that leads to it."""
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.replica_api.client import ReplicaClient
 
     if at:
         _explain_then(item_id, at, topology, bootstrap, as_json)
         return
     shown = ReplicaClient(replica_address(open_topology(topology), replica)).item(item_id)
     if as_json:
-        console.print_json(shown)
+        terminal.print_json(shown)
         return
-    console.out.print(f"[bold]{shown.id}[/]", shown.title, highlight=False)
+    terminal.out.print(f"[bold]{shown.id}[/]", shown.title, highlight=False)
     put = "before the replica's snapshot"
     if shown.put is not None:
         put = f"by version {shown.put.version} at offset {shown.put.offset}"
-    console.out.print(
+    terminal.out.print(
         f"revision {shown.revision}, shard {shown.shard}, ordinal {shown.ordinal}, put {put}",
         style="dim",
         highlight=False,
@@ -119,11 +119,11 @@ def explain(
         via = f"[cyan]{path.term}[/]" if path.term else "its own"
         at = f" [dim]attached by version {path.attached.version}[/]" if path.attached else ""
         tree.add(f"{via}: {words}{at}", highlight=False)
-    console.out.print(tree)
+    terminal.out.print(tree)
 
 
 def _print_attributes(attributes: list["AttributeShown"]) -> None:
-    console.print_table(
+    terminal.print_table(
         "Attributes",
         ("category", "word", "found as", "source", "score", "has a slot"),
         ((a.category, a.word, a.text, a.source, a.score, a.slot is not None) for a in attributes),
@@ -134,26 +134,26 @@ def _explain_then(
     item_id: str, at: str, topology: Path | None, bootstrap: str | None, as_json: bool
 ) -> None:
     from kae.streams.cli.term_options import moment
-    from kae.streams.item_history import explain_at
+    from kae.streams.replica.item_history import explain_at
 
     at_ms = int(moment("--at", at).timestamp() * 1000)
     then = explain_at(open_topology(topology, bootstrap), item_id, at_ms)
     if as_json:
-        console.print_json(then)
+        terminal.print_json(then)
         return
     _print_then(then)
 
 
 def _print_then(then: "ItemThen") -> None:
-    from kae.streams.moments import shown
+    from kae.streams.clock import shown
 
     since = "before the snapshot that reading began with"
     if then.since is not None:
         where = f"version {then.since.version} at offset {then.since.offset}"
         since = f"by {where}, {shown(then.since.at_ms)}"
     verb = "put" if then.live else "dropped"
-    console.out.print(f"[bold]{then.id}[/] at {shown(then.at_ms)}", then.title, highlight=False)
-    console.out.print(
+    terminal.out.print(f"[bold]{then.id}[/] at {shown(then.at_ms)}", then.title, highlight=False)
+    terminal.out.print(
         f"revision {then.revision}, shard {then.shard} at version {then.version}, {verb} {since}",
         style="dim",
         highlight=False,
@@ -161,9 +161,9 @@ def _print_then(then: "ItemThen") -> None:
     if not then.live:
         return
     own = "  ".join(word or "·" for word in then.identifier)
-    console.out.print(f"its own: {own}", highlight=False, markup=False)
+    terminal.out.print(f"its own: {own}", highlight=False, markup=False)
     _print_attributes(then.attributes)
-    console.print_table(
+    terminal.print_table(
         "Terms",
         ("term", "state", "path", "why", "attached", "owner", "reason"),
         (

@@ -2,7 +2,7 @@
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.errors import LogsDiffer
 from kae.streams.local_run import open_topology, replica_address
@@ -23,15 +23,15 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Fold every shard's log anew and compare it with the replica; ends with 1 if they differ."""
-    from kae.streams.log_verify import verify as verify_logs
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.shards.log_verify import verify_logs
 
     opened = open_topology(topology, bootstrap)
     verified = verify_logs(opened, ReplicaClient(replica_address(opened, replica)))
     if as_json:
-        console.print_json(verified)
+        terminal.print_json(verified)
     else:
-        console.print_table(
+        terminal.print_table(
             "Logs, folded anew, and the replica",
             ("shard", "version", "behind", "live items", "content", "equal"),
             ((s.shard, s.version, s.behind, s.live, s.hash[:16], s.equal) for s in verified.shards),

@@ -10,13 +10,12 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.errors import NotInstalled
 
 
@@ -98,22 +97,10 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _print_where(wanted: bool) -> None:
-    if wanted:
-        for room in ("deploy", "streams", "sinks", "encoders"):
-            folders = import_module(f"kae.{room}").__path__
-            typer.echo(f"kae.{room}\t{Path(next(iter(folders))).resolve()}")
-        raise typer.Exit
-
-
 @app.callback()
 def kae(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
-    ] = False,
-    where: Annotated[
-        bool,
-        typer.Option("--where", callback=_print_where, is_eager=True, help="Print code folders."),
     ] = False,
 ) -> None:
     """A streaming indexer for editable generative retrieval."""
@@ -130,7 +117,7 @@ def main() -> None:
     except Exception as error:
         if not type(error).__module__.startswith("kae."):
             raise
-        console.print_error(error)
+        terminal.print_error(error)
         sys.exit(1)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
 from kae.streams.errors import ParityBroken
 from kae.streams.local_run import open_topology
@@ -38,7 +38,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """A hash per shard over id, revision, identifier and terms; ends with 1 where they differ."""
-    from kae.streams.parity import check_parity
+    from kae.streams.generations.parity import check_parity
 
     opened = open_topology(topology, bootstrap)
     ours = opened if generation is None else opened.edited({"generation": generation})
@@ -47,9 +47,9 @@ def check(
         changes["codebook.path"] = str(against_codebook.resolve())
     found = check_parity(ours, opened.edited(changes), wait)
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
     else:
-        console.print_table(
+        terminal.print_table(
             f"Generations {found.generation} and {found.against}",
             ("shard", "equal", "items", "hash", "against"),
             ((one.shard, one.equal, one.items, one.hash, one.against_hash) for one in found.shards),

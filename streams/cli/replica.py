@@ -48,12 +48,12 @@ def run(
     ] = None,
 ) -> None:
     """Serve until SIGTERM; ends with 1 when it cannot follow the logs any more."""
-    from kae.streams.address import listen_at
     from kae.streams.generations.opening import open_serving
-    from kae.streams.logs import set_up_logs
-    from kae.streams.replica.serve import serve
-    from kae.streams.replica.shared import SharedFolder
-    from kae.streams.store_folder import hold_folder
+    from kae.streams.replica.process import serve
+    from kae.streams.replica.shared_views import SharedFolder
+    from kae.streams.runtime.address import listen_at
+    from kae.streams.runtime.folders import hold_folder
+    from kae.streams.telemetry.logs import set_up_logs
 
     opened = open_topology(topology, bootstrap)
     if listen:

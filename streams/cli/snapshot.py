@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
+from kae.streams.clock import now_ms
 from kae.streams.errors import ShardRefused, SnapshotFailed, SnapshotsBroken
 from kae.streams.local_run import open_topology
-from kae.streams.moments import now_ms
 
 if TYPE_CHECKING:
-    from kae.streams.snapshots.answers import PrunePlanned, SnapshotAsked, SnapshotShown
-    from kae.streams.topology import Topology
+    from kae.streams.snapshots.listing import PrunePlanned, SnapshotAsked, SnapshotShown
+    from kae.streams.topology.types import Topology
+
 
 app = typer.Typer(no_args_is_help=True)
-
 ShardOption = Annotated[
     list[int] | None,
     typer.Option("--shard", metavar="N", show_default=False, help="Of this shard; else of all."),
@@ -39,26 +39,32 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Ask the owners of shards for a snapshot now, and wait until it is in the archive."""
-    from kae.streams.shards.answers import Outcome
-    from kae.streams.shards.desk import open_desk
-    from kae.streams.snapshots.answers import SnapshotsAsked
+    from kae.streams.control.client import RequestOutcome, open_control_client
     from kae.streams.snapshots.archives import url_of
-    from kae.streams.snapshots.asking import ask_for_snapshots
+    from kae.streams.snapshots.listing import SnapshotsAsked
+    from kae.streams.snapshots.requests import ask_for_snapshots
 
     opened = open_topology(topology, bootstrap)
     url_of(opened)
-    with open_desk(opened, _shards(opened, shard)) as desk, _progress(desk.shards) as step:
+    with (
+        open_control_client(opened, _shards(opened, shard)) as desk,
+        _progress(desk.shards) as step,
+    ):
         asked = ask_for_snapshots(desk, desk.shards, reason, timeout, lambda _: step())
-        silent = {one.shard: desk.owner(one.shard) for one in asked if one.outcome is Outcome.OPEN}
+        silent = {
+            one.shard: desk.owner(one.shard) for one in asked if one.outcome is RequestOutcome.OPEN
+        }
     if as_json:
-        console.print_json(SnapshotsAsked(asked))
+        terminal.print_json(SnapshotsAsked(asked))
     else:
-        console.print_table(
+        terminal.print_table(
             "Snapshots",
             ("shard", "outcome", "version", "bytes", "of them sent", "by worker"),
             map(_asked_row, asked),
         )
-    failed = [f"shard {one.shard}: {one.cause}" for one in asked if one.outcome is Outcome.REFUSED]
+    failed = [
+        f"shard {one.shard}: {one.cause}" for one in asked if one.outcome is RequestOutcome.REFUSED
+    ]
     if silent:
         owners = ", ".join(f"{number}: {owner}" for number, owner in silent.items())
         failed.append(
@@ -74,10 +80,10 @@ def list_snapshots(
     shard: ShardOption = None, topology: TopologyOption = None, as_json: JsonOption = False
 ) -> None:
     """Show the snapshots that there are; their manifests are read, and no broker is asked."""
-    from kae.streams.snapshots.shelf import listed
+    from kae.streams.snapshots.listing import list_snapshots
 
     opened = open_topology(topology, None)
-    _show(opened, list(listed(opened, _shards(opened, shard), now_ms())), as_json)
+    _show(opened, list(list_snapshots(opened, _shards(opened, shard), now_ms())), as_json)
 
 
 @app.command()
@@ -85,13 +91,13 @@ def verify(
     shard: ShardOption = None, topology: TopologyOption = None, as_json: JsonOption = False
 ) -> None:
     """Read every byte of the snapshots, and name what is not as it was written."""
-    from kae.streams.snapshots.shelf import verified
+    from kae.streams.snapshots.listing import verify_snapshots
 
     opened, found = open_topology(topology, None), []
     shards = _shards(opened, shard)
     with _progress(shards) as step:
         for number in shards:
-            found += list(verified(opened, [number], now_ms()))
+            found += list(verify_snapshots(opened, [number], now_ms()))
             step()
     _show(opened, found, as_json)
 
@@ -108,44 +114,46 @@ def prune(
     as_json: JsonOption = False,
 ) -> None:
     """Remove superseded snapshots, and the logs below the second newest whole one of each shard."""
-    from kae.streams.shards.desk import open_desk
+    from kae.streams.control.client import open_control_client
     from kae.streams.snapshots import pruning
-    from kae.streams.snapshots.answers import Pruned
     from kae.streams.snapshots.archives import url_of
+    from kae.streams.snapshots.listing import Pruned
 
     opened = open_topology(topology, bootstrap)
     url_of(opened)
-    with open_desk(opened, _shards(opened, shard)) as desk:
+    with open_control_client(opened, _shards(opened, shard)) as desk:
         with _progress(desk.shards) as step:
-            plans = pruning.plan(opened, desk.clients, desk.shards, now_ms(), lambda _: step())
+            plans = pruning.plan_pruning(
+                opened, desk.clients, desk.shards, now_ms(), lambda _: step()
+            )
         planned = [told for _, told in plans.values()]
         if not as_json:
             _print_plan(planned)
         if not dry_run:
             _confirm(planned, yes)
             with _progress(desk.shards) as step:
-                pruning.carry_out(opened, plans, lambda _: step())
+                pruning.prune_snapshots(opened, plans, lambda _: step())
     if as_json:
-        console.print_json(Pruned(dry_run, planned))
+        terminal.print_json(Pruned(dry_run, planned))
     elif dry_run:
-        console.out.print("dry run: nothing was removed")
+        terminal.out.print("dry run: nothing was removed")
 
 
 def _shards(topology: "Topology", named: Sequence[int] | None) -> list[int]:
-    from kae.streams.shards.desk import named_shards
+    from kae.streams.control.client import named_shards
 
     return named_shards(topology, named or range(topology.shards))
 
 
 def _show(topology: "Topology", found: "list[SnapshotShown]", as_json: bool) -> None:
-    from kae.streams.snapshots.answers import SnapshotsListed
     from kae.streams.snapshots.archives import url_of
+    from kae.streams.snapshots.listing import SnapshotsListed
 
     url = url_of(topology)
     if as_json:
-        console.print_json(SnapshotsListed(topology.generation, url, found))
+        terminal.print_json(SnapshotsListed(topology.generation, url, found))
     else:
-        console.print_table(
+        terminal.print_table(
             f"Snapshots of generation {topology.generation} in {url}",
             ("shard", "version", "offset", "items", "files", "bytes", "taken", "by", "whole"),
             map(_row, found),
@@ -175,7 +183,7 @@ def _asked_row(one: "SnapshotAsked") -> tuple[object, ...]:
 
 
 def _print_plan(planned: "Sequence[PrunePlanned]") -> None:
-    console.print_table(
+    terminal.print_table(
         "To prune",
         ("shard", "kept", "dropped", "broken", "files", "bytes", "log begins at", "trimmed to"),
         (
@@ -205,6 +213,6 @@ def _progress(shards: Sequence[int]) -> Iterator[Any]:
     """A bar on a terminal, a step a shard."""
     from rich.progress import Progress
 
-    with Progress(console=console.err, transient=True) as bar:
+    with Progress(console=terminal.err, transient=True) as bar:
         task = bar.add_task("shards", total=len(shards))
         yield lambda: bar.advance(task)

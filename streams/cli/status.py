@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
-    from kae.streams.line_status import LineStatus
+    from kae.streams.shards.index_status import IndexStatus
+
 
 app = typer.Typer()
-
 # Not 1, which is that the status could not be told.
 EXIT_OUT_OF_BOUNDS = 3
 
@@ -28,23 +28,23 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show how far each shard is, whether its events add up, and which replicas live."""
-    from kae.streams.line_status import read_status
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.shards.index_status import read_status
 
     opened = open_topology(topology, bootstrap)
     found = read_status(opened, ReplicaClient(replica_address(opened, replica)))
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
     else:
         _print_status(found)
     if check and found.problems:
         raise typer.Exit(EXIT_OUT_OF_BOUNDS)
 
 
-def _print_status(found: "LineStatus") -> None:
+def _print_status(found: "IndexStatus") -> None:
     counts = found.counts
     beside = f", beside {' and '.join(map(str, found.prepared))}" if found.prepared else ""
-    console.print_table(
+    terminal.print_table(
         f"Generation {found.generation} serves{beside}: {found.items:,} items, "
         f"{found.lag_events:,} events behind ({found.lag_seconds:.1f} s)",
         ("shard", "lag", "lag s", "version", "epoch", "live", "read", "dead", "adds up"),
@@ -64,10 +64,10 @@ def _print_status(found: "LineStatus") -> None:
         ),
     )
     if paused := [str(s.shard) for s in found.shards if s.paused]:
-        console.out.print(f"[yellow]paused[/]: {', '.join(paused)} (`kae shard list` says why)")
+        terminal.out.print(f"[yellow]paused[/]: {', '.join(paused)} (`kae shard list` says why)")
     if late := [str(s.shard) for s in found.shards if s.late]:
-        console.out.print(f"[red]late[/]: {', '.join(late)}")
-    console.out.print(
+        terminal.out.print(f"[red]late[/]: {', '.join(late)}")
+    terminal.out.print(
         f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
         f"stale {counts.stale:,} + dead letters {counts.dead:,}: "
         f"{'adds up' if found.balanced else '[red]does not add up[/]'}\n"
@@ -75,7 +75,7 @@ def _print_status(found: "LineStatus") -> None:
         "(`kae dead-letters list`)\n",
         highlight=False,
     )
-    console.print_table(
+    terminal.print_table(
         f"Bindings: version {found.bindings.version}, {found.bindings.active} terms, "
         f"{found.bindings.quarantined} slots in quarantine, "
         f"{found.terms_lag_events} term events behind",
@@ -86,4 +86,4 @@ def _print_status(found: "LineStatus") -> None:
         ),
     )
     for problem in found.problems:
-        console.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        terminal.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -11,23 +11,21 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from kae.encoders.tagger.evaluation import TaggerScores, evaluate_values
 from kae.encoders.tagger.hints import Hinted, hinted_titles
 from kae.encoders.tagger.labelled import Title, read_kinds, read_titles, split
-from kae.encoders.tagger.measured import Measured, measure
 from kae.encoders.tagger.tagger import Tagger
 from kae.encoders.tagger.weights import PACKAGED
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.catalog_items import CatalogItems
 from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.errors import NotInstalled
 from kae.streams.local_run import open_topology
 
 app = typer.Typer(no_args_is_help=True)
-
 FOLDS = 5
 # Of a catalog: more is read, and no more is learned from.
 HINTED_TITLES = 10_000
-
 CatalogArgument = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -59,7 +57,7 @@ class TaggerEvaluated(msgspec.Struct, frozen=True):
     learned: int
     hinted: int  # titles of catalogs, learned from too
     held_back: str
-    measured: Measured
+    measured: TaggerScores
 
 
 @app.callback()
@@ -94,9 +92,9 @@ def train(
     fingerprint = _trained(titles, hinted, seed, rounds, threads, folder)
     report = TaggerTrained(str(folder), fingerprint, len(titles), len(hinted))
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
-        console.out.print(
+        terminal.out.print(
             f"{folder}: tagger {report.fingerprint}, learned from {len(titles):,} titles"
             + (f", and from the fields of {len(hinted):,}" if hinted else "")
         )
@@ -137,17 +135,17 @@ def evaluate(
         measured(held_back, out),
     )
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
         _print_report(report)
 
 
-def measured(titles: list[Title], folder: Path) -> Measured:
+def measured(titles: list[Title], folder: Path) -> TaggerScores:
     """What the tagger of a folder finds in titles, compared with what people found."""
     from kae.encoders.categories import CATEGORIES
 
     tagged = Tagger(folder).tag([title.text for title in titles])
-    return measure(
+    return evaluate_values(
         (
             frozenset(
                 (CATEGORIES[value.category], title.text[value.begin : value.end])
@@ -198,7 +196,7 @@ def _trained(
 def _progress(rounds: int) -> Iterator[Callable[[int, float], None]]:
     """A bar on a terminal, else a line a round."""
     if not sys.stderr.isatty():
-        yield lambda done, loss: console.err.print(
+        yield lambda done, loss: terminal.err.print(
             f"learning: round {done} of {rounds}, loss {loss:.3f}", highlight=False
         )
         return
@@ -209,14 +207,14 @@ def _progress(rounds: int) -> Iterator[Callable[[int, float], None]]:
         TextColumn("rounds, loss {task.fields[loss]:.3f},"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console.err) as bar:
+    with Progress(*columns, console=terminal.err) as bar:
         task = bar.add_task("rounds", total=rounds, loss=float("nan"))
         yield lambda done, loss: bar.update(task, completed=done, loss=loss)
 
 
 def _print_report(report: TaggerEvaluated) -> None:
     found = report.measured
-    console.print_table(
+    terminal.print_table(
         f"Learned from {report.learned:,} titles, measured with {report.held_back}: "
         f"{found.titles:,}",
         ("category", "wanted", "precision", "recall", "F1"),

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from kae.streams import console
 from kae.streams.cli import (
     term_changes,
     term_decisions,
+    term_history,
     term_import,
     term_items,
-    term_past,
     term_preview,
     term_slots,
+    terminal,
 )
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
@@ -46,8 +46,8 @@ from kae.streams.cli.term_options import (
     validity,
     who,
 )
+from kae.streams.clock import shown as at_text
 from kae.streams.local_run import open_topology, replica_address
-from kae.streams.moments import shown as at_text
 
 app = typer.Typer(no_args_is_help=True)
 for verbs in (
@@ -56,7 +56,7 @@ for verbs in (
     term_changes,
     term_items,
     term_decisions,
-    term_past,
+    term_history,
     term_slots,
 ):
     app.registered_commands.extend(verbs.app.registered_commands)
@@ -91,8 +91,8 @@ def bind(
 
     Without --category the tagger reads the word, as it does for a preview.
     """
-    from kae.streams.term_category import choose_category
-    from kae.streams.term_data import BindData
+    from kae.streams.events.term_data import BindData
+    from kae.streams.terms.category import choose_category
 
     opened = open_topology(topology, bootstrap)
     selector = selector_of(word, match, items, where)
@@ -121,9 +121,9 @@ def bind(
         as_json=as_json,
     )
     if not as_json:
-        console.out.print(f"category: {chosen.told()}", markup=False, highlight=False)
+        terminal.out.print(f"category: {chosen.told()}", markup=False, highlight=False)
     if receipt is not None and receipt.state == "bound" and not receipt.attached_items:
-        console.print_warning(_no_item(receipt.term, match, where, selector.items))
+        terminal.print_warning(_no_item(receipt.term, match, where, selector.items))
 
 
 @app.command()
@@ -140,7 +140,7 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Release a word; its slot is free again after a quarantine."""
-    from kae.streams.term_data import ReleaseData
+    from kae.streams.events.term_data import ReleaseData
 
     data = ReleaseData(revision_of(revision), who(by))
     send(
@@ -166,17 +166,17 @@ def list_terms(
     as_json: JsonOption = False,
 ) -> None:
     """List the bound words, and the slots that are left."""
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.replica_api.client import ReplicaClient
 
     if at:
         at_ms = int(moment("--at", at).timestamp() * 1000)
-        term_past.print_terms(open_topology(topology, bootstrap), at_ms, as_json)
+        term_history.print_terms(open_topology(topology, bootstrap), at_ms, as_json)
         return
     shown = ReplicaClient(replica_address(open_topology(topology), replica)).bindings()
     if as_json:
-        console.print_json(shown)
+        terminal.print_json(shown)
         return
-    console.print_table(
+    terminal.print_table(
         "Terms",
         (
             "term",
@@ -206,7 +206,7 @@ def list_terms(
             for b in shown.active
         ),
     )
-    console.print_table(
+    terminal.print_table(
         "Reserved slots",
         ("group", "free", "in quarantine"),
         ((c.group, f"{c.free} of {c.reserved} free", c.quarantined) for c in shown.capacity),

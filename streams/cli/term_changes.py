@@ -52,7 +52,7 @@ def alias(
     as_json: JsonOption = False,
 ) -> None:
     """Give a bound word exactly these other forms; it keeps its slot."""
-    from kae.streams.term_data import AliasData
+    from kae.streams.events.term_data import AliasData
 
     planned = plan_of(plan, items_planned)
     data = AliasData(revision_of(revision), alias or [], who(by), planned)
@@ -87,7 +87,7 @@ def retarget(
     as_json: JsonOption = False,
 ) -> None:
     """Give a bound word other items; it leads to the old ones until every shard has the new."""
-    from kae.streams.term_data import RetargetData
+    from kae.streams.events.term_data import RetargetData
 
     selector = selector_of(word, match, items, where)
     planned = plan_of(plan, items_planned)
@@ -120,7 +120,7 @@ def extend(
     as_json: JsonOption = False,
 ) -> None:
     """Give a bound word another end, later or sooner."""
-    from kae.streams.term_data import ExtendData
+    from kae.streams.events.term_data import ExtendData
 
     if bool(until) == forever:
         raise TermRefused(f"{word!r}: give one of --until TIME and --forever")

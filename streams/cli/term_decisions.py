@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     ByOption,
@@ -17,7 +17,6 @@ from kae.streams.cli.term_options import (
 from kae.streams.local_run import open_topology, replica_address
 
 app = typer.Typer()
-
 KeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", show_default=False, help="A word, or campaign/NAME.")
 ]
@@ -30,13 +29,13 @@ def proposals(
     as_json: JsonOption = False,
 ) -> None:
     """List what waits for approval."""
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.replica_api.client import ReplicaClient
 
     waiting = ReplicaClient(replica_address(open_topology(topology), replica)).bindings().proposals
     if as_json:
-        console.print_json(waiting)
+        terminal.print_json(waiting)
         return
-    console.print_table(
+    terminal.print_table(
         "Proposals",
         ("key", "kind", "revision", "by", "terms", "plan", "items"),
         (
@@ -59,9 +58,9 @@ def approve(
     as_json: JsonOption = False,
 ) -> None:
     """Have what another has proposed carried out; --plan is the hash of a preview made now."""
-    from kae.streams.moments import now_ms
-    from kae.streams.term_data import ApproveData
-    from kae.streams.term_watch import decide
+    from kae.streams.clock import now_ms
+    from kae.streams.events.term_data import ApproveData
+    from kae.streams.terms.publish import decide
 
     planned = plan_of(plan, items_planned)
     decided = decide(
@@ -86,9 +85,9 @@ def reject(
     as_json: JsonOption = False,
 ) -> None:
     """Put what somebody has proposed away."""
-    from kae.streams.moments import now_ms
-    from kae.streams.term_data import RejectData
-    from kae.streams.term_watch import decide
+    from kae.streams.clock import now_ms
+    from kae.streams.events.term_data import RejectData
+    from kae.streams.terms.publish import decide
 
     decided = decide(
         open_topology(topology, bootstrap),
@@ -102,6 +101,6 @@ def reject(
 
 def _print(key: str, verb: str, proposal: int, as_json: bool) -> None:
     if as_json:
-        console.print_json({"key": key, verb: proposal})
+        terminal.print_json({"key": key, verb: proposal})
         return
-    console.print_table("Decided", ("key", "revision", "is"), [(key, proposal, verb)])
+    terminal.print_table("Decided", ("key", "revision", "is"), [(key, proposal, verb)])

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import ByOption, NoWaitOption, TimeoutOption, WaitFor, who
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_import import Import, RowReport
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.terms.bulk_import import Import, RowReport
+
 
 app = typer.Typer()
 
@@ -40,10 +41,10 @@ def import_(
     Columns: word, match, where, items, aliases, category, owner, reason, from, until. Several ids
     or aliases are separated by |; until may be never. Each row is held to its preview's plan.
     """
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_import import Import
-    from kae.streams.term_watch import publish_all
-    from kae.streams.topics import check_topics
+    from kae.streams.kafka.topics import check_topics
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.terms.bulk_import import Import
+    from kae.streams.terms.publish import publish_all
 
     opened = open_topology(topology, bootstrap)
     client = ReplicaClient(replica_address(opened, replica))
@@ -54,7 +55,7 @@ def import_(
         check_topics(opened)
         publish_all(opened, events)
     if as_json:
-        console.print_json(planned.report([word for word, _ in events]))
+        terminal.print_json(planned.report([word for word, _ in events]))
     else:
         _print(file, planned.rows)
     if planned.wrong:
@@ -68,7 +69,7 @@ def import_(
 
 def _wait(client: "ReplicaClient", planned: "Import", words: list[str], seconds: float) -> None:
     """Raises: TermRefused, which names all that were; TermTimedOut."""
-    from kae.streams.term_watch import watch
+    from kae.streams.terms.publish import watch
 
     deadline = time.monotonic() + seconds
     refused = []
@@ -83,17 +84,17 @@ def _wait(client: "ReplicaClient", planned: "Import", words: list[str], seconds:
 
 
 def _print(file: Path, rows: "list[RowReport]") -> None:
-    console.print_table(
+    terminal.print_table(
         f"{file}: {len(rows)} rows",
         ("line", "word", "category", "by", "items", "identifiers", "free slots", "is wrong"),
         (_cells(row) for row in rows),
     )
     for row in rows:
         for collision in row.collisions:
-            console.print_warning(f"line {row.line}: {collision.told()}")
+            terminal.print_warning(f"line {row.line}: {collision.told()}")
         for problem in row.problems:
             where = f"{problem.field} {problem.value!r}" if problem.field else repr(row.word)
-            console.print_error(TermRefused(f"line {row.line}: {where}: {problem.cause}"))
+            terminal.print_error(TermRefused(f"line {row.line}: {where}: {problem.cause}"))
 
 
 def _cells(row: "RowReport") -> tuple[object, ...]:

@@ -21,10 +21,10 @@ from kae.streams.cli.term_options import (
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.streams.term_data import AdjustData
+    from kae.streams.events.term_data import AdjustData
+
 
 app = typer.Typer()
-
 ItemsArgument = Annotated[list[str], typer.Argument(metavar="ITEM...", show_default=False)]
 PinsArgument = Annotated[
     list[str] | None,
@@ -47,7 +47,7 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Have a bound word lead to these items too, whatever its selector says of them."""
-    from kae.streams.term_data import AdjustData
+    from kae.streams.events.term_data import AdjustData
 
     data = AdjustData(revision_of(revision), add=items, by=who(by))
     until = None if no_wait else wait
@@ -69,7 +69,7 @@ def exclude(
     as_json: JsonOption = False,
 ) -> None:
     """Have a bound word lead to these items no more; `add` takes it back."""
-    from kae.streams.term_data import AdjustData
+    from kae.streams.events.term_data import AdjustData
 
     data = AdjustData(revision_of(revision), exclude=items, by=who(by))
     until = None if no_wait else wait
@@ -91,7 +91,7 @@ def pin(
     as_json: JsonOption = False,
 ) -> None:
     """Have exactly these items come first, in this order, for a bound word."""
-    from kae.streams.term_data import AdjustData
+    from kae.streams.events.term_data import AdjustData
 
     data = AdjustData(revision_of(revision), pins=items or [], by=who(by))
     until = None if no_wait else wait

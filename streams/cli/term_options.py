@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
+from kae.streams.clock import moment_ms, now_ms
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import replica_address
-from kae.streams.moments import moment_ms, now_ms
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from kae.streams.replica.receipt import Receipt
-    from kae.streams.term_data import PlanData, SelectorData
-    from kae.streams.topology import Topology
+    from kae.streams.events.term_data import PlanData, SelectorData
+    from kae.streams.replica_api.terms import Receipt
+    from kae.streams.topology.types import Topology
 
 
 class WaitFor(StrEnum):
@@ -88,7 +88,7 @@ def plan_of(plan: str, items: int | None) -> "PlanData":
 
     Raises: TermRefused.
     """
-    from kae.streams.term_data import PlanData
+    from kae.streams.events.term_data import PlanData
 
     if bool(plan) != (items is not None):
         raise TermRefused(
@@ -137,10 +137,10 @@ def send(
 
     Raises: TermRefused, TermTimedOut, KafkaUnreachable, ReplicaUnreachable, TopicDiffers.
     """
-    from kae.encoders.text import normalise
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_watch import publish, watch
-    from kae.streams.topics import check_topics
+    from kae.encoders.text.normal_form import normalise
+    from kae.streams.kafka.topics import check_topics
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.terms.publish import publish, watch
 
     check_topics(topology)
     client = ReplicaClient(replica_address(topology, replica))
@@ -153,16 +153,16 @@ def send(
         print_receipt(receipt, as_json)
         return receipt
     if as_json:
-        console.print_json({"term": word, "revision": revision, "published": True})
+        terminal.print_json({"term": word, "revision": revision, "published": True})
     return None
 
 
 def print_receipt(receipt: "Receipt", as_json: bool) -> None:
     if as_json:
-        console.print_json(receipt)
+        terminal.print_json(receipt)
         return
     began = receipt.stages[0].at_ms or 0 if receipt.stages else 0
-    console.print_table(
+    terminal.print_table(
         f"{receipt.term}: {receipt.state}, {receipt.attached_items:,} items",
         ("stage", "reached", "by", "after ms"),
         (
@@ -183,7 +183,7 @@ def selector_of(word: str, match: str, items: Path | None, where: str) -> "Selec
     Raises: TermRefused; Rejected.
     """
     from kae.encoders.selector import Selector, compile_selector
-    from kae.streams.term_data import SelectorData
+    from kae.streams.events.term_data import SelectorData
 
     ids = ids_of(items)
     if not (match or ids or where):

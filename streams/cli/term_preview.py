@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import JsonOption, ReplicaOption, TopologyOption
 from kae.streams.cli.term_options import (
     AliasOption,
@@ -26,15 +26,15 @@ from kae.streams.cli.term_options import (
     validity,
     who,
 )
+from kae.streams.clock import now_ms, shown
 from kae.streams.local_run import open_topology, replica_address
-from kae.streams.moments import now_ms, shown
-from kae.streams.term_category import Chosen, choose_category
+from kae.streams.terms.category import Chosen, choose_category
 
 if TYPE_CHECKING:
-    from kae.streams.replica.previewed import Plan, Previewed
+    from kae.streams.replica_api.terms import Plan, Previewed
+
 
 app = typer.Typer()
-
 QueryOption = Annotated[
     str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
 ]
@@ -59,7 +59,7 @@ def preview_proposed(
     as_json: JsonOption = False,
 ) -> None:
     """Show what the proposed bind of a word would do now, and the command that approves it."""
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.replica_api.client import ReplicaClient
 
     client = ReplicaClient(replica_address(open_topology(topology), replica))
     previewed = client.preview_proposed(word, query)
@@ -92,9 +92,9 @@ def preview(
 
     Without --category the tagger reads the word, and says how sure it is.
     """
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_data import BindData
-    from kae.streams.term_events import encode_term
+    from kae.streams.events.term_data import BindData
+    from kae.streams.events.terms import encode_term
+    from kae.streams.replica_api.client import ReplicaClient
 
     opened = open_topology(topology)
     selector = selector_of(word, match, items, where)
@@ -139,7 +139,7 @@ def _planned(plan: "Plan") -> list[str]:
 
 def _show(preview: TermPreview, as_json: bool) -> None:
     if as_json:
-        console.print_json(preview)
+        terminal.print_json(preview)
     else:
         _print(preview)
 
@@ -147,7 +147,7 @@ def _show(preview: TermPreview, as_json: bool) -> None:
 def _print(preview: TermPreview) -> None:
     previewed = preview.previewed
     _print_outcome(previewed, preview.chosen)
-    console.print_table(
+    terminal.print_table(
         "The items, by position",
         ("group", "items with a word", "most frequent"),
         (
@@ -155,18 +155,18 @@ def _print(preview: TermPreview) -> None:
             for group in previewed.groups
         ),
     )
-    console.print_table(
+    terminal.print_table(
         f"By brand: {previewed.brands_in_all:,}",
         ("brand", "items"),
         ((brand.word, brand.items) for brand in previewed.brands),
     )
-    console.print_table(
+    terminal.print_table(
         f"{len(previewed.sample)} of {previewed.items:,} items",
         ("id", "title"),
         ((item.id, item.title) for item in previewed.sample),
     )
     if previewed.search:
-        console.print_table(
+        terminal.print_table(
             f"A search for {previewed.search.query!r}",
             ("", "finds now", "would find"),
             (
@@ -177,18 +177,18 @@ def _print(preview: TermPreview) -> None:
             ),
         )
     for collision in previewed.collisions:
-        console.print_warning(collision.told())
+        terminal.print_warning(collision.told())
     if previewed.refused is not None:
-        console.print_warning(f"it would be refused: {previewed.refused}")
+        terminal.print_warning(f"it would be refused: {previewed.refused}")
         return
     if not previewed.items:
-        console.print_warning("no item matches, so no path would lead there yet")
-    console.out.print(preview.command, markup=False, highlight=False, soft_wrap=True)
+        terminal.print_warning("no item matches, so no path would lead there yet")
+    terminal.out.print(preview.command, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
     room, size, plan = previewed.room, previewed.size, previewed.plan
-    console.print_table(
+    terminal.print_table(
         f"{previewed.term}: what binding it would do",
         ("what", "would be"),
         (

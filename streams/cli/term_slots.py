@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
+from kae.streams.clock import now_ms, shown
 from kae.streams.local_run import open_topology, replica_address
-from kae.streams.moments import now_ms, shown
 
 if TYPE_CHECKING:
-    from kae.streams.slot_capacity import Capacity
-    from kae.streams.term_promotion import Promotion
+    from kae.streams.terms.capacity import Capacity
+    from kae.streams.terms.promotion import Promotion
+
 
 app = typer.Typer()
 
@@ -28,9 +29,9 @@ def capacity(
     as_json: JsonOption = False,
 ) -> None:
     """Show the reserved slots of each group: free, in quarantine, when full, and what may go."""
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.slot_capacity import capacity_of
-    from kae.streams.term_history import Past
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.terms.capacity import capacity_of
+    from kae.streams.terms.history import Past
 
     opened = open_topology(topology, bootstrap)
     bound = ReplicaClient(replica_address(opened, replica)).bindings().active
@@ -43,7 +44,7 @@ def capacity(
         opened.terms.quarantine_ms,
     )
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
     else:
         _print_capacity(found)
 
@@ -64,10 +65,10 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """List the active words that the next codebook should take up, those of most items first."""
-    from kae.encoders.candidates import write_candidates
-    from kae.streams.encoding import open_codebook
-    from kae.streams.replica.client import ReplicaClient
-    from kae.streams.term_promotion import as_candidates, promotion_of
+    from kae.encoders.vocabulary.candidates import write_candidates
+    from kae.streams.codebooks.opening import open_codebook
+    from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.terms.promotion import as_candidates, promotion_of
 
     opened = open_topology(topology)
     bound = ReplicaClient(replica_address(opened, replica)).bindings().active
@@ -76,13 +77,13 @@ def promote(
     if out is not None:
         write_candidates(as_candidates(found.terms), out)
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
     else:
         _print_promotion(found)
 
 
 def _print_promotion(found: "Promotion") -> None:
-    console.print_table(
+    terminal.print_table(
         "For the next codebook",
         ("term", "category", "items", "days bound", "until", "owner", "reason"),
         (
@@ -99,11 +100,11 @@ def _print_promotion(found: "Promotion") -> None:
         ),
     )
     if found.passed_over:
-        console.print_table(
+        terminal.print_table(
             "Not for it", ("term", "why"), ((one.term, one.why) for one in found.passed_over)
         )
     if found.file:
-        console.out.print(
+        terminal.out.print(
             f"{found.file}: kae codebook fit CATALOG... --candidates {found.file} --out DIR",
             markup=False,
             highlight=False,
@@ -112,7 +113,7 @@ def _print_promotion(found: "Promotion") -> None:
 
 
 def _print_capacity(found: "Capacity") -> None:
-    console.print_table(
+    terminal.print_table(
         "Reserved slots",
         ("group", "categories", "free", "in quarantine", "until at least", "forecast"),
         (
@@ -127,7 +128,7 @@ def _print_capacity(found: "Capacity") -> None:
             for one in found.positions
         ),
     )
-    console.print_table(
+    terminal.print_table(
         "Candidates to release",
         ("group", "term", "why", "items", "until", "owner"),
         (

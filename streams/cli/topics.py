@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
 
@@ -21,13 +21,13 @@ def apply(
     as_json: JsonOption = False,
 ) -> None:
     """Create the topics that are missing; a topic with other partitions is refused."""
-    from kae.streams.topics import apply_topics
+    from kae.streams.kafka.topics import apply_topics
 
     outcomes = apply_topics(open_topology(topology, bootstrap), dry_run)
     if as_json:
-        console.print_json(outcomes)
+        terminal.print_json(outcomes)
         return
-    console.print_table(
+    terminal.print_table(
         "Topics",
         ("topic", "partitions", "outcome"),
         ((topic.name, topic.partitions, topic.outcome) for topic in outcomes),

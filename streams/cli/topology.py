@@ -1,19 +1,70 @@
-"""`kae topology check | show | acls | helm`: what topology.yaml says, asks for, and gets wrong."""
+"""A topology as a Mermaid flowchart: its topics, and who writes and reads them.
+
+`kae topology check | show | acls | helm`: what topology.yaml says, asks for, and gets wrong.
+"""
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 import typer
 
-from kae.streams import console
-from kae.streams.acls import Role, plan_acls
+from kae.streams.cli import terminal
 from kae.streams.cli.options import JsonOption, TopologyOption
+from kae.streams.kafka.acls import KafkaRole, plan_acls
+from kae.streams.kafka.topic_plan import TopicPlan, plan_topics
 from kae.streams.local_run import find_topology, open_topology
-from kae.streams.topic_plan import TopicPlan, plan_topics
-from kae.streams.topology import Topology
-from kae.streams.topology_map import mermaid
-from kae.streams.topology_problems import TopologyInvalid
+from kae.streams.topology.problems import TopologyInvalid
+from kae.streams.topology.types import Topology
+
+
+def mermaid(topology: Topology) -> str:
+    """Return the text of the flowchart, ended by a newline."""
+    return "\n".join(("flowchart LR", *(f"  {line}" for line in _lines(topology)))) + "\n"
+
+
+def _lines(topology: Topology) -> Iterator[str]:
+    plans = {plan.name: plan for plan in plan_topics(topology)}
+
+    def topic(node: str, name: str) -> str:
+        return _topic(node, plans[name])
+
+    yield 'producers["producers, kae catalog ingest"]'
+    yield 'operations["kae term"]'
+    yield 'operators["kae shard"]'
+    yield topic("items", topology.items_topic)
+    yield topic("terms", topology.terms_topic)
+    yield f'subgraph generation["generation {topology.generation}"]'
+    yield f'  worker["workers, 1 to {topology.shards}, each the owner of some shards"]'
+    yield '  registrar["registrar, in the worker that holds the terms"]'
+    yield "  " + topic("deltas", topology.deltas_topic)
+    yield "  " + topic("bindings", topology.bindings_topic)
+    yield f'  stores[("{_shards(topology)}: RocksDB<br/>{topology.stores_folder}")]'
+    yield "end"
+    yield topic("control", topology.control_topic)
+    yield topic("deadLetters", topology.dead_letters_topic)
+    yield f'replica["replicas<br/>{topology.replica.listen}"]'
+    yield topic("replicas", topology.replicas_topic)
+    yield "producers --> items -->|item events| worker"
+    yield "operations --> terms -->|term events| registrar"
+    yield "worker -->|append| deltas -->|fold| stores"
+    yield "registrar -->|append| bindings -->|attach| worker"
+    yield "worker -->|bindings reached, answers| control --> registrar"
+    yield "operators -->|pause, reset, refold| control -->|requests| worker"
+    yield "worker & registrar -->|refused, with the cause| deadLetters"
+    yield "deltas & bindings -->|follow| replica"
+    yield "replica -->|lease, versions| replicas"
+
+
+def _topic(node: str, plan: TopicPlan) -> str:
+    unit = "partition" if plan.partitions == 1 else "partitions"
+    return f'{node}[/"{plan.name}<br/>{plan.partitions} {unit}"/]'
+
+
+def _shards(topology: Topology) -> str:
+    return "1 shard" if topology.shards == 1 else f"{topology.shards} shards"
+
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -62,9 +113,9 @@ def check(topology: TopologyOption = None, as_json: JsonOption = False) -> None:
             raise
         problems = [str(problem) for problem in error.problems]
     if as_json:
-        console.print_json(TopologyChecked(str(path), problems))
+        terminal.print_json(TopologyChecked(str(path), problems))
     else:
-        console.out.print(f"{path} is valid", markup=False, highlight=False, soft_wrap=True)
+        terminal.out.print(f"{path} is valid", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1 if problems else 0)
 
 
@@ -80,28 +131,30 @@ def show(
     """Show what follows from topology.yaml: topics, groups, field mapping."""
     loaded = open_topology(topology)
     if as_json:
-        console.print_json(_shown(loaded))
+        terminal.print_json(_shown(loaded))
         return
     if as_mermaid:
         sys.stdout.write(mermaid(loaded))
         return
     _print_layout(loaded)
     if fields:
-        console.print_table("Fields", ("feed field", "category"), loaded.catalog.fields.items())
+        terminal.print_table("Fields", ("feed field", "category"), loaded.catalog.fields.items())
 
 
 @app.command()
 def acls(
     topology: TopologyOption = None,
-    role: Annotated[Role | None, typer.Option(help="One role alone.", show_default=False)] = None,
+    role: Annotated[
+        KafkaRole | None, typer.Option(help="One role alone.", show_default=False)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what each role needs to be allowed on brokers that deny by default."""
     planned = [acl for acl in plan_acls(open_topology(topology)) if role in (None, acl.role)]
     if as_json:
-        console.print_json(planned)
+        terminal.print_json(planned)
         return
-    console.print_table(
+    terminal.print_table(
         "What each role may do",
         ("role", "resource", "name", "operations"),
         ((acl.role, acl.resource, acl.name, ", ".join(acl.operations)) for acl in planned),
@@ -118,7 +171,7 @@ def helm(
     """Print what the Helm chart needs to know of topology.yaml, as a file of values."""
     import yaml
 
-    from kae.streams.helm_values import helm_values
+    from kae.streams.cli.helm_values import helm_values
 
     values = helm_values(open_topology(topology), cluster)
     sys.stdout.write(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
@@ -144,7 +197,7 @@ def _shown(topology: Topology) -> TopologyShown:
 
 def _print_layout(topology: Topology) -> None:
     shown = _shown(topology)
-    console.print_table(
+    terminal.print_table(
         f"Generation {shown.generation}",
         ("what", "where"),
         (
@@ -156,12 +209,12 @@ def _print_layout(topology: Topology) -> None:
             ("replica", topology.replica.listen),
         ),
     )
-    console.print_table(
+    terminal.print_table(
         "Topics",
         ("topic", "partitions", "copies", "kept"),
         ((topic.name, topic.partitions, topic.replication, _kept(topic)) for topic in shown.topics),
     )
-    console.print_table(
+    terminal.print_table(
         "Groups",
         ("position", "group", "categories", "capacity", "reserved", "mapped fields"),
         (

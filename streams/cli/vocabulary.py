@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kae.encoders.passes import Passes
-from kae.streams import console
+from kae.encoders.groups.occurrences import Passes
+from kae.streams.cli import terminal
 from kae.streams.cli.catalog_items import CatalogItems, progress, steps
 from kae.streams.cli.options import CandidatesOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
-    from kae.encoders.candidates import TakenUp
-    from kae.streams.vocabulary_fitted import CandidatesFound, VocabularyFitted
+    from kae.encoders.vocabulary.candidates import AcceptedCandidates
+    from kae.streams.codebooks.vocabulary import CandidatesFound, VocabularyFitted
+
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -33,9 +34,9 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Fit the words of a catalog: by category, with aliases, who has them and who says so."""
-    from kae.encoders.candidates import read_candidates
-    from kae.encoders.vocabulary_fit import learn_vocabulary
-    from kae.streams.vocabulary_fitted import describe
+    from kae.encoders.vocabulary.candidates import read_candidates
+    from kae.encoders.vocabulary.fit import learn_vocabulary
+    from kae.streams.codebooks.vocabulary import describe_vocabulary
 
     loaded = open_topology(topology)
     told_words = read_candidates(candidates) if candidates else None
@@ -46,9 +47,9 @@ def fit(
             Passes(items.read, told), loaded.codebook_groups, loaded.catalog.fields, told_words
         )
     fitted.save(out)
-    report = describe(fitted, out, items.rejected, time.monotonic() - began, told_words)
+    report = describe_vocabulary(fitted, out, items.rejected, time.monotonic() - began, told_words)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
         print_vocabulary(report)
 
@@ -78,9 +79,9 @@ def find(
     as_json: JsonOption = False,
 ) -> None:
     """Find words in titles that the tagger finds and the vocabulary does not know."""
-    from kae.encoders.candidates import write_candidates
-    from kae.encoders.vocabulary import Vocabulary
-    from kae.streams.vocabulary_fitted import describe_candidates, look_for_candidates
+    from kae.encoders.vocabulary.candidates import write_candidates
+    from kae.encoders.vocabulary.vocabulary import Vocabulary
+    from kae.streams.codebooks.vocabulary import describe_candidates, look_for_candidates
 
     known = Vocabulary.load(folder)
     loaded = open_topology(topology)
@@ -93,7 +94,7 @@ def find(
         write_candidates(looked.found[:limit], out)
     report = describe_candidates(looked, known, limit, out, time.monotonic() - began)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
         print_candidates(report)
 
@@ -108,17 +109,19 @@ def unknown(
     as_json: JsonOption = False,
 ) -> None:
     """List the words that searches of a replica asked for in vain, the most frequent first."""
-    from kae.streams.moments import shown
-    from kae.streams.replica.client import ReplicaClient
+    from kae.streams.clock import shown
+    from kae.streams.replica_api.client import ReplicaClient
 
     client = ReplicaClient(replica_address(open_topology(topology), replica))
     found = client.unknown_words(limit)
     if as_json:
-        console.print_json(found)
+        terminal.print_json(found)
         return
     if not found.least_requests:
-        console.print_warning("replica.unknown_requests is 0 in its topology.yaml: none is counted")
-    console.print_table(
+        terminal.print_warning(
+            "replica.unknown_requests is 0 in its topology.yaml: none is counted"
+        )
+    terminal.print_table(
         f"Unknown words of {found.requests:,} searches since {shown(found.since_ms)}",
         ("word", "requests", "at most"),
         ((one.word, one.requests, one.at_most) for one in found.words),
@@ -126,7 +129,7 @@ def unknown(
 
 
 def _tagger_folder(named: str) -> Path | None:
-    from kae.encoders.codebook import NO_TAGGER
+    from kae.encoders.codebook.codebook import NO_TAGGER
     from kae.encoders.tagger.weights import PACKAGED
 
     if named == NO_TAGGER:
@@ -136,7 +139,7 @@ def _tagger_folder(named: str) -> Path | None:
 
 def print_vocabulary(report: "VocabularyFitted") -> None:
     """Print a category a line, and what became of candidates."""
-    console.print_table(
+    terminal.print_table(
         f"Vocabulary {report.folder}: {report.words:,} words of {report.items:,} items, "
         f"{report.seconds:.1f} s",
         ("category", "words", "aliases", "misspelled", "field", "title", "seed", "tagger"),
@@ -155,17 +158,17 @@ def print_vocabulary(report: "VocabularyFitted") -> None:
     if report.candidates:
         print_taken(report.candidates)
     if report.uncounted:
-        console.print_warning(
+        terminal.print_warning(
             f"more words than memory is given to: a form may have {report.uncounted:,} items more "
             "than counted, and forms with fewer items may be missing"
         )
     if report.rejected:
-        console.err.print(f"{report.rejected:,} rows are not items and were left out")
+        terminal.err.print(f"{report.rejected:,} rows are not items and were left out")
 
 
-def print_taken(became: "TakenUp") -> None:
+def print_taken(became: "AcceptedCandidates") -> None:
     """Print what became of candidates."""
-    console.out.print(
+    terminal.out.print(
         f"candidates: {became.taken:,} taken up, {became.known:,} known without them, "
         f"{became.absent:,} in no title",
         highlight=False,
@@ -175,14 +178,14 @@ def print_taken(became: "TakenUp") -> None:
 def print_candidates(report: "CandidatesFound") -> None:
     """Print the candidates, the most frequent first, and where they were written."""
     by_category = ", ".join(f"{name} {n:,}" for name, n in report.categories.items())
-    console.print_table(
+    terminal.print_table(
         f"{report.found:,} candidates in {report.titles:,} titles, {report.seconds:.1f} s"
         + (f": {by_category}" if by_category else ""),
         ("category", "word", "titles", "score", "example"),
         ((c.category, c.word, c.titles, c.score, c.example) for c in report.candidates),
     )
     if report.file:
-        console.out.print(
+        terminal.out.print(
             f"{report.file}: strike out what is no word, then "
             f"kae vocabulary fit CATALOG... --candidates {report.file} --out DIR",
             markup=False,

@@ -16,7 +16,8 @@ from kae.streams.cli.options import BootstrapOption, TopologyOption
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.streams.worker import Worker
+    from kae.streams.worker.worker import Worker
+
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -48,14 +49,14 @@ def run(
     ] = None,
 ) -> None:
     """Index until SIGTERM; ends with 1 when anything is in doubt, so that another takes over."""
-    from kae.streams.address import listen_at
-    from kae.streams.encoding import open_codebook
-    from kae.streams.identity import Identity
-    from kae.streams.log_heads import check_logs
-    from kae.streams.logs import set_up_logs
-    from kae.streams.store_folder import hold_folder
-    from kae.streams.topics import check_group, check_topics
-    from kae.streams.worker import Worker
+    from kae.streams.codebooks.opening import open_codebook
+    from kae.streams.kafka.reader import check_logs
+    from kae.streams.kafka.topics import check_group, check_topics
+    from kae.streams.runtime.address import listen_at
+    from kae.streams.runtime.folders import hold_folder
+    from kae.streams.telemetry.logs import set_up_logs
+    from kae.streams.worker.ownership import WorkerIdentity
+    from kae.streams.worker.worker import Worker
 
     opened = open_topology(topology, bootstrap)
     if listen:
@@ -69,7 +70,7 @@ def run(
     # From here on it is a service: what it has to say are log lines.
     set_up_logs()
     signed = name or f"{socket.gethostname()}-{os.getpid()}"
-    identity = Identity(signed, codebook.fingerprint, data or opened.stores_folder)
+    identity = WorkerIdentity(signed, codebook.fingerprint, data or opened.stores_folder)
     with hold_folder(identity.data, "worker"):
         worker = Worker(opened, codebook, identity)
         with _face(worker, listener):
@@ -78,13 +79,13 @@ def run(
 
 @contextmanager
 def _face(worker: "Worker", listener: socket.socket | None) -> Iterator[None]:
-    from kae.streams.address import url_of
-    from kae.streams.worker_face import WorkerFace
+    from kae.streams.runtime.address import url_of
+    from kae.streams.worker.http import WorkerHttp
 
     if listener is None:
         yield
         return
-    face = WorkerFace(listener, worker.meters, worker.readiness)
+    face = WorkerHttp(listener, worker.meters, worker.readiness)
     face.start()
     structlog.get_logger().info("worker_listening", url=url_of(listener))
     try:

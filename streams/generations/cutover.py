@@ -1,22 +1,27 @@
-"""Cutting over: one record, and then the waiting until every live replica answers from there."""
+"""Cutting over: one record, and then the waiting until every live replica answers from there.
+
+Listing the generations: what the book says, and what a replica knows of them.
+"""
 
 import time
 
+from kae.streams import clock
+from kae.streams.clock import now_ms
+from kae.streams.control.client import signature
+from kae.streams.control.records import Cutover
+from kae.streams.control.state import GenerationState
 from kae.streams.errors import GenerationRefused, GenerationTimedOut
-from kae.streams.generations.answers import CutoverMade
-from kae.streams.generations.desk import GenerationsDesk
-from kae.streams.generations.records import Cutover
-from kae.streams.generations.verify import followed, verify
-from kae.streams.moments import now_ms
-from kae.streams.replica.answers import GenerationsShown
-from kae.streams.replica.client import ReplicaClient
-from kae.streams.shards.desk import signature
+from kae.streams.generations.answers import CutoverMade, GenerationListed, GenerationsListed, State
+from kae.streams.generations.client import GenerationsClient
+from kae.streams.generations.verify import followed, verify_generation
+from kae.streams.replica_api.answers import GenerationShown, GenerationsShown
+from kae.streams.replica_api.client import ReplicaClient
 
 ASK_SECONDS = 0.05
 
 
 def promote(
-    desk: GenerationsDesk,
+    desk: GenerationsClient,
     replica: ReplicaClient,
     generation: int,
     reason: str,
@@ -31,7 +36,7 @@ def promote(
     if generation == previous:
         raise GenerationRefused(f"generation {generation} serves already; nothing was changed")
     desk.refuse_unannounced(generation, previous)
-    verified = verify(replica, generation, within_seconds, compared=False)
+    verified = verify_generation(replica, generation, within_seconds, compared=False)
     if not verified.complete:
         told = "; ".join(verified.problems[:5])
         raise GenerationRefused(
@@ -54,7 +59,7 @@ def promote(
 
 
 def rollback(
-    desk: GenerationsDesk, replica: ReplicaClient, reason: str, within_seconds: float
+    desk: GenerationsClient, replica: ReplicaClient, reason: str, within_seconds: float
 ) -> CutoverMade:
     """Have the generation serve again that the last cut-over has taken the place of.
 
@@ -110,3 +115,46 @@ def answering_from(shown: GenerationsShown) -> dict[int, list[str]]:
         one.generation: [r.replica for r in one.status.replicas if r.live and r.serving]
         for one in shown.generations
     }
+
+
+def list_generations(book: GenerationState, shown: GenerationsShown | None) -> GenerationsListed:
+    """All generations; `shown` is a replica's answer, if one answers."""
+    numbers = sorted({*book.followed, *book.dropped})
+    made = book.made
+    return GenerationsListed(
+        book.serving,
+        made.cutover.previous if made and made.cutover.previous not in book.dropped else None,
+        [_listed(book, number, shown) for number in numbers],
+    )
+
+
+def _listed(book: GenerationState, number: int, shown: GenerationsShown | None) -> GenerationListed:
+    announced = book.announced.get(number)
+    known = {one.generation: one for one in shown.generations} if shown else {}
+    one = known.get(number)
+    return GenerationListed(
+        generation=number,
+        state=_state(book, number, one),
+        codebook=announced.fingerprint if announced else one.status.codebook if one else "",
+        announced=clock.shown(announced.at_ms) if announced else None,
+        by=announced.by if announced else None,
+        items=one.status.items if one else None,
+        behind_events=_behind(one, known.get(book.serving)),
+        answering=answering_from(shown).get(number, []) if shown else None,
+        problem=shown.problems.get(number, "") if shown else "",
+    )
+
+
+def _state(book: GenerationState, number: int, one: GenerationShown | None) -> State:
+    if number in book.dropped:
+        return State.DROPPED
+    if number == book.serving:
+        return State.SERVING
+    return State.FOLLOWED if one else State.UNFOLLOWED
+
+
+def _behind(one: GenerationShown | None, serving: GenerationShown | None) -> int | None:
+    if one is None or serving is None:
+        return None
+    pairs = zip(one.status.shards, serving.status.shards, strict=False)
+    return sum(max(0, b.source_next_offset - a.source_next_offset) for a, b in pairs)

@@ -10,24 +10,24 @@ from pathlib import Path
 
 from kafka import KafkaAdminClient
 
-from kae.sinks import keys
-from kae.sinks.disk import bytes_in
 from kae.sinks.snapshots.archive import Archive
+from kae.sinks.store import keys
+from kae.sinks.store.disk import bytes_in
+from kae.streams.clock import now_ms
+from kae.streams.control.client import signature
+from kae.streams.control.records import Dropped
 from kae.streams.errors import GenerationRefused
 from kae.streams.generations.answers import GenerationDropped, StoresFound
+from kae.streams.generations.client import GenerationsClient
 from kae.streams.generations.cutover import answering_from
-from kae.streams.generations.desk import GenerationsDesk
-from kae.streams.generations.records import Dropped
-from kae.streams.moments import now_ms
-from kae.streams.replica.answers import GenerationsShown
-from kae.streams.shards.desk import signature
-from kae.streams.store_folder import hold_folder
-from kae.streams.topics import admin_of
-from kae.streams.topology import Topology
+from kae.streams.kafka.topics import admin_of
+from kae.streams.replica_api.answers import GenerationsShown
+from kae.streams.runtime.folders import hold_folder
+from kae.streams.topology.types import Topology
 
 
-def plan(
-    desk: GenerationsDesk, generation: int, shown: GenerationsShown | None, data: Sequence[Path]
+def plan_drop(
+    desk: GenerationsClient, generation: int, shown: GenerationsShown | None, data: Sequence[Path]
 ) -> GenerationDropped:
     """What would go; `data` are folders of workers that ran on this machine.
 
@@ -50,8 +50,8 @@ def plan(
     )
 
 
-def carry_out(
-    desk: GenerationsDesk, planned: GenerationDropped, reason: str, data: Sequence[Path]
+def drop_generation(
+    desk: GenerationsClient, planned: GenerationDropped, reason: str, data: Sequence[Path]
 ) -> None:
     """Raises: GenerationRefused when the generation serves by now; StoreFolderUnusable when a
     worker still runs on one of the folders; KafkaUnreachable, AppendUnknown, ArchiveUnreachable."""
@@ -79,7 +79,7 @@ def carry_out(
 
 
 def _why_not(
-    desk: GenerationsDesk, generation: int, shown: GenerationsShown | None, topology: Topology
+    desk: GenerationsClient, generation: int, shown: GenerationsShown | None, topology: Topology
 ) -> str:
     if generation not in {*desk.book.followed, *desk.book.dropped}:
         return f"generation {generation} is not known; `kae generation list` shows them"
@@ -101,7 +101,7 @@ def _why_not(
     return ""
 
 
-def _is_way_back(desk: GenerationsDesk, generation: int) -> bool:
+def _is_way_back(desk: GenerationsClient, generation: int) -> bool:
     made = desk.book.made
     return made is not None and made.cutover.previous == generation
 

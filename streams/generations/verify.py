@@ -5,18 +5,18 @@ from collections.abc import Iterator
 
 from kae.streams.errors import GenerationUnusable
 from kae.streams.generations.answers import GenerationVerified, TermVerified
-from kae.streams.replica.answers import (
+from kae.streams.replica_api.answers import (
     GenerationShown,
     GenerationsShown,
     ShardShown,
     TermStanding,
 )
-from kae.streams.replica.client import ReplicaClient
+from kae.streams.replica_api.client import ReplicaClient
 
 ASK_SECONDS = 0.1
 
 
-def verify(
+def verify_generation(
     replica: ReplicaClient, generation: int, within_seconds: float, *, compared: bool = True
 ) -> GenerationVerified:
     """Compare it with the generation that serves, as one replica holds both.

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 from kae.encoders.categories import CATEGORIES
-from kae.encoders.likeness import Likeness
-from kae.encoders.meanings import Meanings
-from kae.encoders.misspelling import is_slip
-from kae.sinks.edits import BindSlot
-from kae.sinks.term_changes import Bind
-from kae.streams.replica.previewed import Collision
+from kae.encoders.vocabulary.misspelling import is_slip
+from kae.encoders.vocabulary.similar_words import Likeness, Meanings
+from kae.sinks.log.edits import BindSlot
+from kae.sinks.log.term_changes import Bind
 from kae.streams.replica.receipts import attached_items
 from kae.streams.replica.view import View
+from kae.streams.replica_api.terms import Collision
 
 
 def collisions_of(

@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS, Identifier
-from kae.encoders.codebook import Codebook
-from kae.encoders.tokens import TokenLayout
-from kae.sinks import decoding
-from kae.sinks.decoding import Behind, Entered
-from kae.sinks.edits import PutItem
-from kae.sinks.prefixes import Pairs, Prefixes
-from kae.sinks.ranges import Indices
-from kae.sinks.stack import Stack
-from kae.streams.replica.answers import Version
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.codebook.tokens import TokenLayout
+from kae.sinks.log.edits import PutItem
+from kae.sinks.trie import decoding
+from kae.sinks.trie.decoding import Behind, Entered
+from kae.sinks.trie.prefixes import Pairs, Prefixes
+from kae.sinks.trie.ranges import Indices
+from kae.sinks.trie.stack import Stack
 from kae.streams.replica.pins import Pinned, pin_places, places_among
 from kae.streams.replica.search import version_of
 from kae.streams.replica.view import View
+from kae.streams.replica_api.answers import Version
 
 Scores = NDArray[np.floating[Any]]
 

@@ -16,19 +16,19 @@ from typing import Self
 
 import structlog
 
-from kae.encoders.text import normalise
+from kae.encoders.text.normal_form import normalise
+from kae.streams.clock import now_ms
 from kae.streams.errors import ReplicaEnded, ReplicaTimedOut, TermRefused
 from kae.streams.generations.opening import Beginning, open_serving
+from kae.streams.kafka.partitioner import partition_of
 from kae.streams.local_run import open_topology
-from kae.streams.partitioner import partition_of
 from kae.streams.replica.decode import Decode
-from kae.streams.replica.follower import now_ms
 from kae.streams.replica.freshness import FreshnessGauge
+from kae.streams.replica.generation_switch import GenerationSwitch
 from kae.streams.replica.receipts import has_come, receipt_of
-from kae.streams.replica.succession import Succession
 from kae.streams.replica.view import View
-from kae.streams.store_folder import hold_folder
-from kae.streams.topology import Topology
+from kae.streams.runtime.folders import hold_folder
+from kae.streams.topology.types import Topology
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ class Replica:
         self._failure: BaseException | None = None
         self._closing = ExitStack()
         self._drain_seconds = topology.kafka.request_timeout_seconds
-        self._succession = Succession(topology, beginning, data, name, self._end)
+        self._succession = GenerationSwitch(topology, beginning, data, name, self._end)
         self._succession.start()
 
     @classmethod

@@ -1,13 +1,18 @@
 """Explaining: an item, and the bindings, as a view has them."""
 
 from kae.encoders.categories import CATEGORIES
-from kae.encoders.codebook import Codebook
-from kae.sinks.edits import BindSlot, Propose, PutItem
-from kae.sinks.slot_ledger import ledger_of
-from kae.sinks.term_changes import CAMPAIGN_PREFIX, Campaign
-from kae.streams.partitioner import partition_of
-from kae.streams.replica import words
-from kae.streams.replica.answers import (
+from kae.encoders.codebook.codebook import Codebook
+from kae.sinks.log.edits import BindSlot, Propose, PutItem
+from kae.sinks.log.term_changes import CAMPAIGN_PREFIX, Campaign
+from kae.sinks.terms.slot_ledger import ledger_of
+from kae.streams.kafka.partitioner import partition_of
+from kae.streams.replica.index import ReplicaIndex
+from kae.streams.replica.journal import Placed
+from kae.streams.replica.receipts import attached_items
+from kae.streams.replica.search import version_of
+from kae.streams.replica.view import View
+from kae.streams.replica_api import words
+from kae.streams.replica_api.answers import (
     AttributeShown,
     BindingShown,
     BindingsShown,
@@ -19,11 +24,6 @@ from kae.streams.replica.answers import (
     QuarantineShown,
     Words,
 )
-from kae.streams.replica.index import ReplicaIndex
-from kae.streams.replica.journal import Placed
-from kae.streams.replica.receipts import attached_items
-from kae.streams.replica.search import version_of
-from kae.streams.replica.view import View
 
 
 def explain_item(

@@ -11,20 +11,20 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from kae.sinks.disk import DiskFull
-from kae.sinks.log import refuse_gap
-from kae.streams.kafka_log import KafkaClients, poll
+from kae.sinks.log.protocol import refuse_gap
+from kae.sinks.store.disk import DiskFull
+from kae.streams.clock import now_ms
+from kae.streams.kafka.log import KafkaClients, poll
 from kae.streams.replica.freshness import FreshnessGauge
-from kae.streams.replica.holding import HeldLogs
+from kae.streams.replica.held_logs import HeldLogs
 from kae.streams.replica.index import Edits, ReplicaIndex, changes_terms
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
+from kae.streams.replica.notifier import ViewNotifier
 from kae.streams.replica.view import View
-from kae.streams.replica.waiting import ViewBell
-from kae.streams.topology import Topology
-from kae.streams.traces import Spans, tracer
+from kae.streams.telemetry.traces import Spans, tracer
+from kae.streams.topology.types import Topology
 
 log = structlog.get_logger()
-
 POLL_MS = 100
 # While words are captured beside.
 LISTEN_MS = 5
@@ -48,7 +48,7 @@ class Follower:
         index: ReplicaIndex,
         leases: Leases,
         gauge: FreshnessGauge,
-        bell: ViewBell,
+        bell: ViewNotifier,
         serves: Callable[[], bool],
         on_view: Callable[[View, bool], None],
         on_end: Callable[[BaseException | None], None],
@@ -272,8 +272,3 @@ class Follower:
 
 def _name(partition: TopicPartition) -> str:
     return f"{partition.topic}/{partition.partition}"
-
-
-def now_ms() -> int:
-    """Wall clock, milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000

@@ -7,17 +7,7 @@ moment of the question. So a broker that falls silent makes a replica stale, nev
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
-
-class Freshness(msgspec.Struct, frozen=True):
-    """How fresh a view is, and what keeps it from being fresher."""
-
-    ready: bool
-    age_seconds: float | None  # None: it never was complete
-    within_seconds: float
-    behind_records: int
-    reasons: list[str]
+from kae.streams.replica_api.answers import Freshness
 
 
 @dataclass(slots=True)

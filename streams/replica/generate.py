@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from transformers import LogitsProcessor
 
 from kae.encoders.categories import POSITIONS
-from kae.encoders.tokens import TokenLayout
-from kae.sinks.decoding import PrefixInvalid
+from kae.encoders.codebook.tokens import TokenLayout
+from kae.sinks.trie.decoding import PrefixInvalid
 from kae.streams.replica.decode import Constraint
 
 

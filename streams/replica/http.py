@@ -39,22 +39,21 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from kae.streams import metrics
-from kae.streams.events import Undecodable
-from kae.streams.meters import TEXT, Meters
-from kae.streams.replica.answers import Problem, UnknownWordsShown
+from kae.streams.clock import now_ms
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.terms import key_of
 from kae.streams.replica.explain import explain_item, live_item, show_bindings
-from kae.streams.replica.follower import UNHEARD, now_ms
-from kae.streams.replica.generations import show_generations
-from kae.streams.replica.line import Line, Serving
-from kae.streams.replica.receipt import Receipt
+from kae.streams.replica.follower import UNHEARD
+from kae.streams.replica.generation import GenerationReplica, Serving
+from kae.streams.replica.notifier import ViewNotifier, wait_until
 from kae.streams.replica.receipts import has_come, receipt_of
-from kae.streams.replica.status import show_status
-from kae.streams.replica.waiting import ViewBell, wait_until
-from kae.streams.term_keys import key_of
+from kae.streams.replica.status import show_generations, show_status
+from kae.streams.replica_api.answers import Problem, UnknownWordsShown
+from kae.streams.replica_api.terms import Receipt
+from kae.streams.telemetry import metrics
+from kae.streams.telemetry.meters import TEXT, Meters
 
 log = structlog.get_logger()
-
 QUERY_CHARACTERS = 1000
 ID_CHARACTERS = 256
 LIMIT, MOST = 10, 1000
@@ -62,7 +61,7 @@ UNKNOWN_LIMIT = 100
 MOST_MS = 60_000
 MOST_REVISION = 2**63 - 1
 MOST_GENERATION = 2**31 - 1
-PAGE = Path(__file__).resolve().parents[1] / "page"
+PAGE = Path(__file__).parent / "page"
 PAGE_FILES = {
     "/": "index.html",
     "/page.css": "page.css",
@@ -71,7 +70,7 @@ PAGE_FILES = {
 }
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that gets a problem for an answer."""
 
     def __init__(self, status: int, error: str) -> None:
@@ -91,13 +90,13 @@ class Answers:
     def search(self, request: Request) -> Response:
         text = request.query_params.get("q", "")
         if not text.strip():
-            raise Refused(400, "q: missing; ask /search?q=WORDS")
+            raise RequestRefused(400, "q: missing; ask /search?q=WORDS")
         _refuse_long(text)
         limit = _whole_number(request, "limit", LIMIT, MOST)
         began = time.perf_counter()
         line = self._serving.line
         if not line.index.hears:
-            raise Refused(503, f"search: {UNHEARD}; ask again, or another replica")
+            raise RequestRefused(503, f"search: {UNHEARD}; ask again, or another replica")
         found = line.search.answer(line.view(), text, limit)
         self._meters.count(
             metrics.REPLICA_UNKNOWN_WORDS, by=line.unknown.note(text, found.query.unknown)
@@ -124,11 +123,11 @@ class Answers:
     def item(self, request: Request) -> Response:
         item_id = request.path_params["id"]
         if len(item_id) > ID_CHARACTERS:
-            raise Refused(400, f"id: {len(item_id)} characters, at most {ID_CHARACTERS}")
+            raise RequestRefused(400, f"id: {len(item_id)} characters, at most {ID_CHARACTERS}")
         line = self._serving.line
         shown = explain_item(line.codebook, line.index, line.view(), item_id)
         if shown is None:
-            raise Refused(404, f"item {item_id!r}: no live item has this id")
+            raise RequestRefused(404, f"item {item_id!r}: no live item has this id")
         return _json(shown)
 
     def preview(self, request: Request) -> Response:
@@ -136,21 +135,21 @@ class Answers:
         try:
             return _json(line.previews.answer(line.view(), request.state.body, query))
         except Undecodable as error:
-            raise Refused(400, f"event: {error}") from error
+            raise RequestRefused(400, f"event: {error}") from error
 
     def preview_proposed(self, request: Request) -> Response:
         line, query = self._previewing(request)
         term = key_of(request.path_params["term"])
         previewed = line.previews.proposed(line.view(), term, query)
         if previewed is None:
-            raise Refused(404, f"term {term!r}: no bind of it waits for approval")
+            raise RequestRefused(404, f"term {term!r}: no bind of it waits for approval")
         return _json(previewed)
 
-    def _previewing(self, request: Request) -> tuple[Line, str]:
+    def _previewing(self, request: Request) -> tuple[GenerationReplica, str]:
         """The line that previews, and the query to show beside."""
         line, query = self._serving.line, request.query_params.get("q", "")
         if not line.index.hears:
-            raise Refused(503, f"preview: {UNHEARD}; ask again, or another replica")
+            raise RequestRefused(503, f"preview: {UNHEARD}; ask again, or another replica")
         _refuse_long(query)
         return line, query
 
@@ -166,7 +165,7 @@ class Answers:
         term = key_of(request.path_params["term"])
         receipt = self._receipt(term)
         if receipt is None:
-            raise Refused(404, f"term {term!r}: no term event of it has been registered")
+            raise RequestRefused(404, f"term {term!r}: no term event of it has been registered")
         return _json(receipt)
 
     def _receipt(self, term: str) -> Receipt | None:
@@ -193,12 +192,12 @@ class Answers:
         freshness = line.gauge.reading(time.monotonic())
         return _json(show_status(self._name, line.index, line.leases, freshness, hashed=hashed))
 
-    def _line(self, generation: int) -> Line:
+    def _line(self, generation: int) -> GenerationReplica:
         """That of a generation; 0: the one that answers."""
         line = self._serving.lines.get(generation) if generation else self._serving.line
         if line is None:
             followed = ", ".join(map(str, self._serving.lines))
-            raise Refused(404, f"generation {generation}: not followed here; {followed} are")
+            raise RequestRefused(404, f"generation {generation}: not followed here; {followed} are")
         return line
 
     def generations(self, request: Request) -> Response:
@@ -220,7 +219,7 @@ Answer = Callable[[Request], Response]
 HasCome = Callable[[Request], bool]
 
 
-def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
+def build_app(answers: Answers, meters: Meters, bell: ViewNotifier) -> Starlette:
     """The routes; each is counted with the status that it answered."""
 
     def route(
@@ -229,7 +228,7 @@ def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
         def answered(request: Request) -> Response:
             try:
                 return answer(request)
-            except Refused as refused:
+            except RequestRefused as refused:
                 return _json(Problem(refused.error), refused.status)
 
         async def counted(request: Request) -> Response:
@@ -240,7 +239,7 @@ def build_app(answers: Answers, meters: Meters, bell: ViewBell) -> Starlette:
                 if method == "POST":
                     request.state.body = await _body(request, answers.most_bytes())
                 response = await run_in_threadpool(answered, request)
-            except Refused as refused:
+            except RequestRefused as refused:
                 response = _json(Problem(refused.error), refused.status)
             meters.count(metrics.REPLICA_REQUESTS, path, str(response.status_code))
             return response
@@ -273,7 +272,9 @@ async def _body(request: Request, most: int) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > most:
-            raise Refused(413, f"body: more than {most} bytes, which limits.event_bytes allows")
+            raise RequestRefused(
+                413, f"body: more than {most} bytes, which limits.event_bytes allows"
+            )
     return bytes(body)
 
 
@@ -298,7 +299,7 @@ def _failed(_request: Request, error: Exception) -> Response:
 
 def _refuse_long(query: str) -> None:
     if len(query) > QUERY_CHARACTERS:
-        raise Refused(400, f"q: {len(query)} characters, at most {QUERY_CHARACTERS}")
+        raise RequestRefused(400, f"q: {len(query)} characters, at most {QUERY_CHARACTERS}")
 
 
 def _whole_number(request: Request, name: str, default: int, most: int) -> int:
@@ -307,5 +308,7 @@ def _whole_number(request: Request, name: str, default: int, most: int) -> int:
         return default
     least = min(default, 1)
     if not (given.isascii() and given.isdigit() and least <= int(given[:9]) <= most):
-        raise Refused(400, f"{name}: {given[:40]!r} is no whole number from {least} to {most}")
+        raise RequestRefused(
+            400, f"{name}: {given[:40]!r} is no whole number from {least} to {most}"
+        )
     return int(given)

@@ -11,11 +11,7 @@ from time import perf_counter
 
 import structlog
 
-from kae.sinks import keys
-from kae.sinks.beginnings import Snapshots, no_snapshots
-from kae.sinks.bindings import Bindings
-from kae.sinks.disk import bytes_in
-from kae.sinks.edits import (
+from kae.sinks.log.edits import (
     Activate,
     Attach,
     BindSlot,
@@ -25,19 +21,23 @@ from kae.sinks.edits import (
     ShardEdit,
     decode_edit,
 )
-from kae.sinks.fold import Folded, ForeignCodebook, LogState, fold
-from kae.sinks.growing import GrowingTrie
-from kae.sinks.rocks import StoreUnusable
-from kae.sinks.said import Said
-from kae.sinks.sayings import Sayings
-from kae.sinks.shard_table import ShardTable
-from kae.sinks.store import ShardStore
-from kae.sinks.store_reader import StoreReader
-from kae.streams.full_disk import FullDisk
-from kae.streams.replica.answers import LogPosition
+from kae.sinks.log.fold import Folded, ForeignCodebook, LogState, fold
+from kae.sinks.postings.inverted_index import InvertedIndex
+from kae.sinks.postings.statistics import WordStatistics
+from kae.sinks.store import keys
+from kae.sinks.store.beginnings import SnapshotSource, no_snapshots
+from kae.sinks.store.disk import bytes_in
+from kae.sinks.store.reader import StoreReader
+from kae.sinks.store.rocks import StoreUnusable
+from kae.sinks.store.store import ShardStore
+from kae.sinks.terms.bindings import Bindings
+from kae.sinks.trie.growing import GrowingTrie
+from kae.sinks.trie.shard_table import ShardTable
 from kae.streams.replica.journal import Journal
 from kae.streams.replica.view import View, Visible
-from kae.streams.topology import Topology
+from kae.streams.replica_api.answers import LogPosition
+from kae.streams.runtime.folders import FullDisk
+from kae.streams.topology.types import Topology
 
 # From one taking up of words to the next.
 HEAR_SECONDS = 0.25
@@ -45,7 +45,6 @@ HEAR_SECONDS = 0.25
 UNKNOWN = -1
 # Shards whose snapshots are fetched and opened at the same time.
 BEGUN_AT_ONCE = 4
-
 log = structlog.get_logger()
 
 
@@ -57,7 +56,7 @@ class ReplicaIndex:
         topology: Topology,
         fingerprint: str,
         folder: Path,
-        snapshots: Callable[[int], Snapshots] = lambda _shard: no_snapshots,
+        snapshots: Callable[[int], SnapshotSource] = lambda _shard: no_snapshots,
     ) -> None:
         """Begin each shard with its newest snapshot that is fit, or empty.
 
@@ -93,7 +92,8 @@ class ReplicaIndex:
         self._stores = [store for store, _ in begun]
         self._tables = [table for _, table in begun]
         self._sayings = [
-            Sayings(store, table) for store, table in zip(self._stores, self._tables, strict=True)
+            InvertedIndex(store, table)
+            for store, table in zip(self._stores, self._tables, strict=True)
         ]
         for shard in range(topology.shards):
             self._adopt(shard)
@@ -248,8 +248,8 @@ class ReplicaIndex:
                 self._hearing = self._words.submit(_call_all, calls)
         return self.view.said is not self._said
 
-    def _given_out(self) -> Said:
-        return Said(sayings.give_out() for sayings in self._sayings)
+    def _given_out(self) -> WordStatistics:
+        return WordStatistics(sayings.give_out() for sayings in self._sayings)
 
     @property
     def is_listening(self) -> bool:
@@ -274,7 +274,7 @@ def _call_all(calls: Sequence[Callable[[], None]]) -> None:
 
 
 def _begin(
-    shard: int, folder: Path, snapshots: Snapshots, buffer: int
+    shard: int, folder: Path, snapshots: SnapshotSource, buffer: int
 ) -> tuple[ShardStore, ShardTable]:
     """The store of the newest snapshot that is fit, or an empty one, and what the trie needs."""
 

@@ -9,8 +9,17 @@ RELEASED_KEPT; of the others a receipt says that they are released, and not when
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import Activate, Attach, BindSlot, Deactivate, Delta, Detach, Edit, ShardEdit
+from kae.sinks.log.edits import (
+    Activate,
+    Attach,
+    BindSlot,
+    Deactivate,
+    Delta,
+    Detach,
+    Edit,
+    ShardEdit,
+)
+from kae.sinks.terms.bindings import Bindings
 from kae.streams.replica.leases import Lease
 
 RELEASED_KEPT = 1000

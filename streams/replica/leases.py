@@ -16,7 +16,6 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 log = structlog.get_logger()
-
 # A replica that is silent for a day is gone under that name, and not shown any more.
 FORGOTTEN_MS = 86_400_000
 

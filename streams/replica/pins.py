@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from kae.sinks.decoding import Entered, nowhere
-from kae.sinks.edits import PutItem
-from kae.sinks.ranges import Indices
-from kae.streams.partitioner import partition_of
+from kae.sinks.log.edits import PutItem
+from kae.sinks.trie.decoding import Entered, nowhere
+from kae.sinks.trie.ranges import Indices
+from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica.view import View
 
 Pinned = tuple[int, int, int]  # binding, shard, ordinal

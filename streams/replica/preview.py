@@ -1,4 +1,6 @@
-"""The preview: what a term would do to one view, without doing it.
+"""A view as it would be with one term more: for a search with it before it is bound.
+
+The preview: what a term would do to one view, without doing it.
 
 The selector is resolved against the view's items by the function that a shard's owner has, and the
 registrar's own planning says what would become of the slots, so the numbers are those of the bind,
@@ -11,23 +13,27 @@ from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from time import perf_counter
 
-from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS
-from kae.encoders.codebook import Codebook
-from kae.encoders.likeness import Likeness
-from kae.encoders.meanings import Meanings
+import numpy as np
+
+from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS, Identifier
+from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.selector import compile_selector
-from kae.sinks.edits import BindingEdit, Deactivate, Propose, PutItem, encode_edit
-from kae.sinks.planned import plan_hash
-from kae.sinks.selection import selected
-from kae.sinks.term_changes import Bind
-from kae.sinks.term_plan import FREELY, Conditions, plan_terms
-from kae.streams.events import Undecodable, decode_term
-from kae.streams.moments import now_ms
-from kae.streams.replica import words
+from kae.encoders.vocabulary.similar_words import Likeness, Meanings
+from kae.sinks.log.edits import BindingEdit, BindSlot, Deactivate, Propose, PutItem, encode_edit
+from kae.sinks.log.term_changes import Bind
+from kae.sinks.postings.selection import selected
+from kae.sinks.terms.plan import FREELY, Conditions, plan_terms
+from kae.sinks.terms.plan_hash import plan_hash
+from kae.sinks.trie.trie import Entries
+from kae.streams.clock import now_ms
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.terms import decode_term, rules_of
 from kae.streams.replica.collisions import collisions_of
 from kae.streams.replica.explain import capacity_shown
-from kae.streams.replica.foreseen import Member, foreseen
-from kae.streams.replica.previewed import (
+from kae.streams.replica.search import Search, version_of
+from kae.streams.replica.view import View, pins_of, terms_of
+from kae.streams.replica_api import words
+from kae.streams.replica_api.terms import (
     GroupCount,
     Plan,
     Previewed,
@@ -37,10 +43,49 @@ from kae.streams.replica.previewed import (
     Size,
     WordCount,
 )
-from kae.streams.replica.search import Search, version_of
-from kae.streams.replica.view import View
-from kae.streams.term_events import rules_of
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
+
+# Of an item that the term would lead to: shard, ordinal, identifier, popularity.
+TermItem = tuple[int, int, Identifier, float]
+
+
+def view_with_term(view: View, edits: Iterable[BindingEdit], members: Sequence[TermItem]) -> View:
+    """The view after the registrar's edits for one bind, attached to these items, and active."""
+    bindings = view.bindings.copy()
+    added: list[BindSlot] = []
+    for edit in edits:
+        bindings.edit(edit, bindings.version + 1, view.swapped_ms)
+        if isinstance(edit, BindSlot):
+            added.append(edit)
+    replaced = {bound.replaces for bound in added}
+    visible = {
+        binding: bound
+        for binding, bound in view.visible.items()
+        if binding in bindings.bound and binding not in replaced
+    }
+    trie = view.trie.hiding(view.visible.keys() - visible.keys())
+    for bound in added:
+        trie = trie.showing(list(_paths(bound, members, len(view.shards))))
+        visible[bound.binding] = bound
+    terms, pins = terms_of(visible), pins_of(visible)
+    return replace(view, bindings=bindings, visible=visible, terms=terms, trie=trie, pins=pins)
+
+
+def _paths(bound: BindSlot, members: Sequence[TermItem], shards: int) -> Iterable[Entries]:
+    """The paths that a binding adds to its members, a piece a shard."""
+    for shard in range(shards):
+        mine = [member for member in members if member[0] == shard]
+        slots = np.array([member[2] for member in mine], np.uint16).reshape(-1, POSITIONS).T.copy()
+        slots[bound.position] = bound.index
+        yield Entries(
+            slots,
+            np.full(len(mine), shard, np.uint16),
+            np.array([member[1] for member in mine], np.uint32),
+            np.full(len(mine), bound.binding, np.int64),
+            np.full(len(mine), bound.position + 1, np.uint8),
+            np.array([member[3] for member in mine], np.float32),
+        )
+
 
 SAMPLE = 10
 WORDS_OF_A_GROUP = 5
@@ -56,7 +101,7 @@ class _Tally:
     slots: Counter[tuple[int, int]] = field(default_factory=Counter)
     brands: Counter[str] = field(default_factory=Counter)
     paths: set[tuple[int, ...]] = field(default_factory=set)
-    members: list[Member] = field(default_factory=list)
+    members: list[TermItem] = field(default_factory=list)
 
     def add(self, shard: int, item: PutItem, position: int) -> None:
         identifier = item.identifier
@@ -154,7 +199,7 @@ class Previews:
     def _side_by_side(
         self, view: View, edits: Sequence[BindingEdit], tally: _Tally, query: str
     ) -> SideBySide:
-        views = (view, foreseen(view, edits, tally.members))
+        views = (view, view_with_term(view, edits, tally.members))
         now, then = (self._search.answer(one, query, SAMPLE).items for one in views)
         return SideBySide(query, now, then)
 

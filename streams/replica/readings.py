@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from kae.sinks.disk import room_at
-from kae.streams import metrics
-from kae.streams.meters import Meters, Sample, accounted
-from kae.streams.moments import now_ms
-from kae.streams.replica.freshness import Freshness, FreshnessGauge
+from kae.sinks.store.disk import space_at
+from kae.streams.clock import now_ms
+from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.view import View
+from kae.streams.replica_api.answers import Freshness
+from kae.streams.telemetry import metrics
+from kae.streams.telemetry.meters import Meters, Sample, accounted
 
 
 class ReplicaReadings:
@@ -38,7 +39,7 @@ class ReplicaReadings:
             metrics.REPLICA_TERMS_UNBALANCED,
             view.bindings.counts,
         )
-        room = room_at(self._index.folder)
+        room = space_at(self._index.folder)
         yield Sample(metrics.REPLICA_DISK, room.size)
         yield Sample(metrics.REPLICA_DISK_FREE, room.free)
         yield Sample(metrics.REPLICA_DISK_FULL, bool(self._index.disk.reason))

@@ -14,12 +14,12 @@ that is proposed: accepted, proposed.
 
 from collections.abc import Mapping, Sequence
 
-from kae.sinks.edits import EXPIRED, BindSlot
+from kae.sinks.log.edits import EXPIRED, BindSlot
 from kae.streams.replica.journal import Journal, Placed, Released
 from kae.streams.replica.leases import Lease
-from kae.streams.replica.receipt import Receipt, Refusal, Stage
 from kae.streams.replica.search import version_of
 from kae.streams.replica.view import View
+from kae.streams.replica_api.terms import Receipt, Refusal, Stage
 
 
 def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -> Receipt | None:

@@ -17,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import Slot
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.query import Query, QueryEncoder
-from kae.sinks.beam import Coverage, Decoded, Wanted, coverage_of, decode_all
-from kae.sinks.decoding import UNPINNED
-from kae.sinks.edits import PutItem
-from kae.sinks.layer import Layer
-from kae.sinks.ranges import Indices
-from kae.sinks.said import Floats
-from kae.streams.replica import words
-from kae.streams.replica.answers import Found, Hit, QueryShown, SlotShown, Version
-from kae.streams.replica.asked import ask, heaviest_slots, named, own_words
+from kae.sinks.log.edits import PutItem
+from kae.sinks.postings.statistics import FloatArray
+from kae.sinks.trie.beam import Coverage, Decoded, Wanted, coverage_of, decode_all
+from kae.sinks.trie.decoding import UNPINNED
+from kae.sinks.trie.layer import Layer
+from kae.sinks.trie.ranges import Indices
 from kae.streams.replica.pins import Pinned, pinned_items
+from kae.streams.replica.query_statistics import heaviest_slots, named, own_words, want_statistics
 from kae.streams.replica.view import View
+from kae.streams.replica_api import words
+from kae.streams.replica_api.answers import Found, Hit, QueryShown, SlotShown, Version
 
 # Of the slots that a query was understood as, those that weigh most are shown.
 SLOTS_SHOWN = 64
@@ -54,7 +54,7 @@ class _Reached:
     ordinals: NDArray[np.uint32]
     items: Indices
     bindings: Indices
-    popularity: Floats
+    popularity: FloatArray
     coverage: Coverage
     pins: Indices  # places among the pins of the query's terms, or UNPINNED
 
@@ -85,7 +85,7 @@ class Search:
     def answer(self, view: View, text: str, limit: int) -> Found:
         began = perf_counter()
         query = self._encoder.encode(text, view.terms)
-        asked = ask(view, query)
+        asked = want_statistics(view, query)
         reached = _reached(view, [one.wanted() for one in asked], self._beam, query.terms)
         decoded = perf_counter()
         said = own_words(view, asked, reached.items, reached.bindings)
@@ -209,7 +209,7 @@ def _places(
 
 
 def _ranked(
-    view: View, reached: _Reached, said: Floats, shown: NDArray[np.bool_], limit: int
+    view: View, reached: _Reached, said: FloatArray, shown: NDArray[np.bool_], limit: int
 ) -> list[_Candidate]:
     """The best `limit` of those shown; only they, and the ones that tie with the last, are read."""
     rank = np.round(said + np.float32(COVERAGE) * reached.coverage, DECIMALS)

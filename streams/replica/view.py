@@ -7,11 +7,11 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import Slot
 from kae.encoders.query import BoundTerms
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import BindSlot
-from kae.sinks.layers import Layers
-from kae.sinks.said import Said
-from kae.sinks.store_reader import StoreReader
+from kae.sinks.log.edits import BindSlot
+from kae.sinks.postings.statistics import WordStatistics
+from kae.sinks.store.reader import StoreReader
+from kae.sinks.terms.bindings import Bindings
+from kae.sinks.trie.layers import Layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class View:
     bindings_offset: int  # of the log record that made this version; -1: none
     terms: BoundTerms
     trie: Layers
-    said: Said
+    said: WordStatistics
     unheard: tuple[BitMap, ...]  # of each shard, the items that may say other than `said`
     shards: tuple[StoreReader, ...]
     swapped_ms: int

@@ -1,21 +1,95 @@
-"""What a request would do, found out before it is made."""
+"""What `kae shard` prints, as types.
+
+What a request would do, found out before it is made.
+
+Where the shards stand: the replica's word, the control topic's, and the ends of the items.
+"""
 
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 
+import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from kae.streams import moments
-from kae.streams.bootstrap import bootstrap_ms
-from kae.streams.kafka_connection import connection
-from kae.streams.letters.letterbox import patient_polls
-from kae.streams.replica.answers import ShardShown
-from kae.streams.shards.answers import RefoldPlanned, ResetPlanned
-from kae.streams.shards.desk import RequestsDesk
-from kae.streams.shards.rules import Kept, why_no_refold, why_no_reset
-from kae.streams.topology import Topology
+from kae.streams import clock
+from kae.streams.control.client import ControlClient, RequestPlan, ShardAnswered, show_answer
+from kae.streams.control.records import Pause
+from kae.streams.control.state import RequestState
+from kae.streams.dead_letters.index import patient_polls
+from kae.streams.kafka.connection import bootstrap_ms, connection
+from kae.streams.replica_api.answers import ShardShown
+from kae.streams.shards.requests import RetainedOffsets, why_no_refold, why_no_reset
+from kae.streams.topology.types import Topology
+
+
+class PauseShown(msgspec.Struct, frozen=True):
+    """A pause in force."""
+
+    by: str
+    since: str
+    reason: str
+
+
+class CommandShown(msgspec.Struct, frozen=True):
+    """A request, and what became of it."""
+
+    command: str
+    by: str
+    at: str
+    reason: str
+    answer: ShardAnswered
+
+
+class ShardStanding(msgspec.Struct, frozen=True):
+    """One shard as `list` shows it; `owner` is who said last that it holds the shard."""
+
+    shard: int
+    owner: str | None
+    epoch: int
+    version: int
+    next_offset: int
+    lag_events: int
+    paused: bool
+    pause: PauseShown | None
+    last: CommandShown | None
+
+
+class ShardsListed(msgspec.Struct, frozen=True):
+    """What `list --json` prints."""
+
+    generation: int
+    shards: list[ShardStanding]
+
+
+class ResetPlanned(RequestPlan, frozen=True, kw_only=True):
+    """`to_at` is the time of the first event that would be read again."""
+
+    version: int
+    from_offset: int
+    to_offset: int
+    events_again: int
+    to_at: str | None
+    to_age_seconds: float | None
+
+
+class RefoldPlanned(RequestPlan, frozen=True, kw_only=True):
+    """`log_bytes` are those on one broker's disk, if it tells."""
+
+    version: int
+    log_records: int
+    log_bytes: int | None
+
+
+class ShardReport(msgspec.Struct, frozen=True):
+    """What the other commands print with --json; a dry run has no answers."""
+
+    command: str
+    dry_run: bool
+    planned: list[RequestPlan]
+    answers: list[ShardAnswered]
+
 
 # Where a partition would be read again from.
 Target = Callable[[KafkaConsumer, TopicPartition], int]
@@ -42,7 +116,7 @@ def to_time(at_ms: int) -> Target:
 
 
 def plan_reset(
-    desk: RequestsDesk, shown: Sequence[ShardShown], target: Target
+    desk: ControlClient, shown: Sequence[ShardShown], target: Target
 ) -> list[ResetPlanned]:
     """Raises: KafkaUnreachable."""
     with desk.clients.borrowed_consumer() as consumer:
@@ -50,7 +124,7 @@ def plan_reset(
 
 
 def _plan_reset(
-    desk: RequestsDesk, consumer: KafkaConsumer, shown: ShardShown, target: Target
+    desk: ControlClient, consumer: KafkaConsumer, shown: ShardShown, target: Target
 ) -> ResetPlanned:
     place = TopicPartition(desk.topology.items_topic, shown.shard)
     goal, now = target(consumer, place), shown.source_next_offset
@@ -65,7 +139,7 @@ def _plan_reset(
         from_offset=now,
         to_offset=goal,
         events_again=max(0, now - goal),
-        to_at=None if at_ms is None else moments.shown(at_ms),
+        to_at=None if at_ms is None else clock.shown(at_ms),
         to_age_seconds=None if at_ms is None else max(0.0, time.time() - at_ms / 1000),
     )
 
@@ -79,11 +153,11 @@ def _time_of(consumer: KafkaConsumer, place: TopicPartition, offset: int) -> int
     return at_ms
 
 
-def _kept(place: TopicPartition, begins_at: int) -> Kept:
-    return Kept(f"{place.topic}/{place.partition}", begins_at)
+def _kept(place: TopicPartition, begins_at: int) -> RetainedOffsets:
+    return RetainedOffsets(f"{place.topic}/{place.partition}", begins_at)
 
 
-def plan_refold(desk: RequestsDesk, shown: Sequence[ShardShown]) -> list[RefoldPlanned]:
+def plan_refold(desk: ControlClient, shown: Sequence[ShardShown]) -> list[RefoldPlanned]:
     """Raises: KafkaUnreachable."""
     topic = desk.topology.deltas_topic
     named = [shown[shard] for shard in desk.shards]
@@ -123,3 +197,50 @@ def _log_bytes(topology: Topology) -> dict[int, int]:
             shard, size = partition["partition_index"], partition["partition_size"]
             sizes[shard] = max(size, sizes.get(shard, 0))
     return sizes
+
+
+def list_standing(desk: ControlClient, shown: list[ShardShown]) -> ShardsListed:
+    """Raises: KafkaUnreachable."""
+    topic = desk.topology.items_topic
+    places = {one.shard: TopicPartition(topic, one.shard) for one in shown}
+    with desk.clients.borrowed_consumer() as consumer:
+        ends = consumer.end_offsets(list(places.values()))
+    shards = [_standing(desk, one, ends[places[one.shard]]) for one in shown]
+    return ShardsListed(desk.topology.generation, shards)
+
+
+def _standing(desk: ControlClient, shown: ShardShown, end: int) -> ShardStanding:
+    book, shard = desk.book, shown.shard
+    owner, last = book.owners.get(shard), book.last.get(shard)
+    return ShardStanding(
+        shard=shard,
+        owner=owner.owner if owner else None,
+        # A claim counts at once; a replica's store tells of it with the next delta.
+        epoch=max(shown.epoch, owner.epoch if owner else 0),
+        version=shown.version,
+        next_offset=shown.source_next_offset,
+        lag_events=max(0, end - shown.source_next_offset),
+        paused=shown.paused,
+        pause=_pause(desk, shard) if shown.paused else None,
+        last=_command(last) if last else None,
+    )
+
+
+def _pause(desk: ControlClient, shard: int) -> PauseShown | None:
+    pause = desk.book.pauses.get(shard)
+    # A worker that was killed before its answer has paused all the same.
+    for filed in desk.book.open_of({shard}):
+        if isinstance(filed.request, Pause):
+            pause = filed.request
+    return PauseShown(pause.by, clock.shown(pause.at_ms), pause.reason) if pause else None
+
+
+def _command(filed: RequestState) -> CommandShown:
+    request = filed.request
+    return CommandShown(
+        command=type(request).__name__.lower(),
+        by=request.by,
+        at=clock.shown(request.at_ms),
+        reason=request.reason,
+        answer=show_answer(request.shard, filed.offset, filed.answer),
+    )

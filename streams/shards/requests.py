@@ -1,166 +1,61 @@
-"""Carrying out requests: what the control topic asks of the shards that this worker holds.
+"""What a request does to where a shard stands, and why one is refused. Pure.
 
-A request is carried out by one delta of the shard's log, without edits and counts, that names it:
-appended first, applied second, believed by everybody only under the current epoch. So it is carried
-out once, whoever is killed, and each later owner knows of it. Its answer, for people, follows on
-the control topic; whoever holds the shard next gives it if it is missing.
-
-Everything here runs on the shard thread.
+The commands apply these rules before they ask, and the owner when it is asked: what they look at
+may have changed in between.
 """
 
-import structlog
-from kafka import TopicPartition
+from typing import NamedTuple
 
-from kae.sinks.shard import Shard
-from kae.streams import control, failpoints
-from kae.streams.control import (
-    Answer,
-    ControlBook,
-    Filed,
-    Refold,
-    Request,
-    Reset,
-    Resume,
-    Snapshot,
-)
-from kae.streams.control_follower import ControlFollower
-from kae.streams.held_shards import HeldShards
-from kae.streams.identity import Identity
-from kae.streams.indexer import Indexer
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.moments import now_ms
-from kae.streams.outcome import Outcome
-from kae.streams.shards.rules import Kept, carried_out, why_no_refold, why_no_reset
-from kae.streams.snapshots.upkeep import Upkeep
-from kae.streams.topology import Topology
+import msgspec
 
-log = structlog.get_logger()
+from kae.sinks.log.edits import SourceRange
+from kae.streams.control.records import Pause, Refold, Reset, Resume, Snapshot
+from kae.streams.control.state import RequestState
 
 
-class ShardRequests:
-    """Carries out the requests of one worker's shards, in the order in which they were made."""
+class RetainedOffsets(NamedTuple):
+    """What is left of a partition: from which offset on it can be read."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        identity: Identity,
-        clients: KafkaClients,
-        held: HeldShards,
-        indexer: Indexer,
-        follower: ControlFollower[ControlBook],
-        upkeep: Upkeep,
-    ) -> None:
-        self._topology = topology
-        self._identity = identity
-        self._clients = clients
-        self._held = held
-        self._indexer = indexer
-        self._follower = follower
-        self._upkeep = upkeep
-        self._log = clients.log(topology.control_topic, 0)
-        # Answers that the follower may not have read yet.
-        self._answered: set[int] = set()
+    name: str
+    begins_at: int
 
-    def catch_up(self) -> Outcome:
-        """Carry out all that was asked before these shards were taken over.
 
-        The end of the topic is the record that says so, as for every log.
-        Raises: AppendUnknown, KafkaTimeoutError: the broker is away.
-        """
-        shards = sorted(self._held.shards)
-        if not shards:
-            return Outcome()
-        self._follower.wait_for(self._announce(shards))
-        return self.carry_out()
-
-    def carry_out(self) -> Outcome:
-        """Carry out what is open; where to seek is told for each shard that goes on elsewhere.
-
-        Raises: AppendUnknown when an answer is in doubt.
-        """
-        outcome = Outcome()
-        open_requests = self._follower.book.open_of(self._held.shards)
-        self._answered.intersection_update([filed.offset for filed in open_requests])
-        for filed in open_requests:
-            if filed.offset not in self._answered:
-                outcome = outcome.and_then(self._carry_out(filed))
-        return outcome
-
-    def _carry_out(self, filed: Filed) -> Outcome:
-        outcome = self._indexer.land()
-        partition = filed.request.shard
-        shard = self._held.shards.get(partition)
-        if shard is None:
-            return outcome
-        refused = ""
-        if shard.source.next_control <= filed.offset:
-            refused = self._why_not(filed.request, shard.next_offset)
-            if isinstance(filed.request, Refold) and not refused:
-                outcome = outcome.and_then(self._held.refold(partition))
-                if partition in outcome.lost:
-                    return outcome  # whoever opens it next finds the request open
-                shard = self._held.shards[partition]
-                self._announce([partition])
-            outcome = outcome.and_then(self._append(filed, shard, refused))
-            if partition in outcome.lost:
-                return outcome
-        self._answer(filed, shard, refused)
-        if isinstance(filed.request, Snapshot) and not refused:
-            self._upkeep.begin(partition)
-        if isinstance(filed.request, Reset | Resume) and not shard.source.paused:
-            outcome.seek[partition] = shard.next_offset
-        return outcome
-
-    def _append(self, filed: Filed, shard: Shard, refused: str) -> Outcome:
-        # A refusal is appended too, and changes nothing: only the owner may refuse.
-        source = shard.source if refused else carried_out(filed, shard.source)
-        failpoints.reach(failpoints.REQUEST_READ)
-        sent = shard.send_source(source, now_ms())
-        failpoints.when_stored([sent.flight.appending], failpoints.REQUEST_APPENDED)
-        return self._indexer.settle({filed.request.shard: sent})
-
-    def _answer(self, filed: Filed, shard: Shard, refused: str) -> None:
-        failpoints.reach(failpoints.REQUEST_APPLIED)
-        request, version = filed.request, shard.store.state.version
-        answer = Answer(
-            request.generation,
-            request.shard,
-            filed.offset,
-            refused,
-            self._identity.name,
-            version,
-            now_ms(),
+def why_no_reset(shard: int, to_offset: int, next_offset: int, items: RetainedOffsets) -> str:
+    """Why the shard cannot be reset to there, with the remedy; empty if it can."""
+    where = f"shard {shard}: offset {to_offset} of {items.name}"
+    if to_offset > next_offset:
+        return (
+            f"{where} lies beyond {next_offset}, where the shard goes on, and kae skips no event: "
+            "what cannot be indexed goes to the dead letters by itself (`kae dead-letters list`). "
+            f"Reset to {next_offset} or below; if the shard is paused, `kae shard resume {shard}`"
         )
-        self._log.append([control.encode(answer)]).offsets()
-        self._answered.add(filed.offset)
-        log.info(
-            "request_answered",
-            shard=request.shard,
-            request=type(request).__name__.lower(),
-            control_offset=filed.offset,
-            by=request.by,
-            refused=refused,
-            version=version,
-            next_offset=shard.next_offset,
+    if to_offset < items.begins_at:
+        return (
+            f"{where} is gone: the topic begins at {items.begins_at}. Give --to-earliest to read "
+            "all that is left, and ingest again what came before"
         )
+    return ""
 
-    def _announce(self, shards: list[int]) -> int:
-        """Say who holds these shards; the last record's offset."""
-        reached = [control.encode(self._indexer.reached(shard)) for shard in shards]
-        return self._log.append(reached).offsets()[-1]
 
-    def _why_not(self, request: Request, next_offset: int) -> str:
-        shard = request.shard
-        if isinstance(request, Reset):
-            items = self._kept(self._topology.items_topic, shard)
-            return why_no_reset(shard, request.to_offset, next_offset, items)
-        if isinstance(request, Refold):
-            return why_no_refold(shard, self._kept(self._topology.deltas_topic, shard))
-        if isinstance(request, Snapshot):
-            return self._upkeep.why_not(shard)
-        return ""
+def why_no_refold(shard: int, deltas: RetainedOffsets) -> str:
+    """Why the shard cannot be folded again, with the remedy; empty if it can."""
+    if deltas.begins_at > 0:
+        return (
+            f"shard {shard}: {deltas.name} begins at {deltas.begins_at}, and a store is folded "
+            "from offset 0; the store stays as it is. Backfill a new generation to rebuild it"
+        )
+    return ""
 
-    def _kept(self, topic: str, partition: int) -> Kept:
-        place = TopicPartition(topic, partition)
-        with self._clients.borrowed_consumer() as consumer:
-            return Kept(f"{topic}/{partition}", consumer.beginning_offsets([place])[place])
+
+def carried_out(filed: RequestState, source: SourceRange) -> SourceRange:
+    """Where the shard stands once the request is carried out."""
+    source = msgspec.structs.replace(source, next_control=filed.offset + 1)
+    match filed.request:
+        case Pause():
+            return msgspec.structs.replace(source, paused=True)
+        case Resume():
+            return msgspec.structs.replace(source, paused=False)
+        case Reset(to_offset=offset):
+            return msgspec.structs.replace(source, next_offset=offset)
+        case Refold() | Snapshot():
+            return source

@@ -1,14 +1,21 @@
-"""Where the snapshots of a topology's shards are."""
+"""Where the snapshots of a topology's shards are.
+
+The snapshots that a reader of a log may begin with: those whose record the log holds.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kae.sinks.beginnings import Snapshots, no_snapshots
+from kafka import TopicPartition
+
+from kae.sinks.log.ownership import check_base
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.fetch import WhyNot, fetched
 from kae.sinks.snapshots.manifest import Manifest
+from kae.sinks.store.beginnings import UNFIT, SnapshotSource, no_snapshots
 from kae.streams.errors import SnapshotsOff
-from kae.streams.topology import Topology
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.topology.types import Topology
 
 
 def log_of(topology: Topology, shard: int) -> str:
@@ -37,7 +44,7 @@ def snapshots_of(
     shard: int,
     fingerprint: str,
     why_beside: WhyNot = lambda _manifest: "",
-) -> Snapshots:
+) -> SnapshotSource:
     """Those of a shard that may be begun with, the newest first; none where none are kept.
 
     `why_beside` says what else speaks against one. An archive that cannot be reached is told as a
@@ -61,3 +68,31 @@ def snapshots_of(
             note(str(error))
 
     return lay
+
+
+def snapshots_in_log(
+    topology: Topology,
+    clients: KafkaClients,
+    shard: int,
+    fingerprint: str,
+    newest: int | None = None,
+) -> SnapshotSource:
+    """The newest first, if need be none that is newer than a version.
+
+    An end that a broker tells too low costs a snapshot, and never lets a wrong one pass.
+    """
+    place = TopicPartition(topology.deltas_topic, shard)
+    log = clients.log(topology.deltas_topic, shard)
+
+    def why_beside(manifest: Manifest) -> str:
+        if newest is not None and manifest.version > newest:
+            return f"it is of version {manifest.version}, {newest} is wanted"
+        with clients.borrowed_consumer() as consumer:
+            end = consumer.end_offsets([place])[place]
+        try:
+            check_base(log, manifest.offset, bytes.fromhex(manifest.tail), end)
+        except UNFIT as error:
+            return str(error)
+        return ""
+
+    return snapshots_of(topology, shard, fingerprint, why_beside)

@@ -9,23 +9,22 @@ from contextlib import contextmanager
 
 from kafka import KafkaAdminClient, TopicPartition
 
-from kae.sinks.log import LogTruncated
-from kae.sinks.owned import BesideLog, check_base
+from kae.sinks.log.ownership import BesideLog, check_base
+from kae.sinks.log.protocol import LogTruncated
 from kae.sinks.snapshots import prune as archives
 from kae.sinks.snapshots.manifest import Manifest
-from kae.streams.bootstrap import bootstrap_ms, reached_brokers
-from kae.streams.kafka_connection import connection
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.snapshots.answers import PrunePlanned
+from kae.streams.kafka.connection import bootstrap_ms, connection, reached_brokers
+from kae.streams.kafka.log import KafkaClients
 from kae.streams.snapshots.archives import archive_of
-from kae.streams.topology import Topology
+from kae.streams.snapshots.listing import PrunePlanned
+from kae.streams.topology.types import Topology
 
 OnShard = Callable[[int], None]
 
 
-def plan(
+def plan_pruning(
     topology: Topology, clients: KafkaClients, shards: Sequence[int], now_ms: int, on_shard: OnShard
-) -> dict[int, tuple[archives.Plan, PrunePlanned]]:
+) -> dict[int, tuple[archives.PrunePlan, PrunePlanned]]:
     """What would be done for each shard; everything that stays is read.
 
     Raises: ArchiveUnreachable, KafkaUnreachable.
@@ -53,8 +52,8 @@ def plan(
     return plans
 
 
-def carry_out(
-    topology: Topology, plans: dict[int, tuple[archives.Plan, PrunePlanned]], on_shard: OnShard
+def prune_snapshots(
+    topology: Topology, plans: dict[int, tuple[archives.PrunePlan, PrunePlanned]], on_shard: OnShard
 ) -> None:
     """Trim the logs first: what is pruned then is needed by nobody who follows them.
 
@@ -89,7 +88,7 @@ def _trimmed_to(
     topology: Topology,
     clients: KafkaClients,
     shard: int,
-    planned: archives.Plan,
+    planned: archives.PrunePlan,
     begins: int,
     ends: int,
 ) -> tuple[int | None, str]:

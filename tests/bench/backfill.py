@@ -15,7 +15,7 @@ from pyarrow import parquet
 from kae.bench.feed import bench_items
 from kae.bench.live import BenchFailed
 from kae.bench.tantivy_peer import TantivyPeer
-from kae.streams import console
+from kae.streams.cli import terminal
 
 GROUP_ROWS = 16_384
 SCHEMA = pa.schema(
@@ -48,13 +48,13 @@ def measure_backfill(items: int, small: int) -> BackfillBench:
     """Each side in a process of its own, on the same rows; imports of modules count for nobody."""
     with tempfile.TemporaryDirectory(prefix="kae-bench-") as name:
         folder = Path(name)
-        console.err.print(f"writing {items:,} and {small:,} items", highlight=False)
+        terminal.err.print(f"writing {items:,} and {small:,} items", highlight=False)
         few, many = _write(folder, small), _write(folder, items)
-        console.err.print("backfilling both", highlight=False)
+        terminal.err.print("backfilling both", highlight=False)
         little, _ = _run("backfill", few, folder / "few")
         long, peak = _run("backfill", many, folder / "many")
         passthrough, _ = _run("count", many, folder / "count")
-        console.err.print("tantivy", highlight=False)
+        terminal.err.print("tantivy", highlight=False)
         tantivy = _tantivy(items, folder / "tantivy")
     return BackfillBench(
         items_per_second=round(items / long, 1),

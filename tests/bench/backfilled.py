@@ -10,19 +10,19 @@ import time
 from pathlib import Path
 
 from kae.bench.passthrough import count_rows
-from kae.sinks.edits import Counts, Source
-from kae.sinks.log import MemoryLog
+from kae.sinks.log.edits import Counts, SourceRange
+from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.manifest import Origin
+from kae.sinks.snapshots.manifest import SnapshotOrigin
 from kae.sinks.snapshots.take import take
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.job import Job, described, split_catalog
 from kae.streams.backfill.pipeline import run_pipeline
-from kae.streams.backfill.seal import Base, seal
+from kae.streams.backfill.seal import SealedPosition, seal
 from kae.streams.backfill.work import WorkFolder
-from kae.streams.encoding import open_codebook
-from kae.streams.peak_memory import peak_memory_bytes
-from kae.streams.topology import Topology
+from kae.streams.codebooks.opening import open_codebook
+from kae.streams.runtime.interpreter import peak_memory_bytes
+from kae.streams.topology.types import Topology
 
 TWO = ("--direct_running_mode", "multi_processing", "--direct_num_workers", "2")
 SPLIT_ROWS = 16_384
@@ -51,7 +51,7 @@ def backfill(feed: Path, folder: Path) -> None:
 
 
 def _snapshot(work: WorkFolder, job: Job, shard: int, archive: Path, topology: Topology) -> None:
-    base = Base(Source(), Counts(), job.as_of_ms)
+    base = SealedPosition(SourceRange(), Counts(), job.as_of_ms)
     store = seal(
         work.shard(shard) / "store",
         MemoryLog(),
@@ -64,7 +64,7 @@ def _snapshot(work: WorkFolder, job: Job, shard: int, archive: Path, topology: T
     checkpoint = work.shard(shard) / "checkpoint"
     store.checkpoint(checkpoint)
     name = f"bench/{shard}"
-    origin = Origin(name, 1, shard, "bench", 1)
+    origin = SnapshotOrigin(name, 1, shard, "bench", 1)
     take(Archive.open(str(archive), name), checkpoint, store.state, origin)
     store.close()
 

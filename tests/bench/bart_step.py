@@ -12,7 +12,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from kae.bench.masked import BEAM, ByDepth
 from kae.bench.recombined import Identifiers
-from kae.encoders.tokens import TokenLayout
+from kae.encoders.codebook.tokens import TokenLayout
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.generate import LiveIdentifiers
 

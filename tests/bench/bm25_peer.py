@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import bm25s
 import Stemmer
 
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 
 class Bm25Peer:

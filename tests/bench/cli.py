@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.errors import NotInstalled
 
@@ -35,9 +35,9 @@ def live(
     measured = measure_live(items, workers, repeats)
     report = LiveReport.of(measured, core)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Live path: {items:,} items, {workers} worker(s), median of {repeats}",
         ("what", "a second", "ratio"),
         (
@@ -64,16 +64,16 @@ def soak(
     """Two workers and two replicas at half load, killed at random; ends with 1 if unsound."""
     from kae.bench.soak import measure_soak
     from kae.bench.soak_report import draw, report_of
-    from kae.streams.topology import Topology
+    from kae.streams.topology.types import Topology
 
     run = measure_soak(seconds, items, seed)
     report = report_of(run, Topology.load().replica.fresh_within_seconds)
     if picture is not None:
         picture.write_bytes(draw(run, report))
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
     else:
-        console.print_table(
+        terminal.print_table(
             f"{report.events:,} events in {seconds:g} s, {sum(report.kills.values())} kills",
             ("what", "seen"),
             (
@@ -85,7 +85,7 @@ def soak(
             ),
         )
     for problem in report.problems:
-        console.print_warning(problem)
+        terminal.print_warning(problem)
     if not report.is_sound:
         raise typer.Exit(1)
 
@@ -118,9 +118,9 @@ def term(
 
     report = TermReport.of(measure_term(items, matching, terms, workers, active, approved))
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Term to decodable: {terms} terms of {report.matching[0]:,} to {report.matching[1]:,} "
         f"of {items:,} items",
         ("what", "p50 ms", "p99 ms", "ratio of p50"),
@@ -152,9 +152,9 @@ def freshness(
 
     report = FreshnessReport.of(measure_freshness(items, probes, workers))
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Item to visible: {probes} items of {items:,}, at {report.load_events_per_second:,.0f} "
         "item events/s",
         ("what", "p50 ms", "p99 ms", "ratio of p50"),
@@ -175,9 +175,9 @@ def mask(
 
     report = measure_mask(items)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Mask: {report.beam} beams, {report.items:,} items; us, p50",
         ("depth", "mask", "under writes", "LogitsProcessor", "over a dict trie"),
         (
@@ -186,7 +186,7 @@ def mask(
         ),
     )
     if report.note:
-        console.err.print(report.note, highlight=False)
+        terminal.err.print(report.note, highlight=False)
 
 
 @app.command()
@@ -202,9 +202,9 @@ def replica(
 
     report = measure_replica(items, small)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Replica: {report.items:,} items, {report.paths:,} paths",
         ("what", "figure"),
         (
@@ -252,9 +252,9 @@ def search(
     loaded = open_topology(topology)
     report = measure_search(queries, catalog or CATALOG, loaded, codebook or loaded.codebook_folder)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Search: {report.queries:,} queries, {report.items:,} items, {report.paths:,} paths",
         ("what", "recall@350", "nDCG@10", "p50 ms"),
         (
@@ -285,9 +285,9 @@ def extract(
     loaded = open_topology(topology)
     report = measure_extract(codebook or loaded.codebook_folder, loaded, rounds, Tagger())
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Extraction: {report.items:,} items, {report.words:,} words, median of {report.rounds}",
         ("what", "titles a second", "ratio", "p99 ms of a batch"),
         (
@@ -317,9 +317,9 @@ def backfill(
 
     report = measure_backfill(items, small)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Backfill: {report.items:,} items, {report.peak_memory_mb:,.0f} MB at most",
         ("what", "seconds", "ratio"),
         (
@@ -356,9 +356,9 @@ def emit(
 
     report = measure_emit(CATALOG, items, terms, steps, beam, seed)
     if as_json:
-        console.print_json(report)
+        terminal.print_json(report)
         return
-    console.print_table(
+    terminal.print_table(
         f"Of {report.terms} words bound after the training, to {report.items:,} items",
         ("identifiers", "alone: decoded", "item in 10", "with a word: decoded", "item in 10"),
         (

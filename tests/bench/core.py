@@ -10,16 +10,16 @@ from rocksdict import Options, Rdict, WriteBatch
 
 from kae.bench.feed import bench_events
 from kae.bench.report import Core
-from kae.encoders.assign import Encoder
-from kae.encoders.codebook import Codebook
-from kae.sinks.log import MemoryLog
-from kae.sinks.plan import prepare
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.shard import Shard
-from kae.streams import console
-from kae.streams.cloudevents import Envelope
-from kae.streams.events import ItemData, decode_item
-from kae.streams.interpreter import set_for_indexing
-from kae.streams.topology import Topology
+from kae.sinks.store.plan import prepare
+from kae.streams.cli import terminal
+from kae.streams.events.cloudevents import Envelope
+from kae.streams.events.items import ItemData, decode_item
+from kae.streams.runtime.interpreter import set_for_indexing
+from kae.streams.topology.types import Topology
 
 ITEMS = 19_000
 BATCH = 1_000
@@ -31,7 +31,7 @@ Events = list[tuple[bytes, bytes]]
 
 def measure_core() -> Core:
     """Floor and core in turn, on the same events."""
-    console.err.print(f"core and floor, {ITEMS:,} items, {ROUNDS} times", highlight=False)
+    terminal.err.print(f"core and floor, {ITEMS:,} items, {ROUNDS} times", highlight=False)
     events = bench_events(ITEMS)
     codebook = Codebook.load(Topology.load().codebook_folder)
     floors, cores = [], []

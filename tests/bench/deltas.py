@@ -6,10 +6,10 @@ from pathlib import Path
 from kafka import TopicPartition
 
 from kae.deploy.cluster import Cluster
-from kae.sinks.edits import Delta, decode_record
-from kae.sinks.fold import LogState, fold
-from kae.sinks.store import ShardStore
-from kae.streams.kafka_log import KafkaClients, poll
+from kae.sinks.log.edits import Delta, decode_record
+from kae.sinks.log.fold import LogState, fold
+from kae.sinks.store.store import ShardStore
+from kae.streams.kafka.log import KafkaClients, poll
 
 POLL_SECONDS = 0.1
 

@@ -11,7 +11,7 @@ from pyroaring import BitMap
 from kae.bench.emit_model import Emitter
 from kae.bench.emit_samples import Samples
 from kae.bench.emitted import Catalog, Identifiers, Term, bound_terms, read_catalog, view_of
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.replica.decode import Decode
 
 # An item counts when it is among so many.
@@ -58,12 +58,12 @@ def measure_emit(
 ) -> EmitReport:
     """Raises: ValueError when there are more terms than reserved slots."""
     torch.set_num_threads(1)  # sums are added in one order, so the figures come again
-    console.err.print(f"reading {items:,} items", highlight=False)
+    terminal.err.print(f"reading {items:,} items", highlight=False)
     catalog = read_catalog(files, items, seed)
     bound = bound_terms(catalog, terms, seed)
 
     def measured(name: str, identifiers: Identifiers, *, known: bool, routed: bool) -> Emitted:
-        console.err.print(f"training: {name}", highlight=False)
+        terminal.err.print(f"training: {name}", highlight=False)
         samples = Samples(catalog, identifiers, known=known, routed=routed, seed=seed)
         model = Emitter(samples, seed)
         took = model.train(steps)

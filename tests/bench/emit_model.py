@@ -10,7 +10,7 @@ from transformers import BartConfig, BartForConditionalGeneration
 
 from kae.bench.emit_samples import END, PAD, Samples
 from kae.encoders.categories import POSITIONS
-from kae.streams import console
+from kae.streams.cli import terminal
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.generate import LiveIdentifiers
 
@@ -72,7 +72,7 @@ class Emitter:
             plan.step()
             if step % TOLD_EVERY == 0:
                 told = f"step {step:,} of {steps:,}: loss {found.loss.item():.2f}"
-                console.err.print(told, highlight=False)
+                terminal.err.print(told, highlight=False)
         self.model.eval()
         return time.perf_counter() - began
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from kae.bench.emitted import Catalog, Identifiers, Term
 from kae.encoders.categories import POSITIONS, Slot
-from kae.encoders.tokens import TokenLayout
+from kae.encoders.codebook.tokens import TokenLayout
 
 # As BART has them.
 PAD, END, UNKNOWN = 1, 2, 3

@@ -17,21 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from kae.encoders.assign import Encoder
-from kae.encoders.build import build_codebook
 from kae.encoders.categories import POSITIONS, Slot
-from kae.encoders.closed_codebooks import embed, residual_kmeans
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.fitting.closed_codebooks import embed, residual_kmeans
 from kae.encoders.query import BoundTerms
-from kae.encoders.text import normalise
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import ItemHead
-from kae.sinks.growing import GrowingTrie
-from kae.sinks.said import Said
-from kae.sinks.shard_table import ShardTable
-from kae.streams.catalog import read_items
+from kae.encoders.text.normal_form import normalise
+from kae.sinks.log.edits import ItemHead
+from kae.sinks.postings.statistics import WordStatistics
+from kae.sinks.terms.bindings import Bindings
+from kae.sinks.trie.growing import GrowingTrie
+from kae.sinks.trie.shard_table import ShardTable
+from kae.streams.catalog.rows import read_items
 from kae.streams.replica.view import View
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 Identifiers = NDArray[np.uint16]
 # Of each position, the empty slot and the reserved ones included.
@@ -134,7 +134,7 @@ def view_of(identifiers: Identifiers, terms: Sequence[Term]) -> View:
         bindings_offset=-1,
         terms=BoundTerms(),
         trie=layers,
-        said=Said(()),
+        said=WordStatistics(()),
         unheard=(),
         shards=(),
         swapped_ms=0,

@@ -9,14 +9,14 @@ import ahocorasick_rs
 import msgspec
 
 from kae.deploy.demo import CATALOG
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.encoders.extract import Extractor
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.extract import Extractor
+from kae.encoders.items import Item
 from kae.encoders.tagger.tagger import Tagger
-from kae.encoders.text import normalise
-from kae.streams.catalog import read_items
-from kae.streams.interpreter import set_for_indexing
-from kae.streams.topology import Topology
+from kae.encoders.text.normal_form import normalise
+from kae.streams.catalog.rows import read_items
+from kae.streams.runtime.interpreter import set_for_indexing
+from kae.streams.topology.types import Topology
 
 # Of the tagger: so many unseen titles of the catalog, in batches of some seconds at most.
 TAGGED_TITLES = 320

@@ -6,10 +6,10 @@ from itertools import cycle, islice
 from kafka import KafkaProducer
 
 from kae.deploy.demo import CATALOG
-from kae.encoders.attributes import Item
-from kae.streams.catalog import read_items
-from kae.streams.events import encode_item_upsert
-from kae.streams.topology import Topology
+from kae.encoders.items import Item
+from kae.streams.catalog.rows import read_items
+from kae.streams.events.items import encode_item_upsert
+from kae.streams.topology.types import Topology
 
 
 def bench_items(count: int) -> Iterator[Item]:

@@ -13,9 +13,9 @@ from kae.bench.live import QUIET_SECONDS, STUCK_SECONDS, BenchFailed
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
 from kae.deploy.replica_face import ReplicaFace
-from kae.streams import console
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.topology import Topology
+from kae.streams.cli import terminal
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.topology.types import Topology
 
 # Slots of released terms come back soon enough for a run with more terms than a position has slots.
 CHANGES: dict[str, object] = {"topics.prefix": "bench", "terms.quarantine_seconds": 1.0}
@@ -45,7 +45,7 @@ def filled_line(
     """
     with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
         root = Path(folder)
-        console.err.print("starting Apache Kafka", highlight=False)
+        terminal.err.print("starting Apache Kafka", highlight=False)
         with ApacheKafka(root / "kafka") as broker:
             shards = Topology.load().shards
             cluster = Cluster(
@@ -68,12 +68,12 @@ def stream_in(cluster: Cluster, items: int) -> float:
 
     Raises: BenchFailed when they do not arrive.
     """
-    console.err.print(f"streaming {items:,} items in", highlight=False)
+    terminal.err.print(f"streaming {items:,} items in", highlight=False)
     fill(cluster.topology, items)
     rate = _drain(cluster, items)
     with closing(ReplicaFace(cluster.replica.url)) as replica:
         _wait_shown(replica, items)
-    console.err.print(f"full rate {rate:,.0f} events/s", highlight=False)
+    terminal.err.print(f"full rate {rate:,.0f} events/s", highlight=False)
     return rate
 
 

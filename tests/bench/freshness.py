@@ -13,9 +13,9 @@ from kae.bench.latencies import FreshnessRuns
 from kae.bench.live import BenchFailed
 from kae.bench.load import Load
 from kae.bench.progress import track
-from kae.encoders.attributes import Item
-from kae.streams.events import encode_item_upsert
-from kae.streams.topology import Topology
+from kae.encoders.items import Item
+from kae.streams.events.items import encode_item_upsert
+from kae.streams.topology.types import Topology
 
 WITHIN_SECONDS = 20.0
 SETTLE_SECONDS = 3.0

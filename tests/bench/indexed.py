@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.sinks.log import MemoryLog
-from kae.sinks.plan import Upsert, prepare
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
+from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.shard import Shard
-from kae.streams.partitioner import partition_of
+from kae.sinks.store.plan import Upsert, prepare
+from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica.index import ReplicaIndex
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 BATCH = 1_000
 

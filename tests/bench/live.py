@@ -17,14 +17,14 @@ from kae.bench.report import Live
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import Process
-from kae.encoders.assign import Encoder
-from kae.encoders.codebook import Codebook
-from kae.sinks.store_state import content_hash
-from kae.streams import console
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.sinks.store.state import content_hash
+from kae.streams.cli import terminal
 from kae.streams.errors import KaeError
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.partitioner import partition_of
-from kae.streams.topology import Topology
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.partitioner import partition_of
+from kae.streams.topology.types import Topology
 
 STUCK_SECONDS = 300.0
 QUIET_SECONDS = 1.5
@@ -51,7 +51,7 @@ def measure_live(items: int, workers: int, repeats: int) -> Live:
     """
     with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
         root = Path(folder)
-        console.err.print("starting Apache Kafka", highlight=False)
+        terminal.err.print("starting Apache Kafka", highlight=False)
         with ApacheKafka(root / "kafka") as broker:
             expected = _expected_hashes(items, Topology.load())
             bare, whole = [], []
@@ -73,7 +73,7 @@ def measure_live(items: int, workers: int, repeats: int) -> Live:
                     else:
                         bare.append(_drain_bare(cluster, items, workers))
                         whole.append(_drain_whole(cluster, items, workers, expected))
-                console.err.print(
+                terminal.err.print(
                     f"run {number + 1}: bare {bare[-1]:,.0f}/s, whole {whole[-1]:,.0f}/s",
                     highlight=False,
                 )

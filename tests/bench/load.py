@@ -16,8 +16,8 @@ from kafka import KafkaProducer
 from kae.bench.feed import bench_items
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import Process, logged
-from kae.streams.events import encode_item_upsert
-from kae.streams.topology import Topology
+from kae.streams.events.items import encode_item_upsert
+from kae.streams.topology.types import Topology
 
 # Short, or events would come in bursts that nobody's catalog has.
 STEP_SECONDS = 0.005

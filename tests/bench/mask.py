@@ -15,18 +15,18 @@ from kae.bench.live import BenchFailed
 from kae.bench.masked import BEAM, ByDepth, MaskedItems, beams_of, seconds_of, widest
 from kae.bench.recombined import Identifiers, Recombination, Shape, shape_of
 from kae.deploy.demo import CATALOG
-from kae.encoders.attributes import Item
-from kae.encoders.build import build_codebook
 from kae.encoders.categories import POSITIONS, Group
-from kae.encoders.codebook import Codebook
-from kae.encoders.tokens import TokenLayout
-from kae.sinks.prefixes import Prefixes
-from kae.streams import console
-from kae.streams.catalog import read_items
-from kae.streams.interpreter import set_for_indexing
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.codebook.tokens import TokenLayout
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.items import Item
+from kae.sinks.trie.prefixes import Prefixes
+from kae.streams.catalog.rows import read_items
+from kae.streams.cli import terminal
 from kae.streams.replica.decode import Decode
-from kae.streams.replica.shared import SharedFolder, SharedViews
-from kae.streams.topology import Topology
+from kae.streams.replica.shared_views import SharedFolder, SharedViews
+from kae.streams.runtime.interpreter import set_for_indexing
+from kae.streams.topology.types import Topology
 
 SEED = 20260613
 QUERIES = Path(__file__).parent / "judged" / "icecat.csv"
@@ -99,7 +99,7 @@ def measure_mask(items: int) -> MaskReport:
     codebook = paper_codebook(catalog, topology)
     recombination = Recombination.of(codebook, catalog)
     own = recombination.identifiers(recombination.donors(SEED, items))
-    console.err.print(f"building a trie of {items:,} items", highlight=False)
+    terminal.err.print(f"building a trie of {items:,} items", highlight=False)
     held = MaskedItems(own)
     set_for_indexing()  # as a replica is
     try:
@@ -121,7 +121,7 @@ def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombinatio
     own = held.identifiers
     decode = Decode(held.view, codebook)
     kinds = _prefixes(decode, codebook, recombination, own)
-    console.err.print("asking for masks, at rest and under writes", highlight=False)
+    terminal.err.print("asking for masks, at rest and under writes", highlight=False)
     rest = _by_depth(kinds, lambda batches: seconds_of(decode.mask, batches, TIMES))
 
     def fresh(prefixes: Prefixes) -> object:
@@ -212,7 +212,7 @@ def _beside(decode: Decode, codebook: Codebook, own: Identifiers, kinds: Kinds) 
         return None
     from kae.bench.bart_step import Processors, step_seconds
 
-    console.err.print("a decoder step of BART-base, and a dict trie", highlight=False)
+    terminal.err.print("a decoder step of BART-base, and a dict trie", highlight=False)
     layout = TokenLayout.of(codebook, 0)
     processors = Processors(decode, layout, own)
     for kind in kinds:

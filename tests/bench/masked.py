@@ -17,21 +17,21 @@ from pyroaring import BitMap
 from kae.bench.live import BenchFailed
 from kae.bench.recombined import Identifiers
 from kae.encoders.categories import POSITIONS
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.codebook.tokens import TokenLayout
 from kae.encoders.query import BoundTerms, QueryEncoder
-from kae.encoders.tokens import TokenLayout
-from kae.sinks.base import Base
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import DropItem, PutItem, ShardEdit
-from kae.sinks.growing import GrowingTrie
-from kae.sinks.prefixes import Prefixes
-from kae.sinks.said import Said
-from kae.sinks.shard_table import ShardTable
-from kae.streams.interpreter import set_for_indexing
+from kae.sinks.log.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.postings.statistics import WordStatistics
+from kae.sinks.terms.bindings import Bindings
+from kae.sinks.trie.base import BaseTrie
+from kae.sinks.trie.growing import GrowingTrie
+from kae.sinks.trie.prefixes import Prefixes
+from kae.sinks.trie.shard_table import ShardTable
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.follower import PAUSE_PER_BUILD, PAUSE_SECONDS
-from kae.streams.replica.shared import SharedFolder
+from kae.streams.replica.shared_views import SharedFolder
 from kae.streams.replica.view import View
+from kae.streams.runtime.interpreter import set_for_indexing
 
 SHARDS = 8
 BEAM = 512
@@ -146,7 +146,7 @@ class MaskedItems:
         """The arrays of the view's base and overlay."""
         return array_bytes(self.view.trie)
 
-    def _build_beside(self, build: Callable[[], Base]) -> "Future[Base]":
+    def _build_beside(self, build: Callable[[], BaseTrie]) -> "Future[BaseTrie]":
         return self._bases.submit(build)
 
     def _change(self) -> None:
@@ -177,7 +177,7 @@ class MaskedItems:
             bindings_offset=-1,
             terms=BoundTerms(),
             trie=self._trie.layers(self._tables, none, {}),
-            said=Said(()),
+            said=WordStatistics(()),
             unheard=(),
             shards=(),
             swapped_ms=0,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kae.streams import console
+from kae.streams.cli import terminal
 
 Meter = Callable[[int], None]
 
@@ -18,6 +18,6 @@ def track(what: str, total: int) -> Iterator[Meter]:
         yield lambda _done: None
         return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console.err) as bar:
+    with Progress(*columns, console=terminal.err) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)

@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
 
 STRAYS = 20
 

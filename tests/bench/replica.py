@@ -17,26 +17,26 @@ from kae.bench.masked import array_bytes
 from kae.bench.progress import track
 from kae.bench.recombined import Recombination
 from kae.deploy.demo import CATALOG
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.sinks import keys
-from kae.sinks.beginnings import Snapshots
-from kae.sinks.bulk import Unplaced, fill_store
-from kae.sinks.edits import PutItem, encode_edit
-from kae.sinks.log import MemoryLog
-from kae.sinks.plan import Upsert, prepare
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
+from kae.sinks.log.edits import PutItem, encode_edit
+from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.shard import Shard
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.fetch import fetch
-from kae.sinks.snapshots.manifest import Manifest, Origin
+from kae.sinks.snapshots.manifest import Manifest, SnapshotOrigin
 from kae.sinks.snapshots.take import take
-from kae.sinks.store import ShardStore
-from kae.streams.catalog import read_items
-from kae.streams.interpreter import set_for_indexing
-from kae.streams.partitioner import partition_of
+from kae.sinks.store import keys
+from kae.sinks.store.beginnings import SnapshotSource
+from kae.sinks.store.bulk import Unplaced, fill_store
+from kae.sinks.store.plan import Upsert, prepare
+from kae.sinks.store.store import ShardStore
+from kae.streams.catalog.rows import read_items
+from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica.index import ReplicaIndex
-from kae.streams.topology import Topology
+from kae.streams.runtime.interpreter import set_for_indexing
+from kae.streams.topology.types import Topology
 
 SEED = 1
 ENCODED_AT_ONCE = 2048
@@ -115,13 +115,13 @@ class _Catalog:
         store = ShardStore(folder, self.topology.stores.write_buffer_bytes)
         try:
             store.checkpoint(checkpoint)
-            origin = Origin(f"deltas/{shard}", 1, shard, "bench", 0)
+            origin = SnapshotOrigin(f"deltas/{shard}", 1, shard, "bench", 0)
             taken = take(archive, checkpoint, store.state, origin)
         finally:
             store.close()
         return archive, taken.manifest
 
-    def lay(self, shard: int) -> Snapshots:
+    def lay(self, shard: int) -> SnapshotSource:
         """The shard's snapshot, laid as a replica lays it."""
         archive, manifest = self.snapshots[shard]
 

@@ -11,11 +11,11 @@ from kae.bench.bm25_peer import Bm25Peer
 from kae.bench.indexed import indexed
 from kae.bench.judgements import JudgementsInvalid, Ratings, read_judgements
 from kae.bench.relevance import RECALL_DEPTH, has_relevant, relevance
-from kae.encoders.codebook import Codebook
-from kae.streams import console
-from kae.streams.catalog import read_items
+from kae.encoders.codebook.codebook import Codebook
+from kae.streams.catalog.rows import read_items
+from kae.streams.cli import terminal
 from kae.streams.replica.search import Search
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 
 class SearchReport(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ def measure_search(
     items = list(read_items(catalog, topology.catalog))
     ids = {item.id for item in items}
     codebook = Codebook.load(codebook_folder)
-    console.err.print(f"{len(asked):,} queries, {len(items):,} items", highlight=False)
+    terminal.err.print(f"{len(asked):,} queries, {len(items):,} items", highlight=False)
     peer = Bm25Peer(items)
     theirs, their_ms = _ranked(asked, lambda query: peer.rank(query, RECALL_DEPTH))
     search = Search(codebook, topology.replica.beam)

@@ -8,13 +8,13 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from kae.bench.feed import bench_items
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Encoded
 from kae.encoders.categories import CATEGORIES
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Encoded
 from kae.encoders.selector import Selector, compile_selector
 from kae.streams.errors import KaeError
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 COMMON_WORDS = 150
 TOLERANCE = 0.02

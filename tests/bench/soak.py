@@ -26,8 +26,8 @@ from kae.bench.soaked import behind, probed_items, settle, trim_items
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import WORKER_READY, Cluster
 from kae.deploy.processes import answers, kae_command, logged
-from kae.streams.events import encode_item_upsert
-from kae.streams.topology import Topology
+from kae.streams.events.items import encode_item_upsert
+from kae.streams.topology.types import Topology
 
 WORKERS = ("worker-1", "worker-2")
 REPLICAS = ("replica-1", "replica-2")

@@ -11,16 +11,16 @@ from kafka.errors import UnknownBrokerIdError
 from kae.bench.feed import bench_items
 from kae.bench.live import STUCK_SECONDS, BenchFailed
 from kae.deploy.cluster import Cluster
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.sinks.store_state import content_hash
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
+from kae.sinks.store.state import content_hash
 from kae.streams.errors import ReplicaUnreachable
-from kae.streams.events import encode_item_upsert
-from kae.streams.partitioner import partition_of
-from kae.streams.replica.answers import ShardShown
-from kae.streams.replica.client import ReplicaClient
-from kae.streams.topology import Topology
+from kae.streams.events.items import encode_item_upsert
+from kae.streams.kafka.partitioner import partition_of
+from kae.streams.replica_api.answers import ShardShown
+from kae.streams.replica_api.client import ReplicaClient
+from kae.streams.topology.types import Topology
 
 PROBED_ITEMS = 64
 # Above whatever the load reaches.

@@ -7,7 +7,7 @@ from pathlib import Path
 import tantivy
 
 from kae.bench.live import BenchFailed
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 THREADS = 2
 

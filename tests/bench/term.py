@@ -17,11 +17,10 @@ from kae.bench.progress import track
 from kae.bench.sized import Sized, sized_selectors
 from kae.bench.tantivy_peer import TantivyPeer
 from kae.deploy.replica_face import ReplicaFace
-from kae.streams.events import BindData, SelectorData, encode_term_bind, encode_term_release
-from kae.streams.replica.receipt import Receipt
-from kae.streams.term_data import ApproveData
-from kae.streams.term_events import encode_term
-from kae.streams.topology import Topology
+from kae.streams.events.term_data import ApproveData, BindData, SelectorData
+from kae.streams.events.terms import encode_term, encode_term_bind, encode_term_release
+from kae.streams.replica_api.terms import Receipt
+from kae.streams.topology.types import Topology
 
 SELECTORS = 12
 TERMS_A_PEER_RUN = 4

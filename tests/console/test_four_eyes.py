@@ -7,11 +7,11 @@ from tests.console.awaited import until
 from tests.console.visitor import Visitor
 
 from kae.deploy.cluster import Cluster
-from kae.streams.replica.client import ReplicaClient
-from kae.streams.web.app import build_app
-from kae.streams.web.guard import Guard
-from kae.streams.web.line import Line
-from kae.streams.web.users import Role, Users, with_user
+from kae.streams.console.app import build_app
+from kae.streams.console.backend import ConsoleBackend
+from kae.streams.console.guard import Guard
+from kae.streams.console.users import ConsoleRole, Users, with_user
+from kae.streams.replica_api.client import ReplicaClient
 
 PASSWORD = "correct horse battery"
 
@@ -22,7 +22,7 @@ def token_of(visitor: Visitor, path: str) -> str:
     return found[1]
 
 
-def signed_in(line: Line, users: Path, name: str) -> Visitor:
+def signed_in(line: ConsoleBackend, users: Path, name: str) -> Visitor:
     visitor = Visitor(build_app(line, Guard(Users(users), 3600)))
     form = {"csrf": token_of(visitor, "/sign-in"), "name": name, "password": PASSWORD}
     assert visitor.post("/sign-in", data=form).status_code == 303
@@ -38,10 +38,10 @@ def decide(visitor: Visitor, revision: str, decision: str) -> int:
 def test_a_proposal_waits_until_somebody_else_approves_it(tmp_path: Path) -> None:
     users = tmp_path / "users"
     for name in ("anna", "bert"):
-        with_user(users, name, Role.approver, PASSWORD)
+        with_user(users, name, ConsoleRole.approver, PASSWORD)
     changes = {"terms.approvals": 1}
     with Cluster(tmp_path / "cluster", shards=1, workers=1, changes=changes) as cluster:
-        line = Line(cluster.topology, ReplicaClient(cluster.replica.url))
+        line = ConsoleBackend(cluster.topology, ReplicaClient(cluster.replica.url))
         anna, bert = (signed_in(line, users, name) for name in ("anna", "bert"))
         form = {"csrf": token_of(anna, "/terms"), "word": "lamplight", "match": "lamp"}
         sent = anna.post("/terms/new", data=form)

@@ -24,7 +24,7 @@ from tests.console.awaited import until
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.categories import CATEGORIES
-from kae.streams.web.api import OPERATIONS, Asked, Operation
+from kae.streams.console.api import OPERATIONS, ApiOperation, ApiRequest
 
 INPUTS = int(os.environ.get("KAE_FUZZ", "12"))
 CHECKS = [
@@ -38,7 +38,7 @@ ASKED = [
     pytest.param(one, mode, id=f"{one.name}-{mode.value}")
     for one in OPERATIONS
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-    if mode is GenerationMode.POSITIVE or one.asks is not Asked
+    if mode is GenerationMode.POSITIVE or one.asks is not ApiRequest
 ]
 fuzzed = settings(
     max_examples=INPUTS,
@@ -101,7 +101,7 @@ def client(console: str) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize(("one", "mode"), ASKED)
 def test_the_api_answers_as_its_document_says(
-    api: BaseSchema, one: Operation, mode: GenerationMode
+    api: BaseSchema, one: ApiOperation, mode: GenerationMode
 ) -> None:
     @fuzzed
     @given(case=api[one.path][one.method].as_strategy(generation_mode=mode))

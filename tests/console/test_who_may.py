@@ -10,20 +10,20 @@ from tests.console.awaited import until
 from tests.console.visitor import Visitor
 
 from kae.deploy.cluster import Cluster
+from kae.streams.console.app import build_app
+from kae.streams.console.backend import ConsoleBackend
+from kae.streams.console.guard import Guard, check_guarded
+from kae.streams.console.users import ConsoleRole, Users, parse_users, with_user
 from kae.streams.errors import ConsoleUnguarded, UsersInvalid
-from kae.streams.replica.client import ReplicaClient
-from kae.streams.web.app import build_app
-from kae.streams.web.guard import Guard, check_guarded
-from kae.streams.web.line import Line
-from kae.streams.web.users import Role, Users, parse_users, with_user
+from kae.streams.replica_api.client import ReplicaClient
 
 PASSWORD = "correct horse battery"
 BIND = {"word": "lamplight", "match": "cartridge"}
 
 
 @pytest.fixture(scope="module")
-def line(indexed: Cluster) -> Iterator[Line]:
-    opened = Line(indexed.topology, ReplicaClient(indexed.replica.url))
+def line(indexed: Cluster) -> Iterator[ConsoleBackend]:
+    opened = ConsoleBackend(indexed.topology, ReplicaClient(indexed.replica.url))
     yield opened
     opened.close()
 
@@ -31,13 +31,13 @@ def line(indexed: Cluster) -> Iterator[Line]:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("users") / "users"
-    for role in Role:
+    for role in ConsoleRole:
         with_user(path, role.name, role, PASSWORD)
     return path
 
 
 @pytest.fixture
-def visitor(line: Line, file: Path) -> Visitor:
+def visitor(line: ConsoleBackend, file: Path) -> Visitor:
     return Visitor(build_app(line, Guard(Users(file), 3600)))
 
 
@@ -108,7 +108,7 @@ def test_what_another_site_or_session_sends_is_refused(visitor: Visitor) -> None
     assert "lamplight" not in visitor.get("/terms").text
 
 
-def test_the_one_who_signed_in_stands_in_the_event(visitor: Visitor, line: Line) -> None:
+def test_the_one_who_signed_in_stands_in_the_event(visitor: Visitor, line: ConsoleBackend) -> None:
     sign_in(visitor, "proposer")
     headers = {"x-csrf-token": token_of(visitor.get("/terms"))}
     answer = visitor.post("/api/terms", json={**BIND, "word": "by proposer"}, headers=headers)
@@ -118,7 +118,7 @@ def test_the_one_who_signed_in_stands_in_the_event(visitor: Visitor, line: Line)
 
 
 def test_a_form_that_was_changed_since_its_preview_is_previewed_again(
-    visitor: Visitor, line: Line
+    visitor: Visitor, line: ConsoleBackend
 ) -> None:
     sign_in(visitor, "proposer")
     form = form_of(visitor, word="seen word", where='brand = "hp"', category="brand")
@@ -136,7 +136,7 @@ def test_a_form_that_was_changed_since_its_preview_is_previewed_again(
     line.release("seen word", "proposer")
 
 
-def test_a_preview_over_the_api_changes_nothing(visitor: Visitor, line: Line) -> None:
+def test_a_preview_over_the_api_changes_nothing(visitor: Visitor, line: ConsoleBackend) -> None:
     sign_in(visitor, "proposer")
     headers = {"x-csrf-token": token_of(visitor.get("/terms"))}
     asked = {**BIND, "word": "unbound"}
@@ -145,14 +145,14 @@ def test_a_preview_over_the_api_changes_nothing(visitor: Visitor, line: Line) ->
     assert line.audit.rows("unbound") == []
 
 
-def test_another_password_or_no_line_ends_the_session(line: Line, tmp_path: Path) -> None:
+def test_another_password_or_no_line_ends_the_session(line: ConsoleBackend, tmp_path: Path) -> None:
     path = tmp_path / "users"
-    with_user(path, "anna", Role.admin, PASSWORD)
+    with_user(path, "anna", ConsoleRole.admin, PASSWORD)
     guard = Guard(Users(path), 3600)
     visitor = Visitor(build_app(line, guard))
     sign_in(visitor, "anna")
     assert visitor.get("/terms").status_code == 200
-    with_user(path, "anna", Role.viewer, PASSWORD)
+    with_user(path, "anna", ConsoleRole.viewer, PASSWORD)
     assert visitor.get("/terms").status_code == 303
 
 
@@ -184,7 +184,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites_forms(
     assert "samesite=lax" in cookie
 
 
-def test_without_users_names_beyond_loopback_are_refused(line: Line) -> None:
+def test_without_users_names_beyond_loopback_are_refused(line: ConsoleBackend) -> None:
     app = build_app(line, Guard(None, 3600))
     statuses = {
         host: Visitor(app, f"http://{host}:8766").get("/terms").status_code
@@ -207,4 +207,4 @@ def test_a_broken_line_of_users_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsersInvalid, match="users:2: is no NAME:ROLE:HASH"):
         parse_users(tmp_path / "users", "# people\nanna:boss:x\n")
     with pytest.raises(UsersInvalid, match="10 to 1024"):
-        with_user(tmp_path / "users", "anna", Role.viewer, "short")
+        with_user(tmp_path / "users", "anna", ConsoleRole.viewer, "short")

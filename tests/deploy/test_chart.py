@@ -10,10 +10,10 @@ import yaml
 from tests.deploy import strimzi
 from tests.deploy.images import IMAGES, ROOT, accepts
 
-from kae.streams.acls import Role, plan_acls
-from kae.streams.helm_values import PASSWORD_FILE, helm_values
-from kae.streams.topic_plan import plan_topics
-from kae.streams.topology import Topology
+from kae.streams.cli.helm_values import PASSWORD_FILE, helm_values
+from kae.streams.kafka.acls import KafkaRole, plan_acls
+from kae.streams.kafka.topic_plan import plan_topics
+from kae.streams.topology.types import Topology
 
 CHART = ROOT / "deploy" / "helm" / "kae"
 # The oldest that Chart.yaml allows, and the newest that there are schemas of.
@@ -70,13 +70,13 @@ def test_topics_and_rights_are_those_that_the_topology_asks_for(objects: Objects
     }
     assert topics == {p.name: (p.partitions, p.replication) for p in plan_topics(TOPOLOGY)}
     for user in objects["KafkaUser"]:
-        role = Role(user["metadata"]["name"].removeprefix("one-"))
+        role = KafkaRole(user["metadata"]["name"].removeprefix("one-"))
         given = {
             (acl["resource"].get("name", "kafka-cluster"), tuple(acl["operations"]))
             for acl in user["spec"]["authorization"]["acls"]
         }
         assert given == {(a.name, a.operations) for a in plan_acls(TOPOLOGY) if a.role is role}
-    assert len(objects["KafkaUser"]) == len(Role)
+    assert len(objects["KafkaUser"]) == len(KafkaRole)
 
 
 def test_pods_read_the_topology_with_their_own_user(objects: Objects, tmp_path: Any) -> None:

@@ -5,7 +5,7 @@ import pytest
 from kae.deploy.brokers import EmbeddedBroker
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import ProcessFailed
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 
 def test_a_cluster_writes_the_topology_that_its_processes_read(tmp_path: Path) -> None:

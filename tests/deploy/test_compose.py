@@ -13,7 +13,7 @@ from tests.fetching import fetch
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.processes import Process, answers, kae_command
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 FOLDER = ROOT / "deploy" / "compose"
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))

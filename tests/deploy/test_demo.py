@@ -6,7 +6,7 @@ import pytest
 from kae.deploy import demo
 from kae.deploy.demo_facts import DemoFacts, TermFacts
 from kae.deploy.processes import Process, kae_command
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.tagger.weights import PACKAGED
 
 TERM, WHERE = "zzyq glow", 'brand = "hp" and not color = "black"'

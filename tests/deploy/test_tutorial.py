@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.house.command_blocks import Block, Step, blocks
+from tests.repository.command_blocks import Block, Step, blocks
 
 from kae.deploy.processes import Process
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from tests.encoders.sample import FIELDS, GROUPS, catalog
 
-from kae.encoders.build import build_codebook
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.fitting.build import build_codebook
 
 
 @pytest.fixture(scope="session")

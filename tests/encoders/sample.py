@@ -1,7 +1,7 @@
 """A small catalog of several languages, with its groups and field mapping."""
 
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX, Group
+from kae.encoders.items import Item
 
 GROUPS = (
     Group("core", ("entity", "modifier", "series", "model"), 64, 8),

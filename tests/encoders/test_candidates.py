@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
 from tests.real_parts import catalog_items
 
-from kae.encoders.attributes import Item
-from kae.encoders.candidates import (
+from kae.encoders.items import Item
+from kae.encoders.tagger.tagger import Tagger
+from kae.encoders.vocabulary.candidates import (
+    AcceptedCandidates,
     Candidate,
     CandidatesInvalid,
-    TakenUp,
+    accept_candidates,
     find_candidates,
     read_candidates,
     sample_items,
-    taken_up,
     write_candidates,
 )
-from kae.encoders.tagger.tagger import Tagger
-from kae.encoders.vocabulary import Form, Origin, Vocabulary
-from kae.encoders.vocabulary_fit import learn_vocabulary
+from kae.encoders.vocabulary.fit import learn_vocabulary
+from kae.encoders.vocabulary.vocabulary import Form, Vocabulary, WordOrigin
 
 TITLES = [
     "Zorblax Trail Running Shoe for Women, Midnight Blue, 8 M US",
@@ -110,10 +110,10 @@ def test_a_candidate_is_counted_in_titles_and_left_out_where_none_says_it() -> N
     assert not told.keys() & learn_vocabulary(items, GROUPS, FIELDS).dictionary.keys()
     vocabulary = learn_vocabulary(items, GROUPS, FIELDS, told)
     forms = {f.word: (e.category, f) for e in vocabulary.entries for f in e.forms}
-    assert forms["quixomat"] == (category("brand"), Form("quixomat", 1, Origin.TAGGER))
+    assert forms["quixomat"] == (category("brand"), Form("quixomat", 1, WordOrigin.TAGGER))
     assert forms["male female"][1].items == 1
     assert "brodikern" not in vocabulary.dictionary
-    assert taken_up(vocabulary, told) == TakenUp(taken=2, known=0, absent=1)
+    assert accept_candidates(vocabulary, told) == AcceptedCandidates(taken=2, known=0, absent=1)
 
 
 def test_a_candidate_is_trusted_more_than_the_order_of_words_and_less_than_fields_and_lists() -> (
@@ -129,7 +129,7 @@ def test_a_candidate_is_trusted_more_than_the_order_of_words_and_less_than_field
     assert vocabulary.dictionary["zorblax"] == category("series")
     assert vocabulary.dictionary["cotton"] == category("material")
     assert vocabulary.dictionary["acme"] == category("brand")
-    assert taken_up(vocabulary, told) == TakenUp(taken=1, known=2, absent=0)
+    assert accept_candidates(vocabulary, told) == AcceptedCandidates(taken=1, known=2, absent=0)
 
 
 def test_a_candidate_is_no_slip_of_another_word() -> None:

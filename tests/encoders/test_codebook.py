@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
 
-from kae.encoders.build import build_codebook
 from kae.encoders.categories import FieldsInvalid, Group, GroupsInvalid, Slot
-from kae.encoders.codebook import Codebook, CodebookInvalid, Word
-from kae.encoders.spelling import one_spelling
+from kae.encoders.codebook.codebook import Codebook, CodebookInvalid, CodebookWord
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.text.spelling import one_spelling
 
 
 def test_every_word_leads_to_one_slot_and_back(sample: Codebook) -> None:
@@ -72,7 +72,7 @@ def test_the_fingerprint_covers_words_groups_and_fields(sample: Codebook) -> Non
         Codebook(wider, fields, words),
         Codebook(GROUPS, {**fields, "usage": "scene"}, words),
         Codebook(GROUPS, fields, words[:-1]),
-        Codebook(GROUPS, fields, [*words[:-1], Word(category("scene"), "x", 1, 1, True)]),
+        Codebook(GROUPS, fields, [*words[:-1], CodebookWord(category("scene"), "x", 1, 1, True)]),
     ]
     assert len({sample.fingerprint, *(other.fingerprint for other in others)}) == 5
 

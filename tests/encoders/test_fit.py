@@ -10,20 +10,20 @@ from tests.encoders.sample import FIELDS, GROUPS, catalog, category
 from tests.real_parts import catalog_items
 from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
 
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.build import build_codebook
 from kae.encoders.categories import Group, GroupsInvalid, Slot
-from kae.encoders.codebook import Codebook, CodebookInvalid, Word
-from kae.encoders.fit import fit_codebook
-from kae.encoders.group_fit import fit_groups
-from kae.encoders.merge import Weights
-from kae.encoders.passes import Passes
+from kae.encoders.codebook.codebook import Codebook, CodebookInvalid, CodebookWord
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.fitting.fit import fit_codebook
+from kae.encoders.groups.fit import fit_groups
+from kae.encoders.groups.merge import MergeWeights
+from kae.encoders.groups.occurrences import Passes
+from kae.encoders.items import Item
 from kae.encoders.query import BoundTerms, QueryEncoder
-from kae.encoders.spelling import one_spelling
-from kae.streams.catalog import read_items
-from kae.streams.catalog_inspect import inspect
-from kae.streams.topology import CatalogPart, Topology
+from kae.encoders.text.spelling import one_spelling
+from kae.streams.catalog.inspect import inspect
+from kae.streams.catalog.rows import read_items
+from kae.streams.topology.types import CatalogPart, Topology
 
 TOPOLOGY = Topology.load()
 SMALL = tuple(replace(group, capacity=40, reserved=8) for group in TOPOLOGY.codebook_groups)
@@ -35,7 +35,7 @@ def fitted(
     fields: dict[str, str] = TOPOLOGY.catalog.fields,
     seed: int = 1,
 ) -> Codebook:
-    fit = fit_groups(Passes(lambda: items), groups, fields, Weights(), keep_declared=True)
+    fit = fit_groups(Passes(lambda: items), groups, fields, MergeWeights(), keep_declared=True)
     return fit_codebook(fit, fields, seed)
 
 
@@ -167,7 +167,7 @@ def test_words_of_any_script_find_slots(letters: str) -> None:
         for n in range(300)
     ]
     tiny = tuple(replace(group, capacity=24, reserved=4) for group in GROUPS)
-    fit = fit_groups(Passes(lambda: items), tiny, mapping, Weights())
+    fit = fit_groups(Passes(lambda: items), tiny, mapping, MergeWeights())
     codebook = fit_codebook(fit, mapping, 1)
     assert all(word.index for word in codebook.words)
     encoded = Encoder(codebook).encode_all(items)
@@ -230,7 +230,7 @@ def test_a_later_format_is_refused_with_its_remedy(crowded: Codebook, tmp_path: 
 
 
 def test_solo_slots_beyond_the_capacity_are_refused() -> None:
-    words = [Word(category("entity"), "cable", 1, 1, True)]
+    words = [CodebookWord(category("entity"), "cable", 1, 1, True)]
     with pytest.raises(GroupsInvalid, match="solo_slots are"):
         Codebook(GROUPS, {}, words, 1, [64, 1, 1, 1, 1, 1])
     with pytest.raises(GroupsInvalid, match="solo_slots are"):

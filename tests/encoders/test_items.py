@@ -3,14 +3,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import catalog, category
 
-from kae.encoders.assign import Encoder, assign
-from kae.encoders.attributes import Attribute, Item, Source
 from kae.encoders.bounded import ENTRIES, Bounded
 from kae.encoders.categories import CATEGORIES, EMPTY
-from kae.encoders.codebook import Codebook
-from kae.encoders.extract import Extractor
-from kae.encoders.found import ATTRIBUTES_OF_AN_ITEM
-from kae.encoders.text import normalise
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder, assign
+from kae.encoders.extraction.extract import Extractor
+from kae.encoders.extraction.mentions import ATTRIBUTES_OF_AN_ITEM
+from kae.encoders.items import Attribute, AttributeSource, Item
+from kae.encoders.text.normal_form import normalise
 
 
 def words(codebook: Codebook, identifier: tuple[int, ...]) -> list[str]:
@@ -18,7 +18,7 @@ def words(codebook: Codebook, identifier: tuple[int, ...]) -> list[str]:
     return [head[1] if head else "-" for head in heads]
 
 
-def found(attributes: tuple[Attribute, ...]) -> list[tuple[int, str, Source, float]]:
+def found(attributes: tuple[Attribute, ...]) -> list[tuple[int, str, AttributeSource, float]]:
     return [(each.category, each.word, each.source, each.score) for each in attributes]
 
 
@@ -45,15 +45,15 @@ def test_each_attribute_says_where_it_was_found(sample: Codebook) -> None:
         fields={"brand": "Acme", "made_of": ["Copper"], "note": "not mapped"},
     )
     assert found(Extractor(sample).extract(item)) == [
-        (category("brand"), "acme", Source.FIELD, 1.0),
-        (category("material"), "copper", Source.FIELD, 0.95),
-        (category("modifier"), "usb", Source.DICTIONARY, 0.9),
-        (category("entity"), "cable", Source.DICTIONARY, 0.9),
-        (category("specification"), "1.5m", Source.DICTIONARY, 0.9),
-        (category("model"), "ab12c", Source.DICTIONARY, 0.9),
-        (category("color"), "black", Source.DICTIONARY, 0.5),
-        (category("entity"), "usb hub", Source.DICTIONARY, 0.5),
-        (category("specification"), "3pcs", Source.DICTIONARY, 0.5),
+        (category("brand"), "acme", AttributeSource.FIELD, 1.0),
+        (category("material"), "copper", AttributeSource.FIELD, 0.95),
+        (category("modifier"), "usb", AttributeSource.DICTIONARY, 0.9),
+        (category("entity"), "cable", AttributeSource.DICTIONARY, 0.9),
+        (category("specification"), "1.5m", AttributeSource.DICTIONARY, 0.9),
+        (category("model"), "ab12c", AttributeSource.DICTIONARY, 0.9),
+        (category("color"), "black", AttributeSource.DICTIONARY, 0.5),
+        (category("entity"), "usb hub", AttributeSource.DICTIONARY, 0.5),
+        (category("specification"), "3pcs", AttributeSource.DICTIONARY, 0.5),
     ]
 
 
@@ -78,10 +78,10 @@ def test_the_order_of_fields_does_not_matter(sample: Codebook) -> None:
 def test_the_representative_is_the_most_trusted_then_the_one_that_tells_most(
     sample: Codebook,
 ) -> None:
-    def attribute(name: str, word: str, source: Source, score: float) -> Attribute:
+    def attribute(name: str, word: str, source: AttributeSource, score: float) -> Attribute:
         return Attribute(category(name), word, word, source, score)
 
-    field, scan = Source.FIELD, Source.DICTIONARY
+    field, scan = AttributeSource.FIELD, AttributeSource.DICTIONARY
     modifier = attribute("modifier", "usb", field, 1.0)
     entity = attribute("entity", "cable", scan, 0.9)
     assert words(sample, assign(sample, [modifier, entity]))[0] == "cable"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kae.encoders.codebook import Codebook
-from kae.encoders.meanings import ALIKE, MOST, Meanings
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.vocabulary.similar_words import ALIKE, MOST, Meanings
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "local" / "codebook"
 

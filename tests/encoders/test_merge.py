@@ -7,16 +7,15 @@ import pytest
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
 from tests.real_parts import catalog_items
 
-from kae.encoders.attributes import Item
-from kae.encoders.capacity import core_slots
 from kae.encoders.categories import CATEGORIES, check_groups
-from kae.encoders.group_fit import FittedGroups, fit_groups
-from kae.encoders.merge import Merge, MergeTree, Weights, merge, merge_cost
-from kae.encoders.passes import Passes
-from kae.encoders.presence import Presence, entropy
-from kae.streams.topology import Topology
+from kae.encoders.groups.fit import FittedGroups, core_slots, fit_groups
+from kae.encoders.groups.information import Presence, entropy
+from kae.encoders.groups.merge import Merge, MergeTree, MergeWeights, merge, merge_cost
+from kae.encoders.groups.occurrences import Passes
+from kae.encoders.items import Item
+from kae.streams.topology.types import Topology
 
-NOTHING_ELSE = Weights(entropy=0, activation=0, family=0, size=0)
+NOTHING_ELSE = MergeWeights(entropy=0, activation=0, family=0, size=0)
 
 
 def presence(items: int, having: dict[str, Sequence[int]]) -> Presence:
@@ -75,20 +74,20 @@ def test_the_loss_between_groups_is_the_mean_over_pairs() -> None:
 def test_each_regulariser_adds_its_part_to_the_cost() -> None:
     left, right = (ENTITY, BRAND), (COLOR,)
 
-    def more_than_loss(weights: Weights) -> float:
+    def more_than_loss(weights: MergeWeights) -> float:
         bare = merge_cost(EIGHT, left, right, NOTHING_ELSE)
         assert bare == EIGHT.mean_loss(left, right)
         return merge_cost(EIGHT, left, right, weights) - bare
 
     mean_entropy = (EIGHT.entropy(ENTITY) + EIGHT.entropy(BRAND)) / 2
-    assert more_than_loss(Weights(2, 0, 0, 0)) == pytest.approx(2 * (1 - mean_entropy))
-    assert more_than_loss(Weights(0, 2, 0, 0)) == pytest.approx(2 * (4 / 8 - 3 / 8))
-    assert more_than_loss(Weights(0, 0, 0.5, 0)) == pytest.approx(0.5)
-    assert more_than_loss(Weights(0, 0, 0, 1)) == 0
+    assert more_than_loss(MergeWeights(2, 0, 0, 0)) == pytest.approx(2 * (1 - mean_entropy))
+    assert more_than_loss(MergeWeights(0, 2, 0, 0)) == pytest.approx(2 * (4 / 8 - 3 / 8))
+    assert more_than_loss(MergeWeights(0, 0, 0.5, 0)) == pytest.approx(0.5)
+    assert more_than_loss(MergeWeights(0, 0, 0, 1)) == 0
     six, one = tuple(range(6)), (6,)
-    heavy = merge_cost(EIGHT, six, one, Weights(0, 0, 0, 3))
+    heavy = merge_cost(EIGHT, six, one, MergeWeights(0, 0, 0, 3))
     assert heavy == pytest.approx(EIGHT.mean_loss(six, one) + 3)
-    same_family = Weights(0, 0, 1, 0)
+    same_family = MergeWeights(0, 0, 1, 0)
     assert merge_cost(EIGHT, (STYLE,), (COLOR,), same_family) == EIGHT.loss(STYLE, COLOR)
 
 
@@ -105,7 +104,7 @@ def test_what_loses_least_merges_first() -> None:
 
 def test_the_order_in_which_categories_are_given_does_not_matter() -> None:
     given = [ENTITY, BRAND, COLOR, STYLE, SCENE]
-    assert merge(EIGHT, given, Weights()) == merge(EIGHT, given[::-1], Weights())
+    assert merge(EIGHT, given, MergeWeights()) == merge(EIGHT, given[::-1], MergeWeights())
 
 
 def test_the_knee_is_where_the_cumulative_loss_bends_most() -> None:
@@ -135,7 +134,7 @@ def test_slots_go_where_the_information_is_within_bounds() -> None:
 def fitted(items: list[Item]) -> FittedGroups:
     topology = Topology.load()
     return fit_groups(
-        Passes(lambda: items), topology.codebook_groups, topology.catalog.fields, Weights()
+        Passes(lambda: items), topology.codebook_groups, topology.catalog.fields, MergeWeights()
     )
 
 
@@ -183,13 +182,13 @@ def test_a_category_that_no_item_has_goes_where_it_is_declared(
 
 
 def test_few_items_keep_the_declared_groups() -> None:
-    fit = fit_groups(Passes(catalog), GROUPS, FIELDS, Weights())
+    fit = fit_groups(Passes(catalog), GROUPS, FIELDS, MergeWeights())
     assert fit.groups == GROUPS
     assert fit.declared_because == ("9 items are too few to measure shares of; give at least 100")
 
 
 def test_few_categories_keep_the_declared_groups() -> None:
     items = [Item(str(n), f"thing {'ab'[n % 2]}") for n in range(200)]
-    fit = fit_groups(Passes(lambda: items), GROUPS, {}, Weights())
+    fit = fit_groups(Passes(lambda: items), GROUPS, {}, MergeWeights())
     assert fit.groups == GROUPS
     assert fit.declared_because.startswith("items have words of 1 categories, and 6 groups need")

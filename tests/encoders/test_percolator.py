@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import category
 
-from kae.encoders.attributes import Attribute, Source
+from kae.encoders.items import Attribute, AttributeSource
 from kae.encoders.percolator import Percolator
 from kae.encoders.selector import Selector, compile_selector
 
@@ -36,7 +36,7 @@ selectors = st.builds(
     ids,
 )
 attributes = st.builds(
-    lambda name, one: Attribute(category(name), one, one, Source.FIELD, 1.0),
+    lambda name, one: Attribute(category(name), one, one, AttributeSource.FIELD, 1.0),
     st.sampled_from(NAMES),
     word,
 )

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kae.encoders.closed_codebooks import embed, residual_kmeans
-from kae.encoders.quality import Quality, measure
+from kae.encoders.fitting.closed_codebooks import embed, residual_kmeans
+from kae.encoders.groups.information import Quality, measure
 
 CAPACITIES = [4, 4, 4, 4, 4, 8]
 

@@ -2,10 +2,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.encoders.sample import GROUPS, catalog, category
 
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
 from kae.encoders.categories import Group, Slot
-from kae.encoders.codebook import Codebook, Word
+from kae.encoders.codebook.codebook import Codebook, CodebookWord
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
 from kae.encoders.query import NAMED_SLOTS, BoundTerms, Query, QueryEncoder, Want
 
 NOTHING = BoundTerms()
@@ -154,7 +154,7 @@ def test_every_item_is_named_by_its_own_words(sample: Codebook) -> None:
 def test_named_slots_are_the_most_frequent_and_bounded() -> None:
     entity = category("entity")
     words = [
-        Word(entity, f"{letter}{other} cable", index, 1000 - index, True)
+        CodebookWord(entity, f"{letter}{other} cable", index, 1000 - index, True)
         for index, (letter, other) in enumerate(
             ((a, b) for a in "bcdefghijk" for b in "bcdefghijk"), start=1
         )
@@ -166,7 +166,10 @@ def test_named_slots_are_the_most_frequent_and_bounded() -> None:
 
 def test_of_a_slot_with_several_words_the_share_that_has_the_token_counts() -> None:
     entity = category("entity")
-    words = [Word(entity, "sofa", 1, 30, True), Word(entity, "couch table", 1, 10, True)]
+    words = [
+        CodebookWord(entity, "sofa", 1, 30, True),
+        CodebookWord(entity, "couch table", 1, 10, True),
+    ]
     encoder = QueryEncoder(Codebook(GROUPS, {}, words))
     (want,) = encoder.encode("table", NOTHING).wants
     assert want.slots == {Slot(0, 1): 0.25}

@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import category
 
-from kae.encoders.attributes import Attribute, Source
 from kae.encoders.categories import CATEGORIES
+from kae.encoders.items import Attribute, AttributeSource
 from kae.encoders.selector import (
     EXPRESSION_CHARACTERS,
     Rejected,
@@ -12,11 +12,11 @@ from kae.encoders.selector import (
     compile_selector,
     parse_where,
 )
-from kae.encoders.text import normalise
+from kae.encoders.text.normal_form import normalise
 
 
 def attribute(name: str, word: str) -> Attribute:
-    return Attribute(category(name), word, word, Source.FIELD, 1.0)
+    return Attribute(category(name), word, word, AttributeSource.FIELD, 1.0)
 
 
 ATTRIBUTES = (attribute("brand", "hp"), attribute("color", "black"), attribute("color", "cyan"))

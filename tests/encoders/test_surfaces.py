@@ -1,7 +1,7 @@
 import pytest
 
-from kae.encoders.surfaces import surface_of
-from kae.encoders.text import normalise
+from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.surfaces import surface_of
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.tagger.borders import with_whole_borders
 from kae.encoders.tagger.exact import VECTOR_LEVELS, normalised, rounded, weights
 from kae.encoders.tagger.labelled import read_titles
 from kae.encoders.tagger.pieces import CHARACTERS, PIECES, Pieces
-from kae.encoders.tagger.spans import best_path, spans_of
+from kae.encoders.tagger.spans import best_path, spans_of, with_whole_borders
 from kae.encoders.tagger.tagger import Tagged, Tagger
 from kae.encoders.tagger.weights import PACKAGED, TaggerInvalid, load_weights
 

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from itertools import islice
 
 from kae.deploy.demo import CATALOG
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.measures import canonical
-from kae.encoders.tagger.hints import Hinted, Mark, hinted_titles
+from kae.encoders.items import Item
+from kae.encoders.tagger.hints import Hinted, LabelledSpan, hinted_titles
 from kae.encoders.tagger.labelled import read_kinds
-from kae.encoders.text import normalise
-from kae.encoders.values import words_of
-from kae.streams.catalog import read_items
-from kae.streams.topology import Topology
+from kae.encoders.text.measures import canonical
+from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.values import words_of
+from kae.streams.catalog.rows import read_items
+from kae.streams.topology.types import Topology
 
 FIELDS = {
     "maker": "brand",
@@ -46,7 +46,7 @@ def test_a_title_that_says_nothing_of_its_fields_teaches_nothing() -> None:
 
 def test_the_longer_value_keeps_its_words_and_what_two_categories_claim_is_unknown() -> None:
     (found,) = hinted("Red Bull Can", maker="Red Bull", hue="Red", made_of="can", kind="can")
-    assert found.marks == (Mark(0, 8, "brand"),)
+    assert found.marks == (LabelledSpan(0, 8, "brand"),)
 
 
 def test_of_too_many_titles_the_same_are_chosen_in_any_order() -> None:

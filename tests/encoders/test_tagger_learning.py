@@ -1,8 +1,8 @@
 """What a tagger learns from and is measured by; learning itself needs the extra `neural`."""
 
+from kae.encoders.tagger.evaluation import evaluate_values
+from kae.encoders.tagger.examples import Variations
 from kae.encoders.tagger.labelled import Title, Value, read_kinds, read_titles, split
-from kae.encoders.tagger.measured import measure
-from kae.encoders.tagger.varied import Variations
 
 CATEGORY_OF = {kind.name: kind.category for kind in read_kinds()}
 
@@ -14,7 +14,7 @@ def test_the_labelled_values_are_parts_of_their_titles() -> None:
         for title in titles
     ]
     assert len(titles) == 1452
-    found = measure(zip(placed, (title.gold for title in titles), strict=True))
+    found = evaluate_values(zip(placed, (title.gold for title in titles), strict=True))
     assert found.micro.precision == 1.0
     assert found.micro.recall > 0.999  # a few are parts of words
 
@@ -50,7 +50,7 @@ def test_a_variation_puts_known_values_where_it_says() -> None:
 def test_a_category_counts_by_its_exact_texts() -> None:
     gold = frozenset({("brand", "Acme"), ("color", "Red"), ("entity", "Tea")})
     found = frozenset({("brand", "Acme"), ("color", "Dark Red")})
-    measured = measure([(found, gold)])
+    measured = evaluate_values([(found, gold)])
     assert (measured.micro.precision, measured.micro.recall) == (0.5, 0.3333)
     assert measured.micro.f1 == 0.4
     assert measured.categories["color"].f1 == 0.0

@@ -14,24 +14,23 @@ from tests.encoders.sample import FIELDS, GROUPS, catalog
 from tests.real_parts import catalog_items
 from tests.streams.unmapped_feeds import fashion
 
-from kae.encoders.apart import placed_apart
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.build import number, order_spellings
 from kae.encoders.categories import CAPACITY_LIMIT, CATEGORY_INDEX, Group, Slot
-from kae.encoders.closed_codebooks import embed, residual_kmeans
-from kae.encoders.codebook import Codebook
-from kae.encoders.fit import fit_codebook
-from kae.encoders.group_fit import FittedGroups, fit_groups
-from kae.encoders.merge import Weights
-from kae.encoders.occurrences import observe
-from kae.encoders.passes import Passes
-from kae.encoders.quality import measure
-from kae.encoders.vocabulary_fit import learn_vocabulary
-from kae.streams.catalog import read_items
-from kae.streams.catalog_inspect import inspect
-from kae.streams.codebook_quality import encode, quality_of
-from kae.streams.topology import CatalogPart, Topology
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.fitting.build import number, order_spellings
+from kae.encoders.fitting.closed_codebooks import embed, residual_kmeans
+from kae.encoders.fitting.clusters import assign_clusters
+from kae.encoders.fitting.fit import fit_codebook
+from kae.encoders.groups.fit import FittedGroups, fit_groups
+from kae.encoders.groups.information import measure
+from kae.encoders.groups.merge import MergeWeights
+from kae.encoders.groups.occurrences import Passes, observe
+from kae.encoders.items import Item
+from kae.encoders.vocabulary.fit import learn_vocabulary
+from kae.streams.catalog.inspect import inspect
+from kae.streams.catalog.rows import read_items
+from kae.streams.codebooks.quality import encode, quality_of
+from kae.streams.topology.types import CatalogPart, Topology
 
 TOPOLOGY = Topology.load()
 MAPPED = TOPOLOGY.catalog.fields
@@ -45,7 +44,7 @@ def icecat() -> list[Item]:
 @pytest.fixture(scope="module")
 def groups(icecat: list[Item]) -> FittedGroups:
     passes = Passes(lambda: icecat)
-    return fit_groups(passes, TOPOLOGY.codebook_groups, MAPPED, Weights())
+    return fit_groups(passes, TOPOLOGY.codebook_groups, MAPPED, MergeWeights())
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def test_the_shipped_codebook_is_fitted_and_tells_as_many_apart_as_residual_k_me
     """Fitted but for clusters: a machine of another kind may round to another neighbour."""
     items = catalog_items()
     passes = Passes(lambda: items)
-    fit = fit_groups(passes, TOPOLOGY.codebook_groups, MAPPED, Weights())
+    fit = fit_groups(passes, TOPOLOGY.codebook_groups, MAPPED, MergeWeights())
     assert fit.groups == TOPOLOGY.codebook_groups
     ours, shipped = fit_codebook(fit, MAPPED, 1), Codebook.load(TOPOLOGY.codebook_folder)
     assert ours.solo_slots == shipped.solo_slots
@@ -84,7 +83,7 @@ def test_a_fashion_feed_is_covered_with_a_proposed_mapping_alone(tmp_path: Path)
     mapping = CatalogPart.model_validate(inspect([path], TOPOLOGY.codebook_groups).catalog)
     items = list(read_items([path], mapping))
     fields = dict(mapping.fields)
-    fit = fit_groups(Passes(lambda: items), TOPOLOGY.codebook_groups, fields, Weights())
+    fit = fit_groups(Passes(lambda: items), TOPOLOGY.codebook_groups, fields, MergeWeights())
     assert not fit.declared_because
     codebook = fit_codebook(fit, fields, 1)
     codes, _ = encode(codebook, items)
@@ -146,7 +145,7 @@ def test_groups_are_parted_where_words_would_hide_each_other() -> None:
         for n, item in enumerate(items)
     ]
     fields = {"for": "audience", "tone": "color", "size": "specification", "of": "material"}
-    fit = fit_groups(Passes(lambda: items), GROUPS, fields | {"at": "scene"}, Weights())
+    fit = fit_groups(Passes(lambda: items), GROUPS, fields | {"at": "scene"}, MergeWeights())
     (of_model,) = (group.categories for group in fit.groups if "model" in group.categories)
     assert "entity" not in of_model
     assert "specification" not in of_model
@@ -162,7 +161,7 @@ def test_like_words_of_items_that_are_else_alike_part() -> None:
     centers = np.array([[0.0], [1.0]], dtype=np.float32)
     alike = [np.array([7], dtype=np.uint64)] * 2
     other = [np.array([8], dtype=np.uint64), np.array([9], dtype=np.uint64)]
-    assert placed_apart(vectors, centers, alike + other) == [0, 1, 0, 0]
+    assert assign_clusters(vectors, centers, alike + other) == [0, 1, 0, 0]
 
 
 def sampled(items: list[Item], **bounds: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kae.encoders.text import END, contains_phrase, normalise, tokens_of, tokens_of_all
+from kae.encoders.text.normal_form import END, contains_phrase, normalise, tokens_of, tokens_of_all
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from tests.encoders.sample import FIELDS, GROUPS, category
 
-from kae.encoders.assign import Encoder, assign
-from kae.encoders.attributes import Attribute, Item, Source
-from kae.encoders.build import build_codebook
 from kae.encoders.categories import Slot
-from kae.encoders.codebook import Codebook, TaggerMissing, Word
+from kae.encoders.codebook.codebook import Codebook, CodebookWord, TaggerMissing
+from kae.encoders.extraction.assign import Encoder, assign
+from kae.encoders.extraction.title_reader import opened
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.items import Attribute, AttributeSource, Item
 from kae.encoders.tagger.labelled import read_titles
-from kae.encoders.tagger.weights import PACKAGED, AtHand, load_weights, save_weights
-from kae.encoders.text import normalise
-from kae.encoders.title_reader import opened
+from kae.encoders.tagger.weights import PACKAGED, TaggerSource, load_weights, save_weights
+from kae.encoders.text.normal_form import normalise
 
 SHOE = "Zorblax Women's Trail Running Shoe, Midnight Blue, 8 M US"
 HARD = (
@@ -45,29 +45,29 @@ def nothing_read_before() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def full() -> Codebook:
     words = [
-        Word(category("entity"), "shoe", 1, 5, True),
-        Word(category("color"), "midnight blue", 1, 5, False),
-        Word(category("color"), "red", 2, 5, True),
+        CodebookWord(category("entity"), "shoe", 1, 5, True),
+        CodebookWord(category("color"), "midnight blue", 1, 5, False),
+        CodebookWord(category("color"), "red", 2, 5, True),
     ]
-    return Codebook(GROUPS, FIELDS, words, 10, tagger=AtHand.of(PACKAGED))
+    return Codebook(GROUPS, FIELDS, words, 10, tagger=TaggerSource.of(PACKAGED))
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> AtHand:
+def other(tmp_path_factory: pytest.TempPathFactory) -> TaggerSource:
     """A tagger that kae does not carry."""
     folder = tmp_path_factory.mktemp("tagger")
     carried = load_weights(PACKAGED)
     save_weights(folder, carried.kinds, carried.pieces, carried.tensors, {"made": "for a test"})
-    return AtHand.of(folder)
+    return TaggerSource.of(folder)
 
 
 def test_what_is_open_is_read_from_the_title(full: Codebook) -> None:
     encoded = Encoder(full).encode(Item("1", SHOE, fields={"brand": "Acme"}))
     by_category = {each.category: each for each in encoded.attributes}
     assert by_category[category("brand")].word == "acme"
-    assert by_category[category("entity")].source == Source.DICTIONARY
+    assert by_category[category("entity")].source == AttributeSource.DICTIONARY
     color = by_category[category("color")]
-    assert (color.word, color.source) == ("midnight blue", Source.TAGGER)
+    assert (color.word, color.source) == ("midnight blue", AttributeSource.TAGGER)
     assert 0.35 <= color.score <= 1
     assert full.word_at(2, encoded.identifier[2]) == (category("color"), "midnight blue")
 
@@ -83,16 +83,16 @@ def test_a_word_without_a_slot_is_an_attribute_all_the_same(full: Codebook) -> N
 def test_an_item_that_says_what_is_required_is_not_read(full: Codebook) -> None:
     fields: dict[str, str | list[str]] = {"brand": "Acme", "kind": "boot", "colour": "red"}
     encoded = Encoder(full).encode(Item("1", SHOE, fields=fields))
-    assert all(each.source != Source.TAGGER for each in encoded.attributes)
+    assert all(each.source != AttributeSource.TAGGER for each in encoded.attributes)
 
 
 def test_a_tagged_word_represents_only_where_the_dictionary_has_none() -> None:
-    words = [Word(category(kind), word, at, 1, True) for kind, word, at in (
+    words = [CodebookWord(category(kind), word, at, 1, True) for kind, word, at in (
         ("entity", "shoe", 1), ("modifier", "trail", 2),
     )]  # fmt: skip
     codebook = Codebook(GROUPS, FIELDS, words)
-    sure = Attribute(category("entity"), "shoe", "shoe", Source.TAGGER, 0.99)
-    listed = Attribute(category("modifier"), "trail", "trail", Source.DICTIONARY, 0.5)
+    sure = Attribute(category("entity"), "shoe", "shoe", AttributeSource.TAGGER, 0.99)
+    listed = Attribute(category("modifier"), "trail", "trail", AttributeSource.DICTIONARY, 0.5)
     assert assign(codebook, [sure, listed])[0] == 2
     assert assign(codebook, [sure])[0] == 1
 
@@ -115,10 +115,10 @@ def test_any_title_is_encoded_and_without_a_tagger_nothing_is_different(
     item = Item("1", title, title)
     read, plain = Encoder(full).encode(item), Encoder(light).encode(item)
     assert read.text == plain.text == normalise(f"{title} {title}")
-    known = [each for each in read.attributes if each.source != Source.TAGGER]
+    known = [each for each in read.attributes if each.source != AttributeSource.TAGGER]
     assert tuple(known) == plain.attributes
     closed = {each.category for each in plain.attributes}
-    tagged = [each for each in read.attributes if each.source == Source.TAGGER]
+    tagged = [each for each in read.attributes if each.source == AttributeSource.TAGGER]
     assert closed.isdisjoint(each.category for each in tagged)
     assert all(normalise(each.word) == each.word for each in tagged)
 
@@ -132,7 +132,7 @@ def test_each_word_has_one_slot_and_each_slot_its_words(full: Codebook) -> None:
 
 def test_building_with_a_tagger_gives_its_words_slots(tmp_path: Path) -> None:
     items = [Item("1", SHOE), Item("2", f"{SHOE} pair"), Item("3", "Zorblax tea")]
-    tagger = AtHand.of(PACKAGED)
+    tagger = TaggerSource.of(PACKAGED)
     built = build_codebook(lambda: items, GROUPS, FIELDS, tmp_path / "full", None, tagger)
     assert built.slot_of(category("brand"), "zorblax") is not None
     light = build_codebook(lambda: items, GROUPS, FIELDS, tmp_path / "light")
@@ -144,15 +144,17 @@ def test_building_with_a_tagger_gives_its_words_slots(tmp_path: Path) -> None:
 
 
 def test_a_tagger_that_kae_does_not_carry_travels_with_the_codebook(
-    other: AtHand, tmp_path: Path
+    other: TaggerSource, tmp_path: Path
 ) -> None:
     Codebook(GROUPS, FIELDS, (), tagger=other).save(tmp_path)
     loaded = Codebook.load(tmp_path)
-    assert loaded.tagger == AtHand(tmp_path / "tagger", other.fingerprint)
+    assert loaded.tagger == TaggerSource(tmp_path / "tagger", other.fingerprint)
     assert Encoder(loaded).encode(Item("1", SHOE)).attributes
 
 
-def test_a_codebook_whose_tagger_is_not_at_hand_is_refused(other: AtHand, tmp_path: Path) -> None:
+def test_a_codebook_whose_tagger_is_not_at_hand_is_refused(
+    other: TaggerSource, tmp_path: Path
+) -> None:
     Codebook(GROUPS, FIELDS, (), tagger=other).save(tmp_path)
     weights = tmp_path / "tagger" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])

@@ -12,36 +12,42 @@ from tests.encoders.sample import FIELDS, GROUPS, catalog, category
 from tests.real_parts import catalog_items
 from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
 
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
 from kae.encoders.bounded import BoundedCounts
-from kae.encoders.build import build_codebook
-from kae.encoders.dictionary import Bounds
-from kae.encoders.fit import fit_codebook
-from kae.encoders.group_fit import fit_groups
-from kae.encoders.merge import Weights
-from kae.encoders.misspelling import is_slip
-from kae.encoders.passes import Passes
-from kae.encoders.seeds import color_family
-from kae.encoders.spelling import one_spelling
-from kae.encoders.text import normalise
-from kae.encoders.vocabulary import Entry, Form, Origin, Vocabulary, VocabularyInvalid
-from kae.encoders.vocabulary_fit import learn_vocabulary
-from kae.streams.catalog import read_items
-from kae.streams.catalog_inspect import inspect
-from kae.streams.topology import CatalogPart, Topology
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.fitting.fit import fit_codebook
+from kae.encoders.groups.fit import fit_groups
+from kae.encoders.groups.merge import MergeWeights
+from kae.encoders.groups.occurrences import Passes
+from kae.encoders.items import Item
+from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.seeds import color_family
+from kae.encoders.text.spelling import one_spelling
+from kae.encoders.vocabulary.evidence import EvidenceLimits
+from kae.encoders.vocabulary.fit import learn_vocabulary
+from kae.encoders.vocabulary.misspelling import is_slip
+from kae.encoders.vocabulary.vocabulary import (
+    Form,
+    Vocabulary,
+    VocabularyEntry,
+    VocabularyInvalid,
+    WordOrigin,
+)
+from kae.streams.catalog.inspect import inspect
+from kae.streams.catalog.rows import read_items
+from kae.streams.topology.types import CatalogPart, Topology
 
 
 def learned(
     items: Iterable[Item],
     fields: dict[str, str] = FIELDS,
     candidates: Mapping[str, int] | None = None,
-    bounds: Bounds | None = None,
+    bounds: EvidenceLimits | None = None,
 ) -> Vocabulary:
-    return learn_vocabulary(items, GROUPS, fields, candidates, bounds or Bounds())
+    return learn_vocabulary(items, GROUPS, fields, candidates, bounds or EvidenceLimits())
 
 
-def entry(vocabulary: Vocabulary, name: str, head: str) -> Entry:
+def entry(vocabulary: Vocabulary, name: str, head: str) -> VocabularyEntry:
     (found,) = [
         each
         for each in vocabulary.entries
@@ -59,18 +65,20 @@ def titled(*titles: str, **fields: str | list[str]) -> list[Item]:
 
 def test_a_word_says_who_has_it_and_who_says_so() -> None:
     vocabulary = learned(catalog())
-    assert entry(vocabulary, "brand", "bolt").head == Form("bolt", 3, Origin.FIELD)
-    assert entry(vocabulary, "color", "black").head == Form("black", 1, Origin.FIELD | Origin.SEED)
-    assert entry(vocabulary, "entity", "cable").head == Form("cable", 2, Origin.TITLE)
+    assert entry(vocabulary, "brand", "bolt").head == Form("bolt", 3, WordOrigin.FIELD)
+    assert entry(vocabulary, "color", "black").head == Form(
+        "black", 1, WordOrigin.FIELD | WordOrigin.SEED
+    )
+    assert entry(vocabulary, "entity", "cable").head == Form("cable", 2, WordOrigin.TITLE)
     # No field says for whom the shoes are.
-    assert entry(vocabulary, "audience", "women").head.origin == Origin.TITLE | Origin.SEED
+    assert entry(vocabulary, "audience", "women").head.origin == WordOrigin.TITLE | WordOrigin.SEED
 
 
 def test_other_spellings_are_aliases_with_counts_of_their_own() -> None:
     alike = entry(learned(catalog()), "entity", "toner cartridge")
     assert alike.forms == (
-        Form("toner cartridge", 2, Origin.TITLE),
-        Form("toner cartridges", 1, Origin.TITLE),
+        Form("toner cartridge", 2, WordOrigin.TITLE),
+        Form("toner cartridges", 1, WordOrigin.TITLE),
     )
     assert list(alike.misspelled) == []
 
@@ -78,7 +86,7 @@ def test_other_spellings_are_aliases_with_counts_of_their_own() -> None:
 def test_a_measure_has_one_form_whatever_its_spelling() -> None:
     items = titled("a", size=["16 GB", "16.0gb"]) + titled("b", size="16GB")
     vocabulary = learned(items, {"size": "specification"})
-    assert entry(vocabulary, "specification", "16gb").forms == (Form("16gb", 2, Origin.FIELD),)
+    assert entry(vocabulary, "specification", "16gb").forms == (Form("16gb", 2, WordOrigin.FIELD),)
 
 
 def test_a_colour_tells_its_family_and_keeps_its_own_word() -> None:
@@ -190,7 +198,7 @@ def test_a_rare_slip_is_an_alias_of_the_frequent_word() -> None:
     vocabulary = learned(misspelled(40, 2))
     alike = entry(vocabulary, "entity", "cartridge")
     assert [form.word for form in alike.misspelled] == ["catridge"]
-    assert alike.forms[1] == Form("catridge", 2, Origin.TITLE)
+    assert alike.forms[1] == Form("catridge", 2, WordOrigin.TITLE)
     assert vocabulary.dictionary["catridge"] == category("entity")
 
 
@@ -227,7 +235,7 @@ def test_a_slip_that_no_word_of_its_own_would_be_is_found_in_titles() -> None:
 
 def test_aliases_share_the_slot_of_their_head_in_every_codebook(tmp_path: Path) -> None:
     items = misspelled(40, 2)
-    fit = fit_groups(Passes(lambda: items), GROUPS, FIELDS, Weights(), keep_declared=True)
+    fit = fit_groups(Passes(lambda: items), GROUPS, FIELDS, MergeWeights(), keep_declared=True)
     for codebook in (
         fit_codebook(fit, FIELDS, 1),
         build_codebook(lambda: items, GROUPS, FIELDS, tmp_path),
@@ -258,7 +266,7 @@ def test_merged_words_lose_no_form() -> None:
             assert one_spelling(form.word) == right or is_slip_of_any(each, form)
 
 
-def is_slip_of_any(each: Entry, form: Form) -> bool:
+def is_slip_of_any(each: VocabularyEntry, form: Form) -> bool:
     return any(is_slip(other.word, form.word) for other in each.forms)
 
 
@@ -293,7 +301,7 @@ def test_a_bounded_vocabulary_is_right_about_frequent_words(random: object) -> N
         for number in range(600)
     ]
     random.shuffle(items)  # type: ignore[attr-defined]
-    tiny = Bounds(ngrams=60, field_words=20, forms=40)
+    tiny = EvidenceLimits(ngrams=60, field_words=20, forms=40)
     vocabulary, whole = learned(items, bounds=tiny), learned(items)
     assert whole.uncounted == 0 < vocabulary.uncounted < 300
     assert sum(len(each.forms) for each in vocabulary.entries) <= 40
@@ -346,7 +354,9 @@ def test_a_vocabulary_that_was_read_gives_the_codebook_that_it_would_have_given(
     groups, fields = topology.codebook_groups, topology.catalog.fields
     learn_vocabulary(items, groups, fields).save(tmp_path / "vocabulary")
     for name, vocabulary in (("one", None), ("other", Vocabulary.load(tmp_path / "vocabulary"))):
-        fit = fit_groups(Passes(lambda: items), groups, fields, Weights(), vocabulary=vocabulary)
+        fit = fit_groups(
+            Passes(lambda: items), groups, fields, MergeWeights(), vocabulary=vocabulary
+        )
         fit_codebook(fit, fields, 1).save(tmp_path / name)
     for file in ("codebook.json", "words.tsv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()

@@ -3,11 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.encoders.sample import category
 
-from kae.encoders.measures import canonical
-from kae.encoders.seeds import seeds
-from kae.encoders.spelling import one_spelling
-from kae.encoders.text import normalise
-from kae.encoders.values import WORDS_OF_A_VALUE, words_of
+from kae.encoders.text.measures import canonical
+from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.seeds import seeds
+from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.values import WORDS_OF_A_VALUE, words_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import kae_command
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 
 def kae(

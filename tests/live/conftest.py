@@ -10,8 +10,8 @@ from tests.real_parts import BEHIND_ACLS
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
-from kae.encoders.codebook import Codebook
-from kae.streams.acls import Role
+from kae.encoders.codebook.codebook import Codebook
+from kae.streams.kafka.acls import KafkaRole
 
 SHARDS = 8
 # Short, so that a kill costs seconds; the batches small, so that there are many deltas.
@@ -48,7 +48,7 @@ def cluster(
         secured.lend(line)
         # Commands that a test gives by itself.
         monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
-        for name, value in secured.environment(Role.OPERATOR).items():
+        for name, value in secured.environment(KafkaRole.OPERATOR).items():
             monkeypatch.setenv(name, value)
     with line:
         yield line

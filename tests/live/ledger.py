@@ -10,29 +10,21 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from tests.live.refold import Reading
 from tests.sinks.oracle import active_terms, expected_counts, expected_hash, read_again
 
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import Counts
-from kae.sinks.plan import Change
-from kae.sinks.term_changes import TermChange
-from kae.streams.cloudevents import Headers
-from kae.streams.events import (
-    BindData,
-    SelectorData,
-    TermRules,
-    Undecodable,
-    decode_item,
-    decode_term,
-    encode_item_delete,
-    encode_item_upsert,
-    encode_term_bind,
-    encode_term_release,
-)
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.partitioner import partition_of
-from kae.streams.topology import Topology
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
+from kae.sinks.log.edits import Counts
+from kae.sinks.log.term_changes import TermChange
+from kae.sinks.store.plan import Change
+from kae.sinks.terms.bindings import Bindings
+from kae.streams.events.cloudevents import Headers
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.items import decode_item, encode_item_delete, encode_item_upsert
+from kae.streams.events.term_data import BindData, SelectorData
+from kae.streams.events.terms import TermRules, decode_term, encode_term_bind, encode_term_release
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.partitioner import partition_of
+from kae.streams.topology.types import Topology
 
 SOURCE = "/tests"
 

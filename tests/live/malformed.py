@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.live.ledger import Event
 
-from kae.streams.partitioner import home_of
-from kae.streams.topology import Topology
+from kae.streams.kafka.partitioner import home_of
+from kae.streams.topology.types import Topology
 
 Breaks = Callable[[Event], Event]
 

@@ -7,8 +7,8 @@ from tests.live.refold import Refold, refolds
 from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
-from kae.sinks import keys
-from kae.sinks.store import ShardStore
+from kae.sinks.store import keys
+from kae.sinks.store.store import ShardStore
 
 
 def prove(cluster: Cluster, ledger: Ledger, scratch: Path) -> dict[int, list[str]]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from kafka import TopicPartition
 
-from kae.sinks.fold import LogState, fold
-from kae.sinks.owned import Apply
-from kae.sinks.store import ShardStore
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.topology import Topology
+from kae.sinks.log.fold import LogState, fold
+from kae.sinks.log.ownership import Apply
+from kae.sinks.store.store import ShardStore
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.topology.types import Topology
 
 
 class Reading:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.house.command_blocks import blocks
+from tests.repository.command_blocks import blocks
 
 from kae.deploy.cluster import Cluster
 

@@ -16,17 +16,17 @@ from tests.live.asking import told
 from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.build import build_codebook
 from kae.encoders.categories import POSITIONS, Identifier
-from kae.encoders.codebook import Codebook
-from kae.sinks.edits import PutItem
-from kae.streams.replica import words
-from kae.streams.replica.answers import GenerationsShown, ItemShown, Words
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.items import Item
+from kae.sinks.log.edits import PutItem
+from kae.streams.kafka.topics import apply_topics
 from kae.streams.replica.embedded import Replica
-from kae.streams.topics import apply_topics
-from kae.streams.topology import Topology
+from kae.streams.replica_api import words
+from kae.streams.replica_api.answers import GenerationsShown, ItemShown, Words
+from kae.streams.topology.types import Topology
 
 C = TypeVar("C")
 

@@ -11,9 +11,9 @@ from tests.live.proof import prove
 from tests.live.storm import Killer, wait_for
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
-from kae.sinks import keys
-from kae.streams import failpoints
+from kae.encoders.items import Item
+from kae.sinks.store import keys
+from kae.streams.runtime import failpoints
 
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 

@@ -20,7 +20,7 @@ from tests.real_parts import catalog_items
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 SHARDS = range(8)
 # Up to 19,406, the whole catalog.

@@ -17,13 +17,13 @@ from tests.live.test_backfill import SCHEMA, write_feed
 from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.build import build_codebook
-from kae.sinks import keys
-from kae.sinks.disk import DiskFull
-from kae.sinks.store import ShardStore
+from kae.encoders.fitting.build import build_codebook
+from kae.sinks.store import keys
+from kae.sinks.store.disk import DiskFull
+from kae.sinks.store.store import ShardStore
 from kae.streams.backfill.run import BackfillPlan, BackfillReport, backfill, begin
 from kae.streams.errors import BackfillDiffers, BackfillFailed, CatalogInvalid, GenerationBegun
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 SHARDS = range(8)
 

@@ -12,7 +12,7 @@ from tests.live.test_backfill_cut_short import content, manifests, plan, run
 from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 # Up to 19,406, the whole catalog; enough for a worker to be killed amid its work.
 ITEMS = int(os.environ.get("KAE_TEST_DASK_ITEMS", "6000"))

@@ -12,9 +12,9 @@ from tests.real_parts import BEHIND_ACLS
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import Process
-from kae.encoders.attributes import Item
-from kae.encoders.build import build_codebook
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.items import Item
 
 
 def said(process: Process, within_seconds: float = 30) -> str:

@@ -19,12 +19,12 @@ from tests.live.test_replica import items
 
 from kae.deploy.brokers import free_port
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
-from kae.sinks.edits import Counts, Delta, Owned, Source, encode_record
-from kae.sinks.fold import LogState, fold
-from kae.sinks.log import Log
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.topics import apply_topics
+from kae.encoders.items import Item
+from kae.sinks.log.edits import Counts, Delta, Owned, SourceRange, encode_record
+from kae.sinks.log.fold import LogState, fold
+from kae.sinks.log.protocol import Log
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.topics import apply_topics
 
 ALARMS = ("KaeAccountingBroken", "KaeTermsAccountingBroken")
 SHARD = 3
@@ -50,7 +50,7 @@ def clients(cluster: Cluster) -> Iterator[KafkaClients]:
 
 def lie(log: Log) -> None:
     """Append a delta that counts, with an event of which nothing became anything."""
-    state, source = LogState(), Source()
+    state, source = LogState(), SourceRange()
     for offset, payload in log.read(0):
         if offset < 0:
             break

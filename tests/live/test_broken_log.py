@@ -13,11 +13,11 @@ from tests.live.test_snapshots import SHARDS, hashes, pace, read, snapshots
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster, Replica
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.sinks.log import LogTruncated
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
+from kae.sinks.log.protocol import LogTruncated
 from kae.sinks.shard import Shard
-from kae.streams.kafka_log import KafkaClients
+from kae.streams.kafka.log import KafkaClients
 
 __all__ = ["pace"]  # a fixture
 

@@ -13,9 +13,9 @@ from tests.live.storm import Killer
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
-from kae.streams import failpoints
-from kae.streams.topology import Topology
-from kae.streams.watchdog import EXIT_STALLED
+from kae.streams.runtime import failpoints
+from kae.streams.topology.types import Topology
+from kae.streams.worker.watchdog import EXIT_STALLED
 
 
 @pytest.fixture

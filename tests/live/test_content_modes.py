@@ -10,7 +10,7 @@ from tests.live.test_accidents import dead_letters
 from tests.streams.binary import as_binary
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 TRACED = [("traceparent", b"00-1")]
 AVRO = [("content-type", b"application/cloudevents+avro")]

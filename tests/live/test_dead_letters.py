@@ -12,7 +12,7 @@ from tests.live.proof import prove
 from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)

@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from tests.live.ledger import Ledger, bind, deletes, upserts
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 from kae.streams.errors import ReplicaEnded, ReplicaTimedOut, TermRefused
 from kae.streams.replica.embedded import Replica
 

@@ -15,7 +15,7 @@ from kae.bench.feed import bench_items
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import Process
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 ITEMS = 100_000
 WITHIN_SECONDS = 15.0  # a promise to users, of which worker.session_timeout_seconds is a part

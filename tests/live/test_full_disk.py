@@ -17,7 +17,7 @@ from tests.live.test_replica import get, hashes, items
 
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import logged
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 SMALL_BUFFER = 1 << 18
 

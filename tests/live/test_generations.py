@@ -19,14 +19,14 @@ from tests.live.successors import (
 )
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.streams.generations.desk import open_desk
-from kae.streams.generations.records import Cutover
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
+from kae.streams.control.records import Cutover
+from kae.streams.generations.client import open_generations_client
+from kae.streams.kafka.topics import admin_of
 from kae.streams.replica.embedded import Replica
-from kae.streams.topics import admin_of
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 # An even number: in the end the first generation serves.
 SWITCHES = int(os.environ.get("KAE_TEST_SWITCHES", "4"))
@@ -156,5 +156,5 @@ def _cut_over_all_the_same(topology: Topology, url: str) -> None:
     """As if the new generation had lost its worker just after it was found complete."""
     first = next(one for one in generations(url).generations if one.generation == 1).status
     items = tuple(shard.source_next_offset for shard in first.shards)
-    with open_desk(topology) as desk:
+    with open_generations_client(topology) as desk:
         desk.write(Cutover(2, 1, items, first.bindings.source_next_offset, "tests", "", 0))

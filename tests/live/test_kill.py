@@ -9,7 +9,7 @@ from tests.live.storm import Killer, Trickle
 from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
-from kae.streams import failpoints
+from kae.streams.runtime import failpoints
 
 # Each step six times; what follows a rebalancing kill is a rebalance of its own.
 STEPS = [step for _ in range(6) for step in failpoints.STEPS]

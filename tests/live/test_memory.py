@@ -8,7 +8,7 @@ from tests.live.storm import wait_for
 from tests.live.test_replica import get
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 ROUNDS = 20
 # What allocators, RocksDB's caches and the newest batches make of it; a leak of 1 KB an event, or

@@ -10,7 +10,7 @@ from tests.streams.unmapped_feeds import german_fashion, groceries
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.processes import Process, answers, kae_command
-from kae.streams.topology import REFERENCE
+from kae.streams.topology.types import REFERENCE
 
 BY_HAND = {
     "id": "Artikelnummer",

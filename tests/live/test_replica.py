@@ -11,7 +11,7 @@ from tests.live.ledger import Ledger, upserts
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster, Replica
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 TERM = ("term", "bind", "quietcore", "--where", 'brand = "hp"', "--json")
 

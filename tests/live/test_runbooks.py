@@ -21,7 +21,7 @@ from tests.live.test_replica import items
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 
 WORKER = "one"
 # Of 256 reserved slots it leaves less than a tenth.

@@ -16,10 +16,10 @@ from tests.secured import PASSWORD, SecuredKafka
 
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import Process
-from kae.streams.acls import Role, plan_acls
-from kae.streams.kafka_connection import connection
-from kae.streams.topic_plan import plan_topics
-from kae.streams.topology import Topology
+from kae.streams.kafka.acls import KafkaRole, plan_acls
+from kae.streams.kafka.connection import connection
+from kae.streams.kafka.topic_plan import plan_topics
+from kae.streams.topology.types import Topology
 
 ROOT = Path(__file__).parents[2]
 ITEMS = 300
@@ -27,7 +27,7 @@ ITEMS = 300
 BRIEF: dict[str, object] = {"kafka.request_timeout_seconds": 2.0}
 
 
-def as_role(monkeypatch: pytest.MonkeyPatch, secured: SecuredKafka, role: Role) -> None:
+def as_role(monkeypatch: pytest.MonkeyPatch, secured: SecuredKafka, role: KafkaRole) -> None:
     for name, value in secured.environment(role).items():
         monkeypatch.setenv(name, value)
 
@@ -53,7 +53,7 @@ def line(
         environments=secured.environments(),
     )
     secured.allow(plan_acls(cluster.topology))
-    as_role(monkeypatch, secured, Role.OPERATOR)
+    as_role(monkeypatch, secured, KafkaRole.OPERATOR)
     with cluster as running:
         yield running
 
@@ -88,7 +88,7 @@ def test_every_role_does_its_work_with_its_own_user_and_nobody_tells_a_password(
 
 def test_a_replica_comes_in_by_its_certificate(line: Cluster, secured: SecuredKafka) -> None:
     line.start_worker("worker-1")
-    certified = line.topology.edited(secured.by_certificate(Role.REPLICA))
+    certified = line.topology.edited(secured.by_certificate(KafkaRole.REPLICA))
     line.topology = certified.write(line.folder / "certified.yaml")
     assert get(line.start_replica("replica-1"), "/readyz").status_code == 200
 
@@ -99,7 +99,7 @@ def test_a_user_can_do_exactly_what_the_acls_of_its_role_say(
     topology = line.topology
     topics = {plan.name for plan in plan_topics(topology)}
     assert writable(secured.as_superuser(topology)) == topics
-    for role in Role:
+    for role in KafkaRole:
         as_role(monkeypatch, secured, role)
         for operation, probed in (("Write", writable), ("Read", readable)):
             acls = [a for a in plan_acls(topology) if a.role is role and a.resource == "topic"]
@@ -111,12 +111,12 @@ def test_a_replica_writes_nothing_but_its_lease_and_a_producer_nothing_but_items
     topology = Topology.load()
     written = {
         role: {a.name for a in plan_acls(topology) if a.role is role and "Write" in a.operations}
-        for role in Role
+        for role in KafkaRole
     }
-    assert written[Role.REPLICA] == {topology.replicas_topic}
-    assert written[Role.PRODUCER] == {topology.items_topic}
-    assert written[Role.PROPOSER] == {topology.terms_topic}
-    assert written[Role.OPERATOR].isdisjoint({topology.deltas_topic, topology.bindings_topic})
+    assert written[KafkaRole.REPLICA] == {topology.replicas_topic}
+    assert written[KafkaRole.PRODUCER] == {topology.items_topic}
+    assert written[KafkaRole.PROPOSER] == {topology.terms_topic}
+    assert written[KafkaRole.OPERATOR].isdisjoint({topology.deltas_topic, topology.bindings_topic})
 
 
 def test_no_client_is_made_that_comes_in_by_another_way() -> None:
@@ -134,17 +134,17 @@ def test_no_client_is_made_that_comes_in_by_another_way() -> None:
 @pytest.mark.parametrize(
     ("role", "command"),
     [
-        (Role.PROPOSER, ("catalog", "ingest", str(CATALOG[0]), "--limit", "5")),
-        (Role.PRODUCER, ("term", "bind", "quietcore", "--where", 'brand = "hp"', "--no-wait")),
-        (Role.PROPOSER, ("shard", "pause", "0", "--yes")),
-        (Role.PRODUCER, ("topics", "apply")),
-        (Role.REPLICA, ("worker", "run", "--data", "data")),
-        (Role.PRODUCER, ("replica", "run", "--data", "data", "--listen", "127.0.0.1:0")),
+        (KafkaRole.PROPOSER, ("catalog", "ingest", str(CATALOG[0]), "--limit", "5")),
+        (KafkaRole.PRODUCER, ("term", "bind", "quietcore", "--where", 'brand = "hp"', "--no-wait")),
+        (KafkaRole.PROPOSER, ("shard", "pause", "0", "--yes")),
+        (KafkaRole.PRODUCER, ("topics", "apply")),
+        (KafkaRole.REPLICA, ("worker", "run", "--data", "data")),
+        (KafkaRole.PRODUCER, ("replica", "run", "--data", "data", "--listen", "127.0.0.1:0")),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value[:2]),
 )
 def test_a_command_that_its_user_may_not_give_ends_with_one_line(
-    line: Cluster, secured: SecuredKafka, role: Role, command: tuple[str, ...]
+    line: Cluster, secured: SecuredKafka, role: KafkaRole, command: tuple[str, ...]
 ) -> None:
     line.environments = {command[0]: secured.environment(role)}
     refused = ended(line.command("refused", *command))
@@ -170,7 +170,7 @@ def test_who_cannot_come_in_is_told_why_and_never_with_what(
     trustme.CA().cert_pem.write_to_path(stranger)
     changes = {**BRIEF, **({} if environment else {"kafka.security.ca_file": str(stranger)})}
     line.topology = line.topology.edited(changes).write(line.folder / "strange.yaml")
-    line.environments = {"topics": {**secured.environment(Role.OPERATOR), **environment}}
+    line.environments = {"topics": {**secured.environment(KafkaRole.OPERATOR), **environment}}
     refused = ended(line.command("refused", "topics", "apply"))
     assert refused.returncode == 1
     assert told in refused.output()

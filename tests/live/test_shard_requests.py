@@ -20,12 +20,13 @@ from tests.live.storm import Killer, wait_for
 from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
-from kae.sinks import keys
-from kae.sinks.edits import Delta
-from kae.sinks.fold import LogState
-from kae.streams import control, failpoints
-from kae.streams.kafka_log import KafkaClients
+from kae.encoders.items import Item
+from kae.sinks.log.edits import Delta
+from kae.sinks.log.fold import LogState
+from kae.sinks.store import keys
+from kae.streams.control import records
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.runtime import failpoints
 
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)
@@ -241,10 +242,10 @@ def test_what_cannot_be_done_is_refused_in_one_line_by_command_and_owner(
     put_on_control(
         cluster,
         b"\xc1 no record",
-        control.encode([9, generation, 1]),
-        control.encode(control.Pause(generation + 1, 1, "a newer line", "", 0)),
-        control.encode(control.Reset(generation, 1, "somebody", "", 0, 9999)),
-        control.encode(control.Reset(generation, 2, "somebody", "", 0, 39)),
+        records.encode([9, generation, 1]),
+        records.encode(records.Pause(generation + 1, 1, "a newer line", "", 0)),
+        records.encode(records.Reset(generation, 1, "somebody", "", 0, 9999)),
+        records.encode(records.Reset(generation, 2, "somebody", "", 0, 39)),
     )
     lasts = wait_for(lambda: refused(cluster, 1, 2), "the owner's answers")
     assert "lies beyond" in lasts[0]["answer"]["cause"]

@@ -10,11 +10,11 @@ from tests.live.ledger import Ledger, bind, deletes, upserts
 from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
 from kae.streams.errors import StoreFolderUnusable
-from kae.streams.replica.shared import SharedFolder, SharedViews
+from kae.streams.replica.shared_views import SharedFolder, SharedViews
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "decoding.md"
 ROOT = np.zeros((1, 0), np.uint16)

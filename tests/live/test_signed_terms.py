@@ -11,8 +11,8 @@ from tests.live.test_accidents import dead_letters
 from tests.signing import key_pair, signers
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
-from kae.streams.signatures import KEY_VARIABLE
+from kae.encoders.items import Item
+from kae.streams.events.signatures import KEY_VARIABLE
 
 
 @pytest.fixture

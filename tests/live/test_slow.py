@@ -12,7 +12,7 @@ from tests.live.storm import wait_for
 from tests.live.test_replica import get, hashes, items
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 from kae.streams.cli.status import EXIT_OUT_OF_BOUNDS
 
 

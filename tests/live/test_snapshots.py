@@ -18,10 +18,10 @@ from tests.live.storm import Killer, wait_for
 from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster, Replica
-from kae.encoders.attributes import Item
-from kae.streams import failpoints
-from kae.streams.moments import now_ms
-from kae.streams.moments import shown as shown_at
+from kae.encoders.items import Item
+from kae.streams.clock import now_ms
+from kae.streams.clock import shown as shown_at
+from kae.streams.runtime import failpoints
 
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)

@@ -13,10 +13,10 @@ from tests.live.ledger import Ledger, upserts
 from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
-from kae.encoders.attributes import Item
-from kae.streams.moments import now_ms, shown
-from kae.streams.replica.answers import BindingsShown, Hit
-from kae.streams.replica.client import ReplicaClient
+from kae.encoders.items import Item
+from kae.streams.clock import now_ms, shown
+from kae.streams.replica_api.answers import BindingsShown, Hit
+from kae.streams.replica_api.client import ReplicaClient
 
 
 @pytest.fixture

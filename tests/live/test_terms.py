@@ -12,20 +12,20 @@ from tests.live.storm import wait_for
 
 from kae.deploy.cluster import WORKER_READY, Cluster
 from kae.deploy.processes import logged
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.streams.moments import now_ms
-from kae.streams.replica.embedded import Replica
-from kae.streams.replica.search import Search
-from kae.streams.replica.view import View
-from kae.streams.term_data import (
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
+from kae.streams.clock import now_ms
+from kae.streams.events.term_data import (
     BindData,
     CampaignData,
     CampaignReleaseData,
     CampaignTerm,
     SelectorData,
 )
-from kae.streams.term_events import encode_term
+from kae.streams.events.terms import encode_term
+from kae.streams.replica.embedded import Replica
+from kae.streams.replica.search import Search
+from kae.streams.replica.view import View
 
 CAMPAIGN_TERMS = 200
 WITHIN_MS = 1000

@@ -11,11 +11,11 @@ from tests.live.test_replica import get, items
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster, Replica
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.encoders.tagger.weights import PACKAGED, AtHand
-from kae.streams.topology import Topology
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
+from kae.encoders.tagger.weights import PACKAGED, TaggerSource
+from kae.streams.topology.types import Topology
 
 # Tens of seconds of reading.
 TITLES = 400
@@ -28,7 +28,7 @@ def full(tmp_path: Path) -> Codebook:
     """Nothing is listed, so every title is read."""
     topology = Topology.load()
     fields = topology.catalog.fields
-    made = Codebook(topology.codebook_groups, dict(fields), (), tagger=AtHand.of(PACKAGED))
+    made = Codebook(topology.codebook_groups, dict(fields), (), tagger=TaggerSource.of(PACKAGED))
     made.save(tmp_path / "full")
     return made
 

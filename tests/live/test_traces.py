@@ -11,8 +11,8 @@ from tests.live.proof import prove
 
 from kae.deploy.cluster import Cluster
 from kae.deploy.demo import CATALOG
-from kae.encoders.attributes import Item
-from kae.streams.traces import FOLLOWED_PER_DELTA, sampled
+from kae.encoders.items import Item
+from kae.streams.telemetry.traces import FOLLOWED_PER_DELTA, sampled
 
 SAMPLED = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = b"00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b8-00"

@@ -13,10 +13,10 @@ from tests.live.test_bad_start import ends, said
 
 from kae.deploy.cluster import WORKER_READY, Cluster
 from kae.deploy.processes import logged
-from kae.encoders.attributes import Item
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.lag import FETCH_BYTES, read_lags
-from kae.streams.metrics import METRICS
+from kae.encoders.items import Item
+from kae.streams.kafka.lag import FETCH_BYTES, read_lags
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.telemetry.metrics import METRICS
 
 
 def scraped(cluster: Cluster) -> list[Scrape]:

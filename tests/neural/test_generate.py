@@ -12,16 +12,16 @@ import torch
 from tests.streams.followed import Followed
 
 from kae.deploy.demo import CATALOG
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.encoders.tokens import TokenLayout
-from kae.sinks import decoding
-from kae.sinks.decoding import PrefixInvalid
-from kae.streams.catalog import read_items
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.codebook.tokens import TokenLayout
+from kae.encoders.items import Item
+from kae.sinks.trie import decoding
+from kae.sinks.trie.decoding import PrefixInvalid
+from kae.streams.catalog.rows import read_items
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.generate import LiveIdentifiers
 from kae.streams.replica.view import View
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "decoding.md"
 BEAM = 512

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from kae.encoders.tagger.examples import Hints
-from kae.encoders.tagger.hints import Hinted, Mark
+from kae.encoders.tagger.hints import Hinted, LabelledSpan
 from kae.encoders.tagger.labelled import read_titles
 from kae.encoders.tagger.network import Network
 from kae.encoders.tagger.pieces import Pieces
-from kae.encoders.tagger.rounding import whole_numbers
+from kae.encoders.tagger.quantization import whole_numbers
 from kae.encoders.tagger.tagger import Tagger
 from kae.encoders.tagger.training import Trained, base_weights, scores_of, train
-from kae.encoders.tagger.weights import Kind
+from kae.encoders.tagger.weights import ValueKind
 
 TITLES = read_titles()[::23]
 
@@ -40,7 +40,12 @@ def test_learning_again_gives_the_same_weights(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_catalog_teaches_the_same_when_it_is_learned_from_again(tmp_path: Path) -> None:
-    hinted = [Hinted("Vorpal Kettle 1.7 l, Teal", (Mark(0, 6, "brand"), Mark(21, 25, "color")))]
+    hinted = [
+        Hinted(
+            "Vorpal Kettle 1.7 l, Teal",
+            (LabelledSpan(0, 6, "brand"), LabelledSpan(21, 25, "color")),
+        )
+    ]
     one, losses = learn(3, hinted)
     again, _ = learn(3, hinted)
     without, _ = learn(3)
@@ -51,9 +56,11 @@ def test_a_catalog_teaches_the_same_when_it_is_learned_from_again(tmp_path: Path
 
 
 def test_of_a_hinted_title_only_what_fields_said_is_asked_for() -> None:
-    kinds = [Kind("Brand", "brand"), Kind("Form", "entity"), Kind("Type", "entity")]
+    kinds = [ValueKind("Brand", "brand"), ValueKind("Form", "entity"), ValueKind("Type", "entity")]
     _, vocabulary = base_weights([title.text for title in TITLES], labels=7)
-    batch = Hints([Hinted("Tea Pot red", (Mark(0, 7, "entity"),))], kinds, vocabulary, 0).draw()
+    batch = Hints(
+        [Hinted("Tea Pot red", (LabelledSpan(0, 7, "entity"),))], kinds, vocabulary, 0
+    ).draw()
     # Labels: none, begins of the three, goes on of the three; between the marks of begin and end.
     tea, pot, red = batch.allowed[0, 1:4].tolist()
     assert tea == [False, False, True, True, False, False, False]

@@ -6,8 +6,8 @@ import pytest
 
 from kae.bench.judgements import JudgementsInvalid, read_judgements
 from kae.bench.search import measure_search
-from kae.encoders.attributes import Item
-from kae.streams.topology import Topology
+from kae.encoders.items import Item
+from kae.streams.topology.types import Topology
 
 HEADER = "query,docid,rating\n"
 

@@ -9,12 +9,12 @@ import numpy as np
 from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS, Identifier, Slot
-from kae.sinks.base import Base
-from kae.sinks.edits import DropItem, PutItem, ShardEdit
-from kae.sinks.growing import GrowingTrie
-from kae.sinks.layers import Layers
-from kae.sinks.shard_table import ShardTable
-from kae.sinks.trie import TrieView
+from kae.sinks.log.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.trie.base import BaseTrie
+from kae.sinks.trie.growing import GrowingTrie
+from kae.sinks.trie.layers import Layers
+from kae.sinks.trie.shard_table import ShardTable
+from kae.sinks.trie.trie import TrieView
 
 SHARDS = 2
 ITEMS = 400
@@ -24,10 +24,10 @@ class Beside:
     """Builds a base when told to, as another thread would some time later."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Callable[[], Base], Future[Base]]] = []
+        self.waiting: list[tuple[Callable[[], BaseTrie], Future[BaseTrie]]] = []
 
-    def __call__(self, build: Callable[[], Base]) -> "Future[Base]":
-        future: Future[Base] = Future()
+    def __call__(self, build: Callable[[], BaseTrie]) -> "Future[BaseTrie]":
+        future: Future[BaseTrie] = Future()
         self.waiting.append((build, future))
         return future
 

@@ -5,17 +5,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from kae.encoders.assign import Encoder
 from kae.encoders.categories import POSITIONS
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
 from kae.encoders.selector import Compiled, compile_selector
-from kae.sinks.fold import LogState, fold
-from kae.sinks.log import Log
-from kae.sinks.plan import Change, prepare
-from kae.sinks.registrar import Registrar
-from kae.sinks.shard import Sent, Shard
-from kae.sinks.store import ShardStore
-from kae.sinks.term_changes import TermChange
+from kae.sinks.log.fold import LogState, fold
+from kae.sinks.log.protocol import Log
+from kae.sinks.log.term_changes import TermChange
+from kae.sinks.shard import SentDelta, Shard
+from kae.sinks.store.plan import Change, prepare
+from kae.sinks.store.store import ShardStore
+from kae.sinks.terms.registrar import Registrar
 
 MAX_BYTES = 4096  # small, so that many deltas travel in parts
 
@@ -60,7 +60,7 @@ class Line:
             max_bytes=MAX_BYTES,
         )
 
-    def send_items(self, shard: Shard, limit: int) -> Sent | None:
+    def send_items(self, shard: Shard, limit: int) -> SentDelta | None:
         """What a worker does with the next records: plan and append, not applied yet."""
         first = shard.next_offset
         records = self.items[first : first + limit]
@@ -71,7 +71,7 @@ class Line:
         dead = sum(change is None for change in records)
         return shard.send_items(plan, dead, first + len(records), self.now())
 
-    def send_bindings(self, shard: Shard) -> Sent | None:
+    def send_bindings(self, shard: Shard) -> SentDelta | None:
         return shard.send_bindings(self.registrar.bindings, self.selectors(), self.now())
 
     def register(self, registrar: Registrar, limit: int) -> None:

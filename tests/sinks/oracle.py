@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from kae.encoders.assign import Encoder
+from kae.encoders.extraction.assign import Encoder
 from kae.encoders.selector import compile_selector
-from kae.sinks.edits import Counts
-from kae.sinks.plan import Change, Upsert
-from kae.sinks.store_state import content_hash
-from kae.sinks.term_changes import Bind, TermChange
+from kae.sinks.log.edits import Counts
+from kae.sinks.log.term_changes import Bind, TermChange
+from kae.sinks.store.plan import Change, Upsert
+from kae.sinks.store.state import content_hash
 
 
 def active_terms(changes: Iterable[TermChange]) -> dict[str, Bind]:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks import decoding
-from kae.sinks.layer import Layer
-from kae.sinks.layers import Layers
-from kae.sinks.prefixes import Prefixes
-from kae.sinks.stack import Stack
-from kae.sinks.trie import TrieView
+from kae.sinks.trie import decoding
+from kae.sinks.trie.layer import Layer
+from kae.sinks.trie.layers import Layers
+from kae.sinks.trie.prefixes import Prefixes
+from kae.sinks.trie.stack import Stack
+from kae.sinks.trie.trie import TrieView
 
 NOTHING = Layer.whole(TrieView.of([]))
 

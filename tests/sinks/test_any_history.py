@@ -13,16 +13,16 @@ from tests.sinks.lines import Line, split_known
 from tests.sinks.oracle import active_terms, expected_counts, expected_hash, read_again
 
 from kae.deploy.brokers import ApacheKafka
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
 from kae.encoders.selector import Selector
-from kae.sinks.log import Log, MemoryLog
-from kae.sinks.owned import Fenced
-from kae.sinks.plan import Delete, Upsert, content_hash
-from kae.sinks.shard import Sent, Shard
-from kae.sinks.term_changes import Bind, Release
-from kae.streams.kafka_log import KafkaClients
+from kae.sinks.log.ownership import Fenced
+from kae.sinks.log.protocol import Log, MemoryLog
+from kae.sinks.log.term_changes import Bind, Release
+from kae.sinks.shard import SentDelta, Shard
+from kae.sinks.store.plan import Delete, Upsert, content_hash
+from kae.streams.kafka.log import KafkaClients
 
 IDS = st.sampled_from(["a", "b", "c", "d", "é", "商品", "z9"])
 REVISIONS = st.integers(min_value=0, max_value=4)
@@ -51,7 +51,7 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.line = Line(self.codebook, self.new_log(), self.new_log())
-        self.zombies: list[tuple[Shard, Sent | None]] = []
+        self.zombies: list[tuple[Shard, SentDelta | None]] = []
         self.resets: list[tuple[int, int]] = []
 
     @rule(item_id=IDS, revision=REVISIONS, content=CONTENTS)

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from tests.sinks.lines import MAX_BYTES, Line
 
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
 from kae.encoders.selector import Selector
-from kae.sinks.beginnings import Snapshots
-from kae.sinks.log import LogTruncated, MemoryLog
-from kae.sinks.plan import Upsert
+from kae.sinks.log.protocol import LogTruncated, MemoryLog
+from kae.sinks.log.term_changes import Bind
 from kae.sinks.shard import Shard
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.fetch import fetched
-from kae.sinks.snapshots.manifest import Manifest, Origin
+from kae.sinks.snapshots.manifest import Manifest, SnapshotOrigin
 from kae.sinks.snapshots.take import take
-from kae.sinks.store import ShardStore
-from kae.sinks.term_changes import Bind
+from kae.sinks.store.beginnings import SnapshotSource
+from kae.sinks.store.plan import Upsert
+from kae.sinks.store.store import ShardStore
 
 
 class Kept(Line):
@@ -43,10 +43,10 @@ class Kept(Line):
     def snapshot(self) -> Manifest:
         checkpoint = self.root / f"checkpoint-{self.now()}"
         self.shard.store.checkpoint(checkpoint)
-        origin = Origin("deltas/0", 1, 0, "w", self.now())
+        origin = SnapshotOrigin("deltas/0", 1, 0, "w", self.now())
         return take(self.archive, checkpoint, self.shard.store.state, origin).manifest
 
-    def another(self, snapshots: Snapshots | None = None) -> Shard:
+    def another(self, snapshots: SnapshotSource | None = None) -> Shard:
         """The next owner, on a machine of its own."""
         self.folder += 1
         return Shard(

@@ -1,21 +1,21 @@
 """Terms and the reserved slots that they hold."""
 
 from kae.encoders.selector import Selector
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import (
+from kae.sinks.log.edits import (
     BindSlot,
     Counts,
     Deactivate,
     Delta,
     FreeSlot,
     Refuse,
-    Source,
+    SourceRange,
     encode_edit,
 )
-from kae.sinks.fold import LogState
-from kae.sinks.term_changes import Bind, Release, TermChange
-from kae.sinks.term_due import plan_frees
-from kae.sinks.term_plan import plan_terms
+from kae.sinks.log.fold import LogState
+from kae.sinks.log.term_changes import Bind, Release, TermChange
+from kae.sinks.terms.bindings import Bindings
+from kae.sinks.terms.due import plan_frees
+from kae.sinks.terms.plan import plan_terms
 
 RESERVED = {0: range(90, 92)}
 
@@ -32,7 +32,7 @@ def register(bindings: Bindings, *changes: TermChange, at_ms: int = 0) -> Counts
 
 def fold(bindings: Bindings, raw: list, at_ms: int) -> None:  # type: ignore[type-arg]
     version = bindings.version + 1
-    delta = Delta(1, version, b"", 0, 1, at_ms, Source(), Counts(), tuple(raw))
+    delta = Delta(1, version, b"", 0, 1, at_ms, SourceRange(), Counts(), tuple(raw))
     bindings.apply(delta, LogState(version=version))
 
 

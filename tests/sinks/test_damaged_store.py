@@ -8,13 +8,13 @@ import pytest
 from rocksdict import Options, Rdict
 from tests.sinks.test_beginnings import Kept, rows
 
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.sinks import keys
-from kae.sinks.plan import Upsert
-from kae.sinks.rocks import StoreDamaged, StoreUnusable
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
 from kae.sinks.shard import Shard
-from kae.sinks.store import ShardStore
+from kae.sinks.store import keys
+from kae.sinks.store.plan import Upsert
+from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
+from kae.sinks.store.store import ShardStore
 
 Rows = dict[str, list[tuple[bytes, bytes]]]
 

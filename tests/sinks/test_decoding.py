@@ -14,10 +14,10 @@ from tests.sinks.changing import World
 from tests.sinks.prefixes import batch
 
 from kae.encoders.categories import POSITIONS, Identifier
-from kae.sinks import decoding, growing
-from kae.sinks.decoding import Behind, PrefixInvalid
-from kae.sinks.layers import Layers
-from kae.sinks.prefixes import Prefixes
+from kae.sinks.trie import decoding, growing
+from kae.sinks.trie.decoding import Behind, PrefixInvalid
+from kae.sinks.trie.layers import Layers
+from kae.sinks.trie.prefixes import Prefixes
 
 WIDTH = 112
 

@@ -3,18 +3,18 @@
 import msgspec
 import pytest
 
-from kae.sinks.edits import (
+from kae.sinks.log.edits import (
     GENESIS,
     LOG_FORMAT,
     Counts,
     Delta,
     DropItem,
     Owned,
-    Source,
+    SourceRange,
     encode_edit,
     encode_record,
 )
-from kae.sinks.fold import Folded, LogCorrupt, LogNewer, LogState, fold
+from kae.sinks.log.fold import Folded, LogCorrupt, LogNewer, LogState, fold
 
 
 def claim(epoch: int, fingerprint: str = "f") -> bytes:
@@ -24,7 +24,7 @@ def claim(epoch: int, fingerprint: str = "f") -> bytes:
 def delta(epoch: int, version: int, previous: bytes, part: int = 0, parts: int = 1) -> bytes:
     drop = msgspec.Raw(encode_edit(DropItem(f"item-{part}", -1, 1, bytes(8))))
     return encode_record(
-        Delta(epoch, version, previous, part, parts, 0, Source(1, 0), Counts(1, 0, 1), (drop,))
+        Delta(epoch, version, previous, part, parts, 0, SourceRange(1, 0), Counts(1, 0, 1), (drop,))
     )
 
 

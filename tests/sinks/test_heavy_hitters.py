@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kae.sinks.heavy_hitters import Counted, HeavyHitters
+from kae.streams.replica.unknown_words import Counted, HeavyHitters
 
 
 @settings(deadline=None)

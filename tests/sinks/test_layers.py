@@ -7,11 +7,11 @@ from tests.sinks.prefixes import next_slots
 from tests.sinks.wants import wanted
 
 from kae.encoders.categories import Identifier, Slot
-from kae.sinks import growing
-from kae.sinks.beam import Decoded, decode, decode_all
-from kae.sinks.edits import PutItem
-from kae.sinks.layer import Layer
-from kae.sinks.layers import Layers
+from kae.sinks.log.edits import PutItem
+from kae.sinks.trie import growing
+from kae.sinks.trie.beam import Decoded, decode, decode_all
+from kae.sinks.trie.layer import Layer
+from kae.sinks.trie.layers import Layers
 
 
 def entries(layer: Layer) -> set[tuple[Identifier, int, int, int]]:

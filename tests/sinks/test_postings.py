@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from pyroaring import BitMap
 
-from kae.encoders.attributes import Attribute, Encoded, Item, Source
 from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
 from kae.encoders.selector import Compiled, Selector, compile_selector
-from kae.encoders.text import normalise
-from kae.sinks.log import MemoryLog
-from kae.sinks.plan import Change, Delete, Upsert, content_hash, prepare
-from kae.sinks.postings import Postings
+from kae.encoders.text.normal_form import normalise
+from kae.sinks.log.protocol import MemoryLog
+from kae.sinks.postings.selector_index import Postings
 from kae.sinks.shard import Shard
-from kae.sinks.store import ShardStore
+from kae.sinks.store.plan import Change, Delete, Upsert, content_hash, prepare
+from kae.sinks.store.store import ShardStore
 
 WORDS = st.sampled_from(["black", "toner", "hp", "x", "1.5m", "é", "商", "cartridge"])
 TEXTS = st.lists(WORDS, max_size=5).map(" ".join)
@@ -59,7 +59,7 @@ class Worded:
 
     def _encode(self, item: Item) -> Encoded:
         attributes = tuple(
-            Attribute(CATEGORY_INDEX[name], word, word, Source.FIELD, 1.0)
+            Attribute(CATEGORY_INDEX[name], word, word, AttributeSource.FIELD, 1.0)
             for name, words in item.fields.items()
             for word in words
         )

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kae.encoders.attributes import Attribute, Encoded, Item, Source
 from kae.encoders.categories import POSITIONS, Slot
-from kae.encoders.spelling import token_spelling
-from kae.sinks.edits import PutItem, decode_edit
-from kae.sinks.log import MemoryLog
-from kae.sinks.plan import Change, Delete, Upsert, prepare
-from kae.sinks.said import ATTRIBUTE_TIMES, Said
-from kae.sinks.sayings import Sayings
+from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
+from kae.encoders.text.spelling import token_spelling
+from kae.sinks.log.edits import PutItem, decode_edit
+from kae.sinks.log.protocol import MemoryLog
+from kae.sinks.postings.inverted_index import InvertedIndex
+from kae.sinks.postings.statistics import ATTRIBUTE_TIMES, WordStatistics
 from kae.sinks.shard import Shard
-from kae.sinks.shard_table import ShardTable
+from kae.sinks.store.plan import Change, Delete, Upsert, prepare
+from kae.sinks.trie.shard_table import ShardTable
 
 WORDS = ("cable", "cables", "grey", "gray", "usb", "toner")
 SHARDS = 2
@@ -31,7 +31,9 @@ class Plain:
         return [self._encode(item) for item in items]
 
     def _encode(self, item: Item) -> Encoded:
-        words = [Attribute(0, word, word, Source.FIELD, 1.0) for word in item.fields["words"]]
+        words = [
+            Attribute(0, word, word, AttributeSource.FIELD, 1.0) for word in item.fields["words"]
+        ]
         one, other = (int(index) for index in item.fields["slots"])
         return Encoded(item.title, item.title, tuple(words), (one, other, 0, 0, 0, 0))
 
@@ -46,7 +48,7 @@ class Line:
         ]
         self._tables = [ShardTable() for _ in range(SHARDS)]
         self._sayings = [
-            Sayings(shard.store, table)
+            InvertedIndex(shard.store, table)
             for shard, table in zip(self._shards, self._tables, strict=True)
         ]
         self._revision = 0
@@ -74,10 +76,10 @@ class Line:
         self._tables[number].apply(plan.edits, self._revision, 0)
         self._sayings[number].note(plan.edits)
 
-    def said(self) -> Said:
-        return Said(sayings.capture() for sayings in self._sayings)
+    def said(self) -> WordStatistics:
+        return WordStatistics(sayings.capture() for sayings in self._sayings)
 
-    def times(self, said: Said, *tokens: str) -> Times:
+    def times(self, said: WordStatistics, *tokens: str) -> Times:
         """Who says all of the tokens, and how often."""
         mentions = said.saying(tokens)
         assert mentions.items.tolist() == sorted(mentions.items.tolist())
@@ -88,7 +90,7 @@ class Line:
             if (number := self._number(said, shard, item)) in numbers
         }
 
-    def lengths(self, said: Said) -> dict[str, float]:
+    def lengths(self, said: WordStatistics) -> dict[str, float]:
         return {
             item.id: float(said.lengths(np.array([self._number(said, shard, item)]))[0])
             for shard, item in self._items()
@@ -101,7 +103,7 @@ class Line:
                 assert isinstance(item, PutItem)
                 yield number, item
 
-    def _number(self, said: Said, shard: int, item: PutItem) -> int:
+    def _number(self, said: WordStatistics, shard: int, item: PutItem) -> int:
         numbers = said.numbers(np.array([shard], np.uint16), np.array([item.ordinal], np.uint32))
         return int(numbers[0])
 
@@ -126,7 +128,7 @@ def counted(live: dict[tuple[int, str], Item], token: str) -> Times:
     return found
 
 
-def shares(said: Said, token: str) -> dict[Slot, float]:
+def shares(said: WordStatistics, token: str) -> dict[Slot, float]:
     return {
         Slot(position, index): share
         for position, by_index in enumerate(said.shares(said.saying((token,))))

@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 
 from kae.encoders.categories import Slot
 from kae.encoders.selector import Selector
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import BindingEdit, Counts, Delta, Source, encode_edit
-from kae.sinks.fold import LogState
-from kae.sinks.slot_ledger import Ledger, ledger_of
-from kae.sinks.term_changes import (
+from kae.sinks.log.edits import BindingEdit, Counts, Delta, SourceRange, encode_edit
+from kae.sinks.log.fold import LogState
+from kae.sinks.log.term_changes import (
     Bind,
     Campaign,
     CampaignRelease,
@@ -21,8 +19,10 @@ from kae.sinks.term_changes import (
     Retarget,
     TermChange,
 )
-from kae.sinks.term_due import Standing, plan_due, plan_frees
-from kae.sinks.term_plan import Conditions, plan_terms
+from kae.sinks.terms.bindings import Bindings
+from kae.sinks.terms.due import ShardStates, plan_due, plan_frees
+from kae.sinks.terms.plan import Conditions, plan_terms
+from kae.sinks.terms.slot_ledger import Ledger, ledger_of
 
 RESERVED = {0: range(90, 94), 1: range(10, 13)}
 SHARDS = 2
@@ -59,7 +59,7 @@ class Slots:
         """Time passes, and the registrar does what is due."""
         self.now += 20
         reached = dict.fromkeys(range(SHARDS), self.reached)
-        self._fold(plan_due(self.bindings, Standing(reached), SHARDS, self.now, ATTACH_MS))
+        self._fold(plan_due(self.bindings, ShardStates(reached), SHARDS, self.now, ATTACH_MS))
         versions = list(reached.values())
         self._fold(plan_frees(self.bindings, versions, SHARDS, self.now, QUARANTINE_MS))
 
@@ -69,7 +69,7 @@ class Slots:
     def _fold(self, edits: list[BindingEdit]) -> None:
         version = self.bindings.version + 1
         raw = tuple(msgspec.Raw(encode_edit(edit)) for edit in edits)
-        delta = Delta(1, version, b"", 0, 1, self.now, Source(), Counts(), raw)
+        delta = Delta(1, version, b"", 0, 1, self.now, SourceRange(), Counts(), raw)
         self.bindings.apply(delta, LogState(version=version))
 
 

@@ -15,20 +15,20 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from tests.sinks.edges import Edge, Killed, KilledAt
 
-from kae.sinks import keys
-from kae.sinks.edits import Counts, Delta, DropItem, Source, encode_edit
-from kae.sinks.fold import LogState
+from kae.sinks.log.edits import Counts, Delta, DropItem, SourceRange, encode_edit
+from kae.sinks.log.fold import LogState
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.fetch import broken_files, fetched
-from kae.sinks.snapshots.manifest import Manifest, Origin
+from kae.sinks.snapshots.manifest import Manifest, SnapshotOrigin
 from kae.sinks.snapshots.prune import plan, prune, survey
 from kae.sinks.snapshots.take import Taken, take
-from kae.sinks.store import ShardStore
-from kae.sinks.store_state import StoreState
+from kae.sinks.store import keys
+from kae.sinks.store.state import StoreState
+from kae.sinks.store.store import ShardStore
 
 LONG_AGO, GRACE = 1, 1000
 AFTERWARDS = 1 << 50  # beyond every grace
-ORIGIN = Origin("log/0", 1, 0, "w", LONG_AGO)
+ORIGIN = SnapshotOrigin("log/0", 1, 0, "w", LONG_AGO)
 Rows = dict[str, list[tuple[bytes, bytes]]]
 
 
@@ -44,7 +44,7 @@ class Growing:
         version = self.store.state.version + 1
         edits = [DropItem(f"item-{version}-{n}", -1, n, os.urandom(8)) for n in range(20)]
         raw = tuple(msgspec.Raw(encode_edit(edit)) for edit in edits)
-        delta = Delta(1, version, bytes(16), 0, 1, 0, Source(version), Counts(), raw)
+        delta = Delta(1, version, bytes(16), 0, 1, 0, SourceRange(version), Counts(), raw)
         state = LogState(epoch=1, version=version, hash=os.urandom(16), offset=version, tail=b"t")
         self.store.apply(delta, state)
         self.rows[version] = self.store.dump()

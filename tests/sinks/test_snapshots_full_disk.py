@@ -7,11 +7,11 @@ import pytest
 from tests.live.small_disk import SmallDisk
 from tests.sinks.test_snapshots import Growing, anything, newest
 
-from kae.sinks.disk import DiskFull
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.fetch import fetched
 from kae.sinks.snapshots.prune import survey
-from kae.sinks.store import ShardStore
+from kae.sinks.store.disk import DiskFull
+from kae.sinks.store.store import ShardStore
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.sinks.test_snapshots import anything, clean
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.fetch import fetched
 from kae.sinks.snapshots.prune import survey
-from kae.sinks.store import ShardStore
+from kae.sinks.store.store import ShardStore
 
 KILLS = int(os.environ.get("KAE_KILLS", "6"))
 ROOT = Path(__file__).parents[2]

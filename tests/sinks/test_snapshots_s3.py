@@ -11,8 +11,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from tests.sinks.test_beginnings import Kept, prove
 
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.prune import plan, prune
 

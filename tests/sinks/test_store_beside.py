@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tests.sinks.test_beginnings import Kept
 
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.sinks.edits import Counts, Delta
-from kae.sinks.rocks import StoreUnusable
-from kae.sinks.store import ShardStore
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
+from kae.sinks.log.edits import Counts, Delta
+from kae.sinks.store.rocks import StoreUnusable
+from kae.sinks.store.store import ShardStore
 
 
 @pytest.fixture

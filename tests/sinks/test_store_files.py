@@ -10,11 +10,20 @@ import msgspec
 import pytest
 from pyroaring import BitMap
 
-from kae.sinks import keys
-from kae.sinks.edits import GENESIS, Attach, Counts, Delta, DropItem, Edit, Source, encode_edit
-from kae.sinks.fold import LogState
-from kae.sinks.rocks import CACHE_BYTES, WAL_BUFFERS, StoreUnusable
-from kae.sinks.store import ShardStore
+from kae.sinks.log.edits import (
+    GENESIS,
+    Attach,
+    Counts,
+    Delta,
+    DropItem,
+    Edit,
+    SourceRange,
+    encode_edit,
+)
+from kae.sinks.log.fold import LogState
+from kae.sinks.store import keys
+from kae.sinks.store.rocks import CACHE_BYTES, WAL_BUFFERS, StoreUnusable
+from kae.sinks.store.store import ShardStore
 
 BUFFER = 1 << 16
 
@@ -22,7 +31,7 @@ BUFFER = 1 << 16
 def apply(store: ShardStore, *edits: Edit) -> None:
     version = store.state.version + 1
     raw = tuple(msgspec.Raw(encode_edit(edit)) for edit in edits)
-    delta = Delta(1, version, GENESIS, 0, 1, 0, Source(version), Counts(), raw)
+    delta = Delta(1, version, GENESIS, 0, 1, 0, SourceRange(version), Counts(), raw)
     store.apply(delta, LogState(epoch=1, version=version))
 
 

@@ -4,25 +4,33 @@ import msgspec
 import pytest
 
 from kae.encoders.selector import Selector
-from kae.sinks.bindings import Bindings
-from kae.sinks.edits import BindSlot, Counts, Deactivate, Delta, Source, decode_edit, encode_edit
-from kae.sinks.fold import LogState
-from kae.sinks.term_changes import (
+from kae.sinks.log.edits import (
+    BindSlot,
+    Counts,
+    Deactivate,
+    Delta,
+    SourceRange,
+    decode_edit,
+    encode_edit,
+)
+from kae.sinks.log.fold import LogState
+from kae.sinks.log.term_changes import (
     Adjust,
     Approve,
     Bind,
     Campaign,
     CampaignRelease,
+    ExpectedItems,
     Extend,
-    Foreseen,
     Realias,
     Reject,
     Release,
     Retarget,
     TermChange,
 )
-from kae.sinks.term_due import Standing, plan_due
-from kae.sinks.term_plan import FREELY, Conditions, plan_terms
+from kae.sinks.terms.bindings import Bindings
+from kae.sinks.terms.due import ShardStates, plan_due
+from kae.sinks.terms.plan import FREELY, Conditions, plan_terms
 
 RESERVED = {0: range(90, 98)}
 FOUR_EYES = Conditions(approvals=1, tolerance_percent=10)
@@ -55,7 +63,7 @@ class Log:
     def tend(self, at_ms: int, *reached: int) -> list[str]:
         """What is due when the shards have come so far; all up to now without any."""
         versions = reached or (self.bindings.version,) * SHARDS
-        standing = Standing(dict(enumerate(versions)), self.attached)
+        standing = ShardStates(dict(enumerate(versions)), self.attached)
         tolerance = self._conditions.tolerance_percent
         edits = plan_due(self.bindings, standing, SHARDS, at_ms, ATTACH_MS, tolerance)
         if edits:
@@ -73,7 +81,7 @@ class Log:
     def _fold(self, edits: list, at_ms: int) -> None:  # type: ignore[type-arg]
         version = self.bindings.version + 1
         raw = tuple(msgspec.Raw(encode_edit(edit)) for edit in edits)
-        delta = Delta(1, version, b"", 0, 1, at_ms, Source(), Counts(), raw)
+        delta = Delta(1, version, b"", 0, 1, at_ms, SourceRange(), Counts(), raw)
         self.bindings.apply(delta, LogState(version=version))
 
 
@@ -211,16 +219,16 @@ def test_a_campaign_is_approved_as_one() -> None:
 @pytest.mark.parametrize(
     ("now", "approved"),
     [
-        (Foreseen("h1", 100), True),
-        (Foreseen("h2", 110), True),
-        (Foreseen("h2", 111), False),
-        (Foreseen("h2", 89), False),
-        (Foreseen(), False),
+        (ExpectedItems("h1", 100), True),
+        (ExpectedItems("h2", 110), True),
+        (ExpectedItems("h2", 111), False),
+        (ExpectedItems("h2", 89), False),
+        (ExpectedItems(), False),
     ],
 )
-def test_an_approval_of_another_plan_is_refused(now: Foreseen, approved: bool) -> None:
+def test_an_approval_of_another_plan_is_refused(now: ExpectedItems, approved: bool) -> None:
     log = Log(FOUR_EYES)
-    log.tell(bind("a", foreseen=Foreseen("h1", 100)))
+    log.tell(bind("a", foreseen=ExpectedItems("h1", 100)))
     log.tell(Approve("a", 2, 1, "ben", now))
     assert bool(log.bindings.bound) is approved
 
@@ -228,7 +236,7 @@ def test_an_approval_of_another_plan_is_refused(now: Foreseen, approved: bool) -
 def planned(items: int) -> Log:
     """A log where one term waits that was planned with a hundred items, and has so many."""
     log = Log(Conditions(tolerance_percent=10))
-    log.tell(bind("a", foreseen=Foreseen("h1", 100)))
+    log.tell(bind("a", foreseen=ExpectedItems("h1", 100)))
     log.attached = {shard: {1: items // SHARDS} for shard in range(SHARDS)}
     log.attached[0] = {1: items // SHARDS + items % SHARDS}
     return log
@@ -265,7 +273,7 @@ def test_a_shard_that_has_not_told_its_items_is_waited_for() -> None:
 def test_a_bound_term_stays_as_it_was_where_a_plan_of_it_fails() -> None:
     log = Log(Conditions(tolerance_percent=10))
     log.tell(bind("a"))
-    log.tell(bind("a", 2, selector=Selector(match="new"), foreseen=Foreseen("h1", 100)))
+    log.tell(bind("a", 2, selector=Selector(match="new"), foreseen=ExpectedItems("h1", 100)))
     assert log.visible(0) == {"a": ("a", 90)}
     log.attached = {shard: {2: 1} for shard in range(SHARDS)}
     log.tend(10)
@@ -274,7 +282,7 @@ def test_a_bound_term_stays_as_it_was_where_a_plan_of_it_fails() -> None:
 
 
 def test_a_campaign_is_held_to_the_items_of_all_its_terms() -> None:
-    plan = Foreseen("h1", 100)
+    plan = ExpectedItems("h1", 100)
     log = Log(Conditions(tolerance_percent=10))
     log.tell(msgspec.structs.replace(campaign("a", "b"), foreseen=plan))
     log.attached = {shard: {1: 20, 2: 10} for shard in range(SHARDS)}

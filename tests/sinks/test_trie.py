@@ -11,11 +11,11 @@ from tests.sinks.prefixes import next_slots
 from tests.sinks.wants import wanted
 
 from kae.encoders.categories import EMPTY, POSITIONS, Identifier, Slot
-from kae.sinks.beam import Wanted, decode
-from kae.sinks.edits import DropItem, PutItem, ShardEdit
-from kae.sinks.layer import Layer
-from kae.sinks.shard_table import ShardTable
-from kae.sinks.trie import TrieView
+from kae.sinks.log.edits import DropItem, PutItem, ShardEdit
+from kae.sinks.trie.beam import Wanted, decode
+from kae.sinks.trie.layer import Layer
+from kae.sinks.trie.shard_table import ShardTable
+from kae.sinks.trie.trie import TrieView
 
 Bound = Mapping[int, Slot]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kae.encoders.categories import POSITIONS, Slot
-from kae.sinks.beam import Wanted
+from kae.sinks.trie.beam import Wanted
 
 _INDICES = 100
 

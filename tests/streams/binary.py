@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kae.streams.cloudevents import CONTENT_TYPE, PREFIX, Headers
+from kae.streams.events.cloudevents import CONTENT_TYPE, PREFIX, Headers
 
 
 def as_binary(value: bytes) -> tuple[Headers, bytes]:

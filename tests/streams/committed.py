@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from kae.streams.contracts import file_name
+from kae.streams.events.contracts import file_name
 
 CONTRACTS = Path(__file__).parents[2] / "docs" / "contracts"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.streams.followed import Followed
 
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
 
 
 @pytest.fixture

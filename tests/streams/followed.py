@@ -3,26 +3,26 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
 from kae.encoders.selector import Compiled, Selector, compile_selector
-from kae.sinks.log import MemoryLog
-from kae.sinks.plan import Change, Delete, Upsert, prepare
-from kae.sinks.registrar import Registrar
+from kae.sinks.log.protocol import MemoryLog
+from kae.sinks.log.term_changes import Bind, Release, TermChange
 from kae.sinks.shard import Shard
-from kae.sinks.term_changes import Bind, Release, TermChange
-from kae.streams.partitioner import partition_of
-from kae.streams.replica.answers import Hit
+from kae.sinks.store.plan import Change, Delete, Upsert, prepare
+from kae.sinks.terms.registrar import Registrar
+from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, encode_lease
-from kae.streams.replica.receipt import Receipt
+from kae.streams.replica.notifier import ViewNotifier
 from kae.streams.replica.receipts import receipt_of
 from kae.streams.replica.search import Search
-from kae.streams.replica.waiting import ViewBell
-from kae.streams.topology import Topology
+from kae.streams.replica_api.answers import Hit
+from kae.streams.replica_api.terms import Receipt
+from kae.streams.topology.types import Topology
 
 SHARDS = 2
 MAX_BYTES = 900_000
@@ -63,7 +63,7 @@ class Followed:
         self.index = ReplicaIndex(self.topology, codebook.fingerprint, folder / "replica")
         self.leases = Leases(self.topology.generation, self.topology.replica.lease_seconds)
         self.gauge = FreshnessGauge(self.topology.replica.fresh_within_seconds)
-        self.bell = ViewBell()
+        self.bell = ViewNotifier()
         self.searching = Search(codebook, self.topology.replica.beam)
 
     def close(self) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from tests.streams.committed import CONTRACTS, Document, committed
 
-from kae.streams.contracts import EVENTS, contract
-from kae.streams.topic_plan import plan_topics
-from kae.streams.topology import Topology
+from kae.streams.events.contracts import EVENTS, contract
+from kae.streams.kafka.topic_plan import plan_topics
+from kae.streams.topology.types import Topology
 
 
 def references(value: Any) -> Iterator[str]:

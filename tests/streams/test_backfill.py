@@ -7,21 +7,22 @@ import pytest
 from msgspec.structs import replace
 from tests.real_parts import CATALOG
 
-from kae.encoders.assign import Encoder
-from kae.encoders.attributes import Item
-from kae.encoders.codebook import Codebook
-from kae.sinks import keys
-from kae.sinks.bulk import Unplaced, fill_store
-from kae.sinks.edits import DropItem, encode_edit
-from kae.sinks.log import MemoryLog
-from kae.sinks.plan import Change, Delete, Upsert, prepare, unplaced
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
+from kae.sinks.log.edits import DropItem, encode_edit
+from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.shard import Shard
-from kae.sinks.store import ShardStore
+from kae.sinks.store import keys
+from kae.sinks.store.bulk import Unplaced, fill_store
+from kae.sinks.store.plan import Change, Delete, Upsert, prepare, unplaced
+from kae.sinks.store.store import ShardStore
 from kae.streams.backfill.plan import plan_backfill
 from kae.streams.cli.backfill import parted
-from kae.streams.events import Undecodable, as_decoded, decode_item, encode_item_upsert
-from kae.streams.parity import compared
-from kae.streams.topology import Topology
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.items import as_decoded, decode_item, encode_item_upsert
+from kae.streams.generations.parity import compared
+from kae.streams.topology.types import Topology
 
 BUFFER = 1 << 20
 

@@ -11,8 +11,8 @@ import pytest
 from kae.deploy.brokers import free_port
 from kae.deploy.processes import kae_command
 from kae.streams.errors import StoreFolderUnusable
-from kae.streams.store_folder import hold_folder
-from kae.streams.topology import Topology
+from kae.streams.runtime.folders import hold_folder
+from kae.streams.topology.types import Topology
 
 FEED = '{"id": 1, "title": "x"}\n'
 

@@ -9,11 +9,11 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from tests.streams.followed import NAME, SHARDS, Followed
 
 from kae.deploy.brokers import ApacheKafka
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 from kae.encoders.selector import Selector
-from kae.sinks.bindings import REFUSALS_KEPT
-from kae.sinks.term_changes import Bind, Release, TermChange
-from kae.streams.kafka_log import IDLE_CONSUMERS, KafkaClients
+from kae.sinks.log.term_changes import Bind, Release, TermChange
+from kae.sinks.terms.bindings import REFUSALS_KEPT
+from kae.streams.kafka.log import IDLE_CONSUMERS, KafkaClients
 from kae.streams.replica.journal import RELEASED_KEPT
 from kae.streams.replica.leases import FORGOTTEN_MS, Lease
 

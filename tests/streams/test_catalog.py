@@ -9,9 +9,9 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from kae.streams.catalog import RejectedRow, Row, open_catalog, read_items, read_rows
+from kae.streams.catalog.rows import FeedRow, RejectedRow, open_catalog, read_items, read_rows
 from kae.streams.errors import CatalogInvalid
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 CATALOG = Topology.load().catalog
 ROWS: list[dict[str, Any]] = [
@@ -33,7 +33,7 @@ def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def rows_of(path: Path) -> list[Row | RejectedRow]:
+def rows_of(path: Path) -> list[FeedRow | RejectedRow]:
     return list(read_rows(open_catalog([path], CATALOG), CATALOG))
 
 
@@ -64,8 +64,8 @@ def test_nested_values_become_fields_and_null_says_nothing(tmp_path: Path) -> No
 def test_a_row_that_is_no_item_is_told_by_file_row_field_value_and_remedy(tmp_path: Path) -> None:
     path = write(tmp_path, "feed.jsonl", [ROWS[0], {**ROWS[1], "id": None}, ROWS[1]])
     first, rejected, last = rows_of(path)
-    assert isinstance(first, Row)
-    assert isinstance(last, Row)
+    assert isinstance(first, FeedRow)
+    assert isinstance(last, FeedRow)
     assert isinstance(rejected, RejectedRow)
     assert str(rejected).startswith(f"{path} row 2: id is ")
     assert rejected.remedy
@@ -75,7 +75,7 @@ def test_a_row_that_is_no_item_is_told_by_file_row_field_value_and_remedy(tmp_pa
 def test_a_line_that_is_no_json_is_rejected_and_the_rest_is_read(tmp_path: Path) -> None:
     path = tmp_path / "feed.jsonl"
     path.write_text(f'{json.dumps(ROWS[0])}\n{{"id": \n{json.dumps(ROWS[1])}\n')
-    assert [type(row) for row in rows_of(path)] == [Row, RejectedRow, Row]
+    assert [type(row) for row in rows_of(path)] == [FeedRow, RejectedRow, FeedRow]
 
 
 def test_a_missing_column_and_a_missing_file_are_told_before_any_row_is_read(

@@ -13,13 +13,13 @@ from tests.streams.unmapped_feeds import (
     spanish_tools,
 )
 
-from kae.encoders.field_names import meaning_of
-from kae.encoders.field_profile import FieldProfile
-from kae.encoders.field_proposal import propose
-from kae.streams.catalog import read_items
-from kae.streams.catalog_inspect import CatalogInspected, inspect
+from kae.encoders.fields.names import meaning_of
+from kae.encoders.fields.profile import FieldProfile
+from kae.encoders.fields.proposal import propose
+from kae.streams.catalog.inspect import CatalogInspected, inspect
+from kae.streams.catalog.rows import read_items
 from kae.streams.errors import CatalogInvalid
-from kae.streams.topology import REFERENCE, Topology
+from kae.streams.topology.types import REFERENCE, Topology
 
 GROUPS = Topology.load().codebook_groups
 

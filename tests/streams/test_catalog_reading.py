@@ -11,14 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from kae.encoders.attributes import Item
-from kae.streams.catalog import RejectedRow, Row, open_catalog, read_rows
-from kae.streams.catalog_values import NotAnItem, read_id
+from kae.encoders.items import Item
+from kae.streams.catalog.rejected import RejectedRows, reject_repeated
+from kae.streams.catalog.rows import FeedRow, RejectedRow, open_catalog, read_rows
+from kae.streams.catalog.values import NotAnItem, read_id
 from kae.streams.errors import CatalogInvalid
-from kae.streams.event_bounds import beyond_bounds
-from kae.streams.rejected_rows import RejectedRows
-from kae.streams.repeated_ids import reject_repeated
-from kae.streams.topology import Topology
+from kae.streams.events.items import beyond_bounds
+from kae.streams.topology.types import Topology
 
 CATALOG = Topology.load().catalog.model_copy(update={"description": None})
 LINES = '{"id": 1, "title": "Tönér"}\n{"id": 2, "title": "商品"}\n'
@@ -44,15 +43,15 @@ def written(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def rows_of(path: Path, **changes: object) -> list[Row | RejectedRow]:
+def rows_of(path: Path, **changes: object) -> list[FeedRow | RejectedRow]:
     catalog = CATALOG.model_copy(update=changes)
     return list(read_rows(open_catalog([path], catalog), catalog))
 
 
 def items_of(path: Path, **changes: object) -> list[Item]:
     rows = rows_of(path, **changes)
-    assert all(isinstance(row, Row) for row in rows), rows
-    return [row.item for row in rows if isinstance(row, Row)]
+    assert all(isinstance(row, FeedRow) for row in rows), rows
+    return [row.item for row in rows if isinstance(row, FeedRow)]
 
 
 def rejected_of(path: Path, **changes: object) -> list[RejectedRow]:
@@ -156,7 +155,7 @@ def test_a_row_with_too_many_or_too_few_cells_is_rejected_alone(tmp_path: Path) 
 
 def test_a_line_that_is_no_object_is_rejected_alone(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", f'{LINES}[1, 2]\n"x"\n{{"id": \n')
-    assert [type(row) for row in rows_of(path)] == [Row, Row, *[RejectedRow] * 3]
+    assert [type(row) for row in rows_of(path)] == [FeedRow, FeedRow, *[RejectedRow] * 3]
     assert "Expected `object`, got `array`; write one JSON object a line" in str(
         rejected_of(path)[0]
     )
@@ -178,7 +177,7 @@ def test_foreign_bytes_in_parquet_reject_their_row_alone(tmp_path: Path) -> None
     table = pa.table({"id": [1, 2, 3], "title": titles})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     rows = rows_of(tmp_path / "a.parquet")
-    assert [type(row) for row in rows] == [Row, RejectedRow, Row]
+    assert [type(row) for row in rows] == [FeedRow, RejectedRow, FeedRow]
 
 
 def test_several_values_come_as_lists_or_with_the_declared_separator(tmp_path: Path) -> None:
@@ -193,7 +192,7 @@ def test_several_values_come_as_lists_or_with_the_declared_separator(tmp_path: P
 def test_a_title_may_be_a_number_or_several_texts(tmp_path: Path) -> None:
     lines = '{"id":1,"title":501}\n{"id":2,"title":["a",null,"b"]}\n{"id":3,"title":[]}\n'
     path = written(tmp_path / "a.jsonl", lines)
-    assert [row.item.title for row in rows_of(path) if isinstance(row, Row)] == ["501", "a\nb"]
+    assert [row.item.title for row in rows_of(path) if isinstance(row, FeedRow)] == ["501", "a\nb"]
     assert "title is []: text is needed" in str(rejected_of(path)[0])
 
 
@@ -254,8 +253,8 @@ def test_ids_of_numbers_are_the_same_in_every_format(name: str, tmp_path: Path) 
 def test_an_id_that_comes_again_is_rejected(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", LINES + '{"id": "1", "title": "other"}\n')
     first, second, third = reject_repeated(rows_of(path), "id")
-    assert isinstance(first, Row)
-    assert isinstance(second, Row)
+    assert isinstance(first, FeedRow)
+    assert isinstance(second, FeedRow)
     assert isinstance(third, RejectedRow)
     assert "row 3: id is '1': an earlier row has this id" in str(third)
 
@@ -291,10 +290,10 @@ def test_fields_that_are_not_allowed_go_nowhere_not_even_with_a_rejected_row(
     path = written(tmp_path / "a.jsonl", lines)
     allowed = frozenset({"color"})
     item, *rejected = rows_of(path, allowed_fields=allowed)
-    assert isinstance(item, Row)
+    assert isinstance(item, FeedRow)
     assert item.item.fields == {"color": "red"}
     assert [row.record for row in rejected] == [{"id": 2, "title": ""}, ""]
     assert item.record == {"id": 1, "title": "a", "more": {"color": "red"}}
     everything = rows_of(path)
-    assert isinstance(everything[0], Row)
+    assert isinstance(everything[0], FeedRow)
     assert everything[0].item.fields == {"seller": "Ann", "color": "red", "phone": "123"}

@@ -11,17 +11,17 @@ import yaml
 from tests.real_parts import catalog_items
 
 from kae.deploy.processes import kae_command
-from kae.encoders.attributes import Item
-from kae.encoders.build import build_codebook
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.codebook import Codebook
-from kae.streams.codebook_diff import CodebooksDiffer, diff_items
-from kae.streams.codebook_fit import CodebookFitted
-from kae.streams.codebook_quality import Evaluated
-from kae.streams.codebook_shown import CodebookShown
-from kae.streams.encoding import open_codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.fitting.build import build_codebook
+from kae.encoders.items import Item
+from kae.streams.codebooks.diff import CodebooksDiffer, diff_items
+from kae.streams.codebooks.fit import CodebookFitted
+from kae.streams.codebooks.opening import open_codebook
+from kae.streams.codebooks.quality import Evaluated
+from kae.streams.codebooks.summary import CodebookShown
 from kae.streams.errors import CodebookDiffers
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 ITEMS = 600
 

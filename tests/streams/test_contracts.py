@@ -16,26 +16,20 @@ from tests.streams.binary import as_binary
 from tests.streams.committed import CONTRACTS, Document, committed
 
 from kae.deploy.processes import kae_command
-from kae.encoders.attributes import Item
-from kae.streams.asyncapi import EXAMPLES
-from kae.streams.contracts import EVENTS, NAMES, file_name
-from kae.streams.events import (
+from kae.encoders.items import Item
+from kae.streams.events.asyncapi import EXAMPLES
+from kae.streams.events.contracts import EVENTS, NAMES, file_name
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.items import (
     ITEM_DELETE,
     ITEM_UPSERT,
-    TERM_BIND,
-    TERM_RELEASE,
-    BindData,
-    SelectorData,
-    TermRules,
-    Undecodable,
     decode_item,
-    decode_term,
     encode_item_delete,
     encode_item_upsert,
-    encode_term_bind,
-    encode_term_release,
 )
-from kae.streams.topology import REFERENCE
+from kae.streams.events.term_data import TERM_BIND, TERM_RELEASE, BindData, SelectorData
+from kae.streams.events.terms import TermRules, decode_term, encode_term_bind, encode_term_release
+from kae.streams.topology.types import REFERENCE
 
 RULES = TermRules("entity", lambda category: category % 6, items_per_selector=10_000)
 LIMIT = 1 << 20

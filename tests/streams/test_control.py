@@ -3,33 +3,33 @@
 import msgspec
 import pytest
 
-from kae.sinks.edits import Delta, Source, decode_record
-from kae.streams import control
-from kae.streams.control import (
-    Answer,
-    ControlBook,
+from kae.sinks.log.edits import Delta, SourceRange, decode_record
+from kae.streams.control import records
+from kae.streams.control.records import (
     Pause,
     Reached,
     Refold,
+    RequestAnswer,
     Reset,
     Resume,
     Snapshot,
     Snapshotted,
 )
+from kae.streams.control.state import ControlState
 
 PAUSE = Pause(1, 3, "ann@host", "disk", 1000)
 RESUME = Resume(1, 3, "ben@host", "", 2000)
 
 
-def answer(request: int, refused: str = "", shard: int = 3) -> Answer:
-    return Answer(1, shard, request, refused, "w1", 7, 3000)
+def answer(request: int, refused: str = "", shard: int = 3) -> RequestAnswer:
+    return RequestAnswer(1, shard, request, refused, "w1", 7, 3000)
 
 
-def book_of(*records: control.Record) -> ControlBook:
+def book_of(*entered: records.ControlRecord) -> ControlState:
     """The records at the offsets 0, 1, 2 ..."""
-    book = ControlBook(1)
-    for offset, record in enumerate(records):
-        book.enter(offset, control.decode(control.encode(record)))
+    book = ControlState(1)
+    for offset, record in enumerate(entered):
+        book.enter(offset, records.decode(records.encode(record)))
     return book
 
 
@@ -55,10 +55,10 @@ def test_the_first_answer_counts_and_one_to_no_request_is_nothing() -> None:
 
 
 def test_what_another_generation_says_is_passed_over() -> None:
-    other: list[control.Record] = [
+    other: list[records.ControlRecord] = [
         Pause(2, 3, "ann", "", 0),
         Reached(2, 3, 9, 1, "w1"),
-        Answer(2, 3, 0, "", "w1", 1, 0),
+        RequestAnswer(2, 3, 0, "", "w1", 1, 0),
     ]
     book = book_of(*other)
     assert (book.open, book.owners, book.bindings_reached, book.last) == ({}, {}, {}, {})
@@ -80,7 +80,7 @@ def test_what_a_shard_has_of_planned_terms_is_told_by_the_record_that_is_furthes
 
 
 def test_a_record_without_an_owner_from_before_there_were_any_is_read() -> None:
-    record = control.decode(msgspec.msgpack.encode([1, 1, 3, 5]))
+    record = records.decode(msgspec.msgpack.encode([1, 1, 3, 5]))
     assert record == Reached(1, 3, 5)
     assert book_of(record).bindings_reached == {3: 5}
     assert book_of(record).owners == {}
@@ -91,7 +91,7 @@ def test_a_record_without_an_owner_from_before_there_were_any_is_read() -> None:
 )
 def test_bytes_that_are_no_record_are_told_apart(payload: bytes | None) -> None:
     with pytest.raises(msgspec.DecodeError):
-        control.decode(payload)
+        records.decode(payload)
 
 
 def test_a_delta_from_before_there_were_requests_is_of_a_shard_that_goes_on() -> None:
@@ -101,7 +101,7 @@ def test_a_delta_from_before_there_were_requests_is_of_a_shard_that_goes_on() ->
     )
     delta = decode_record(former)
     assert isinstance(delta, Delta)
-    assert delta.source == Source(next_offset=1, next_control=0, paused=False)
+    assert delta.source == SourceRange(next_offset=1, next_control=0, paused=False)
 
 
 def test_the_newest_snapshot_that_came_about_is_known_and_a_request_for_one_is_a_request() -> None:

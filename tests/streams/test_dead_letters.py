@@ -13,23 +13,33 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.processes import kae_command
-from kae.encoders.attributes import Item
-from kae.streams import dead_letters
-from kae.streams.dead_letters import DeadLetter, SourceRecord, source_key
+from kae.encoders.items import Item
+from kae.streams.clock import moment_ms
+from kae.streams.dead_letters import records
+from kae.streams.dead_letters.index import (
+    DeadLetterEntry,
+    DeadLetterFilter,
+    DeadLetterIndex,
+    choose,
+    open_index,
+)
+from kae.streams.dead_letters.records import (
+    Claimed,
+    DeadLetter,
+    Replayed,
+    ReplayProgress,
+    SourceRecord,
+    source_key,
+)
+from kae.streams.dead_letters.replay import ReplayOutcome, replay
+from kae.streams.dead_letters.replay_plan import Fate, plan, read_repairs
 from kae.streams.errors import LetterUnknown, RepairInvalid
-from kae.streams.events import encode_item_upsert, encode_term_release
-from kae.streams.kafka_log import KafkaClients
-from kae.streams.letters import marks
-from kae.streams.letters.choice import Choice, choose
-from kae.streams.letters.letterbox import Letter, Letterbox, open_letterbox
-from kae.streams.letters.marks import Claimed, Replay, Replayed
-from kae.streams.letters.plan import Fate, plan
-from kae.streams.letters.repairs import read_repairs
-from kae.streams.letters.replay import Outcome, replay
-from kae.streams.moments import moment_ms
-from kae.streams.partitioner import partition_of
-from kae.streams.topics import apply_topics
-from kae.streams.topology import Topology
+from kae.streams.events.items import encode_item_upsert
+from kae.streams.events.terms import encode_term_release
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.partitioner import partition_of
+from kae.streams.kafka.topics import apply_topics
+from kae.streams.topology.types import Topology
 
 GOOD = encode_item_upsert(Item("a", "Toner"), 1, "/tests")
 BAD = GOOD.replace(b'"revision":1', b'"revision":"1"')
@@ -51,16 +61,16 @@ class Desk:
 
     def publish(self, *letters: DeadLetter) -> None:
         topic = self.topology.dead_letters_topic
-        dead_letters.publish(self.clients, topic, letters, timeout_seconds=30)
+        records.publish(self.clients, topic, letters, timeout_seconds=30)
 
-    def claim(self, letter: Letter, run: str, at_ms: int) -> None:
+    def claim(self, letter: DeadLetterEntry, run: str, at_ms: int) -> None:
         source = letter.source
         mark = Claimed(source.timestamp, letter.offset, run, "", source.topic, source.partition, 0)
         self.producer.send(
             self.topology.dead_letters_topic,
             key=letter.identity[0],
-            value=marks.encode(mark),
-            headers=[marks.HEADER],
+            value=records.encode(mark),
+            headers=[records.HEADER],
             partition=letter.partition,
             timestamp_ms=at_ms,
         ).get(timeout=30)
@@ -75,14 +85,14 @@ class Desk:
         ends = consumer.end_offsets(places)
         found: list[bytes] = []
         while any(consumer.position(place) < ends[place] for place in places):
-            for records in consumer.poll(200).values():
-                found += [record.value for record in records]
+            for fetched in consumer.poll(200).values():
+                found += [record.value for record in fetched]
         consumer.close()
         return found
 
-    def replay_all(self) -> Outcome:
-        with open_letterbox(self.topology) as box:
-            return replay(box, plan(box, choose(box, Choice()), {}, force=False))
+    def replay_all(self) -> ReplayOutcome:
+        with open_index(self.topology) as box:
+            return replay(box, plan(box, choose(box, DeadLetterFilter()), {}, force=False))
 
 
 @pytest.fixture
@@ -97,8 +107,8 @@ def desk(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Desk]:
     producer.close()
 
 
-def letters_of(box: Letterbox) -> list[Letter]:
-    return choose(box, Choice())
+def letters_of(box: DeadLetterIndex) -> list[DeadLetterEntry]:
+    return choose(box, DeadLetterFilter())
 
 
 def test_a_letter_that_a_crash_wrote_twice_is_one_and_other_records_are_counted(desk: Desk) -> None:
@@ -106,7 +116,7 @@ def test_a_letter_that_a_crash_wrote_twice_is_one_and_other_records_are_counted(
     topic = desk.topology.dead_letters_topic
     desk.producer.send(topic, key=b"x", value=b"y", headers=[("kae-mark", b"1")]).get(timeout=30)
     desk.producer.send(topic, value=b"of nobody").get(timeout=30)
-    with open_letterbox(desk.topology) as box:
+    with open_index(desk.topology) as box:
         assert {letter.source.offset for letter in letters_of(box)} == {3, 4}
         assert len(box.letters) == 2
         assert box.foreign == 2
@@ -119,7 +129,7 @@ def test_a_source_may_name_its_headers_as_it_likes(desk: Desk) -> None:
     written = desk.letter(0)
     record = replace(written.record, headers=strange, key=None, value=b"")
     desk.publish(replace(written, record=record))
-    with open_letterbox(desk.topology) as box:
+    with open_index(desk.topology) as box:
         (letter,) = letters_of(box)
         assert letter.source == replace(record, value=None)
         assert box.values([letter]) == {letter.identity: b""}
@@ -139,23 +149,23 @@ def test_a_letter_may_be_large_and_have_headers_without_a_value(desk: Desk) -> N
 
 def test_what_a_run_that_was_cut_short_has_sent_is_not_sent_again(desk: Desk) -> None:
     desk.publish(desk.letter(1), desk.letter(2))
-    with open_letterbox(desk.topology) as box:
+    with open_index(desk.topology) as box:
         first, second = letters_of(box)
     for letter in (first, second):
         desk.claim(letter, "cut-short", LONG_AGO_MS)
-    headers = [(dead_letters.REPLAY_OF, first.address.encode())]
+    headers = [(records.REPLAY_OF, first.address.encode())]
     place = desk.producer.send(desk.topology.items_topic, key=b"a", value=BAD, headers=headers)
     lies_at = (place.get(timeout=30).partition, 0)
     outcome = desk.replay_all()
     assert [(letter.address, at) for letter, at in outcome.found] == [(first.address, lies_at)]
     assert [letter.address for letter, _ in outcome.sent] == [second.address]
-    assert desk.replay_all() == Outcome([], [], [])
+    assert desk.replay_all() == ReplayOutcome([], [], [])
     assert desk.sent() == [BAD, BAD]
 
 
 def test_a_letter_that_another_run_has_just_claimed_is_left_to_it(desk: Desk) -> None:
     desk.publish(desk.letter(1))
-    with open_letterbox(desk.topology) as box:
+    with open_index(desk.topology) as box:
         (letter,) = letters_of(box)
         seen = plan(box, [letter], {}, force=False)
         now_ms = int(datetime.now(UTC).timestamp() * 1000)
@@ -171,7 +181,7 @@ def test_a_claim_counts_when_it_names_the_claim_before_it() -> None:
     def claim(run: str, after: str) -> Claimed:
         return Claimed(77, 1, run, after, "items", 0, 0)
 
-    fold = Replay()
+    fold = ReplayProgress()
     for mark in (claim("one", ""), claim("two", ""), claim("three", "one"), claim("four", "one")):
         fold.apply(mark, 5)
     assert (fold.run, fold.done) == ("three", None)
@@ -186,16 +196,16 @@ def test_letters_are_chosen_by_kind_cause_topic_and_time(desk: Desk) -> None:
     release = encode_term_release("x", 1, "/tests")
     term = SourceRecord(desk.topology.terms_topic, 0, 5, 1, b"x", release, ())
     desk.publish(desk.letter(1), DeadLetter(term, "CodebookFull: position 3", "term.refused"))
-    with open_letterbox(desk.topology) as box:
+    with open_index(desk.topology) as box:
         item, refused = sorted(letters_of(box), key=lambda letter: letter.kind)
-        assert choose(box, Choice(kind="data.revision")) == [item]
-        assert choose(box, Choice(kind="data.rev")) == []
-        assert choose(box, Choice(cause="codebookfull")) == [refused]
-        assert choose(box, Choice(topic=desk.topology.terms_topic)) == [refused]
-        assert choose(box, Choice(since_ms=max(item.at_ms, refused.at_ms) + 1)) == []
-        assert choose(box, Choice(kind="term"), [item.address]) == []
+        assert choose(box, DeadLetterFilter(kind="data.revision")) == [item]
+        assert choose(box, DeadLetterFilter(kind="data.rev")) == []
+        assert choose(box, DeadLetterFilter(cause="codebookfull")) == [refused]
+        assert choose(box, DeadLetterFilter(topic=desk.topology.terms_topic)) == [refused]
+        assert choose(box, DeadLetterFilter(since_ms=max(item.at_ms, refused.at_ms) + 1)) == []
+        assert choose(box, DeadLetterFilter(kind="term"), [item.address]) == []
         with pytest.raises(LetterUnknown, match="'0/999'"):
-            choose(box, Choice(), ["0/999"])
+            choose(box, DeadLetterFilter(), ["0/999"])
         by_kind = {p.letter.kind: p for p in plan(box, [item, refused], {}, force=False)}
     assert by_kind["data.revision.type"].dies_of == "data.revision.type"
     assert by_kind["term.refused"].dies_of is None
@@ -214,7 +224,7 @@ def test_a_repair_that_would_die_again_is_refused_before_anything_is_sent(
 ) -> None:
     desk.publish(desk.letter(1), desk.letter(2))
     file = tmp_path / "repairs"
-    with open_letterbox(desk.topology) as box:
+    with open_index(desk.topology) as box:
         first, second = letters_of(box)
         file.write_text(
             f'{{"letter":"{first.address}","event":{GOOD.decode()}}}\n\n'
@@ -233,7 +243,7 @@ def test_a_letter_is_shown_written_to_a_file_repaired_and_replayed(
     desk: Desk, tmp_path: Path
 ) -> None:
     desk.publish(desk.letter(1))
-    with open_letterbox(desk.topology) as box:
+    with open_index(desk.topology) as box:
         (letter,) = letters_of(box)
     assert kae(desk, tmp_path, "show", letter.address, "--raw") == BAD
     shown = json.loads(kae(desk, tmp_path, "show", letter.address, "--json"))

@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from tests.streams.followed import Followed
 
-from kae.encoders.attributes import Item
 from kae.encoders.categories import POSITIONS
-from kae.encoders.codebook import Codebook
-from kae.encoders.tokens import TokenLayout
-from kae.sinks.decoding import PrefixInvalid
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.codebook.tokens import TokenLayout
+from kae.encoders.items import Item
+from kae.sinks.trie.decoding import PrefixInvalid
 from kae.streams.replica.decode import Decode
 
 BEAM = 512

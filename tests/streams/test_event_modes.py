@@ -6,21 +6,13 @@ from typing import Any
 import pytest
 from tests.streams.binary import as_binary
 
-from kae.encoders.attributes import Item
-from kae.sinks.plan import Change
-from kae.streams.cloudevents import Headers
-from kae.streams.events import (
-    BindData,
-    SelectorData,
-    TermRules,
-    Undecodable,
-    decode_item,
-    decode_term,
-    encode_item_delete,
-    encode_item_upsert,
-    encode_term_bind,
-    encode_term_release,
-)
+from kae.encoders.items import Item
+from kae.sinks.store.plan import Change
+from kae.streams.events.cloudevents import Headers
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.items import decode_item, encode_item_delete, encode_item_upsert
+from kae.streams.events.term_data import BindData, SelectorData
+from kae.streams.events.terms import TermRules, decode_term, encode_term_bind, encode_term_release
 
 ITEM = Item("é-1", "Tönér", "black", {"brand": "HP", "size": ["1", "2"]}, 3.5)
 KEY = ITEM.id.encode()

@@ -5,23 +5,19 @@ from typing import Any
 
 import pytest
 
-from kae.encoders.attributes import Item
-from kae.sinks.plan import Delete, Upsert
-from kae.sinks.term_changes import Adjust, Bind, Release, TermChange
-from kae.streams.events import (
-    BindData,
-    SelectorData,
+from kae.encoders.items import Item
+from kae.sinks.log.term_changes import Adjust, Bind, Release, TermChange
+from kae.sinks.store.plan import Delete, Upsert
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.items import decode_item, encode_item_delete, encode_item_upsert
+from kae.streams.events.term_data import AdjustData, BindData, SelectorData
+from kae.streams.events.terms import (
     TermRules,
-    Undecodable,
-    decode_item,
     decode_term,
-    encode_item_delete,
-    encode_item_upsert,
+    encode_term,
     encode_term_bind,
     encode_term_release,
 )
-from kae.streams.term_data import AdjustData
-from kae.streams.term_events import encode_term
 
 ITEM = Item("é-1", "Tönér", "black", {"brand": "HP", "size": ["1", "2"]}, 3.5)
 RULES = TermRules("entity", lambda category: category % 6, items_per_selector=3)

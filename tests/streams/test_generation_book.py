@@ -1,9 +1,8 @@
 """The fold of what the control topic says of generations."""
 
-from kae.streams import control
-from kae.streams.control import ControlBook
-from kae.streams.generations.book import GenerationBook
-from kae.streams.generations.records import Announced, Cutover, Dropped
+from kae.streams.control import records
+from kae.streams.control.records import Announced, Cutover, Dropped
+from kae.streams.control.state import ControlState, GenerationState
 
 
 def announced(generation: int, fingerprint: str = "", topology: bytes = b"{}") -> Announced:
@@ -18,11 +17,11 @@ def dropped(generation: int) -> Dropped:
     return Dropped(generation, "ann", "", 0)
 
 
-def book_of(*records: control.Record, own: int = 1) -> GenerationBook:
+def book_of(*entered: records.ControlRecord, own: int = 1) -> GenerationState:
     """The records at the offsets 0, 1, 2 ..."""
-    book = GenerationBook(own)
-    for offset, record in enumerate(records):
-        book.enter(offset, control.decode(control.encode(record)))
+    book = GenerationState(own)
+    for offset, record in enumerate(entered):
+        book.enter(offset, records.decode(records.encode(record)))
     return book
 
 
@@ -77,7 +76,7 @@ def test_reading_a_record_twice_changes_nothing() -> None:
 
 
 def test_records_of_generations_are_no_requests_about_shards() -> None:
-    book = ControlBook(1)
+    book = ControlState(1)
     assert not book.enter(0, announced(1))
     assert not book.enter(1, dropped(1))
     assert book.open == {}

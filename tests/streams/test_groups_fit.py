@@ -10,8 +10,8 @@ from tests.real_parts import CATALOG
 
 from kae.deploy.processes import kae_command
 from kae.encoders.categories import POSITIONS
-from kae.streams.groups_fitted import GroupsFitted
-from kae.streams.topology import Topology
+from kae.streams.codebooks.fitted_groups import GroupsFitted
+from kae.streams.topology.types import Topology
 
 
 def groups_fit(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -3,15 +3,15 @@
 from tests.streams.followed import SHARDS, Followed
 from tests.streams.test_term_history import past
 
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 from kae.encoders.selector import Selector
-from kae.sinks.edits import PutItem
-from kae.sinks.fold import LogState, fold
-from kae.sinks.item_past import ItemPast
-from kae.sinks.term_changes import Adjust
-from kae.streams.item_history import ItemThen, describe, why_selected
-from kae.streams.partitioner import partition_of
+from kae.sinks.log.edits import PutItem
+from kae.sinks.log.fold import LogState, fold
+from kae.sinks.log.item_past import ItemPast
+from kae.sinks.log.term_changes import Adjust
+from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica.explain import explain_item
+from kae.streams.replica.item_history import ItemThen, describe_history, why_selected
 
 
 def folded(line: Followed, item_id: str, at_ms: int) -> tuple[ItemPast, int]:
@@ -30,7 +30,7 @@ def folded(line: Followed, item_id: str, at_ms: int) -> tuple[ItemPast, int]:
 def then(line: Followed, item_id: str, at_ms: int) -> ItemThen:
     known, version = folded(line, item_id, at_ms)
     shard = partition_of(item_id, SHARDS)
-    return describe(line.codebook, known, past(line).bindings(at_ms), shard, version, at_ms)
+    return describe_history(line.codebook, known, past(line).bindings(at_ms), shard, version, at_ms)
 
 
 def test_an_item_is_told_as_it_was_at_each_time(line: Followed, catalog: list[Item]) -> None:

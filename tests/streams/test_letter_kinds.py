@@ -2,18 +2,12 @@
 
 import pytest
 
-from kae.encoders.attributes import Item
-from kae.streams.events import (
-    BindData,
-    SelectorData,
-    TermRules,
-    Undecodable,
-    decode_item,
-    decode_term,
-    encode_item_upsert,
-    encode_term_bind,
-)
-from kae.streams.letters import kinds
+from kae.encoders.items import Item
+from kae.streams.events import causes
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.items import decode_item, encode_item_upsert
+from kae.streams.events.term_data import BindData, SelectorData
+from kae.streams.events.terms import TermRules, decode_term, encode_term_bind
 
 RULES = TermRules("entity", lambda category: category % 6, items_per_selector=3)
 GOOD = encode_item_upsert(Item("a", "Toner", fields={"brand": "hp"}), 1, "/tests")
@@ -61,6 +55,6 @@ def test_a_term_event_has_one_too(word: str, data: BindData, kind: str) -> None:
 
 
 def test_a_kind_lies_under_its_first_parts() -> None:
-    assert kinds.within("data.title.type", "data")
-    assert kinds.within("data.title.type", "data.title.type")
-    assert not kinds.within("data.title.type", "data.tit")
+    assert causes.within("data.title.type", "data")
+    assert causes.within("data.title.type", "data.title.type")
+    assert not causes.within("data.title.type", "data.tit")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kae.encoders.attributes import Item
-from kae.streams.catalog import Position, Row
-from kae.streams.mapping_coverage import CoverageCount, FieldShare, MappingCoverage
+from kae.encoders.items import Item
+from kae.streams.catalog.coverage import CoverageCount, FieldShare, MappingCoverage
+from kae.streams.catalog.rows import FeedRow, Position
 
 
 def counted(
@@ -13,7 +13,7 @@ def counted(
 ) -> MappingCoverage:
     count = CoverageCount(fields, wanted)
     rows = [
-        Row(Path("a.csv"), Position(0, n), Item(str(n), "x", "", dict(names)), None, {})
+        FeedRow(Path("a.csv"), Position(0, n), Item(str(n), "x", "", dict(names)), None, {})
         for n, names in enumerate(items, 1)
     ]
     assert list(count.each(rows)) == rows

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from docs.generate.dashboard import dashboard
+from docs.generate.metrics_page import page
 from prometheus_client.parser import text_string_to_metric_families
 from tests.streams.followed import Followed
 
-from kae.encoders.attributes import Item
-from kae.sinks.edits import Counts, Delta, Source, encode_record
-from kae.streams.dashboard import dashboard
-from kae.streams.meters import Meters
-from kae.streams.metrics import METRICS
-from kae.streams.metrics_page import page
+from kae.encoders.items import Item
+from kae.sinks.log.edits import Counts, Delta, SourceRange, encode_record
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.readings import ReplicaReadings
+from kae.streams.telemetry.meters import Meters
+from kae.streams.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 RULES = [
@@ -44,13 +44,13 @@ def test_names_are_unique_and_end_as_their_kind_and_unit_say() -> None:
 
 def test_the_page_of_the_metrics_is_what_the_list_says() -> None:
     written = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
-    assert written == page(), "python -m kae.streams.metrics_page > docs/metrics.md"
+    assert written == page(), "python -m docs.generate.metrics_page > docs/metrics.md"
 
 
 def test_the_dashboard_is_what_the_list_says_and_asks_for_what_is_told() -> None:
     written = (ROOT / "deploy/monitoring/dashboard.json").read_text(encoding="utf-8")
     assert written == dashboard(), (
-        "python -m kae.streams.dashboard > deploy/monitoring/dashboard.json"
+        "python -m docs.generate.dashboard > deploy/monitoring/dashboard.json"
     )
     for panel in json.loads(written)["panels"]:
         (target,) = panel["targets"]
@@ -121,7 +121,7 @@ def test_the_accounting_alarm_fires_for_a_shard_that_does_not_add_up(
         part=0,
         parts=1,
         at_ms=line.tick(),
-        source=Source(99),
+        source=SourceRange(99),
         counts=Counts(read=3, put=1, stale=1),
         edits=(),
     )

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 from tests.streams.followed import Followed
 
-from kae.encoders.attributes import Item
-from kae.streams.events import Undecodable
+from kae.encoders.items import Item
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.term_data import BindData, ReleaseData, SelectorData
+from kae.streams.events.terms import encode_term
 from kae.streams.replica.preview import Previews
-from kae.streams.replica.previewed import Previewed
-from kae.streams.term_data import BindData, ReleaseData, SelectorData
-from kae.streams.term_events import encode_term
+from kae.streams.replica_api.terms import Previewed
 
 
 @pytest.fixture

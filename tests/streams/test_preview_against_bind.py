@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 import pytest
 from tests.streams.followed import MAX_BYTES, SHARDS, Followed
 
-from kae.encoders.attributes import Attribute, Item
 from kae.encoders.categories import CATEGORIES
-from kae.sinks.planned import plan_hash
-from kae.sinks.term_changes import Bind
+from kae.encoders.items import Attribute, Item
+from kae.sinks.log.term_changes import Bind
+from kae.sinks.terms.plan_hash import plan_hash
+from kae.streams.events.term_data import BindData, SelectorData
+from kae.streams.events.terms import decode_term, encode_term, rules_of
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.view import View
-from kae.streams.term_data import BindData, SelectorData
-from kae.streams.term_events import decode_term, encode_term, rules_of
 
 PREVIEWS = int(os.environ.get("KAE_TEST_PREVIEWS", "60"))
 ITEMS = 1000

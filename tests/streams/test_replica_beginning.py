@@ -9,18 +9,18 @@ from msgspec.structs import replace
 from rocksdict import WriteBatch
 from tests.streams.followed import SHARDS, Followed
 
-from kae.encoders.attributes import Item
-from kae.sinks import keys
-from kae.sinks.beginnings import Snapshots
-from kae.sinks.store import ShardStore
+from kae.encoders.items import Item
+from kae.sinks.store import keys
+from kae.sinks.store.beginnings import SnapshotSource
+from kae.sinks.store.store import ShardStore
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.search import Search
 
 
-def stores_of(line: Followed) -> Callable[[int], Snapshots]:
+def stores_of(line: Followed) -> Callable[[int], SnapshotSource]:
     """Each shard's store as it is now, as a snapshot lays it down."""
 
-    def of_shard(shard: int) -> Snapshots:
+    def of_shard(shard: int) -> SnapshotSource:
         def lay(folder: Path, _note: Callable[[str], None]) -> Iterator[str]:
             line.shards[shard].store.checkpoint(folder)
             yield str(shard)
@@ -110,7 +110,7 @@ def test_a_snapshot_whose_identifiers_are_not_all_there_is_passed_over(
 ) -> None:
     line.put(catalog[:100])
 
-    def shortened(shard: int) -> Snapshots:
+    def shortened(shard: int) -> SnapshotSource:
         def lay(folder: Path, note: Callable[[str], None]) -> Iterator[str]:
             for name in stores_of(line)(shard)(folder, note):
                 store = ShardStore(folder)

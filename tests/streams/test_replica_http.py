@@ -12,20 +12,20 @@ import pytest
 from starlette.applications import Starlette
 from tests.streams.followed import NAME, Followed
 
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.sinks.edits import Propose
-from kae.sinks.term_changes import Bind
-from kae.streams.generations.book import GenerationBook
-from kae.streams.meters import Meters
-from kae.streams.metrics import METRICS
+from kae.encoders.items import Item
+from kae.sinks.log.edits import Propose
+from kae.sinks.log.term_changes import Bind
+from kae.streams.control.state import GenerationState
+from kae.streams.events.term_data import BindData, SelectorData
+from kae.streams.events.terms import decode_term, encode_term, rules_of
+from kae.streams.replica.generation import GenerationReplica, Serving
 from kae.streams.replica.http import Answers, build_app
-from kae.streams.replica.line import Line, Serving
 from kae.streams.replica.preview import Previews
 from kae.streams.replica.readings import ReplicaReadings, note_view
-from kae.streams.replica.unknown import UnknownWords
-from kae.streams.term_data import BindData, SelectorData
-from kae.streams.term_events import decode_term, encode_term, rules_of
+from kae.streams.replica.unknown_words import UnknownWords
+from kae.streams.telemetry.meters import Meters
+from kae.streams.telemetry.metrics import METRICS
 
 
 class Face:
@@ -60,7 +60,7 @@ def http(line: Followed, catalog: list[Item]) -> Face:
     note_view(meters, line.index.view, caught_up=True)
     readings = ReplicaReadings(NAME, line.index, line.gauge)
     meters.read_from(lambda: readings.samples(time.monotonic()))
-    served = Line(
+    served = GenerationReplica(
         1,
         line.codebook,
         line.index,
@@ -70,7 +70,7 @@ def http(line: Followed, catalog: list[Item]) -> Face:
         Previews(line.codebook, line.topology, line.searching),
         UnknownWords(least_requests=3),
     )
-    answers = Answers(NAME, Serving(served, GenerationBook(1)), meters)
+    answers = Answers(NAME, Serving(served, GenerationState(1)), meters)
     return Face(build_app(answers, meters, line.bell))
 
 

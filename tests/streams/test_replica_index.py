@@ -7,18 +7,18 @@ import msgspec
 import pytest
 from tests.streams.followed import SHARDS, Followed
 
-from kae.encoders.attributes import Item
-from kae.sinks.edits import (
+from kae.encoders.items import Item
+from kae.sinks.log.edits import (
     GENESIS,
     Activate,
     Counts,
     Delta,
     Owned,
-    Source,
+    SourceRange,
     encode_edit,
     encode_record,
 )
-from kae.sinks.fold import ForeignCodebook, LogCorrupt
+from kae.sinks.log.fold import ForeignCodebook, LogCorrupt
 
 
 def test_a_replica_holds_what_the_shards_hold(line: Followed, catalog: list[Item]) -> None:
@@ -83,7 +83,7 @@ def test_what_a_former_owner_appends_changes_nothing(line: Followed, catalog: li
     line.put(catalog[:50])
     line.follow()
     views = line.index.view.versions
-    stale = Delta(0, 2, GENESIS, 0, 1, 0, Source(), Counts(), ())
+    stale = Delta(0, 2, GENESIS, 0, 1, 0, SourceRange(), Counts(), ())
     line.deltas[0].append([encode_record(stale)])
     line.follow()
     assert line.index.view.versions == views
@@ -113,7 +113,7 @@ def test_a_bindings_edit_has_no_place_in_a_shards_log(line: Followed) -> None:
     line.follow()
     state = line.index.logs[0]
     edits = (msgspec.Raw(encode_edit(Activate(1))),)
-    wrong = Delta(state.epoch, 1, state.hash, 0, 1, 0, Source(), Counts(), edits)
+    wrong = Delta(state.epoch, 1, state.hash, 0, 1, 0, SourceRange(), Counts(), edits)
     with pytest.raises(LogCorrupt, match="no place in a shard's log"):
         line.index.fold_shard(0, 1, encode_record(wrong))
 
@@ -131,8 +131,8 @@ def test_an_item_names_the_delta_that_put_it(line: Followed, catalog: list[Item]
 
 def test_a_replica_loads_nothing_that_only_workers_need() -> None:
     code = (
-        "import sys, kae.streams.cli.replica, kae.streams.replica.serve, kae.streams.encoding\n"
-        "import kae.streams.topics\n"
+        "import sys, kae.streams.cli.replica, kae.streams.replica.process\n"
+        "import kae.streams.codebooks.opening, kae.streams.kafka.topics\n"
         "heavy = {'torch', 'faust', 'mode', 'aiokafka', 'apache_beam', 'pyarrow'}\n"
         "print(sorted(heavy & sys.modules.keys()))"
     )

@@ -3,10 +3,10 @@
 import pytest
 from tests.streams.followed import NAME, SHARDS, Followed
 
-from kae.encoders.attributes import Item
+from kae.encoders.items import Item
 from kae.streams.replica.leases import Lease, LeaseInvalid
-from kae.streams.replica.receipt import Receipt
 from kae.streams.replica.receipts import has_come
+from kae.streams.replica_api.terms import Receipt
 
 
 def reached(receipt: Receipt) -> dict[str, str]:

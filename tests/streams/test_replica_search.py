@@ -6,12 +6,12 @@ from pathlib import Path
 from tests.sinks.prefixes import next_slots
 from tests.streams.followed import SHARDS, Followed
 
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX, Identifier
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
 from kae.encoders.selector import Selector, compile_selector
-from kae.sinks.term_changes import Adjust
-from kae.sinks.term_due import Standing
+from kae.sinks.log.term_changes import Adjust
+from kae.sinks.terms.due import ShardStates
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.explain import explain_item
 from kae.streams.replica.search import Search
@@ -234,7 +234,7 @@ def pin(line: Followed, term: str, *pins: str) -> None:
     line.register(Adjust(term, revision, (), (), pins, line.tick(), "ann"))
     line.spread_all()
     reached = dict.fromkeys(range(SHARDS), line.registrar.bindings.version)
-    line.registrar.tend(Standing(reached), SHARDS, line.tick(), 1000)
+    line.registrar.tend(ShardStates(reached), SHARDS, line.tick(), 1000)
     line.spread_all()
     line.follow()
 

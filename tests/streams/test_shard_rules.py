@@ -2,12 +2,13 @@
 
 import pytest
 
-from kae.sinks.edits import Source
-from kae.streams.control import Filed, Pause, Refold, Request, Reset, Resume
-from kae.streams.shards.rules import Kept, carried_out, why_no_refold, why_no_reset
+from kae.sinks.log.edits import SourceRange
+from kae.streams.control.records import Pause, Refold, Request, Reset, Resume
+from kae.streams.control.state import RequestState
+from kae.streams.shards.requests import RetainedOffsets, carried_out, why_no_refold, why_no_reset
 
-ITEMS = Kept("kae.items/3", begins_at=40)
-STANDS = Source(next_offset=100, bindings_version=9, next_control=2)
+ITEMS = RetainedOffsets("kae.items/3", begins_at=40)
+STANDS = SourceRange(next_offset=100, bindings_version=9, next_control=2)
 WHO = (1, 3, "ann", "", 0)
 
 
@@ -32,25 +33,25 @@ def test_a_reset_below_the_beginning_is_refused_with_its_remedy() -> None:
 
 
 def test_a_store_is_not_deleted_when_its_log_has_lost_its_beginning() -> None:
-    assert why_no_refold(3, Kept("kae.g1.deltas/3", 0)) == ""
-    assert "begins at 7" in why_no_refold(3, Kept("kae.g1.deltas/3", 7))
+    assert why_no_refold(3, RetainedOffsets("kae.g1.deltas/3", 0)) == ""
+    assert "begins at 7" in why_no_refold(3, RetainedOffsets("kae.g1.deltas/3", 7))
 
 
 @pytest.mark.parametrize(
     ("request_", "after"),
     [
-        (Pause(*WHO), Source(100, 9, 6, True)),
-        (Resume(*WHO), Source(100, 9, 6, False)),
-        (Reset(*WHO, to_offset=40), Source(40, 9, 6, False)),
-        (Refold(*WHO), Source(100, 9, 6, False)),
+        (Pause(*WHO), SourceRange(100, 9, 6, True)),
+        (Resume(*WHO), SourceRange(100, 9, 6, False)),
+        (Reset(*WHO, to_offset=40), SourceRange(40, 9, 6, False)),
+        (Refold(*WHO), SourceRange(100, 9, 6, False)),
     ],
 )
 def test_a_request_that_is_carried_out_moves_what_it_names_alone(
-    request_: Request, after: Source
+    request_: Request, after: SourceRange
 ) -> None:
-    assert carried_out(Filed(5, request_), STANDS) == after
+    assert carried_out(RequestState(5, request_), STANDS) == after
 
 
 def test_a_paused_shard_that_is_reset_stays_paused() -> None:
-    paused = Source(100, 9, 2, True)
-    assert carried_out(Filed(5, Reset(*WHO, to_offset=40)), paused).paused
+    paused = SourceRange(100, 9, 2, True)
+    assert carried_out(RequestState(5, Reset(*WHO, to_offset=40)), paused).paused

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from tests.streams.followed import Followed
 
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
-from kae.encoders.codebook import Codebook
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
 from kae.encoders.selector import Selector
-from kae.sinks.array_file import ArrayFileBroken, map_arrays, write_arrays
-from kae.sinks.term_changes import Bind
+from kae.sinks.log.term_changes import Bind
+from kae.sinks.trie.arrays import ArrayFileBroken, map_arrays, write_arrays
+from kae.streams.clock import now_ms
 from kae.streams.errors import NothingShared
-from kae.streams.moments import now_ms
 from kae.streams.replica.decode import Constraint, Decode
-from kae.streams.replica.shared import FORMAT, SharedFolder, SharedViews
+from kae.streams.replica.shared_views import FORMAT, SharedFolder, SharedViews
 
 ROOT = np.zeros((1, 0), np.uint16)
 

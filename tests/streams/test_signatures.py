@@ -8,11 +8,11 @@ import pytest
 from tests.signing import key_pair, signers
 
 from kae.streams.errors import CredentialsUnusable
-from kae.streams.event_parts import Undecodable
-from kae.streams.signatures import KEY_VARIABLE, SIGNED_HEADERS, Signatures, signed
-from kae.streams.term_data import ReleaseData
-from kae.streams.term_events import encode_term
-from kae.streams.topology import REFERENCE, Topology
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.signatures import KEY_VARIABLE, SIGNED_HEADERS, Signatures, signed
+from kae.streams.events.term_data import ReleaseData
+from kae.streams.events.terms import encode_term
+from kae.streams.topology.types import REFERENCE, Topology
 
 TOPIC = "kae.terms"
 

@@ -6,9 +6,9 @@ from tests.streams.test_term_history import past
 
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.selector import Selector
-from kae.sinks.term_changes import Bind
-from kae.streams.moments import shown
-from kae.streams.slot_capacity import DAY_MS, Capacity, PositionCapacity, capacity_of
+from kae.sinks.log.term_changes import Bind
+from kae.streams.clock import shown
+from kae.streams.terms.capacity import DAY_MS, Capacity, PositionCapacity, capacity_of
 
 
 def capacity(line: Followed, items: dict[str, int]) -> Capacity:

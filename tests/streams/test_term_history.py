@@ -3,10 +3,10 @@
 from tests.streams.followed import Followed
 
 from kae.encoders.selector import Selector
-from kae.sinks.edits import Delta, decode_record
-from kae.sinks.term_changes import Bind, Campaign, Extend, Realias
-from kae.streams.term_data import BindData
-from kae.streams.term_history import Past
+from kae.sinks.log.edits import Delta, decode_record
+from kae.sinks.log.term_changes import Bind, Campaign, Extend, Realias
+from kae.streams.events.term_data import BindData
+from kae.streams.terms.history import Past
 
 
 def past(line: Followed) -> Past:

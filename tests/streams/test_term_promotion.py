@@ -4,12 +4,12 @@ from pathlib import Path
 
 from tests.streams.followed import Followed
 
-from kae.encoders.attributes import Item
-from kae.encoders.candidates import read_candidates, write_candidates
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.vocabulary_fit import learn_vocabulary
+from kae.encoders.items import Item
+from kae.encoders.vocabulary.candidates import read_candidates, write_candidates
+from kae.encoders.vocabulary.fit import learn_vocabulary
 from kae.streams.replica.explain import show_bindings
-from kae.streams.term_promotion import DAY_MS, Promotion, as_candidates, promotion_of
+from kae.streams.terms.promotion import DAY_MS, Promotion, as_candidates, promotion_of
 
 
 def promotion(line: Followed, min_items: int) -> Promotion:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from kae.streams.errors import TermRefused
-from kae.streams.term_data import SelectorData
-from kae.streams.term_table import ROWS, Row, read_table
-from kae.streams.topology import Topology
+from kae.streams.events.term_data import SelectorData
+from kae.streams.terms.table import ROWS, TermRow, read_table
+from kae.streams.topology.types import Topology
 
 NOW_MS = 1_800_000_000_000
 
 
-def read(folder: Path, text: str | bytes, topology: Topology | None = None) -> list[Row]:
+def read(folder: Path, text: str | bytes, topology: Topology | None = None) -> list[TermRow]:
     path = folder / "words.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_table(path, topology or Topology.load(), "ann", NOW_MS)

@@ -14,8 +14,8 @@ from tests.real_parts import CATALOG
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.processes import kae_command
 from kae.streams.errors import KafkaUnreachable, TopicDiffers
-from kae.streams.topics import Outcome, apply_topics, check_topics
-from kae.streams.topology import Topology
+from kae.streams.kafka.topics import TopicChange, apply_topics, check_topics
+from kae.streams.topology.types import Topology
 
 ITEMS = 3000
 
@@ -29,12 +29,14 @@ def topology(kafka: ApacheKafka, tmp_path: Path) -> Topology:
 def test_applying_topics_creates_them_once(topology: Topology) -> None:
     with pytest.raises(TopicDiffers, match="kae topics apply"):
         check_topics(topology)
-    assert {topic.outcome for topic in apply_topics(topology, dry_run=True)} == {Outcome.CREATED}
+    assert {topic.outcome for topic in apply_topics(topology, dry_run=True)} == {
+        TopicChange.CREATED
+    }
     with pytest.raises(TopicDiffers):
         check_topics(topology)
-    assert {topic.outcome for topic in apply_topics(topology)} == {Outcome.CREATED}
+    assert {topic.outcome for topic in apply_topics(topology)} == {TopicChange.CREATED}
     check_topics(topology)
-    assert {topic.outcome for topic in apply_topics(topology)} == {Outcome.UNCHANGED}
+    assert {topic.outcome for topic in apply_topics(topology)} == {TopicChange.UNCHANGED}
 
 
 def test_other_shards_are_refused_before_anything_changes(topology: Topology) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from kae.deploy.processes import kae_command
 from kae.encoders.categories import CATEGORIES
-from kae.streams.topic_plan import plan_topics
-from kae.streams.topology import REFERENCE, Topology
-from kae.streams.topology_map import mermaid
-from kae.streams.topology_problems import TopologyInvalid
+from kae.streams.cli.topology import mermaid
+from kae.streams.kafka.topic_plan import plan_topics
+from kae.streams.topology.problems import TopologyInvalid
+from kae.streams.topology.types import REFERENCE, Topology
 
 
 def problems(tmp_path: Path, old: str, new: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tests.streams.committed import CONTRACTS, Document, committed
 
-from kae.streams.topology import REFERENCE
+from kae.streams.topology.types import REFERENCE
 
 
 def reference_with(change: Callable[[Any], object]) -> Document:

@@ -4,15 +4,15 @@ import msgspec
 import pytest
 from tests.streams.followed import Followed
 
-from kae.encoders.attributes import Item
 from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.items import Item
 from kae.encoders.selector import Selector
-from kae.sinks.term_changes import Bind
-from kae.sinks.term_due import Standing
-from kae.streams.event_parts import Undecodable
+from kae.sinks.log.term_changes import Bind
+from kae.sinks.terms.due import ShardStates
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.terms import decode_term, rules_of
 from kae.streams.replica.search import Search
-from kae.streams.term_events import decode_term, rules_of
-from kae.streams.topology import Topology
+from kae.streams.topology.types import Topology
 
 
 def bind(line: Followed, term: str, from_ms: int, until_ms: int) -> None:
@@ -25,7 +25,7 @@ def bind(line: Followed, term: str, from_ms: int, until_ms: int) -> None:
     )
     line.spread_all()
     reached = dict.fromkeys(range(len(line.shards)), line.registrar.bindings.version)
-    line.registrar.tend(Standing(reached), len(line.shards), line.tick(), 1000)
+    line.registrar.tend(ShardStates(reached), len(line.shards), line.tick(), 1000)
     line.spread_all()
 
 

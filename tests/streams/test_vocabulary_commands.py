@@ -8,11 +8,11 @@ import pytest
 from tests.real_parts import catalog_items
 
 from kae.deploy.processes import kae_command
-from kae.encoders.candidates import read_candidates
-from kae.encoders.codebook import Codebook
-from kae.encoders.vocabulary import Origin, Vocabulary
-from kae.streams.codebook_fit import CodebookFitted
-from kae.streams.vocabulary_fitted import CandidatesFound, VocabularyFitted
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.vocabulary.candidates import read_candidates
+from kae.encoders.vocabulary.vocabulary import Vocabulary, WordOrigin
+from kae.streams.codebooks.fit import CodebookFitted
+from kae.streams.codebooks.vocabulary import CandidatesFound, VocabularyFitted
 
 ITEMS = 400
 
@@ -112,7 +112,7 @@ def test_a_codebook_can_be_fitted_with_what_the_tagger_finds(feed: Path, tmp_pat
         form
         for entry in Vocabulary.load(tmp_path / "vocabulary").entries
         for form in entry.forms
-        if Origin.TAGGER in form.origin
+        if WordOrigin.TAGGER in form.origin
     ]
     # What a single title has is left to people.
     assert len(told) == report.candidates.taken

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from kae.streams.watchdog import EXIT_STALLED, Progress
+from kae.streams.worker.watchdog import EXIT_STALLED, WorkProgress
 
 STUCK = """
 import time
@@ -27,7 +27,7 @@ def test_a_batch_that_does_not_end_ends_the_process() -> None:
 
 
 def test_standing_still_before_the_end_is_suspected_once_a_while() -> None:
-    progress = Progress(stall_seconds=0.05)
+    progress = WorkProgress(stall_seconds=0.05)
     assert progress.suspect({"p": 5}, {"p": 9}) is None
     time.sleep(0.1)
     assert progress.suspect({"p": 5}, {"p": 9}) == "p"
@@ -35,7 +35,7 @@ def test_standing_still_before_the_end_is_suspected_once_a_while() -> None:
 
 
 def test_standing_still_at_the_end_or_moving_is_not_suspected() -> None:
-    progress = Progress(stall_seconds=0.05)
+    progress = WorkProgress(stall_seconds=0.05)
     for position in (5, 6, 9, 9):
         assert progress.suspect({"p": position, "q": 3}, {"p": 9, "q": None}) is None
         time.sleep(0.06)

@@ -26,9 +26,9 @@ from kae.bench.bm25_peer import Bm25Peer
 from kae.bench.judged.kinds import KINDS, kinds_of
 from kae.bench.judgements import HEADER
 from kae.deploy.demo import CATALOG
-from kae.encoders.attributes import Item
-from kae.streams.catalog import read_items
-from kae.streams.topology import Topology
+from kae.encoders.items import Item
+from kae.streams.catalog.rows import read_items
+from kae.streams.topology.types import Topology
 
 FILE = Path(__file__).parent / "icecat.csv"
 SEED = 20260613

@@ -1,0 +1,35 @@
+"""topology.yaml: every key, what it may be and what it means."""
+
+from docs.generate.markdown import MADE, Schema, fields_table, kind
+
+from kae.streams.topology.schema import topology_schema
+
+HEAD = f"""# topology.yaml
+
+{MADE}
+Every key is required. `kae topology check` says what is wrong, by line; editors find the schema,
+`docs/contracts/topology.schema.json`, by the first line of the file that ships.
+"""
+
+
+def keys_page() -> str:
+    """The page as it has to be."""
+    schema = topology_schema()
+    parts: dict[str, Schema] = schema["$defs"]
+    sections = [HEAD]
+    for name, described in schema["properties"].items():
+        sections.append(f"## {name}\n")
+        part = described.get("items", described)
+        if "description" in described:
+            sections.append(described["description"] + "\n")
+        if "$ref" in part:
+            sections.append(fields_table(parts[_name(part)]))
+        else:
+            sections.append(kind(described).capitalize() + ".\n")
+    sections.append("## kafka.security\n")
+    sections.append(fields_table(parts["SecurityPart"]))
+    return "\n".join(sections)
+
+
+def _name(part: Schema) -> str:
+    return str(part["$ref"]).rpartition("/")[2]

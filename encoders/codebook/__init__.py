@@ -1,0 +1,1 @@
+"""The codebook, and its slots as tokens of a model."""

@@ -1,0 +1,298 @@
+"""The codebook: which word has which slot. Immutable, in a folder of two readable files.
+
+    codebook.json   groups, field mapping, versions, hash of the words, fingerprint
+    words.tsv       one word a line, in slot order
+    tagger          a folder beside them, when the codebook has a tagger that kae does not carry
+
+docs/formats.md specifies both.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from kae.encoders.categories import (
+    CATEGORIES,
+    CATEGORY_INDEX,
+    Group,
+    GroupsInvalid,
+    Slot,
+    check_fields,
+    check_groups,
+)
+from kae.encoders.tagger.weights import PACKAGED, TaggerInvalid, TaggerSource
+from kae.encoders.text.normal_form import NORMALISATION
+from kae.encoders.text.spelling import one_spelling
+
+# A codebook without clusters is written as 1, so what was built before there were any stays itself.
+SOLO_FORMAT, CLUSTER_FORMAT = 1, 2
+# A part of the fingerprint: raise it when the extractor or assign gives another result.
+EXTRACTION = 2
+NO_TAGGER = "none"
+_VERSIONS = (NORMALISATION, EXTRACTION)
+_MANIFEST = "codebook.json"
+_WORDS = "words.tsv"
+_TAGGER = "tagger"
+_HEADER = "position\tindex\tcategory\tword\titems\tscanned\n"
+
+
+class CodebookInvalid(ValueError):
+    """A folder that is no codebook of this version: what, where, remedy."""
+
+
+class TaggerMissing(CodebookInvalid):
+    """A codebook whose tagger is not at hand: without it, items would get other identifiers."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodebookWord:
+    """A word of one category; index 0 means that it has no slot."""
+
+    category: int
+    word: str
+    index: int
+    items: int  # of the catalog it was built from
+    scanned: bool  # looked for in titles, descriptions and queries
+
+
+class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    format: int
+    normalisation: int
+    extraction: int
+    tagger: str
+    fingerprint: str
+    catalog_items: int
+    words: int
+    words_blake2b: str
+    groups: tuple[Group, ...]
+    fields: dict[str, str]
+    solo_slots: tuple[int, ...] | None = None
+
+
+class Codebook:
+    """Words and slots, both ways.
+
+    Words of one group that are spelled alike, and a word's aliases, share a solo slot. With
+    `solo_slots`, the slots of position p above the first solo_slots[p] are clusters, each of words
+    that are alike; without, there is no cluster.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        fields: dict[str, str],
+        words: Iterable[CodebookWord],
+        catalog_items: int = 0,
+        solo_slots: Sequence[int] | None = None,
+        tagger: TaggerSource | None = None,
+    ) -> None:
+        check_groups(groups)
+        check_fields(fields)
+        _check_solo_slots(groups, solo_slots)
+        self.groups = tuple(groups)
+        self.solo_slots = None if solo_slots is None else tuple(solo_slots)
+        self.tagger = tagger
+        self.fields = dict(sorted(fields.items()))
+        self.words = tuple(words)
+        self._positions = tuple(
+            next(p for p, group in enumerate(groups) if category in group.categories)
+            for category in CATEGORIES
+        )
+        self._indices: tuple[dict[str, int], ...] = tuple({} for _ in groups)
+        self._heads: tuple[dict[int, CodebookWord], ...] = tuple({} for _ in groups)
+        for word in self.words:
+            if word.index:
+                position = self._positions[word.category]
+                self._indices[position].setdefault(word.word, word.index)
+                self._heads[position].setdefault(word.index, word)
+        self._manifest = _sealed(self, _table(self), catalog_items)
+        self.fingerprint = self._manifest.fingerprint
+
+    @property
+    def catalog_items(self) -> int:
+        """Items of the catalog that it was built from."""
+        return self._manifest.catalog_items
+
+    @property
+    def tagger_fingerprint(self) -> str:
+        return self.tagger.fingerprint if self.tagger else NO_TAGGER
+
+    @property
+    def format(self) -> int:
+        """Of the folder that it is written as."""
+        return self._manifest.format
+
+    def position_of(self, category: int) -> int:
+        return self._positions[category]
+
+    def slot_of(self, category: int, word: str) -> Slot | None:
+        position = self._positions[category]
+        index = self._indices[position].get(word)
+        return None if index is None else Slot(position, index)
+
+    def slots_of(self, word: str) -> Iterator[Slot]:
+        """The slots of a word in any position."""
+        for position, indices in enumerate(self._indices):
+            if word in indices:
+                yield Slot(position, indices[word])
+
+    def word_at(self, position: int, index: int) -> tuple[int, str] | None:
+        """The head word of a slot, with its category; None for an empty or reserved slot."""
+        head = self._heads[position].get(index)
+        return None if head is None else (head.category, head.word)
+
+    def spelling_of(self, word: CodebookWord) -> str:
+        """The form that a word shares with those of its solo slot, misspellings too."""
+        position = self._positions[word.category]
+        alone = not word.index or self.is_cluster(position, word.index)
+        return one_spelling((word if alone else self._heads[position][word.index]).word)
+
+    def is_cluster(self, position: int, index: int) -> bool:
+        """Whether a slot holds words that are alike, and not one word with its aliases."""
+        return self.solo_slots is not None and self.solo_slots[position] < index
+
+    def reserved(self, position: int) -> range:
+        """The indices that bindings may take."""
+        group = self.groups[position]
+        return range(group.capacity - group.reserved, group.capacity)
+
+    def save(self, folder: Path) -> None:
+        """Write the folder; the same words give the same bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _WORDS).write_bytes(_table(self))
+        (folder / _MANIFEST).write_bytes(_encode(self._manifest))
+        if self.tagger and self.tagger.folder not in (PACKAGED, folder / _TAGGER):
+            self.tagger.copy_to(folder / _TAGGER)
+
+    @staticmethod
+    def load(folder: Path) -> "Codebook":
+        """Read a folder and check every byte of it, those of its tagger too.
+
+        Raises: CodebookInvalid; TaggerMissing when its tagger is neither in the folder nor the one
+        that kae carries.
+        """
+        remedy = "copy the folder again, or build it with `kae codebook build`"
+        try:
+            manifest_bytes = (folder / _MANIFEST).read_bytes()
+            table = (folder / _WORDS).read_bytes()
+        except OSError as error:
+            raise CodebookInvalid(f"{folder}: no codebook ({error}); {remedy}") from None
+        try:
+            manifest = msgspec.json.decode(manifest_bytes, type=_Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CodebookInvalid(f"{folder / _MANIFEST}: {error}; {remedy}") from None
+        versions = (manifest.normalisation, manifest.extraction)
+        if manifest.format not in (SOLO_FORMAT, CLUSTER_FORMAT) or versions != _VERSIONS:
+            raise CodebookInvalid(
+                f"{folder / _MANIFEST}: format, normalisation, extraction are "
+                f"{(manifest.format, *versions)}; this version of kae reads formats {SOLO_FORMAT} "
+                f"and {CLUSTER_FORMAT} with {_VERSIONS}; {remedy}"
+            )
+        if _hash(table) != manifest.words_blake2b:
+            raise CodebookInvalid(
+                f"{folder / _WORDS}: its hash is {_hash(table)}, the manifest says "
+                f"{manifest.words_blake2b}; {remedy}"
+            )
+        sealed = _seal(manifest)
+        if sealed != manifest.fingerprint:
+            raise CodebookInvalid(
+                f"{folder / _MANIFEST}: its content gives fingerprint {sealed}, it says "
+                f"{manifest.fingerprint}; {remedy}"
+            )
+        tagger = _at_hand(folder, manifest.tagger)
+        try:
+            codebook = Codebook(
+                manifest.groups,
+                manifest.fields,
+                _parse(table),
+                manifest.catalog_items,
+                manifest.solo_slots,
+                tagger,
+            )
+        except (GroupsInvalid, ValueError, KeyError) as error:
+            raise CodebookInvalid(f"{folder}: {error}; {remedy}") from None
+        # Also refuses a table that is not in its one written form.
+        if _encode(codebook._manifest) != manifest_bytes:
+            raise CodebookInvalid(
+                f"{folder / _MANIFEST}: its content gives fingerprint {codebook.fingerprint}, it "
+                f"says {manifest.fingerprint}; {remedy}"
+            )
+        return codebook
+
+
+def _at_hand(folder: Path, fingerprint: str) -> TaggerSource | None:
+    """The tagger of a codebook: in its own folder, or else the one that kae carries."""
+    if fingerprint == NO_TAGGER:
+        return None
+    own = folder / _TAGGER
+    place = own if own.exists() else PACKAGED
+    wanted = f"{folder / _MANIFEST}: its titles are read by tagger {fingerprint}"
+    remedy = f"copy that tagger's folder to {own}, or build another codebook for a new generation"
+    try:
+        tagger = TaggerSource.of(place)
+    except TaggerInvalid as error:
+        raise TaggerMissing(f"{wanted}, which is not at hand ({error}); {remedy}") from None
+    if tagger.fingerprint != fingerprint:
+        raise TaggerMissing(f"{wanted}, {place} is {tagger.fingerprint}; {remedy}")
+    return tagger
+
+
+def _table(codebook: Codebook) -> bytes:
+    lines = (
+        f"{codebook.position_of(word.category)}\t{word.index}\t{CATEGORIES[word.category]}"
+        f"\t{word.word}\t{word.items}\t{word.scanned:d}\n"
+        for word in codebook.words
+    )
+    return (_HEADER + "".join(lines)).encode()
+
+
+def _parse(table: bytes) -> Iterator[CodebookWord]:
+    header, *lines = table.decode().split("\n")
+    if header + "\n" != _HEADER or lines.pop():
+        raise ValueError(f"{_WORDS} does not begin and end as it should")
+    for line in lines:
+        _position, index, category, word, items, scanned = line.split("\t")
+        yield CodebookWord(CATEGORY_INDEX[category], word, int(index), int(items), scanned == "1")
+
+
+def _check_solo_slots(groups: Sequence[Group], solo_slots: Sequence[int] | None) -> None:
+    if solo_slots is None:
+        return
+    core = [group.capacity - group.reserved - 1 for group in groups]
+    within = len(solo_slots) == len(core) and all(
+        0 <= solo <= slots for solo, slots in zip(solo_slots, core, strict=True)
+    )
+    if not within:
+        raise GroupsInvalid(f"solo_slots are {[*solo_slots]}; the positions have room for {core}")
+
+
+def _sealed(codebook: Codebook, table: bytes, catalog_items: int) -> _Manifest:
+    """The manifest with its fingerprint: the hash of itself without one."""
+    unsealed = _Manifest(
+        SOLO_FORMAT if codebook.solo_slots is None else CLUSTER_FORMAT,
+        *_VERSIONS,
+        codebook.tagger_fingerprint,
+        "",
+        catalog_items,
+        table.count(b"\n") - 1,
+        _hash(table),
+        codebook.groups,
+        codebook.fields,
+        codebook.solo_slots,
+    )
+    return msgspec.structs.replace(unsealed, fingerprint=_seal(unsealed))
+
+
+def _seal(manifest: _Manifest) -> str:
+    return _hash(_encode(msgspec.structs.replace(manifest, fingerprint="")))
+
+
+def _encode(manifest: _Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def _hash(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()

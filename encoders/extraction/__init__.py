@@ -1,0 +1,1 @@
+"""From an item to its attributes, and from them to its identifier."""

@@ -1,0 +1,105 @@
+"""Every value of an item as its input spells it: from fields, the tagger and the dictionary.
+
+    field        a value of a field that has a category
+    tagger       a part of the title that the network takes for a value
+    dictionary   a word of the codebook, a measure or a model number in title or description
+
+The first source that has a word of a category keeps it. What a field says of a category closes it
+for the tagger, which guesses. Where the tagger has read values in a title, it has read the whole:
+the dictionary then says of that title only what the tagger never learned to look for (a season, a
+pattern), outside of its values. A word alone does not know what it is a part of, as "Cotton" in
+"Cotton Candy Scented", and of 185 words that a dictionary of another trade added where the
+tagger's categories had stayed empty, four were right.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.extract import Extractor
+from kae.encoders.extraction.mentions import CONFIRMED_SCORE, FIELD_SCORE, TITLE_SCORE
+from kae.encoders.fields.names import meaning_of
+from kae.encoders.items import Attribute, AttributeSource, Item
+from kae.encoders.tagger.tagger import Tagged, Tagger
+from kae.encoders.text.measures import canonical
+from kae.encoders.text.normal_form import contains_phrase, normalise
+from kae.encoders.text.surfaces import surface_of
+from kae.encoders.text.values import words_of
+
+
+class LiteralExtractor:
+    """Finds values in items; without a tagger, or without a codebook, the other sources remain."""
+
+    def __init__(self, codebook: Codebook | None, tagger: Tagger | None) -> None:
+        self._mapped: Mapping[str, str] = codebook.fields if codebook else {}
+        self._extractor = Extractor(codebook) if codebook else None
+        self._tagger = tagger
+        self._learned = tagger.categories if tagger else frozenset()
+
+    def extract(self, items: Sequence[Item]) -> list[list[Attribute]]:
+        """For each item its attributes; `text` is a part of the title, description or field."""
+        titles = [item.title for item in items]
+        tagged = self._tagger.tag(titles) if self._tagger else [()] * len(items)
+        return [
+            self._join(item, values, scanned)
+            for item, values, scanned in zip(items, tagged, self._scan(items), strict=True)
+        ]
+
+    def _scan(self, items: Sequence[Item]) -> list[list[Attribute]]:
+        if self._extractor is None:
+            return [[] for _ in items]
+        _, found = self._extractor.find(
+            [Item(item.id, item.title, item.description) for item in items]
+        )
+        return [[one.attribute for one in of_item] for of_item in found]
+
+    def _join(
+        self, item: Item, tagged: Sequence[Tagged], scanned: Sequence[Attribute]
+    ) -> list[Attribute]:
+        found = {(one.category, one.word): one for one in self._of_fields(item)}
+        closed = {category for category, _ in found}
+        for one in _of_values(item.title, tagged):
+            if one.category not in closed:
+                found.setdefault((one.category, one.word), one)
+        taken = [normalise(item.title[value.begin : value.end]) for value in tagged]
+        said = {category for category, _ in found} | self._learned
+        for one in scanned:
+            in_title = one.score == TITLE_SCORE
+            if in_title and tagged:
+                if one.category in said:
+                    continue
+                if any(contains_phrase(value, one.text) for value in taken):
+                    continue
+            text = surface_of(item.title if in_title else item.description, one.text)
+            if text is not None:
+                found.setdefault(
+                    (one.category, one.word),
+                    Attribute(one.category, one.word, text, one.source, one.score),
+                )
+        return list(found.values())
+
+    def _of_fields(self, item: Item) -> Iterator[Attribute]:
+        title = normalise(item.title)
+        for name, values in sorted(item.fields.items()):
+            category = self._category_of(name)
+            if category is None:
+                continue
+            for value in [values] if isinstance(values, str) else values:
+                for word, text in words_of(value, category):
+                    score = CONFIRMED_SCORE if contains_phrase(title, word) else FIELD_SCORE
+                    yield Attribute(category, word, text, AttributeSource.FIELD, score)
+
+    def _category_of(self, name: str) -> int | None:
+        """What the codebook's mapping says of a field, or else its whole name."""
+        if name in self._mapped:
+            return CATEGORY_INDEX[self._mapped[name]]
+        named = meaning_of(name)
+        return CATEGORY_INDEX.get(named.meaning) if named and named.whole else None
+
+
+def _of_values(title: str, tagged: Sequence[Tagged]) -> Iterator[Attribute]:
+    for value in tagged:
+        text = title[value.begin : value.end]
+        word = canonical(normalise(text))
+        if word:  # a value of signs alone is none
+            yield Attribute(value.category, word, text, AttributeSource.TAGGER, value.score)

@@ -1,0 +1,122 @@
+"""What the name of a feed's field means, in a dozen languages (data/field_names.tsv).
+
+"hauptFarbe"       ->  color, by its part "hauptfarbe": a compound that ends in "farbe"
+"Color principal"  ->  color, by its part "color"
+"color_code"       ->  none: a code is no word
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from kae.encoders.text.normal_form import is_unspaced, normalise
+
+ROLES = ("id", "title", "description", "popularity", "revision")
+NONE = "none"
+_HUMP = re.compile(r"(?<=[a-zà-ÿ0-9])(?=[A-ZÀ-Þ])")
+# German writes ä also as ae; a shorter word would be found inside others.
+_UMLAUTS = (("ae", "a"), ("oe", "o"), ("ue", "u"))
+_COMPOUND_LETTERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NameMeaning:
+    """What a name means: a category or NONE, by the listed name that it holds."""
+
+    meaning: str
+    listed: str
+    whole: bool
+
+
+def role_rank(name: str, role: str) -> int | None:
+    """The place of a column's name among those of a role, best first; None if it is none."""
+    roles = _table().roles
+    places = [(role, spelling) for spelling in _spellings(_folded(name))]
+    return min((roles[place] for place in places if place in roles), default=None)
+
+
+def meaning_of(name: str) -> NameMeaning | None:
+    """The category that a field's name says; the whole name first, then its head, then its rest."""
+    tokens = _folded(name)
+    table = _table()
+    for spelling in _spellings(tokens):
+        if spelling in table.whole:
+            return NameMeaning(table.whole[spelling], spelling, True)
+    # "product colour", "商品サイズ": most languages end with the head.
+    found = _longest(tokens[start:] for start in range(1, len(tokens)))
+    if found is None and tokens:
+        found = _compound(tokens[-1])
+    # "color principal", "marca del producto": some begin with it.
+    return found or _longest(tokens[:end] for end in range(len(tokens) - 1, 0, -1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    roles: dict[tuple[str, str], int]
+    whole: dict[str, str]
+    parts: dict[str, str]
+
+
+@cache
+def _table() -> _Table:
+    table = _Table({}, {}, {})
+    text = (files("kae.encoders") / "data" / "field_names.tsv").read_text(encoding="utf-8")
+    for line in text.splitlines()[1:]:
+        meaning, match, name = line.split("\t")
+        spelling = " ".join(_folded(name))
+        if meaning in ROLES:
+            table.roles.setdefault((meaning, spelling), len(table.roles))
+            continue
+        # A category before NONE, wherever a name is both.
+        if table.whole.get(spelling, NONE) == NONE:
+            table.whole[spelling] = meaning
+            if match == "part":
+                table.parts[spelling] = meaning
+    return table
+
+
+def _longest(candidates: Iterable[list[str]]) -> NameMeaning | None:
+    parts = _table().parts
+    for tokens in candidates:
+        for spelling in _spellings(tokens):
+            if spelling in parts and not _is_letter(spelling):
+                return NameMeaning(parts[spelling], spelling, False)
+    return None
+
+
+def _compound(token: str) -> NameMeaning | None:
+    """German, Dutch: the end of a compound is its head."""
+    parts = _table().parts
+    for spelling in _umlauts(token):
+        for start in range(1, len(spelling) - _COMPOUND_LETTERS + 1):
+            if spelling[start:] in parts:
+                return NameMeaning(parts[spelling[start:]], spelling[start:], False)
+    return None
+
+
+def _folded(name: str) -> list[str]:
+    """The name's tokens without accents: humps of camel case are apart."""
+    text = normalise(_HUMP.sub(" ", name))
+    marked = unicodedata.normalize("NFKD", text)
+    bare = "".join(letter for letter in marked if not unicodedata.combining(letter))
+    return unicodedata.normalize("NFC", bare).split()
+
+
+def _spellings(tokens: list[str]) -> list[str]:
+    """The tokens as they may stand in the table: apart, and written together."""
+    return [*_umlauts(" ".join(tokens)), *_umlauts("".join(tokens))]
+
+
+def _umlauts(spelling: str) -> list[str]:
+    other = spelling
+    for two, one in _UMLAUTS:
+        other = other.replace(two, one)
+    return [spelling] if other == spelling else [spelling, other]
+
+
+def _is_letter(spelling: str) -> bool:
+    """One letter of an alphabet says nothing; one character of Chinese does."""
+    return len(spelling) == 1 and not is_unspaced(spelling)

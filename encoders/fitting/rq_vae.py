@@ -1,0 +1,118 @@
+"""RQ-VAE: a closed codebook learned together with an autoencoder, to compare with.
+
+    vector -> encoder -> latent -> residual quantisation, a level a position -> decoder -> vector
+
+Codes begin as latents of items, and a code that no item took in an epoch begins again as one, else
+most would never be used. Needs torch (extra `neural`). One thread computes, so runs are alike.
+
+Source: Lee et al., Autoregressive Image Generation using Residual Quantization (arXiv 2203.01941).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from kae.encoders.fitting.closed_codebooks import Vectors
+
+EPOCHS = 30
+_HIDDEN = 256
+_LATENT = 64
+_BATCH = 1024
+_LEARNING_RATE = 1e-3
+_COMMITMENT = 0.25
+
+
+class _Model(nn.Module):
+    def __init__(self, dimensions: int, capacities: Sequence[int]) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Linear(dimensions, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _LATENT)
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(_LATENT, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, dimensions)
+        )
+        self.levels = nn.ParameterList(torch.zeros(size, _LATENT) for size in capacities)
+
+    def quantise(self, latent: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Of each level: what is left over for it, the code of each row, and that code's vector."""
+        left = latent
+        for level in self.levels:
+            codes = torch.cdist(left.detach(), level.detach()).argmin(dim=1)
+            chosen = level[codes]
+            yield left, codes, chosen
+            left = left - chosen.detach()
+
+    def loss(self, batch: Tensor) -> Tensor:
+        latent = self.encoder(batch)
+        total, quantised = torch.zeros(()), torch.zeros_like(latent)
+        for left, _, chosen in self.quantise(latent):
+            total = total + mse_loss(chosen, left.detach())
+            total = total + _COMMITMENT * mse_loss(left, chosen.detach())
+            quantised = quantised + chosen
+        # Straight through: the decoder sees the codes, the encoder its gradient.
+        through = latent + (quantised - latent).detach()
+        return total + mse_loss(self.decoder(through), batch)
+
+    @torch.no_grad()
+    def restart_unused(self, vectors: Tensor, generator: torch.Generator) -> None:
+        """Give each code that no row takes what another row leaves over at its level."""
+        left = self.encoder(vectors)
+        for level in self.levels:
+            codes = _nearest(left, level)
+            unused = torch.bincount(codes, minlength=len(level)) == 0
+            rows = torch.randint(len(left), (int(unused.sum()),), generator=generator)
+            level[unused] = left[rows]
+            left = left - level[_nearest(left, level)]
+
+
+def _nearest(left: Tensor, level: Tensor) -> Tensor:
+    return torch.cat([torch.cdist(part, level).argmin(dim=1) for part in left.split(_BATCH)])
+
+
+def rq_vae(
+    vectors: Vectors,
+    capacities: Sequence[int],
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[np.int32]:
+    """Codes of each item; `progress` is told how many epochs are done."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = _Model(vectors.shape[1], capacities)
+        data = torch.from_numpy(vectors)
+        # Each dimension weighs as its variance says; as a whole they vary by one.
+        data = data / max(float(data.std(correction=0)), 1e-6)
+        _train(model, data, torch.Generator().manual_seed(seed), progress)
+        with torch.no_grad():
+            parts = data.split(_BATCH)
+            codes = [
+                torch.stack([code for _, code, _ in model.quantise(model.encoder(part))], dim=1)
+                for part in parts
+            ]
+        return np.asarray(torch.cat(codes).numpy(), dtype=np.int32)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(
+    model: _Model,
+    data: Tensor,
+    generator: torch.Generator,
+    progress: Callable[[int], None] | None,
+) -> None:
+    optimiser = torch.optim.Adam(model.parameters(), lr=_LEARNING_RATE)
+    for epoch in range(EPOCHS):
+        model.restart_unused(data, generator)
+        for rows in torch.randperm(len(data), generator=generator).split(_BATCH):
+            optimiser.zero_grad()
+            model.loss(data[rows]).backward()
+            optimiser.step()
+        if progress:
+            progress(epoch + 1)

@@ -1,0 +1,1 @@
+"""Which categories share a position, by information theory."""

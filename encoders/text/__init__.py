@@ -1,0 +1,1 @@
+"""Texts: the normal form, spellings, measures, and the words of a value."""

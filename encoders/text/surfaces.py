@@ -1,0 +1,48 @@
+"""Where a normalised word stands in a text as it was written.
+
+surface_of("Ultima™ HD-15, 1.5m", "hd 15")  ->  "HD-15"
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from kae.encoders.text.normal_form import tokens_of
+
+
+def surface_of(text: str, words: str) -> str | None:
+    """The shortest part of `text` at the first place whose normal form is `words`.
+
+    None where no such part is: a sign between two letters can vanish in the normal form.
+    """
+    wanted = words.split(" ")
+    fields = _fields(text)
+    tokens = [(token, field) for field in fields for token in tokens_of(text[slice(*field)])]
+    for place in range(len(tokens) - len(wanted) + 1):
+        window = tokens[place : place + len(wanted)]
+        if [token for token, _ in window] == wanted:
+            return _shortest(text[window[0][1][0] : window[-1][1][1]], wanted)
+    return None
+
+
+def _fields(text: str) -> list[tuple[int, int]]:
+    """What stands between white space; nothing normalises to something across it."""
+    marks = [place for place, character in enumerate(text) if character.isspace()]
+    return [
+        (before + 1, mark)
+        for before, mark in pairwise((-1, *marks, len(text)))
+        if mark > before + 1
+    ]
+
+
+def _shortest(part: str, wanted: Sequence[str]) -> str | None:
+    """Leave out what is not needed, first from the left, then from the right."""
+    while _holds(tokens_of(part[1:]), wanted):
+        part = part[1:]
+    while _holds(tokens_of(part[:-1]), wanted):
+        part = part[:-1]
+    return part if tokens_of(part) == list(wanted) else None
+
+
+def _holds(tokens: Sequence[str], wanted: Sequence[str]) -> bool:
+    places = range(len(tokens) - len(wanted) + 1)
+    return any(list(tokens[place : place + len(wanted)]) == list(wanted) for place in places)

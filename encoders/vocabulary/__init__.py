@@ -1,0 +1,1 @@
+"""A catalog's words: found, counted, typed and told apart from misspellings."""

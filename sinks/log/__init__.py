@@ -1,0 +1,1 @@
+"""The log: what can change, as types and bytes; which records count; who may append."""

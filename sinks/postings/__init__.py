@@ -1,0 +1,1 @@
+"""Which items say a word: inverted indexes of one shard."""

@@ -1,0 +1,1 @@
+"""The RocksDB store of one shard: a fold of its log, on disk."""

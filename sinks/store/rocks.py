@@ -1,0 +1,266 @@
+"""RocksDB as the stores use it: rows of bytes in column families, and its errors by their names.
+
+The one file that imports rocksdict, whose calls raise a bare Exception for every cause.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import NoReturn
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    Checkpoint,
+    ColumnFamily,
+    IngestExternalFileOptions,
+    Options,
+    Rdict,
+    Snapshot,
+    SstFileWriter,
+    WriteBatch,
+    WriteOptions,
+)
+
+from kae.sinks.store import keys
+from kae.sinks.store.disk import DiskFull, tells_full
+
+# One for all column families of a store; RocksDB would give each a cache of its own. None outlives
+# its store: blocks that were read before would hide that their file is damaged since.
+CACHE_BYTES = 32 << 20
+# A write-ahead log stays until every column family has written the rows that it holds. `items`
+# fills its buffers in seconds and `bindings` perhaps never, which by RocksDB's own measure would
+# keep 56 buffers' worth of log on the disk. Beyond this many, `bindings` is written too.
+WAL_BUFFERS = 2
+# Options want one; a table is written without.
+TABLE_BUFFER_BYTES = 1 << 20
+# Rows that are read together; of items, some megabytes.
+ROWS_AT_ONCE = 1 << 13
+# How RocksDB's text begins when a checksum does not agree.
+_DAMAGED = "Corruption:"
+RocksBatch = WriteBatch
+RocksSnapshots = dict[str, Snapshot]
+
+
+class StoreUnusable(Exception):
+    """A folder that cannot serve as this shard's store."""
+
+
+class StoreDamaged(StoreUnusable):
+    """A store whose files are not what was written; it is to be rebuilt."""
+
+    def __init__(self, folder: Path, what: object) -> None:
+        super().__init__(
+            f"{folder}: the store is damaged: {what}. Delete the folder, it is rebuilt from a "
+            "snapshot and the log; and see to the disk"
+        )
+
+
+class Rocks:
+    """The column families of one store."""
+
+    def __init__(
+        self,
+        folder: Path,
+        write_buffer_bytes: int,
+        sync_writes: bool = False,
+        *,
+        read_only: bool = False,
+        beside: Path | None = None,
+    ) -> None:
+        """As `ShardStore`. Raises: StoreUnusable, StoreDamaged, DiskFull."""
+        self.folder = folder
+        access = AccessType.read_write()
+        if read_only:
+            access = AccessType.read_only()
+        elif beside is not None:
+            access = AccessType.secondary(str(beside))
+        owned = not (read_only or beside)
+        self._db = _open(folder, write_buffer_bytes, access, create=owned)
+        self._families = {name: self._db.get_column_family(name) for name in keys.COLUMN_FAMILIES}
+        # What a batch calls a family.
+        self.handles: dict[str, ColumnFamily] = {
+            name: self._db.get_column_family_handle(name) for name in keys.COLUMN_FAMILIES
+        }
+        self._write_options = WriteOptions()
+        self._write_options.sync = sync_writes
+        self._refused = False
+
+    def close(self) -> None:
+        """Give the folder back; safe to call twice."""
+        self.handles.clear()
+        for opened in (*self._families.values(), self._db):
+            try:
+                opened.close()
+            except Exception as error:
+                # It is closed all the same; what the disk did not take is read from the log.
+                if not (self._refused or tells_full(error) or _DAMAGED in str(error)):
+                    raise
+        self._families.clear()
+
+    # Reading.
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        row: bytes | None = self._families[family].get(key)
+        return row
+
+    def many(self, family: str, wanted: Iterable[bytes]) -> list[bytes | None]:
+        """The rows of some keys, in their order. Raises: StoreDamaged."""
+        with self._naming_damage():
+            rows: list[bytes | None] = self._families[family].get(list(wanted)) or []
+        return rows
+
+    def rows(self, family: str) -> Iterator[tuple[bytes, bytes]]:
+        """Every row, by key. Raises: StoreDamaged."""
+        return chain.from_iterable(self.chunks(family))
+
+    def chunks(self, family: str, most: int = ROWS_AT_ONCE) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The same, many at once: a step of Python for each costs more than reading it."""
+        rows: Iterator[tuple[bytes, bytes]] = self._families[family].items()  # type: ignore[assignment]
+        last = None
+        while some := list(islice(rows, most)):
+            last = some[-1][0]
+            yield some
+        self._require_end(family, last)
+
+    def _require_end(self, family: str, last: bytes | None) -> None:
+        """Refuse rows that ended at a block that cannot be read.
+
+        rocksdict's iterators end there as if there was no more. Going on from the last row meets
+        the block again, and this time its status is asked for.
+        """
+        again = self._families[family].iter()
+        if last is None:
+            again.seek_to_first()
+        else:
+            again.seek(last)
+            if again.valid():
+                again.next()
+        with self._naming_damage():
+            again.status()
+
+    @contextmanager
+    def _naming_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if _DAMAGED not in str(error):
+                raise
+            raise StoreDamaged(self.folder, error) from error
+
+    def snapshots(self) -> RocksSnapshots:
+        """Every family as it is now, for point reads that later writes do not move."""
+        return {name: family.snapshot() for name, family in self._families.items()}
+
+    # Writing.
+
+    @staticmethod
+    def batch() -> RocksBatch:
+        """Rows for `write`; `handles` say of which family."""
+        return WriteBatch(raw_mode=True)
+
+    def write(self, rows: RocksBatch) -> None:
+        """All of it or nothing. Raises: DiskFull."""
+        try:
+            self._db.write(rows, self._write_options)
+        except Exception as error:
+            if not tells_full(error):
+                raise
+            self._refused = True
+            raise DiskFull(self.folder) from error
+
+    def ingest(self, tables: Mapping[str, list[Path]]) -> None:
+        """Take tables, by family, as they are; they are moved. Raises: DiskFull."""
+        moving = IngestExternalFileOptions()
+        moving.set_move_files(True)
+        with _naming_full(self.folder):
+            for name, paths in tables.items():
+                if paths:
+                    self._families[name].ingest_external_file([str(p) for p in paths], moving)
+
+    def checkpoint(self, folder: Path) -> None:
+        """Lay a store like this one at a folder that is not there yet, on the same disk.
+
+        What is in memory is written first; the files that never change are linked, not copied.
+        Raises: DiskFull; the folder may be there then.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _naming_full(folder):
+            Checkpoint(self._db).create_checkpoint(str(folder))
+
+
+class SortedTable:
+    """A file of rows in the order of their keys, for `ingest`: five times as fast as batches."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = SstFileWriter(_family_options(TABLE_BUFFER_BYTES, BlockBasedOptions()))
+        self._writer.open(str(path))
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Raises: DiskFull."""
+        try:
+            self._writer[key] = value
+        except Exception as error:
+            _refuse(self._path, error)
+
+    @property
+    def bytes(self) -> int:
+        return self._writer.file_size()
+
+    def finish(self) -> None:
+        """Write what is left; a table without rows cannot be finished.
+
+        Raises: DiskFull.
+        """
+        with _naming_full(self._path):
+            self._writer.finish()
+
+
+@contextmanager
+def _naming_full(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        _refuse(place, error)
+
+
+def _refuse(place: Path, error: Exception) -> NoReturn:
+    if tells_full(error):
+        raise DiskFull(place) from error
+    raise error
+
+
+def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: bool) -> Rdict:
+    tables = BlockBasedOptions()
+    tables.set_block_cache(Cache(CACHE_BYTES))
+    # Those of the family that is never used: RocksDB recovers from a full disk once the largest
+    # write buffer has room.
+    options = _family_options(write_buffer_bytes, tables)
+    options.create_if_missing(create)
+    options.create_missing_column_families(create)
+    options.set_max_total_wal_size(WAL_BUFFERS * write_buffer_bytes)
+    families = {name: _family_options(write_buffer_bytes, tables) for name in keys.COLUMN_FAMILIES}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Rdict(str(folder), options, families, access)
+    except Exception as error:
+        if tells_full(error):
+            raise DiskFull(folder) from error
+        if _DAMAGED in str(error):
+            raise StoreDamaged(folder, error) from error
+        remedy = (
+            "Another worker or replica has it open: stop that one or use another --data folder"
+            if "lock" in str(error).lower()
+            else "Check the folder's permissions and disk, or delete it: it is rebuilt from the log"
+        )
+        raise StoreUnusable(f"{folder}: cannot open the store: {error}. {remedy}") from error
+
+
+def _family_options(write_buffer_bytes: int, tables: BlockBasedOptions) -> Options:
+    options = Options(raw_mode=True)
+    options.set_write_buffer_size(write_buffer_bytes)
+    options.set_block_based_table_factory(tables)
+    return options

@@ -1,0 +1,80 @@
+"""The registrar: the single writer of the bindings log."""
+
+from collections.abc import Mapping, Sequence
+
+from kae.sinks.log.edits import BindingEdit, Counts, SourceRange, encode_edit
+from kae.sinks.log.fold import LogState
+from kae.sinks.log.ownership import OwnedLog
+from kae.sinks.log.protocol import Log
+from kae.sinks.log.term_changes import TermChange
+from kae.sinks.terms.bindings import Bindings
+from kae.sinks.terms.due import ShardStates, plan_due, plan_frees
+from kae.sinks.terms.plan import FREELY, Conditions, TermPlan, plan_terms
+
+
+class Registrar:
+    """Owns the bindings log; its state is small, so it is folded from offset 0."""
+
+    def __init__(
+        self,
+        log: Log,
+        *,
+        owner: str,
+        fingerprint: str,
+        reserved: Mapping[int, range],
+        max_bytes: int,
+        conditions: Conditions = FREELY,
+    ) -> None:
+        """Claim the log and read it.
+
+        Raises: ForeignCodebook, AppendUnknown, LogTruncated.
+        """
+        self.bindings = Bindings()
+        self._reserved = reserved
+        self._max_bytes = max_bytes
+        self._conditions = conditions
+        self.log = OwnedLog(log, LogState(), owner, fingerprint, self.bindings.apply)
+        self.log.claim()
+
+    @property
+    def next_offset(self) -> int:
+        """The first term event that is not in the log yet."""
+        return self.bindings.source.next_offset
+
+    def foresee(self, changes: Sequence[TermChange]) -> TermPlan:
+        """What `register` would do now, for the dead letters before it."""
+        return plan_terms(self.bindings, changes, self._reserved, self._conditions)
+
+    def register(
+        self, changes: Sequence[TermChange], dead: int, next_offset: int, at_ms: int
+    ) -> None:
+        """Carry out a batch of term events; `dead` more did not decode.
+
+        Raises: Fenced, AppendUnknown.
+        """
+        plan = self.foresee(changes)
+        counts = plan.counts + Counts(read=dead, dead=dead)
+        self._append(plan.edits, SourceRange(next_offset), counts, at_ms)
+
+    def free(self, reached: Sequence[int], shards: int, at_ms: int, quarantine_ms: int) -> int:
+        """Free the slots that are due; returns how many."""
+        edits = plan_frees(self.bindings, reached, shards, at_ms, quarantine_ms)
+        return self._append_own(edits, at_ms)
+
+    def tend(self, standing: ShardStates, shards: int, at_ms: int, attach_ms: int) -> int:
+        """Expire, activate and give up what is due; returns the number of edits."""
+        tolerance = self._conditions.tolerance_percent
+        edits = plan_due(self.bindings, standing, shards, at_ms, attach_ms, tolerance)
+        return self._append_own(edits, at_ms)
+
+    def _append_own(self, edits: Sequence[BindingEdit], at_ms: int) -> int:
+        """Append what no term event asks for."""
+        if edits:
+            self._append(edits, self.bindings.source, Counts(), at_ms)
+        return len(edits)
+
+    def _append(
+        self, edits: Sequence[BindingEdit], source: SourceRange, counts: Counts, at_ms: int
+    ) -> None:
+        raw = [encode_edit(edit) for edit in edits]
+        self.log.settle(self.log.send(raw, source, counts, at_ms, self._max_bytes))

@@ -1,0 +1,1 @@
+"""The trie of live identifiers, and what a decode asks of it."""

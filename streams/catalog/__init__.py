@@ -1,0 +1,1 @@
+"""Feed files: read, inspected, and published as item events."""

@@ -1,0 +1,187 @@
+"""The values of one feed record, read as what an item needs: id, text, numbers, fields.
+
+What cannot be read rightly is a `NotAnItem`, which names the field and the remedy; nothing is
+guessed.
+"""
+
+from collections.abc import Container, Iterable, Mapping
+from datetime import date, time
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+Fields = dict[str, str | list[str]]
+# From here on a float no longer holds every whole number.
+_EXACT_FLOATS = 1 << 53
+
+
+class NotAnItem(ValueError):
+    """A record lacks what an item needs, or says it in a way that cannot be read."""
+
+    def __init__(self, field: str, value: object, reason: str, remedy: str) -> None:
+        super().__init__(f"{field} is {spell(value)}: {reason}; {remedy}")
+        self.field = field
+        self.value = value
+        self.reason = reason
+        self.remedy = remedy
+
+
+def spell(value: object) -> str:
+    """A value as an error shows it."""
+    spelled = "null" if value is None else repr(value)
+    return spelled if len(spelled) <= 60 else spelled[:57] + "..."
+
+
+def read_id(record: Mapping[str, Any], column: str) -> str:
+    """The id as text; a whole number is spelled without a point, so 1.0 and 1 are "1".
+
+    Raises: NotAnItem.
+    """
+    value = record.get(column)
+    if isinstance(value, float | Decimal) and isfinite(value) and value == int(value):
+        if isinstance(value, float) and abs(value) > _EXACT_FLOATS:
+            raise NotAnItem(
+                column,
+                value,
+                "a number of floating point this large may stand for several ids",
+                "write the id as text or as a whole number",
+            )
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, bytes):
+        value = _decoded(column, value)
+    if not isinstance(value, str) or not value.strip():
+        raise NotAnItem(column, value, "an item needs an id", "write text or a whole number")
+    return value
+
+
+def read_text(record: Mapping[str, Any], column: str | None, required: bool = False) -> str:
+    """A title or a description; several values become one text.
+
+    Raises: NotAnItem.
+    """
+    value = record.get(column) if column else None
+    parts = [field_text(str(column), part) for part in _parts(value)]
+    text = parts[0] if len(parts) == 1 else "\n".join(part for part in parts if part)
+    if required and not text.strip():
+        raise NotAnItem(str(column), value, "text is needed", "write text there")
+    return text
+
+
+def read_popularity(record: Mapping[str, Any], column: str | None) -> float:
+    """Raises: NotAnItem."""
+    value = record.get(column) if column else None
+    if value is None:
+        return 0.0
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if number < 0 or not isfinite(number):
+        raise NotAnItem(
+            str(column), value, "popularity is a number", "write a number that is not negative"
+        )
+    return number
+
+
+def read_revision(record: Mapping[str, Any], column: str | None) -> int | None:
+    """Raises: NotAnItem."""
+    if column is None:
+        return None
+    value = record.get(column)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, float | Decimal) and 0 <= value <= _EXACT_FLOATS and value == int(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise NotAnItem(column, value, "a revision is needed", "write a whole number from 0")
+    return value
+
+
+def add_field(fields: Fields, name: str, value: object, separator: str | None = None) -> None:
+    """Add a column's value, or each entry of a column that maps names to values.
+
+    `separator` parts several values in one text. Null and empty text say nothing.
+    Raises: NotAnItem.
+    """
+    for inner, entry in _entries(name, value):
+        if type(entry) is str and inner not in fields and (not separator or separator not in entry):
+            if entry:  # nearly all of them
+                fields[inner] = entry
+            continue
+        parts = _parts(entry)
+        texts = [text for part in parts for text in _separated(field_text(inner, part), separator)]
+        known = fields.get(inner)
+        if known is not None:
+            texts = ([known] if isinstance(known, str) else known) + texts
+        if texts:
+            fields[inner] = texts if isinstance(entry, list) or len(texts) > 1 else texts[0]
+
+
+def only(
+    record: Mapping[str, Any], columns: Container[str | None], fields: Container[str]
+) -> dict[str, Any]:
+    """The record without other columns and fields; of a map its allowed entries stay."""
+    kept: dict[str, Any] = {}
+    for column, value in record.items():
+        entries = {name: entry for name, entry in _entries(column, value) if name in fields}
+        if column in columns or entries == {column: value}:
+            kept[column] = value
+        elif entries:
+            kept[column] = entries
+    return kept
+
+
+def field_text(name: str, value: object) -> str:
+    """One value as text.
+
+    Raises: NotAnItem.
+    """
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return repr(value).removesuffix(".0") if isfinite(value) else ""
+        case int() | Decimal():
+            return str(value)
+        case date() | time():
+            return value.isoformat()
+        case bytes():
+            return _decoded(name, value)
+        case _:
+            raise NotAnItem(
+                name,
+                value,
+                "a value is text, a number, or a list of these",
+                "flatten the column or leave it out",
+            )
+
+
+def _entries(name: str, value: object) -> Iterable[tuple[str, object]]:
+    """Take a column that maps names to values apart; pyarrow gives a map as a list of pairs."""
+    if isinstance(value, Mapping):
+        return value.items()
+    if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):
+        return value
+    return ((name, value),)
+
+
+def _parts(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _separated(text: str, separator: str | None) -> list[str]:
+    parts = text.split(separator) if separator else [text]
+    return [part for part in parts if part]
+
+
+def _decoded(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise NotAnItem(name, value, "is not UTF-8", "write text, or leave it out") from error

@@ -1,0 +1,97 @@
+"""`kae term history|rollback`, and the past of `kae term list`: from the bindings log."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kae.streams.cli import terminal
+from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
+from kae.streams.cli.term_options import ByOption, moment, who
+from kae.streams.clock import now_ms, shown
+from kae.streams.errors import TermRefused
+from kae.streams.local_run import open_topology
+
+if TYPE_CHECKING:
+    from kae.streams.topology.types import Topology
+
+
+app = typer.Typer()
+
+
+@app.command()
+def history(
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", show_default=False, help="A word, or campaign/NAME.")
+    ],
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell all that happened to a word, oldest first."""
+    from kae.streams.events.terms import key_of
+    from kae.streams.terms.history import Past
+
+    happened = Past.read(open_topology(topology, bootstrap)).history(key_of(key))
+    if as_json:
+        terminal.print_json(happened)
+        return
+    terminal.print_table(
+        f"History of {key}",
+        ("at", "version", "what", "revision", "by", "detail"),
+        ((shown(h.at_ms), h.version, h.what, h.revision, h.by, h.detail) for h in happened),
+    )
+
+
+def print_terms(topology: "Topology", at_ms: int, as_json: bool) -> None:
+    """What was in force at a time."""
+    from kae.streams.terms.history import Past
+
+    then = [one for _, one in sorted(Past.read(topology).in_force(at_ms).items())]
+    if as_json:
+        terminal.print_json(then)
+        return
+    terminal.print_table(
+        f"Terms at {shown(at_ms)}",
+        ("term", "category", "match", "where", "items named", "owner", "reason", "campaign"),
+        (
+            (t.term, t.category, t.match, t.where, len(t.items), t.owner, t.reason, t.campaign)
+            for t in then
+        ),
+    )
+
+
+@app.command()
+def rollback(
+    to: Annotated[str, typer.Option(metavar="TIME", help="When it was as it should be.")],
+    word: Annotated[str | None, typer.Argument(metavar="[WORD]", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every term.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would send.")] = False,
+    by: ByOption = "",
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a word, or all, back as they were at a time, by new events."""
+    from kae.encoders.text.normal_form import normalise
+    from kae.streams.terms.history import Past
+    from kae.streams.terms.publish import publish_all
+
+    if (word is None) != everything:
+        raise TermRefused("rollback: give one of WORD and --all")
+    opened = open_topology(topology, bootstrap)
+    now, to_ms = now_ms(), int(moment("--to", to).timestamp() * 1000)
+    if to_ms > now:
+        raise TermRefused(f"--to {to!r}: lies ahead; give a time that is over")
+    terms = None if word is None else [normalise(word)]
+    events = Past.read(opened).rollback(to_ms, terms, who(by), now)
+    if events and not dry_run:
+        publish_all(opened, events)
+    told = [{"subject": subject, "event": type(data).__name__} for subject, data in events]
+    if as_json:
+        terminal.print_json({"published": not dry_run, "revision": now, "events": told})
+        return
+    terminal.print_table(
+        "Would be sent" if dry_run else "Sent",
+        ("subject", "event"),
+        ((one["subject"], one["event"].removesuffix("Data").lower()) for one in told),
+    )

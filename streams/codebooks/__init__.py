@@ -1,0 +1,1 @@
+"""Codebooks fitted to catalogs, measured, compared and shown."""

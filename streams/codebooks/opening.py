@@ -1,0 +1,27 @@
+"""The codebook that a topology names, checked against the topology itself."""
+
+from kae.encoders.codebook.codebook import Codebook
+from kae.streams.errors import CodebookDiffers
+from kae.streams.topology.types import Topology
+
+
+def open_codebook(topology: Topology) -> Codebook:
+    """Load the codebook.
+
+    Raises: CodebookInvalid when the folder is no codebook; CodebookDiffers when it was built with
+    other groups or another field mapping than the topology has.
+    """
+    codebook = Codebook.load(topology.codebook_folder)
+    remedy = f"Build one: kae codebook build CATALOG... --out DIR --topology {topology.path}"
+    if codebook.groups != topology.codebook_groups:
+        raise CodebookDiffers(
+            f"{topology.codebook_folder}: built with other groups than {topology.path} has. "
+            f"{remedy}"
+        )
+    if codebook.fields != dict(topology.catalog.fields):
+        differing = sorted(codebook.fields.items() ^ topology.catalog.fields.items())
+        raise CodebookDiffers(
+            f"{topology.codebook_folder}: built with another field mapping than {topology.path} "
+            f"has, first {differing[0]}. {remedy}"
+        )
+    return codebook

@@ -1,0 +1,192 @@
+"""A fitted vocabulary and the candidates beyond it, as documented types."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from kae.encoders.categories import CATEGORIES
+from kae.encoders.groups.occurrences import Passes
+from kae.encoders.tagger.tagger import Tagger
+from kae.encoders.vocabulary.candidates import (
+    AcceptedCandidates,
+    Candidate,
+    accept_candidates,
+    find_candidates,
+    sample_items,
+)
+from kae.encoders.vocabulary.vocabulary import Vocabulary, VocabularyEntry, WordOrigin
+from kae.streams.errors import VocabularyDiffers
+from kae.streams.runtime.interpreter import peak_memory_bytes
+from kae.streams.topology.types import Topology
+
+_HEAD_WORDS = 5
+
+
+class CategoryFitted(msgspec.Struct, frozen=True):
+    """What a vocabulary has of one category."""
+
+    category: str
+    words: int
+    aliases: int  # other forms of them, the misspelled ones included
+    misspelled: int
+    by_source: dict[str, int]  # words that fields, titles, bundled lists, the tagger say
+    head_words: tuple[str, ...]  # those that most items have
+
+
+class VocabularyFitted(msgspec.Struct, frozen=True):
+    """What `kae vocabulary fit --json` prints."""
+
+    folder: str
+    fingerprint: str
+    items: int
+    rejected: int
+    seconds: float
+    peak_memory_bytes: int  # of the whole process
+    uncounted: int  # items that a form may have beyond those counted
+    words: int
+    categories: tuple[CategoryFitted, ...]
+    candidates: AcceptedCandidates | None  # null without any
+
+
+class CandidateShown(msgspec.Struct, frozen=True):
+    """A word that the tagger finds and the vocabulary does not know."""
+
+    category: str
+    word: str
+    titles: int  # of those looked at that have it
+    score: float  # how sure the tagger is, on average
+    example: str
+
+
+class CandidatesFound(msgspec.Struct, frozen=True):
+    """What `kae vocabulary candidates --json` prints."""
+
+    vocabulary: str  # its fingerprint
+    tagger: str  # its fingerprint, or none
+    titles: int  # that were looked at
+    seconds: float
+    found: int
+    categories: dict[str, int]  # how many candidates each has
+    candidates: tuple[CandidateShown, ...]  # at most so many as were asked for
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSearch:
+    """What looking for candidates gave."""
+
+    found: tuple[Candidate, ...]
+    tagger: str  # its fingerprint, or none
+    titles: int  # that were looked at
+
+
+def open_vocabulary(folder: Path, topology: Topology) -> Vocabulary:
+    """Load a vocabulary for a codebook.
+
+    Raises: VocabularyInvalid when the folder is none; VocabularyDiffers when it was fitted with
+    another field mapping than the topology has.
+    """
+    vocabulary = Vocabulary.load(folder)
+    differing = sorted(vocabulary.fields.items() ^ topology.catalog.fields.items())
+    if differing:
+        raise VocabularyDiffers(
+            f"{folder}: fitted with another field mapping than {topology.path} has, first "
+            f"{differing[0]}. Fit one: kae vocabulary fit CATALOG... --out DIR "
+            f"--topology {topology.path}"
+        )
+    return vocabulary
+
+
+def look_for_candidates(
+    passes: Passes,
+    vocabulary: Vocabulary,
+    topology: Topology,
+    tagger: Path | None,
+    sample: int,
+    told: Callable[[str, int, int], None],
+) -> CandidateSearch:
+    """Candidates from a sample of a catalog's titles, in one pass over it; without a tagger, none.
+
+    Raises: TaggerInvalid.
+    """
+    if tagger is None:
+        return CandidateSearch((), "none", 0)
+    reader = Tagger(tagger)
+    items = sample_items(passes, sample)
+    found = find_candidates(
+        reader,
+        items,
+        vocabulary,
+        topology.codebook_groups,
+        lambda read: told("tagging titles", read, len(items)),
+    )
+    return CandidateSearch(tuple(found), reader.fingerprint, len(items))
+
+
+def describe_vocabulary(
+    vocabulary: Vocabulary,
+    folder: Path,
+    rejected: int,
+    seconds: float,
+    candidates: Mapping[str, int] | None,
+) -> VocabularyFitted:
+    """The report of a fit whose vocabulary was written to a folder."""
+    return VocabularyFitted(
+        folder=str(folder),
+        fingerprint=vocabulary.fingerprint,
+        items=vocabulary.catalog_items,
+        rejected=rejected,
+        seconds=round(seconds, 3),
+        peak_memory_bytes=peak_memory_bytes(),
+        uncounted=vocabulary.uncounted,
+        words=len(vocabulary.entries),
+        categories=tuple(_categories(vocabulary.entries)),
+        candidates=None if candidates is None else accept_candidates(vocabulary, candidates),
+    )
+
+
+def describe_candidates(
+    looked: CandidateSearch, vocabulary: Vocabulary, limit: int, file: Path | None, seconds: float
+) -> CandidatesFound:
+    """What was found, with the first `limit` of it spelled out."""
+    counts = Counter(one.category for one in looked.found)
+    return CandidatesFound(
+        vocabulary=vocabulary.fingerprint,
+        tagger=looked.tagger,
+        titles=looked.titles,
+        seconds=round(seconds, 3),
+        found=len(looked.found),
+        categories={CATEGORIES[category]: counts[category] for category in sorted(counts)},
+        candidates=tuple(
+            CandidateShown(CATEGORIES[one.category], one.word, one.titles, one.score, one.example)
+            for one in looked.found[:limit]
+        ),
+        file=None if file is None else str(file),
+    )
+
+
+def _categories(entries: Sequence[VocabularyEntry]) -> Iterator[CategoryFitted]:
+    for category, name in enumerate(CATEGORIES):
+        of_category = [entry for entry in entries if entry.category == category]
+        origins = [_origin(entry) for entry in of_category]
+        yield CategoryFitted(
+            category=name,
+            words=len(of_category),
+            aliases=sum(len(entry.forms) - 1 for entry in of_category),
+            misspelled=sum(sum(1 for _ in entry.misspelled) for entry in of_category),
+            by_source={
+                str(origin.name).lower(): sum(origin in one for one in origins)
+                for origin in WordOrigin
+            },
+            head_words=tuple(entry.head.word for entry in of_category[:_HEAD_WORDS]),
+        )
+
+
+def _origin(entry: VocabularyEntry) -> WordOrigin:
+    said = WordOrigin(0)
+    for form in entry.forms:
+        said |= form.origin
+    return said

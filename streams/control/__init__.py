@@ -1,0 +1,1 @@
+"""The control topic: requests, answers and generations, and who follows them."""

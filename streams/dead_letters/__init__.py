@@ -1,0 +1,1 @@
+"""Dead letters: what could not be indexed, listed and sent again."""

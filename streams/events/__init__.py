@@ -1,0 +1,1 @@
+"""The events of items and terms: their bytes, bounds, signatures and contracts."""

@@ -1,0 +1,194 @@
+"""The data of term and campaign events: their types and bounds, and the names they go by.
+
+    kae.term.bind.v1       bind a term, now or from a time on
+    kae.term.alias.v1      give a bound term exactly these other forms
+    kae.term.retarget.v1   give it another selector
+    kae.term.adjust.v1     add, exclude or pin single items of it
+    kae.term.extend.v1     give it another end
+    kae.term.release.v1    release it
+    kae.campaign.bind.v1   bind many terms as one
+    kae.campaign.release.v1
+    kae.term.approve.v1    have a proposal carried out; the subject is a term or campaign/NAME
+    kae.term.reject.v1     put it away
+
+Moments are RFC 3339 with an offset.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+
+from kae.encoders.categories import CATEGORIES
+from kae.streams.events.cloudevents import Id, Short
+from kae.streams.events.envelope import Revision
+
+TERM_BIND = "kae.term.bind.v1"
+TERM_ALIAS = "kae.term.alias.v1"
+TERM_RETARGET = "kae.term.retarget.v1"
+TERM_ADJUST = "kae.term.adjust.v1"
+TERM_EXTEND = "kae.term.extend.v1"
+TERM_RELEASE = "kae.term.release.v1"
+TERM_APPROVE = "kae.term.approve.v1"
+TERM_REJECT = "kae.term.reject.v1"
+CAMPAIGN_BIND = "kae.campaign.bind.v1"
+CAMPAIGN_RELEASE = "kae.campaign.release.v1"
+CAMPAIGN_TERMS = 500
+PINS = 100
+TermWord = Annotated[str, Meta(min_length=1, max_length=128)]
+Aliases = Annotated[list[TermWord], Meta(max_length=64)]
+# Checked where the event is decoded, since "" asks for the topology's default.
+CategoryName = Annotated[str, Meta(max_length=512, extra_json_schema={"enum": ["", *CATEGORIES]})]
+Moment = Annotated[datetime, Meta(tz=True)]
+Items = Annotated[list[Id], Meta(max_length=10_000)]
+Pins = Annotated[list[Id], Meta(max_length=PINS)]
+
+
+class SelectorData(msgspec.Struct, frozen=True):
+    """Which items a term is bound to: of the first three parts, all that are given must hold.
+
+    Items of `plus` and `pins` are bound, those of `minus` are not, whatever the others say; `pins`
+    come first, in their order.
+    """
+
+    match: Annotated[str, Meta(max_length=1024)] = ""
+    items: Items = []
+    where: Annotated[str, Meta(max_length=4096)] = ""
+    plus: Items = []
+    minus: Items = []
+    pins: Pins = []
+
+
+class PlanData(msgspec.Struct, frozen=True):
+    """What a preview said: an opaque hash of the outcome, and how many items it had."""
+
+    hash: Short = ""
+    items: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+
+
+class BindData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.bind.v1; the term is the event's subject.
+
+    Without `until` it ends when terms.default_days says; null: never.
+    """
+
+    revision: Revision
+    selector: SelectorData
+    aliases: Aliases = []
+    category: CategoryName = ""
+    owner: Short = ""
+    reason: Short = ""
+    from_: Moment | None = field(default=None, name="from")
+    until: Moment | UnsetType | None = UNSET
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class AliasData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.alias.v1: all other forms of the term, not those that are new."""
+
+    revision: Revision
+    aliases: Aliases
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class RetargetData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.retarget.v1."""
+
+    revision: Revision
+    selector: SelectorData
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class AdjustData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.adjust.v1; `pins` are all that the term has, those that stay included.
+
+    Without `pins`, or with null, they stay as they are.
+    """
+
+    revision: Revision
+    add: Items = []
+    exclude: Items = []
+    pins: Pins | None = None
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class ExtendData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.extend.v1; null: the term never ends."""
+
+    revision: Revision
+    until: Moment | None
+    by: Short = ""
+
+
+class ReleaseData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.release.v1."""
+
+    revision: Revision
+    by: Short = ""
+
+
+class CampaignTerm(msgspec.Struct, frozen=True):
+    """One term of a campaign."""
+
+    word: TermWord
+    selector: SelectorData
+    aliases: Aliases = []
+    category: CategoryName = ""
+
+
+class CampaignData(msgspec.Struct, frozen=True):
+    """`data` of kae.campaign.bind.v1; the campaign's name is the event's subject."""
+
+    revision: Revision
+    terms: Annotated[list[CampaignTerm], Meta(min_length=1, max_length=CAMPAIGN_TERMS)]
+    owner: Short = ""
+    reason: Short = ""
+    from_: Moment | None = field(default=None, name="from")
+    until: Moment | UnsetType | None = UNSET
+    by: Short = ""
+    plan: PlanData = PlanData()
+
+
+class CampaignReleaseData(msgspec.Struct, frozen=True):
+    """`data` of kae.campaign.release.v1."""
+
+    revision: Revision
+    by: Short = ""
+
+
+class ApproveData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.approve.v1: `proposal` is the revision of what is approved."""
+
+    revision: Revision
+    proposal: Revision
+    by: Short
+    plan: PlanData = PlanData()
+
+
+class RejectData(msgspec.Struct, frozen=True):
+    """`data` of kae.term.reject.v1."""
+
+    revision: Revision
+    proposal: Revision
+    by: Short
+    reason: Short = ""
+
+
+DATA: dict[str, type[msgspec.Struct]] = {
+    TERM_BIND: BindData,
+    TERM_ALIAS: AliasData,
+    TERM_RETARGET: RetargetData,
+    TERM_ADJUST: AdjustData,
+    TERM_EXTEND: ExtendData,
+    TERM_RELEASE: ReleaseData,
+    TERM_APPROVE: ApproveData,
+    TERM_REJECT: RejectData,
+    CAMPAIGN_BIND: CampaignData,
+    CAMPAIGN_RELEASE: CampaignReleaseData,
+}
+TYPES = {data: type_ for type_, data in DATA.items()}

@@ -1,0 +1,1 @@
+"""Kafka: connections, logs, topics, rights, and reading to an end."""

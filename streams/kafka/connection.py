@@ -1,0 +1,179 @@
+"""How kae's clients reach the brokers, and as whom; no other file reads what is secret.
+
+`kafka.security` says where a user name and a password are found (`env:NAME`, `file:PATH`). They are
+read when a client is made and kept in its settings alone: no error, log line or `--json` has them.
+
+The first contact with the brokers, and what is said when nobody answers.
+"""
+
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kafka.errors import (
+    AuthorizationError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    RequestTimedOutError,
+    SaslAuthenticationFailedError,
+    UnknownBrokerIdError,
+)
+
+from kae.streams.errors import CredentialsUnusable, KafkaRefused, KafkaUnreachable
+from kae.streams.topology.types import SecretSource, Topology
+
+Settings = dict[str, Any]
+
+
+def connection(topology: Topology) -> Settings:
+    """What every kafka-python client is given: brokers, and TLS and SASL where they are asked for.
+
+    Raises: CredentialsUnusable.
+    """
+    security = topology.kafka.security
+    settings: Settings = {
+        "bootstrap_servers": topology.kafka.bootstrap.split(","),
+        "security_protocol": security.protocol,
+    }
+    if security.has_tls:
+        settings["ssl_context"] = tls_context(topology)
+    if security.has_sasl:
+        username, password = login(topology)
+        settings["sasl_mechanism"] = security.mechanism
+        settings["sasl_plain_username"] = username
+        settings["sasl_plain_password"] = password
+    return settings
+
+
+def tls_context(topology: Topology) -> ssl.SSLContext:
+    """Trust the CA that is named, else the system's; show a certificate where one is named.
+
+    Raises: CredentialsUnusable.
+    """
+    security = topology.kafka.security
+    named = ", ".join(
+        f"{key} {path}"
+        for key in ("ca_file", "cert_file", "key_file")
+        if (path := getattr(security, key)) is not None
+    )
+    try:
+        context = ssl.create_default_context(cafile=security.ca_file)
+        if security.cert_file is not None:
+            # An encrypted key would make OpenSSL ask a terminal that is not there.
+            context.load_cert_chain(security.cert_file, security.key_file, password="")
+    except (OSError, ssl.SSLError) as error:
+        raise CredentialsUnusable(
+            f"kafka.security: {named}: {error.strerror or error}; name PEM files that this process "
+            f"may read, the key without a passphrase, in {topology.path}"
+        ) from error
+    return context
+
+
+def login(topology: Topology) -> tuple[str, str]:
+    """The user name and the password, from where the topology says that they are.
+
+    Raises: CredentialsUnusable, which names the place and never what is there.
+    """
+    security = topology.kafka.security
+    return _found(topology, "username", security.username), _found(
+        topology, "password", security.password
+    )
+
+
+def _found(topology: Topology, key: str, source: SecretSource | None) -> str:
+    scheme, _, place = (source or "").partition(":")
+    reason = None
+    if scheme == "env":
+        found = os.environ.get(place, "")
+    else:
+        found = ""
+        try:
+            found = Path(place).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is no text"
+    if found:
+        return found
+    raise CredentialsUnusable(
+        f"kafka.security.{key}: {source} {reason or 'is empty'}; set it for this process, or name "
+        f"another place in {topology.path}"
+    )
+
+
+CONNECT_SECONDS = 5.0
+# A broker that takes connections and never answers is told after so long.
+ANSWER_SECONDS = 10.0
+# Nobody answers, or nobody leads a partition: kafka-python then asks the broker of number -1.
+SILENCES = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, UnknownBrokerIdError)
+# What no waiting mends: the brokers answer, and say no.
+REFUSALS = (AuthorizationError, SaslAuthenticationFailedError)
+
+
+@contextmanager
+def reached_brokers(topology: Topology) -> Iterator[None]:
+    """Go on once one of the addresses to start from takes connections.
+
+    Raises: KafkaUnreachable if none does, or if they fall silent inside; KafkaRefused if they do
+    not know who asks, or do not allow it.
+    """
+    addresses = topology.kafka.bootstrap.split(",")
+    failures = []
+    context = tls_context(topology) if topology.kafka.security.has_tls else None
+    for address in addresses:
+        failure = _connect(address, context)
+        if failure is None:
+            break
+        failures.append(f"{address}: {failure}")
+    else:
+        raise _unreachable(topology, ", ".join(failures))
+    try:
+        yield
+    except REFUSALS as error:
+        raise refused(topology, error) from error
+    except SILENCES as error:
+        # kafka-python tries a login that was refused again, until its time is over.
+        if topology.kafka.security.has_sasl and "bootstrap" in str(error):
+            raise refused(topology, "no login, by a wrong name or password as a rule") from error
+        raise _unreachable(topology, f"{topology.kafka.bootstrap}: {error}") from error
+
+
+def refused(topology: Topology, reason: object) -> KafkaRefused:
+    """What a refusal is to whoever gave the command."""
+    security = topology.kafka.security
+    who = security.username or security.cert_file or "anonymous"
+    return KafkaRefused(
+        f"Kafka at {topology.kafka.bootstrap} refuses {who} ({security.protocol}): {reason}; "
+        f"correct kafka.security in {topology.path}, or give it what `kae topology acls` says"
+    )
+
+
+def bootstrap_ms(topology: Topology) -> int:
+    """How long a client may wait for the first answer of a broker."""
+    return int(min(ANSWER_SECONDS, topology.kafka.request_timeout_seconds) * 1000)
+
+
+def _connect(address: str, context: ssl.SSLContext | None) -> str | None:
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        with contextlib.ExitStack() as open_sockets:
+            plain = socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS)
+            open_sockets.enter_context(plain)
+            if context is not None:
+                open_sockets.enter_context(context.wrap_socket(plain, server_hostname=host))
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not trusted: {error.verify_message}"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _unreachable(topology: Topology, reason: str) -> KafkaUnreachable:
+    return KafkaUnreachable(
+        f"Kafka does not answer ({reason}); start it, or name another with --bootstrap or "
+        f"kafka.bootstrap in {topology.path}"
+    )

@@ -1,0 +1,277 @@
+"""A partition of a Kafka topic as a log that kae owns."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import CorruptRecordError, KafkaError, RetriableError
+
+from kae.sinks.log.protocol import AppendUnknown, LogTruncated
+from kae.streams.kafka.connection import REFUSALS, Settings, connection
+from kae.streams.kafka.topic_plan import DEAD_LETTER_BYTES
+from kae.streams.telemetry.traces import carried
+from kae.streams.topology.types import Topology
+
+log = structlog.get_logger()
+# What tells that a broker is away, and not that anything else is wrong.
+BROKER_AWAY = (AppendUnknown, RetriableError)
+POLL_MS = 500
+FETCH_BYTES = 4 << 20
+# Consumers kept for the next reading: as many as read at once as a rule.
+IDLE_CONSUMERS = 4
+# How long a broker may hold a fetch back; the embedded one answers late by a part of it.
+FETCH_WAIT_MS = 50
+
+
+class KafkaAppending:
+    """Records handed to the producer, whose acknowledgements are awaited together."""
+
+    def __init__(
+        self,
+        name: str,
+        futures: Sequence[Any],
+        refusal: KafkaError | None,
+        timeout_seconds: float,
+        on_unknown: Callable[[], None],
+    ) -> None:
+        """`refusal` is why the producer did not take the records after those of `futures`."""
+        self._name = name
+        self._futures = futures
+        self._refusal = refusal
+        self._timeout = timeout_seconds
+        self._on_unknown = on_unknown
+
+    def offsets(self) -> Sequence[int]:
+        try:
+            if self._refusal is not None:
+                raise self._refusal
+            return [future.get(timeout=self._timeout).offset for future in self._futures]
+        except REFUSALS:
+            # Nothing to wait for: the process ends, and says so.
+            raise
+        except KafkaError as error:
+            self._on_unknown()
+            raise AppendUnknown(f"{self._name}: no word from the broker: {error!r}") from error
+
+    def on_stored(self, call: Callable[[], None]) -> None:
+        if self._refusal is None:
+            self._futures[-1].add_callback(lambda _metadata: call())
+
+    def on_answered(self, call: Callable[[], None]) -> None:
+        if self._refusal is not None:
+            call()
+        else:
+            self._futures[-1].add_both(lambda _told: call())
+
+
+class KafkaLog:
+    """One partition; the producer is shared, a consumer is borrowed to read.
+
+    The topic is never compacted and its records are never part of a transaction, so the offsets of
+    one owner's uncontested appends are contiguous.
+    """
+
+    def __init__(
+        self, topic: str, partition: int, clients: "KafkaClients", timeout_seconds: float
+    ) -> None:
+        self.name = f"{topic}/{partition}"
+        self._tp = TopicPartition(topic, partition)
+        self._clients = clients
+        self._timeout = timeout_seconds
+
+    def append(self, payloads: Sequence[bytes]) -> KafkaAppending:
+        producer: KafkaProducer | None = None
+        futures: list[Any] = []
+        refusal: KafkaError | None = None
+        headers = carried()
+        try:
+            producer = self._clients.producer
+            for payload in payloads:
+                sent = producer.send(
+                    self._tp.topic, value=payload, headers=headers, partition=self._tp.partition
+                )
+                futures.append(sent)
+        except KafkaError as error:
+            # Some of the parts may be on their way: told as an append of unknown outcome.
+            refusal = error
+        return KafkaAppending(
+            self.name,
+            futures,
+            refusal,
+            self._timeout,
+            on_unknown=lambda: self._clients.renew_producer(producer),
+        )
+
+    def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
+        with self._clients.borrowed_consumer() as consumer:
+            consumer.assign([self._tp])
+            consumer.seek(self._tp, offset)
+            while True:
+                records = poll(consumer, self.name)
+                for record in records:
+                    yield record.offset, record.value
+                if not records:
+                    yield -1, b""
+
+
+def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
+    """The next records of every assigned partition, in the order of their offsets.
+
+    Raises: LogTruncated when a partition no longer holds the position, or holds it altered.
+    """
+    try:
+        batches = consumer.poll(timeout_ms=timeout_ms)
+    except CorruptRecordError as error:
+        raise LogTruncated(
+            f"{name}: the broker's copy is damaged: {error.args[0]}. Have the broker take the "
+            "partition from another replica, or begin with a snapshot that is newer "
+            "(`kae snapshot list`)"
+        ) from error
+    except KafkaError as error:
+        if "OffsetOutOfRange" in type(error).__name__:
+            raise LogTruncated(
+                f"{name}: {error}. Start from a snapshot, or backfill a new generation"
+            ) from error
+        raise
+    return [record for batch in batches.values() for record in batch]
+
+
+class KafkaClients:
+    """The Kafka clients of one process: one idempotent producer, consumers as they are needed.
+
+    A producer that left an append in doubt is not used again: the sequence numbers of what follows
+    would build on records that the broker may never have seen, and fail in their turn.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        *,
+        timeout_seconds: float,
+        max_bytes: int,
+        security: Settings | None = None,
+    ) -> None:
+        """`security` is that of `connection`; without it, the brokers ask for nothing."""
+        self._settings: Settings = {
+            "bootstrap_servers": bootstrap,
+            "client_id": client_id,
+            **(security or {}),
+        }
+        self._timeout = timeout_seconds
+        self._max_bytes = max_bytes
+        self._producer: KafkaProducer | None = None
+        self._idle: list[KafkaConsumer] = []
+        self._lock = threading.Lock()
+        self.producers_renewed = 0
+
+    @classmethod
+    def of(
+        cls, topology: Topology, who: str, *, timeout_seconds: float, max_bytes: int
+    ) -> "KafkaClients":
+        """Those of a process that the brokers know as CLIENT_ID-WHO.
+
+        Raises: CredentialsUnusable.
+        """
+        return cls(
+            topology.kafka.bootstrap,
+            f"{topology.kafka.client_id}-{who}",
+            timeout_seconds=timeout_seconds,
+            max_bytes=max_bytes,
+            security=connection(topology),
+        )
+
+    @property
+    def producer(self) -> KafkaProducer:
+        with self._lock:
+            if self._producer is None:
+                self._producer = KafkaProducer(
+                    **self._settings,
+                    acks="all",
+                    enable_idempotence=True,
+                    # The deltas of a batch, one a shard, go out in one request.
+                    linger_ms=1,
+                    batch_size=1 << 20,
+                    max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
+                    delivery_timeout_ms=int(self._timeout * 1000),
+                    request_timeout_ms=int(self._timeout * 1000) // 2,
+                    max_block_ms=int(self._timeout * 1000),
+                    bootstrap_timeout_ms=int(self._timeout * 1000),
+                )
+            return self._producer
+
+    def renew_producer(self, failed: KafkaProducer | None) -> None:
+        """Let the next append have a new producer, unless it has one already."""
+        with self._lock:
+            if failed is None or failed is not self._producer:
+                return
+            self._producer = None
+            self.producers_renewed += 1
+        log.warning("producer_renewed")
+        # What other logs have in flight is still brought to its end.
+        patience = self._timeout + 5
+        threading.Thread(
+            target=_retire, args=(failed, patience), name="retire", daemon=True
+        ).start()
+
+    def consumer(self, fetch_bytes: int = FETCH_BYTES) -> KafkaConsumer:
+        """A consumer without a group: positions are kae's own."""
+        return KafkaConsumer(
+            **self._settings,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=fetch_bytes,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            request_timeout_ms=int(self._timeout * 1000) // 2,
+            bootstrap_timeout_ms=int(self._timeout * 1000),
+            max_poll_records=2000,
+        )
+
+    @contextmanager
+    def borrowed_consumer(self) -> Iterator[KafkaConsumer]:
+        """A consumer for one reading; connecting costs more than most readings, so it is kept."""
+        with self._lock:
+            consumer = self._idle.pop() if self._idle else None
+        consumer = consumer or self.consumer()
+        try:
+            yield consumer
+        except GeneratorExit:
+            self._keep(consumer)
+            raise
+        except BaseException:
+            consumer.close(autocommit=False)
+            raise
+        else:
+            self._keep(consumer)
+
+    def _keep(self, consumer: KafkaConsumer) -> None:
+        consumer.unsubscribe()
+        with self._lock:
+            if len(self._idle) < IDLE_CONSUMERS:
+                self._idle.append(consumer)
+                return
+        consumer.close(autocommit=False)
+
+    def log(self, topic: str, partition: int) -> KafkaLog:
+        return KafkaLog(topic, partition, self, self._timeout + 5)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._producer is not None:
+                _retire(self._producer, 5)
+                self._producer = None
+            for consumer in self._idle:
+                consumer.close(autocommit=False)
+            self._idle.clear()
+
+
+def _retire(producer: KafkaProducer, within_seconds: float) -> None:
+    try:
+        producer.close(timeout=within_seconds)
+    except KafkaError as error:
+        # Records that nobody waits for any more could not be stored; its thread is a daemon.
+        log.warning("producer_abandoned", error=repr(error))

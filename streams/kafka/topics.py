@@ -1,0 +1,218 @@
+"""The topics on the brokers: create what is missing, correct settings, refuse other partitions."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+
+import msgspec
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    NotCoordinatorError,
+    TopicAlreadyExistsError,
+)
+
+from kae.streams.errors import TopicDiffers, TopicRefused
+from kae.streams.kafka.connection import bootstrap_ms, connection, reached_brokers, refused
+from kae.streams.kafka.topic_plan import TopicPlan, plan_topics
+from kae.streams.topology.types import Topology
+
+# Settings by which a topic forgets.
+KEEPING = ("cleanup.policy", "retention.bytes", "retention.ms")
+
+
+class TopicChange(StrEnum):
+    """What became of a topic; a dry run says what would."""
+
+    CREATED = "created"
+    CORRECTED = "corrected"  # it was there, with other settings
+    UNCHANGED = "unchanged"
+
+
+class TopicOutcome(msgspec.Struct, frozen=True):
+    """What `kae topics apply --json` prints for each topic."""
+
+    name: str
+    partitions: int
+    outcome: TopicChange
+    settings: dict[str, str]  # those that were set
+
+
+def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome]:
+    """Bring the brokers to what the topology asks for; doing it again changes nothing.
+
+    Raises: TopicDiffers if a topic has other partitions, before anything is changed; TopicRefused;
+    KafkaUnreachable.
+    """
+    plans = plan_topics(topology)
+    with admin_of(topology) as admin:
+        partitions = _partitions(admin)
+        _refuse_differences(plans, partitions, topology)
+        missing = [plan for plan in plans if plan.name not in partitions]
+        corrections = _corrections(admin, [plan for plan in plans if plan not in missing], topology)
+        if not dry_run:
+            _create(admin, missing, topology)
+            _correct(admin, corrections)
+    return [_outcome(plan, plan in missing, corrections.get(plan.name, {})) for plan in plans]
+
+
+def check_topics(topology: Topology) -> None:
+    """Refuse to run on topics that are missing, have other partitions, or forget logs.
+
+    Raises: TopicDiffers; KafkaUnreachable.
+    """
+    plans = plan_topics(topology)
+    logs = [p for p in plans if p.name in (topology.deltas_topic, topology.bindings_topic)]
+    with admin_of(topology) as admin:
+        partitions = _partitions(admin)
+        for plan in plans:
+            if plan.name not in partitions:
+                raise TopicDiffers(
+                    f"topic {plan.name} is missing{_or_hidden(topology)}; create it with: "
+                    "kae topics apply"
+                )
+        _refuse_differences(plans, partitions, topology)
+        _refuse_forgetting(_corrections(admin, logs, topology))
+
+
+def _or_hidden(topology: Topology) -> str:
+    """Brokers with ACLs tell of no topic to who may not describe it."""
+    secured = topology.kafka.security.protocol != "PLAINTEXT"
+    return " or, without the rights of `kae topology acls`, hidden" if secured else ""
+
+
+def _refuse_forgetting(corrections: dict[str, dict[str, str]]) -> None:
+    """A log is trimmed by `kae snapshot prune` alone, never by time, size or compaction."""
+    for name, settings in corrections.items():
+        forgetting = [key for key in settings if key in KEEPING]
+        if forgetting:
+            told = ", ".join(f"{key} should be {settings[key]}" for key in sorted(forgetting))
+            raise TopicDiffers(
+                f"topic {name} forgets records of a log: {told}; correct it with: kae topics apply"
+            )
+
+
+def _outcome(plan: TopicPlan, created: bool, correction: dict[str, str]) -> TopicOutcome:
+    if created:
+        return TopicOutcome(plan.name, plan.partitions, TopicChange.CREATED, plan.settings)
+    outcome = TopicChange.CORRECTED if correction else TopicChange.UNCHANGED
+    return TopicOutcome(plan.name, plan.partitions, outcome, correction)
+
+
+# What is told of a group that nobody has joined yet to those alone who may join it.
+_ALLOWED = (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    NotCoordinatorError,
+)
+
+
+@contextmanager
+def admin_of(topology: Topology) -> Iterator[KafkaAdminClient]:
+    """A client for a few requests about topics and groups.
+
+    Raises: KafkaUnreachable.
+    """
+    kafka = topology.kafka
+    with reached_brokers(topology):
+        admin = KafkaAdminClient(
+            **connection(topology),
+            client_id=f"{kafka.client_id}-topics",
+            request_timeout_ms=int(kafka.request_timeout_seconds * 1000),
+            bootstrap_timeout_ms=bootstrap_ms(topology),
+        )
+        try:
+            yield admin
+        finally:
+            admin.close()
+
+
+def check_group(topology: Topology) -> None:
+    """See that the workers' group may be joined: refused that, Faust tries for ever in silence.
+
+    Raises: KafkaUnreachable, KafkaRefused.
+    """
+    security = topology.kafka.security
+    if not (security.has_tls or security.has_sasl):
+        return
+    with admin_of(topology) as admin, contextlib.suppress(*_ALLOWED):
+        admin.describe_groups([topology.worker_group])
+
+
+def _partitions(admin: KafkaAdminClient) -> dict[str, int]:
+    return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+
+
+def _refuse_differences(
+    plans: Sequence[TopicPlan], partitions: dict[str, int], topology: Topology
+) -> None:
+    for plan in plans:
+        found = partitions.get(plan.name, plan.partitions)
+        if found != plan.partitions:
+            raise TopicDiffers(
+                f"topic {plan.name} has {found} partitions and {topology.path} asks for "
+                f"{plan.partitions}; shards belong to a generation: set shards to what the topic "
+                "has, or use another topics.prefix"
+            )
+
+
+def _corrections(
+    admin: KafkaAdminClient, plans: Sequence[TopicPlan], topology: Topology
+) -> dict[str, dict[str, str]]:
+    """Return topic -> settings that differ; a setting that a broker does not tell is left alone.
+
+    Raises: KafkaRefused where nothing is told since who asks may not know it.
+    """
+    if not plans:
+        return {}
+    secured = topology.kafka.security.protocol != "PLAINTEXT"
+    resources = [ConfigResource(ConfigResourceType.TOPIC, plan.name) for plan in plans]
+    told = admin.describe_configs(resources, config_filter="all").get("topic", {})
+    corrections = {}
+    for plan in plans:
+        found = {name: entry["value"] for name, entry in told.get(plan.name, {}).items()}
+        if not found and secured:
+            raise refused(topology, f"the settings of {plan.name} are hidden (DescribeConfigs)")
+        differing = {
+            name: value for name, value in plan.settings.items() if found.get(name, value) != value
+        }
+        if differing:
+            corrections[plan.name] = differing
+    return corrections
+
+
+def _correct(admin: KafkaAdminClient, corrections: dict[str, dict[str, str]]) -> None:
+    if corrections:
+        admin.alter_configs(
+            [
+                ConfigResource(ConfigResourceType.TOPIC, name, settings)
+                for name, settings in corrections.items()
+            ]
+        )
+
+
+def _create(admin: KafkaAdminClient, plans: Sequence[TopicPlan], topology: Topology) -> None:
+    wanted = {
+        plan.name: {
+            "num_partitions": plan.partitions,
+            "replication_factor": plan.replication,
+            "configs": plan.settings,
+        }
+        for plan in plans
+    }
+    if not wanted:
+        return
+    answer = admin.create_topics(wanted, raise_errors=False)
+    for topic in answer["topics"]:
+        # Another process may create them at the same moment: what counts is what is there then.
+        if topic["error_code"] not in (0, TopicAlreadyExistsError.errno):
+            raise TopicRefused(
+                f"topic {topic['name']} was refused by {topology.kafka.bootstrap}: "
+                f"{topic['error_message']}; correct kafka.replication or topics in {topology.path}"
+            )
+    admin.wait_for_topics(list(wanted))
+    _refuse_differences(plans, _partitions(admin), topology)

@@ -1,1 +1,0 @@
-"""Dead letters after they were written: read, shown, repaired and replayed."""

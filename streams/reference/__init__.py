@@ -1,1 +1,0 @@
-"""docs/reference, made from the code: python -m kae.streams.reference docs/reference"""

@@ -1,0 +1,127 @@
+"""What a view knows of a query's wants: who says each, how rare it is, what it is worth in a slot.
+
+A want is worth, in a slot, the share of the slot's items that say it: what a trained model learns
+from titles and identifiers is counted here.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kae.encoders.categories import Slot
+from kae.encoders.query import Query, Want, Way
+from kae.sinks.postings.statistics import FloatArray, Mentions
+from kae.sinks.trie.beam import Wanted
+from kae.sinks.trie.ranges import Indices
+from kae.streams.replica.view import View
+
+# BM25's parameters for short texts: how soon repeating a word stops to help, what long texts pay.
+SATURATION = 0.9
+LENGTH = 0.4
+# Of a want that nobody says, so that its meaning is guessed from its spelling.
+GUESSED = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class WantStatistics:
+    """A want in one view; `weight` is its share of what the whole query asks for."""
+
+    want: Want
+    weight: float
+    mentions: Mentions
+    worth: list[FloatArray]
+
+    def wanted(self) -> Wanted:
+        return Wanted(self.weight, self.worth)
+
+
+def want_statistics(view: View, query: Query) -> list[WantStatistics]:
+    """Look every want up; the rarer ones weigh more, and all of them weigh 1."""
+    looked_up = [_look_up(view, want) for want in query.wants]
+    whole = sum(rarity for _, rarity in looked_up)
+    return [
+        WantStatistics(want, rarity / whole, mentions, _worth(view, want, mentions))
+        for want, (mentions, rarity) in zip(query.wants, looked_up, strict=True)
+    ]
+
+
+def heaviest_slots(asked: Sequence[WantStatistics], most: int) -> dict[Slot, float]:
+    """The slots of a query's words that weigh most in it, the heaviest first.
+
+    A want that the codebook has no slot for is shown by the slots whose items say it.
+    """
+    weights: defaultdict[Slot, float] = defaultdict(float)
+    for one in asked:
+        for slot in one.want.slots or _most_worth(one.worth, most):
+            weights[slot] += one.weight * float(one.worth[slot.position][slot.index])
+    heaviest = sorted(weights.items(), key=lambda weighed: (-weighed[1], weighed[0]))
+    return dict(heaviest[:most])
+
+
+def _most_worth(worth: Sequence[FloatArray], most: int) -> Iterator[Slot]:
+    for position, known in enumerate(worth):
+        order = np.lexsort((np.arange(len(known)), -known))[:most]
+        yield from (Slot(position, index) for index in order[known[order] > 0].tolist())
+
+
+def own_words(
+    view: View, asked: Sequence[WantStatistics], items: Indices, bindings: Indices
+) -> FloatArray:
+    """How much of the query some items say themselves, 0 to 1: BM25, divided by its most.
+
+    Whoever bound a term to an item says it for the item; `bindings` are those of the items' paths.
+    """
+    mean = max(1.0, view.said.mean_length)
+    damping = SATURATION * (1 - LENGTH + LENGTH * view.said.lengths(items) / mean)
+    said = np.zeros(len(items), np.float32)
+    for one in asked:
+        times = one.mentions.times_of(items)
+        share = times / (times + damping)
+        if one.want.terms:
+            share[np.isin(bindings, one.want.terms)] = 1
+        said += np.float32(one.weight) * share
+    return said
+
+
+def named(asked: Sequence[WantStatistics], paths: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Whether some paths, a column each, hold a slot that the query names."""
+    found = np.zeros(paths.shape[1], np.bool_)
+    slots = {slot for one in asked for slot in one.want.slots}
+    for position, held in enumerate(paths):
+        indices = [slot.index for slot in slots if slot.position == position]
+        found |= np.isin(held, indices)
+    return found
+
+
+def _look_up(view: View, want: Want) -> tuple[Mentions, float]:
+    """Who says a want, and its rarity: BM25's inverse document frequency."""
+    mentions, trust = _mentions(view, want.ways), 1.0
+    if not len(mentions.items) and want.instead:
+        mentions, trust = _mentions(view, want.instead), GUESSED
+    # A term is as rare as a word can be: somebody bound it for it to be found.
+    having = 0 if want.terms else len(mentions.items)
+    return mentions, trust * log(1 + (view.items - having + 0.5) / (having + 0.5))
+
+
+def _mentions(view: View, ways: Sequence[Way]) -> Mentions:
+    """Who says a want in any way, as often as in the way that each says most."""
+    found = [view.said.saying(way) for way in ways]
+    if len(found) == 1:
+        return found[0]
+    items = np.unique(np.concatenate([one.items for one in found]))
+    return Mentions(items, np.maximum.reduce([one.times_of(items) for one in found]))
+
+
+def _worth(view: View, want: Want, mentions: Mentions) -> list[FloatArray]:
+    """By position and slot, from what items say and from what the codebook knows."""
+    worth = view.said.shares(mentions)
+    for slot, share in want.slots.items():
+        known = worth[slot.position]
+        if slot.index >= len(known):
+            known = worth[slot.position] = np.pad(known, (0, slot.index + 1 - len(known)))
+        known[slot.index] = max(known[slot.index], share)
+    return worth

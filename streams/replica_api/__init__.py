@@ -1,0 +1,1 @@
+"""What a replica answers, as types, and the client that asks."""

@@ -1,0 +1,1 @@
+"""The process: interpreter, folders, address, and where tests may stop it."""

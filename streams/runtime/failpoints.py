@@ -1,0 +1,48 @@
+"""Places where a test may end or stop this process, to prove that nothing depends on luck.
+
+A failpoint is armed by a file: `$KAE_FAILPOINTS/<step>.<signal>` (kill or stop). Whoever reaches
+the step first takes the file away and sends itself the signal; the file's new name tells which
+process did. Without the variable a failpoint costs one comparison.
+"""
+
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+from kae.sinks.log.protocol import Appending
+
+BEFORE_APPEND = "before_append"
+APPENDED = "appended_not_acknowledged"
+ACKNOWLEDGED = "acknowledged_not_applied"
+APPLIED = "after_apply"
+REBALANCING = "during_rebalance"
+STEPS = (BEFORE_APPEND, APPENDED, ACKNOWLEDGED, APPLIED, REBALANCING)
+REQUEST_READ = "request_read_not_appended"
+REQUEST_APPENDED = "request_appended_not_acknowledged"
+REQUEST_APPLIED = "request_applied_not_answered"
+REQUEST_STEPS = (REQUEST_READ, REQUEST_APPENDED, REQUEST_APPLIED)
+SNAPSHOT_SENT = "snapshot_file_sent_no_manifest"
+SNAPSHOT_TAKEN = "snapshot_taken_not_announced"
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+_folder = os.environ.get("KAE_FAILPOINTS", "")
+
+
+def when_stored(appends: Iterable[Appending], step: str = APPENDED) -> None:
+    """Reach the step when the broker's word arrives, before the owner hears it."""
+    if _folder:
+        for appending in appends:
+            appending.on_stored(lambda: reach(step))
+
+
+def reach(step: str) -> None:
+    """Do what is armed for this step, if anything is."""
+    if not _folder:
+        return
+    for name, number in _SIGNALS.items():
+        armed = Path(_folder, f"{step}.{name}")
+        try:
+            armed.rename(armed.with_name(f"{step}.{name}.taken-{os.getpid()}"))
+        except FileNotFoundError:
+            continue
+        os.kill(os.getpid(), number)

@@ -1,0 +1,1 @@
+"""Terms as operations handle them: published, imported, told and promoted."""

@@ -1,0 +1,215 @@
+"""Publishing term events, and watching them take effect on the replicas."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from kae.encoders.text.normal_form import normalise
+from kae.streams.clock import now_ms, shown
+from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
+from kae.streams.events.cloudevents import Headers
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.signatures import SIGNED_HEADERS, signed
+from kae.streams.events.term_data import ApproveData, BindData, RejectData, ReleaseData
+from kae.streams.events.terms import decode_term, encode_term, key_of, rules_of
+from kae.streams.kafka.connection import bootstrap_ms, connection, reached_brokers
+from kae.streams.kafka.topics import check_topics
+from kae.streams.local_run import replica_address
+from kae.streams.replica_api.client import ReplicaClient
+from kae.streams.replica_api.terms import Receipt
+from kae.streams.topology.types import Topology
+
+SOURCE = "/kae/cli"
+# The replica answers as soon as the term is decodable; until then, the stages so far are told.
+LOOK_EVERY_SECONDS = 0.25
+PAUSE_SECONDS = 0.01
+EVERYWHERE = "everywhere"
+
+
+def publish_bind(topology: Topology, word: str, data: BindData) -> None:
+    """Raises: TermRefused; KafkaUnreachable."""
+    publish(topology, word, data)
+
+
+def publish_release(topology: Topology, word: str, revision: int, by: str = "") -> None:
+    """Raises: TermRefused; KafkaUnreachable."""
+    publish(topology, word, ReleaseData(revision, by))
+
+
+def publish(topology: Topology, subject: str, data: msgspec.Struct) -> None:
+    """Publish an event about a term or a campaign; its type is that of the data.
+
+    Raises: TermRefused; KafkaUnreachable.
+    """
+    publish_all(topology, [(subject, data)])
+
+
+def publish_all(topology: Topology, events: Sequence[tuple[str, msgspec.Struct]]) -> None:
+    """Publish events in their order, signed where the topology asks for it; none if one is broken.
+
+    Raises: TermRefused; KafkaUnreachable; CredentialsUnusable, NotInstalled.
+    """
+    has_signers = bool(topology.terms.signers)
+    audience = topology.terms_topic if has_signers else ""
+    values = [
+        (subject, encode_term(subject, data, SOURCE, shown(now_ms()), audience))
+        for subject, data in events
+    ]
+    rules, limit = rules_of(topology), topology.limits.event_bytes
+    for subject, value in values:
+        try:
+            # What the worker would make a dead letter is refused here, where it can be corrected.
+            decode_term(subject.encode(), value, limit, now_ms(), rules)
+        except Undecodable as error:
+            raise TermRefused(f"{subject!r}: {error}; correct it, nothing was published") from error
+    if has_signers:
+        values = [(subject, signed(value)) for subject, value in values]
+    _send(topology, values, SIGNED_HEADERS if has_signers else ())
+
+
+def watch(
+    replica: ReplicaClient,
+    word: str,
+    revision: int,
+    within_seconds: float,
+    tell: Callable[[Receipt], None] = lambda _: None,
+    until: str = EVERYWHERE,
+) -> Receipt:
+    """Follow a term's receipt until this revision has come to a stage, or through all of them.
+
+    What waits for approval, or for its time, has come as far as it can.
+
+    Raises: TermRefused; TermTimedOut, which names the stage that did not come.
+    """
+    term = normalise(word)
+    deadline = time.monotonic() + within_seconds
+    while True:
+        receipt = replica.receipt(term, revision, "decodable", LOOK_EVERY_SECONDS)
+        if receipt is not None:
+            if receipt.refused is not None and receipt.refused.revision == revision:
+                raise TermRefused(receipt.refused.cause)
+            if receipt.proposed == revision:
+                return receipt
+            if receipt.revision > revision:
+                raise TermRefused(
+                    f"{term!r}: revision {revision} is stale, the term has {receipt.revision}; "
+                    "give a higher --revision, or leave it out"
+                )
+            if receipt.revision == revision:
+                tell(receipt)
+                if _is_through(receipt, until):
+                    return receipt
+        if time.monotonic() > deadline:
+            raise TermTimedOut(_explain(term, receipt, revision, within_seconds))
+        time.sleep(PAUSE_SECONDS)
+
+
+def _is_through(receipt: Receipt, until: str) -> bool:
+    done = {stage.stage: stage.done for stage in receipt.stages}
+    if until in done:
+        return done[until]
+    if receipt.state == "scheduled" and done["attached"] and receipt.campaign is None:
+        return True
+    return all(stage.done or _needs_items(stage.stage, receipt) for stage in receipt.stages)
+
+
+def _needs_items(stage: str, receipt: Receipt) -> bool:
+    """A selector that no item matches gives no path, which is no failure."""
+    attached = next((s for s in receipt.stages if s.stage == "attached"), None)
+    return (
+        stage == "decodable"
+        and receipt.attached_items == 0
+        and attached is not None
+        and attached.done
+    )
+
+
+def _explain(term: str, receipt: Receipt | None, revision: int, seconds: float) -> str:
+    if receipt is None or receipt.revision < revision:
+        return (
+            f"{term!r}: not bound after {seconds:g} s. Is the worker with the terms partition "
+            "running (kae status)? If the event was broken, its cause is in the dead letters"
+        )
+    missing = next(stage for stage in receipt.stages if not stage.done)
+    waiting = f", waiting for {', '.join(missing.missing)}" if missing.missing else ""
+    return (
+        f"{term!r}: {missing.stage} by {missing.count} of {missing.of} after {seconds:g} s"
+        f"{waiting}. kae status shows the shard or replica that lags"
+    )
+
+
+def _send(topology: Topology, values: Sequence[tuple[str, bytes]], headers: Headers) -> None:
+    kafka = topology.kafka
+    try:
+        with reached_brokers(topology):
+            producer = KafkaProducer(
+                **connection(topology),
+                client_id=f"{kafka.client_id}-term",
+                acks="all",
+                delivery_timeout_ms=int(kafka.delivery_timeout_seconds * 1000),
+                request_timeout_ms=int(kafka.delivery_timeout_seconds * 500),
+                max_block_ms=int(kafka.request_timeout_seconds * 1000),
+                bootstrap_timeout_ms=bootstrap_ms(topology),
+                allow_auto_create_topics=False,
+            )
+            try:
+                sent = [
+                    producer.send(
+                        topology.terms_topic,
+                        key=subject.encode(),
+                        value=value,
+                        headers=list(headers),
+                        partition=0,
+                    )
+                    for subject, value in values
+                ]
+                for future in sent:
+                    future.get(timeout=kafka.delivery_timeout_seconds)
+            finally:
+                producer.close()
+    except KafkaError as error:
+        raise KafkaUnreachable(
+            f"{kafka.bootstrap}: the term event was not stored: {error!r}. Check kafka.bootstrap "
+            "and the topics (kae topics apply)"
+        ) from error
+
+
+def decide(
+    topology: Topology,
+    replica: str | None,
+    key: str,
+    decision: Callable[[int], ApproveData | RejectData],
+    within_seconds: float,
+) -> int:
+    """Publish a decision about what waits by this key, until it waits no longer; its revision.
+
+    Raises: TermRefused, TermTimedOut, KafkaUnreachable, ReplicaUnreachable.
+    """
+    check_topics(topology)
+    client = ReplicaClient(replica_address(topology, replica))
+    subject = key_of(key)
+    proposal = _proposal_of(client, subject)
+    if proposal is None:
+        raise TermRefused(
+            f"{key!r}: nothing waits for approval; kae term proposals lists what does"
+        )
+    data = decision(proposal)
+    publish(topology, subject, data)
+    deadline = time.monotonic() + within_seconds
+    while _proposal_of(client, subject) == proposal:
+        receipt = client.receipt(subject)
+        refused = receipt.refused if receipt else None
+        if refused is not None and refused.revision == data.revision:
+            raise TermRefused(refused.cause)
+        if time.monotonic() > deadline:
+            raise TermTimedOut(f"{key!r}: still waits after {within_seconds:g} s. See kae status")
+        time.sleep(LOOK_EVERY_SECONDS)
+    return proposal
+
+
+def _proposal_of(client: ReplicaClient, key: str) -> int | None:
+    waiting = client.bindings().proposals
+    return next((one.revision for one in waiting if one.key == key), None)

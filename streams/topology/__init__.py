@@ -1,0 +1,1 @@
+"""topology.yaml: its types, its problems by line, its schema."""

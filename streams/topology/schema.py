@@ -1,0 +1,62 @@
+"""The JSON Schema of topology.yaml, for editors: bounds of the types, comments of the reference."""
+
+import re
+from typing import Any
+
+from kae.streams.topology.types import REFERENCE, Topology
+from kae.streams.topology.yaml_lines import KeyPath, parse
+
+TRAILING = re.compile(r"\s# (.*)$")
+TopologySchema = dict[str, Any]
+
+
+def topology_schema() -> TopologySchema:
+    """What single values may be; how they fit together is told by `kae topology check`."""
+    schema = Topology.model_json_schema()
+    parts: dict[str, TopologySchema] = schema["$defs"]
+    for owner in (schema, *parts.values()):
+        _drop_titles(owner)
+    comments = _comments(REFERENCE.read_text(encoding="utf-8"))
+    _describe(schema, parts, comments, ())
+    return {"title": "topology.yaml", **schema}
+
+
+def _describe(
+    owner: TopologySchema,
+    parts: dict[str, TopologySchema],
+    comments: dict[KeyPath, str],
+    path: KeyPath,
+) -> None:
+    """Give each key below a path the comment that it has in the reference."""
+    for name, described in owner.get("properties", {}).items():
+        key = (*path, name)
+        if key in comments:
+            described["description"] = comments[key]
+        part = str(described.get("$ref", "")).rpartition("/")[2]
+        _describe(parts.get(part, {}), parts, comments, key)
+
+
+def _drop_titles(schema: TopologySchema) -> None:
+    """Pydantic repeats each name as a title."""
+    for described in (schema, *schema["properties"].values()):
+        described.pop("title", None)
+
+
+def _comments(text: str) -> dict[KeyPath, str]:
+    """What stands behind a key, or above it."""
+    lines = text.splitlines()
+    found = {}
+    for path, number in parse(text).lines.items():
+        trailing = TRAILING.search(lines[number - 1])
+        comment = trailing[1] if trailing else _above(lines, number - 1)
+        if comment:
+            found[path] = comment
+    return found
+
+
+def _above(lines: list[str], index: int) -> str:
+    block: list[str] = []
+    while index and lines[index - 1].lstrip().startswith("#"):
+        index -= 1
+        block.insert(0, lines[index].lstrip().removeprefix("#").strip())
+    return " ".join(block)

@@ -1,0 +1,1 @@
+"""The live worker: Faust agents that index items and register terms."""

@@ -1,0 +1,72 @@
+"""Admission of item events: only what is news to a shard is let in, and nothing past a gap."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from kae.streams.dead_letters.poison import ItemBatch
+from kae.streams.dead_letters.records import DeadLetter, SourceRecord
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.items import check_home, decode_item
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.topology.types import Topology
+
+# Records of one partition, their offsets rising.
+Run = Sequence[SourceRecord]
+
+
+class Admission:
+    """Sorts one delivery by shard, where each goes on, and notes where records are missing."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        clients: KafkaClients,
+        next_offset: Callable[[int], int | None],
+    ) -> None:
+        """`next_offset` tells what a shard reads next; None: nothing is let in for it."""
+        self._topology = topology
+        self._clients = clients
+        self._next_offset = next_offset
+
+    def admit(self, runs: Iterable[Run]) -> tuple[dict[int, ItemBatch], dict[int, int]]:
+        """The batches by shard, and where to seek back to, by shard.
+
+        Passed over: what a shard has, and what comes for it after a gap.
+        """
+        batches: dict[int, ItemBatch] = {}
+        seek: dict[int, int] = {}
+        for run in runs:
+            partition = run[0].partition
+            expected = self._next_offset(partition)
+            if expected is not None and partition not in seek:
+                batch = batches.setdefault(partition, ItemBatch(expected))
+                if not self._admit(run, batch):
+                    seek[partition] = batch.next_offset
+        return {shard: batch for shard, batch in batches.items() if batch.is_news}, seek
+
+    def _admit(self, run: Run, batch: ItemBatch) -> bool:
+        """Let a run in; False when there is a gap before one of its records."""
+        for record in run:
+            if record.offset < batch.next_offset:
+                continue
+            if record.offset > batch.next_offset and not self._follows(record, batch.next_offset):
+                return False
+            self._decode(record, batch)
+            batch.next_offset = record.offset + 1
+        return True
+
+    def _follows(self, record: SourceRecord, expected: int) -> bool:
+        """Whether the topic itself has nothing between `expected` and this record."""
+        items = self._clients.log(record.topic, record.partition)
+        following = next(offset for offset, _ in items.read(expected) if offset >= 0)
+        return following == record.offset
+
+    def _decode(self, record: SourceRecord, batch: ItemBatch) -> None:
+        try:
+            limit = self._topology.limits.event_bytes
+            change = decode_item(record.key, record.value, limit, record.headers)
+            check_home(change.id, record.partition, self._topology.shards)
+        except Undecodable as error:
+            batch.dead.append(DeadLetter(record, str(error), error.kind))
+            return
+        batch.changes.append(change)
+        batch.records.append(record)

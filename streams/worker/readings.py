@@ -1,0 +1,140 @@
+"""What a worker tells when it is asked: read from its shards, which know it anyway."""
+
+from collections.abc import Iterator
+
+from kae.encoders.categories import POSITIONS
+from kae.encoders.codebook.codebook import Codebook
+from kae.sinks.shard import Shard
+from kae.sinks.store.disk import bytes_in, space_at
+from kae.sinks.terms.bindings import Bindings
+from kae.streams.clock import now_ms
+from kae.streams.control.state import ControlState
+from kae.streams.kafka.lag import LagWatch
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.telemetry import metrics
+from kae.streams.telemetry.meters import Sample, accounted
+from kae.streams.topology.types import Topology
+from kae.streams.worker.bindings_follower import BindingsFollower
+from kae.streams.worker.http import Readiness
+from kae.streams.worker.ownership import OwnedShards, PartitionAssignment, WorkerIdentity
+from kae.streams.worker.registrar import RegistrarService
+
+
+class WorkerReadings:
+    """Asked by the face's threads; reads what the working threads replace as a whole."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        identity: WorkerIdentity,
+        codebook: Codebook,
+        clients: KafkaClients,
+        assignment: PartitionAssignment,
+        held: OwnedShards,
+        desk: RegistrarService,
+        bindings: BindingsFollower,
+        lag: LagWatch,
+        book: ControlState,
+    ) -> None:
+        self._topology = topology
+        self._identity = identity
+        self._reserved = [len(codebook.reserved(position)) for position in range(POSITIONS)]
+        self._clients = clients
+        self._assignment = assignment
+        self._held = held
+        self._desk = desk
+        self._bindings = bindings
+        self._lag = lag
+        self._book = book
+
+    def readiness(self) -> Readiness:
+        if not self._assignment.is_known:
+            return Readiness(False, ["the group has not assigned shards to it yet"])
+        reasons = []
+        missing = sorted(self._assignment.shards - set(self._held.shards.copy()))
+        if missing:
+            shards = ", ".join(map(str, missing))
+            reasons.append(f"assigned and not held: shard {shards}; the log's shard_lost says why")
+        if self._held.disk.reason:
+            reasons.append(self._held.disk.reason)
+        if self._assignment.has_terms and not self._desk.is_open:
+            reasons.append("assigned and not held: the terms; the log's registrar_lost says why")
+        return Readiness(not reasons, reasons)
+
+    def samples(self) -> Iterator[Sample]:
+        shards = self._held.shards.copy()
+        yield from self._worker(len(shards))
+        for number, shard in sorted(shards.items()):
+            yield from self._shard(number, shard)
+            yield from self._behind(number, shard.next_offset)
+            yield self._snapshot(number, shard)
+        if self._desk.is_open:
+            yield from self._terms(self._bindings.view.bindings)
+
+    def _worker(self, held: int) -> Iterator[Sample]:
+        topology, identity = self._topology, self._identity
+        labels = (identity.name, str(topology.generation), identity.fingerprint)
+        room = space_at(identity.data)
+        yield Sample(metrics.WORKER_INFO, 1, labels)
+        yield Sample(metrics.WORKER_READY, self.readiness().ready)
+        yield Sample(metrics.WORKER_SHARDS, held)
+        yield Sample(metrics.WORKER_GENERATION_SHARDS, topology.shards)
+        yield Sample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
+        every = topology.snapshots.every_seconds if topology.snapshots.url else 0
+        yield Sample(metrics.WORKER_SNAPSHOT_EVERY, every)
+        yield Sample(metrics.WORKER_REGISTRAR, self._desk.is_open)
+        yield Sample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
+        yield Sample(metrics.WORKER_DISK, room.size)
+        yield Sample(metrics.WORKER_DISK_FREE, room.free)
+        yield Sample(metrics.WORKER_DISK_FULL, bool(self._held.disk.reason))
+
+    def _shard(self, number: int, shard: Shard) -> Iterator[Sample]:
+        labels = (str(number),)
+        state = shard.store.state
+        yield Sample(metrics.WORKER_EPOCH, shard.log.state.epoch, labels)
+        yield Sample(metrics.WORKER_VERSION, state.version, labels)
+        yield Sample(metrics.WORKER_BINDINGS_VERSION, state.source.bindings_version, labels)
+        yield Sample(metrics.WORKER_LIVE, state.live, labels)
+        yield Sample(metrics.WORKER_NEXT_OFFSET, state.source.next_offset, labels)
+        yield Sample(metrics.WORKER_PAUSED, state.source.paused, labels)
+        yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.postings.waiting, labels)
+        yield Sample(metrics.WORKER_POSTINGS, shard.postings.bytes, labels)
+        yield Sample(metrics.WORKER_STORE, bytes_in(shard.folder), labels)
+        yield from accounted(
+            metrics.WORKER_READ,
+            metrics.WORKER_EVENTS,
+            metrics.WORKER_UNBALANCED,
+            state.counts,
+            *labels,
+        )
+
+    def _behind(self, number: int, position: int) -> Iterator[Sample]:
+        lag = self._lag.lags.get(number)
+        if lag is None:
+            return
+        labels = (str(number),)
+        end = max(lag.end, position)
+        yield Sample(metrics.WORKER_HIGHWATER, end, labels)
+        yield Sample(metrics.WORKER_LAG_EVENTS, end - position, labels)
+        yield Sample(metrics.WORKER_LAG_SECONDS, lag.seconds(position, now_ms()), labels)
+
+    def _snapshot(self, number: int, shard: Shard) -> Sample:
+        newest, age = self._book.snapshots.get(number), -1.0
+        if newest is not None:
+            unchanged = newest.version == shard.store.state.version
+            age = 0.0 if unchanged else max(0, now_ms() - newest.at_ms) / 1000
+        return Sample(metrics.WORKER_SNAPSHOT_AGE, age, (str(number),))
+
+    def _terms(self, bindings: Bindings) -> Iterator[Sample]:
+        yield from accounted(
+            metrics.WORKER_TERMS_READ,
+            metrics.WORKER_TERMS,
+            metrics.WORKER_TERMS_UNBALANCED,
+            bindings.counts,
+        )
+        occupied = bindings.occupied()
+        for position, reserved in enumerate(self._reserved):
+            taken = sum(slot.position == position for slot in occupied)
+            labels = (str(position),)
+            yield Sample(metrics.WORKER_SLOTS, reserved, labels)
+            yield Sample(metrics.WORKER_SLOTS_FREE, reserved - taken, labels)

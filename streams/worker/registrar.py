@@ -1,0 +1,192 @@
+"""The terms desk: where the worker that holds the terms partition registers term events."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from kae.encoders.categories import POSITIONS
+from kae.encoders.codebook.codebook import Codebook
+from kae.sinks.log.ownership import Fenced
+from kae.sinks.log.protocol import AppendUnknown
+from kae.sinks.log.term_changes import TermChange
+from kae.sinks.terms.due import ShardStates
+from kae.sinks.terms.plan import Conditions
+from kae.sinks.terms.registrar import Registrar
+from kae.streams.clock import now_ms
+from kae.streams.control.follower import ControlFollower
+from kae.streams.control.state import ControlState
+from kae.streams.dead_letters import records
+from kae.streams.dead_letters.records import DeadLetter, SourceRecord
+from kae.streams.events import causes
+from kae.streams.events.envelope import Undecodable
+from kae.streams.events.signatures import Signatures
+from kae.streams.events.terms import decode_term, rules_of
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.telemetry import metrics
+from kae.streams.topology.types import Topology
+from kae.streams.worker.meters import WorkerMeters
+from kae.streams.worker.ownership import WorkerIdentity
+
+log = structlog.get_logger()
+REPLAYED = "signature: of an event that was carried out, or overtaken, before; it changes nothing"
+
+
+class RegistrarService:
+    """Decodes term events and hands them to the registrar; opened with the terms partition."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        identity: WorkerIdentity,
+        codebook: Codebook,
+        clients: KafkaClients,
+        follower: ControlFollower[ControlState],
+        meters: WorkerMeters,
+    ) -> None:
+        self._topology = topology
+        self._identity = identity
+        self._clients = clients
+        self._follower = follower
+        self._meters = meters
+        self._reserved = {p: codebook.reserved(p) for p in range(POSITIONS)}
+        self._rules = rules_of(topology, codebook.position_of)
+        self._signatures = Signatures(topology)
+        self._registrar: Registrar | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._registrar is not None
+
+    @property
+    def next_offset(self) -> int | None:
+        """The term event that is registered next; None while the desk is closed."""
+        registrar = self._registrar
+        return registrar.next_offset if registrar else None
+
+    def open(self) -> None:
+        """Claim the bindings log, unless it is held already."""
+        if self._registrar is not None:
+            return
+        topology = self._topology
+        self._registrar = Registrar(
+            self._clients.log(topology.bindings_topic, 0),
+            owner=self._identity.name,
+            fingerprint=self._identity.fingerprint,
+            reserved=self._reserved,
+            max_bytes=topology.limits.delta_bytes,
+            conditions=Conditions(
+                topology.terms.approvals,
+                topology.terms.plan_tolerance_percent,
+                topology.terms.quarantine_ms,
+                topology.terms.items_per_selector,
+                topology.limits.event_bytes,
+            ),
+        )
+        log.info("registrar_opened", version=self._registrar.bindings.version)
+
+    def close(self) -> None:
+        self._registrar = None
+
+    def register(self, records: Sequence[SourceRecord]) -> int | None:
+        """Register a batch of term events.
+
+        Returns: the offset to seek back to when records before these are missing, or None.
+        Raises: AppendUnknown when dead letters cannot be stored.
+        """
+        registrar = self._registrar
+        if registrar is None:
+            return None
+        changes: list[TermChange] = []
+        sources: list[SourceRecord] = []  # of each change
+        dead: list[DeadLetter] = []
+        expected = registrar.next_offset
+        for record in records:
+            if record.offset < expected:
+                continue
+            if record.offset > expected:
+                # The terms topic is one partition that is neither compacted nor transactional.
+                return expected
+            expected += 1
+            try:
+                change = self._decode(record)
+            except Undecodable as error:
+                dead.append(DeadLetter(record, str(error), error.kind))
+                continue
+            changes.append(change)
+            sources.append(record)
+        if expected > registrar.next_offset:
+            return self._register(registrar, changes, sources, dead, expected)
+        return None
+
+    def _decode(self, record: SourceRecord) -> TermChange:
+        limit, at_ms = self._topology.limits.event_bytes, record.timestamp
+        value, signer = self._signatures.open(record.value, record.headers)
+        headers = () if signer else record.headers
+        change = decode_term(record.key, value, limit, at_ms, self._rules, headers)
+        self._signatures.check(change.by, signer)
+        return change
+
+    def _register(
+        self,
+        registrar: Registrar,
+        changes: Sequence[TermChange],
+        sources: Sequence[SourceRecord],
+        dead: list[DeadLetter],
+        next_offset: int,
+    ) -> int | None:
+        foreseen = registrar.foresee(changes)
+        replayed = foreseen.stale if self._signatures.required else ()
+        dead += [DeadLetter(sources[place], REPLAYED, causes.TERM_REPLAYED) for place in replayed]
+        uncounted = len(dead)
+        by_event = {(c.key, c.revision): record for c, record in zip(changes, sources, strict=True)}
+        dead += [
+            DeadLetter(by_event[one.term, one.revision], one.cause, causes.TERM_REFUSED)
+            for one in foreseen.refused
+        ]
+        if dead:
+            topic = self._topology.dead_letters_topic
+            timeout = self._topology.kafka.delivery_timeout_seconds
+            records.publish(self._clients, topic, dead, timeout)
+        news = [change for place, change in enumerate(changes) if place not in replayed]
+        at_ms = now_ms()
+        done = self._own_log(lambda: registrar.register(news, uncounted, next_offset, at_ms))
+        if not done:
+            return self.next_offset
+        self._meters.count(metrics.WORKER_TERMS_REFUSED, by=len(foreseen.refused))
+        return None
+
+    def free(self) -> None:
+        """Free the slots that every shard has detached, once their quarantine is over."""
+        registrar, topology = self._registrar, self._topology
+        if registrar is None:
+            return
+        reached = list(self._follower.book.bindings_reached.values())
+        rest_ms = topology.terms.quarantine_ms
+        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), rest_ms))
+
+    def tend(self) -> None:
+        """End what has expired, activate what is attached, give up what waits too long."""
+        registrar, topology = self._registrar, self._topology
+        if registrar is None:
+            return
+        book = self._follower.book
+        # In this order: what is attached is then as new as what is reached, or newer.
+        standing = ShardStates(dict(book.bindings_reached), dict(book.attached))
+        attach_ms = int(topology.terms.attach_seconds * 1000)
+        self._own_log(lambda: registrar.tend(standing, topology.shards, now_ms(), attach_ms))
+
+    def _own_log(self, write: Callable[[], int | None]) -> bool:
+        """Whether a write came about; if not, the log is claimed again.
+
+        What was appended, if anything, is found there.
+        """
+        try:
+            edits = write()
+        except (Fenced, AppendUnknown) as error:
+            log.warning("registrar_lost", cause=str(error))
+            self.close()
+            self.open()
+            return False
+        if edits:
+            log.info("bindings_tended", edits=edits)
+        return True
