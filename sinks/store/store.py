@@ -52,6 +52,16 @@ class Paths(NamedTuple):
     popularity: NDArray[np.float32]
 
 
+class AppliedDelta(NamedTuple):
+    """The edits of a delta that was applied.
+
+    `moved` are the ordinals of items that a put or a drop gave other bindings.
+    """
+
+    edits: Sequence[ShardEdit]
+    moved: BitMap
+
+
 class ShardStore:
     """Items, trie rows and attachments of one shard."""
 
@@ -169,22 +179,27 @@ class ShardStore:
 
     # What folding writes.
 
-    def apply(self, delta: Delta, log: LogState, plan: DeltaPlan | None = None) -> BitMap:
+    def apply(self, delta: Delta, log: LogState, plan: DeltaPlan | None = None) -> AppliedDelta:
         """Write one accepted delta; `log` is the log's state after it.
 
-        Returns the ordinals of those that were put or dropped and have other bindings now.
-        A delta that the store has already is passed over. The plan spares the owner, who has just
-        made it, from decoding and reading again.
-        Raises: DiskFull; the store is what it was before. RocksDB takes writes again some seconds
-        after there is room for a write buffer.
+        A delta that the store already has changes nothing. `plan` is the one that the shard's
+        owner made the delta from: its edits are decoded, and what they replace has been read.
+        Raises: LogCorrupt when the delta holds an edit that belongs in no shard's log; DiskFull,
+        and the store is what it was before. RocksDB takes writes again some seconds after there
+        is room for a write buffer.
         """
         if delta.version <= self.state.version:
-            return BitMap()
-        plan = plan or self.planned(delta)
+            return AppliedDelta((), BitMap())
+        if plan is not None:
+            edits, raw, before = plan.edits, plan.raw, plan.before
+        else:
+            edits = [_shard_edit(edit) for edit in delta.edits]
+            raw = list(map(bytes, delta.edits))
+            before = self.heads(_changed_ids(edits))
         rows = self._rocks.batch()
-        batch = DeltaBatch(self, plan.before, rows, self._rocks.handles)
-        for edit, raw in zip(plan.edits, plan.raw, strict=True):
-            batch.add(edit, raw)
+        batch = DeltaBatch(self, before, rows, self._rocks.handles)
+        for edit, row in zip(edits, raw, strict=True):
+            batch.add(edit, row)
         batch.finish()
         state = StoreState(
             epoch=log.epoch,
@@ -204,16 +219,7 @@ class ShardStore:
         self._write(rows, state)
         self.state = state
         self.attached, self.bindings = batch.attached, batch.bindings
-        return batch.moved
-
-    def planned(self, delta: Delta) -> DeltaPlan:
-        """A delta as its owner planned it.
-
-        Raises: LogCorrupt when it holds an edit that is none of a shard's.
-        """
-        edits = [_shard_edit(raw) for raw in delta.edits]
-        items = sorted({edit.id for edit in edits if isinstance(edit, ItemHead | DropItem)})
-        return DeltaPlan(edits, delta.counts, self.heads(items), list(map(bytes, delta.edits)))
+        return AppliedDelta(edits, batch.moved)
 
     def fill(
         self, tables: dict[str, list[Path]], next_ordinal: int, live: int, items_sum: int
@@ -348,6 +354,11 @@ class ShardStore:
 
 def _moved(total: int | None, change: int) -> int | None:
     return None if total is None else added(total, change)
+
+
+def _changed_ids(edits: Iterable[ShardEdit]) -> list[str]:
+    """The ids of the items that some edits put or drop."""
+    return sorted({edit.id for edit in edits if isinstance(edit, ItemHead | DropItem)})
 
 
 def _shard_edit(raw: msgspec.Raw) -> ShardEdit:

@@ -126,7 +126,7 @@ class ReplicaIndex:
 
     # Folding.
 
-    def fold_shard(self, shard: int, offset: int, payload: bytes) -> list[ShardEdit]:
+    def fold_shard(self, shard: int, offset: int, payload: bytes) -> Sequence[ShardEdit]:
         """Fold one record of a shard's log; returns the edits that it made count.
 
         Raises: LogCorrupt, ForeignCodebook, StoreUnusable; DiskFull, and the record is to be
@@ -137,15 +137,14 @@ class ReplicaIndex:
             self._take(folded)
             self.logs[shard] = folded.state
             return []
-        plan = self._stores[shard].planned(folded.delta)
-        moved = self._stores[shard].apply(folded.delta, folded.state, plan)
+        edits, moved = self._stores[shard].apply(folded.delta, folded.state)
         self._take(folded)
         self.logs[shard] = folded.state
-        changed = self._tables[shard].apply(plan.edits, folded.delta.version, offset)
+        changed = self._tables[shard].apply(edits, folded.delta.version, offset)
         self._trie.note(shard, changed | moved)
-        self._sayings[shard].note(plan.edits)
-        self.journal.note_shard(shard, folded.delta, offset, plan.edits)
-        return plan.edits
+        self._sayings[shard].note(edits)
+        self.journal.note_shard(shard, folded.delta, offset, edits)
+        return edits
 
     def fold_bindings(self, offset: int, payload: bytes) -> list[Edit]:
         """Fold one record of the bindings log; returns the edits that it made count.
