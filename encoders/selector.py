@@ -48,7 +48,7 @@ _READABLE = {
 }
 
 
-class Rejected(ValueError):
+class SelectorInvalid(ValueError):
     """A selector that cannot be understood; the message says where and what to write instead."""
 
 
@@ -145,13 +145,13 @@ def compile_selector(selector: Selector) -> Compiled:
     """
     phrase = normalise(selector.match)
     if selector.match and not phrase:
-        raise Rejected(
+        raise SelectorInvalid(
             f"match {selector.match!r}: no letter or digit; give words that a title contains"
         )
     where = parse_where(selector.where) if selector.where.strip() else None
     plus, minus = frozenset(selector.plus + selector.pins), frozenset(selector.minus)
     if plus & minus:
-        raise Rejected(
+        raise SelectorInvalid(
             f"items: {min(plus & minus)!r} is both wanted (plus, pins) and excluded (minus); "
             "leave it out of one"
         )
@@ -164,14 +164,14 @@ def parse_where(expression: str) -> Expression:
     Raises: Rejected.
     """
     if len(expression) > EXPRESSION_CHARACTERS:
-        raise Rejected(
+        raise SelectorInvalid(
             f"where: {len(expression)} characters; write at most {EXPRESSION_CHARACTERS}, "
             "or name the items"
         )
     try:
         parsed: Expression = _parser().parse(expression)  # type: ignore[assignment]
     except lark.exceptions.UnexpectedInput as error:
-        raise Rejected(_explain(expression, error)) from None
+        raise SelectorInvalid(_explain(expression, error)) from None
     return parsed
 
 
@@ -195,13 +195,13 @@ class _Builder(lark.Transformer[lark.Token, Expression]):
         category, quoted = parts
         index = CATEGORY_INDEX.get(category.lower())
         if index is None:
-            raise Rejected(
+            raise SelectorInvalid(
                 f"where: {str(category)!r} at character {_place(category)} is no category; "
                 f"write one of {', '.join(CATEGORIES)}"
             )
         word = canonical(normalise(re.sub(r"\\(.)", r"\1", quoted[1:-1])))
         if not word:
-            raise Rejected(
+            raise SelectorInvalid(
                 f"where: {quoted!s} at character {_place(quoted)} has no letter or digit; "
                 f'write a word, like {category} = "black"'
             )
@@ -232,7 +232,9 @@ def _bounded(expression: Expression) -> Expression:
         level = tuple(below for above in level for below in _operands(above))
         if not level:
             return expression
-    raise Rejected(f"where: nested more than {NESTING} deep; write fewer parentheses and nots")
+    raise SelectorInvalid(
+        f"where: nested more than {NESTING} deep; write fewer parentheses and nots"
+    )
 
 
 def _operands(expression: Expression) -> tuple[Expression, ...]:

@@ -13,7 +13,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def moment_ms(text: str, now_ms: int) -> int:
+def parse_time_ms(text: str, now_ms: int) -> int:
     """The time of `2026-01-31T09:30`, UTC unless it says otherwise, or of `30m`, `2h`, `7d` ago.
 
     Raises: ValueError.
@@ -24,6 +24,6 @@ def moment_ms(text: str, now_ms: int) -> int:
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def shown(at_ms: int) -> str:
+def rfc3339(at_ms: int) -> str:
     """A time in UTC, as RFC 3339 writes it."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

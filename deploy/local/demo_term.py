@@ -10,7 +10,7 @@ from kae.encoders.text.normal_form import normalise
 from kae.streams.events.term_data import BindData, SelectorData
 from kae.streams.replica_api.answers import Hit
 from kae.streams.replica_api.terms import Receipt
-from kae.streams.terms.publish import publish_bind, publish_release, watch
+from kae.streams.terms.publish import publish_bind, publish_release, wait_for_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def bind(scene: Scene) -> Bound:
         if not found_ms and _by_term(scene):
             found_ms.append(_now_ms())
 
-    receipt = watch(scene.replica, term, revision, STUCK_SECONDS, search)
+    receipt = wait_for_term(scene.replica, term, revision, STUCK_SECONDS, search)
     search(receipt)
     if not found_ms:
         raise DemoFailed(f"no product is one where {where}; try --where 'brand = \"canon\"'")
@@ -71,7 +71,7 @@ def release(scene: Scene) -> bool:
     """Release the term; whether a search for it finds nothing again."""
     revision = _now_ms()
     publish_release(scene.cluster.topology, scene.script.term, revision)
-    receipt = watch(scene.replica, scene.script.term, revision, STUCK_SECONDS)
+    receipt = wait_for_term(scene.replica, scene.script.term, revision, STUCK_SECONDS)
     _show_receipt(scene, receipt, receipt.stages[0].at_ms or revision)
     hits = scene.replica.search(scene.script.term)
     _say_found(scene, hits)

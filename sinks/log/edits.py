@@ -99,7 +99,7 @@ class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
     replaces: int = 0
     plan: ExpectedItems = ExpectedItems()
 
-    def holds_at(self, at_ms: int) -> bool:
+    def is_valid_at(self, at_ms: int) -> bool:
         """Whether a moment lies in its validity."""
         return self.from_ms <= at_ms and (not self.until_ms or at_ms < self.until_ms)
 

@@ -43,7 +43,7 @@ class Bind(msgspec.Struct, frozen=True, array_like=True, tag=1):
     from_ms: int = 0
     until_ms: int = 0
     by: str = ""
-    foreseen: ExpectedItems = ExpectedItems()
+    plan: ExpectedItems = ExpectedItems()
 
     @property
     def key(self) -> str:
@@ -70,7 +70,7 @@ class Retarget(msgspec.Struct, frozen=True, array_like=True, tag=3):
     selector: Selector
     accepted_ms: int
     by: str = ""
-    foreseen: ExpectedItems = ExpectedItems()
+    plan: ExpectedItems = ExpectedItems()
 
     @property
     def key(self) -> str:
@@ -84,7 +84,7 @@ class Realias(msgspec.Struct, frozen=True, array_like=True, tag=4):
     revision: int
     aliases: tuple[str, ...]
     by: str = ""
-    foreseen: ExpectedItems = ExpectedItems()
+    plan: ExpectedItems = ExpectedItems()
 
     @property
     def key(self) -> str:
@@ -98,7 +98,7 @@ class Extend(msgspec.Struct, frozen=True, array_like=True, tag=5):
     revision: int
     until_ms: int
     by: str = ""
-    foreseen: ExpectedItems = ExpectedItems()
+    plan: ExpectedItems = ExpectedItems()
 
     @property
     def key(self) -> str:
@@ -112,7 +112,7 @@ class Campaign(msgspec.Struct, frozen=True, array_like=True, tag=6):
     revision: int
     binds: tuple[Bind, ...]
     by: str = ""
-    foreseen: ExpectedItems = ExpectedItems()
+    plan: ExpectedItems = ExpectedItems()
 
     @property
     def key(self) -> str:
@@ -138,7 +138,7 @@ class Approve(msgspec.Struct, frozen=True, array_like=True, tag=8):
     revision: int
     proposal: int
     by: str
-    foreseen: ExpectedItems = ExpectedItems()
+    plan: ExpectedItems = ExpectedItems()
 
 
 class Reject(msgspec.Struct, frozen=True, array_like=True, tag=9):
@@ -164,7 +164,7 @@ class Adjust(msgspec.Struct, frozen=True, array_like=True, tag=10):
     pins: tuple[str, ...] | None
     accepted_ms: int
     by: str = ""
-    foreseen: ExpectedItems = ExpectedItems()
+    plan: ExpectedItems = ExpectedItems()
 
     @property
     def key(self) -> str:

@@ -22,7 +22,7 @@ from kae.sinks.log.fold import LogState
 
 
 @dataclass(frozen=True, slots=True)
-class Quarantined:
+class QuarantinedSlot:
     """A slot whose term is released but which may not be bound again yet.
 
     One that was `seen` by nobody, for it was never active, may be bound at once.
@@ -54,7 +54,7 @@ class Bindings:
     terms: dict[str, tuple[int, int]] = field(default_factory=dict)  # term -> revision, binding
     proposals: dict[str, Propose] = field(default_factory=dict)
     refused: dict[str, Refuse] = field(default_factory=dict)
-    quarantined: dict[int, Quarantined] = field(default_factory=dict)
+    quarantined: dict[int, QuarantinedSlot] = field(default_factory=dict)
     bound_at: dict[int, tuple[int, int]] = field(default_factory=dict)  # binding -> version, ms
     changed_at: dict[int, int] = field(default_factory=dict)  # binding -> newest version of it
     activated_ms: dict[int, int] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class Bindings:
         self._settle_proposal(edit.term, edit.revision)
         bound = self.bound.pop(edit.binding, None)
         if bound is not None:
-            self.quarantined[edit.binding] = Quarantined(
+            self.quarantined[edit.binding] = QuarantinedSlot(
                 Slot(bound.position, bound.index), version, at_ms, edit.binding not in self.pending
             )
         self.pending.discard(edit.binding)
@@ -156,11 +156,11 @@ class Bindings:
             binding: bound
             for binding, bound in self.bound.items()
             if binding not in self.pending
-            and bound.holds_at(at_ms)
+            and bound.is_valid_at(at_ms)
             and (not bound.pending or self.bound_at[binding][0] <= reached)
         }
 
-    def turns_after(self, at_ms: int) -> int | None:
+    def next_change_after(self, at_ms: int) -> int | None:
         """The next moment at which what is visible changes by time alone."""
         return min(
             (
@@ -180,7 +180,7 @@ class Bindings:
         """The bindings of a campaign, by its key."""
         return [bound for bound in self.bound.values() if bound.campaign == campaign]
 
-    def newest_of(self, key: str) -> int:
+    def newest_revision(self, key: str) -> int:
         """The revision below which events of a term or a campaign are stale; -1 for none."""
         proposal = self.proposals.get(key)
         known = self.terms.get(key, (-1, 0))[0]

@@ -40,11 +40,11 @@ from kae.sinks.log.term_changes import (
     TermChange,
 )
 from kae.sinks.terms.bindings import Bindings
-from kae.sinks.terms.slot_ledger import lacking, ledger_of, soonest_to_end
+from kae.sinks.terms.slot_ledger import ledger_of, no_slot_cause, soonest_to_end
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class TermPolicy:
     """What must hold for a change to be carried out."""
 
     approvals: int = 0  # how many others must approve: none or one
@@ -54,7 +54,7 @@ class Conditions:
     selector_bytes: int = 1 << 20  # that one term's selector may have as it is kept
 
 
-FREELY = Conditions()
+NO_APPROVALS = TermPolicy()
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ def plan_terms(
     bindings: Bindings,
     changes: Sequence[TermChange],
     reserved: Mapping[int, range],
-    conditions: Conditions = FREELY,
+    conditions: TermPolicy = NO_APPROVALS,
 ) -> TermPlan:
     """Plan a batch of term events, in their order.
 
@@ -121,7 +121,7 @@ class _Planner:
     """Plans one change after the other against a state that it takes along."""
 
     def __init__(
-        self, state: Bindings, reserved: Mapping[int, range], conditions: Conditions
+        self, state: Bindings, reserved: Mapping[int, range], conditions: TermPolicy
     ) -> None:
         self._state = state
         self._reserved = reserved
@@ -160,14 +160,14 @@ class _Planner:
 
     def _refuse_stale(self, change: TermChange) -> None:
         if isinstance(change, Campaign):
-            known = [self._state.newest_of(bind.term) for bind in change.binds]
+            known = [self._state.newest_revision(bind.term) for bind in change.binds]
             overtaken = all(revision >= change.revision for revision in known)
         elif isinstance(change, CampaignRelease):
             members = self._state.members(change.key)
             overtaken = any(bound.revision >= change.revision for bound in members)
         else:
             overtaken = False
-        if overtaken or change.revision <= self._state.newest_of(change.key):
+        if overtaken or change.revision <= self._state.newest_revision(change.key):
             raise _Stale
 
     # Four eyes.
@@ -197,8 +197,8 @@ class _Planner:
                 f"{change.key!r}: proposed by {proposal.change.by!r}, approved by {change.by!r}; "
                 "another than who proposed it must approve it"
             )
-        self._compare(change.key, proposal.change.foreseen, change.foreseen)
-        return self._carry_out(replace(proposal.change, foreseen=change.foreseen), change.by)
+        self._compare(change.key, proposal.change.plan, change.plan)
+        return self._carry_out(replace(proposal.change, plan=change.plan), change.by)
 
     def _compare(self, key: str, proposed: ExpectedItems, now: ExpectedItems) -> None:
         if proposed.hash == now.hash:
@@ -232,7 +232,7 @@ class _Planner:
             )
             return [edit]
         selector = self._adjusted(change, bound) if isinstance(change, Adjust) else change.selector
-        if selector == bound.selector and not change.foreseen.hash:
+        if selector == bound.selector and not change.plan.hash:
             return [replace(bound, revision=change.revision, by=change.by, approved_by=approved_by)]
         return self._retarget(change, selector, bound, approved_by)
 
@@ -260,7 +260,7 @@ class _Planner:
 
         What has a plan waits until every shard has said how many items it has.
         """
-        waits = change.from_ms > change.accepted_ms or bool(change.foreseen.hash)
+        waits = change.from_ms > change.accepted_ms or bool(change.plan.hash)
         holder = self._state.terms.get(change.term, (-1, 0))[1]
         slot = BindSlot(
             binding=self._state.next_binding,
@@ -279,7 +279,7 @@ class _Planner:
             by=change.by,
             approved_by=approved_by,
             pending=waits,
-            plan=change.foreseen,
+            plan=change.plan,
         )
         if holder and waits:
             return self._in_place_of(self._state.bound[holder], slot)
@@ -299,7 +299,7 @@ class _Planner:
             approved_by=approved_by,
             pending=True,
             replaces=0,
-            plan=change.foreseen,
+            plan=change.plan,
         )
         return self._in_place_of(bound, slot)
 
@@ -342,7 +342,7 @@ class _Planner:
                     approved_by=approved_by,
                     campaign=change.key,
                     pending=True,
-                    plan=change.foreseen,
+                    plan=change.plan,
                 )
             )
         return edits
@@ -398,5 +398,7 @@ class _Planner:
         if len(found) < len(terms):
             rest_ms = self._conditions.quarantine_ms
             ledger = ledger_of(self._state, position, len(reserved), rest_ms)
-            raise _Refused(lacking(terms, position, ledger, soonest_to_end(self._state, position)))
+            raise _Refused(
+                no_slot_cause(terms, position, ledger, soonest_to_end(self._state, position))
+            )
         return found

@@ -9,7 +9,7 @@ from kae.sinks.log.protocol import Log
 from kae.sinks.log.term_changes import TermChange
 from kae.sinks.terms.bindings import Bindings
 from kae.sinks.terms.due import ShardStates, plan_due, plan_frees
-from kae.sinks.terms.plan import FREELY, Conditions, TermPlan, plan_terms
+from kae.sinks.terms.plan import NO_APPROVALS, TermPlan, TermPolicy, plan_terms
 
 
 class Registrar:
@@ -23,7 +23,7 @@ class Registrar:
         fingerprint: str,
         reserved: Mapping[int, range],
         max_bytes: int,
-        conditions: Conditions = FREELY,
+        conditions: TermPolicy = NO_APPROVALS,
     ) -> None:
         """Claim the log and read it.
 

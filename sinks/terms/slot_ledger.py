@@ -20,7 +20,7 @@ NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class SlotLedger:
     """One position. `next_free_ms` is when the first of its quarantines is over; None: none is.
 
     A slot is free only once every shard has detached it, too.
@@ -36,13 +36,15 @@ class Ledger:
         return self.reserved - self.used - self.quarantined
 
 
-def ledger_of(bindings: Bindings, position: int, reserved: int, quarantine_ms: int) -> Ledger:
+def ledger_of(bindings: Bindings, position: int, reserved: int, quarantine_ms: int) -> SlotLedger:
     """The ledger of a position that has `reserved` slots."""
     used = sum(bound.position == position for bound in bindings.bound.values())
     resting = [
         q.at_ms for q in bindings.quarantined.values() if q.seen and q.slot.position == position
     ]
-    return Ledger(reserved, used, len(resting), min(resting) + quarantine_ms if resting else None)
+    return SlotLedger(
+        reserved, used, len(resting), min(resting) + quarantine_ms if resting else None
+    )
 
 
 def soonest_to_end(bindings: Bindings, position: int) -> list[BindSlot]:
@@ -51,7 +53,9 @@ def soonest_to_end(bindings: Bindings, position: int) -> list[BindSlot]:
     return sorted(held, key=lambda one: (one.until_ms or inf, bindings.bound_at[one.binding]))
 
 
-def lacking(terms: Sequence[str], position: int, ledger: Ledger, ending: Iterable[BindSlot]) -> str:
+def no_slot_cause(
+    terms: Sequence[str], position: int, ledger: SlotLedger, ending: Iterable[BindSlot]
+) -> str:
     """Why terms cannot be bound: what is left, what comes back when, and whom to ask."""
     resting = ""
     if ledger.next_free_ms is not None:

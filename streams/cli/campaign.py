@@ -20,9 +20,9 @@ from kae.streams.cli.term_options import (
     TimeoutOption,
     UntilOption,
     plan_of,
+    requester,
     revision_of,
     validity,
-    who,
 )
 from kae.streams.errors import TermRefused, TermTimedOut
 from kae.streams.local_run import open_topology, replica_address
@@ -78,7 +78,7 @@ def bind(
         reason=reason,
         from_=begins,
         until=ends,
-        by=who(by),
+        by=requester(by),
         plan=plan_of(plan, items_planned),
     )
     publish(opened, name, data)
@@ -115,7 +115,7 @@ def release(
     from kae.streams.terms.publish import publish
 
     opened = open_topology(topology, bootstrap)
-    data = CampaignReleaseData(revision_of(revision), who(by))
+    data = CampaignReleaseData(revision_of(revision), requester(by))
     publish(opened, name, data)
     if no_wait:
         return

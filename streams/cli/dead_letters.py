@@ -174,12 +174,12 @@ def _letterbox(topology: "Topology") -> Iterator["DeadLetterIndex"]:
 def _choice(
     topology: "Topology", kind: str, cause: str, topic: str | None, since: str
 ) -> "DeadLetterFilter":
-    from kae.streams.clock import moment_ms
+    from kae.streams.clock import parse_time_ms
     from kae.streams.dead_letters.index import DeadLetterFilter
 
     topics = {"items": topology.items_topic, "terms": topology.terms_topic}
     try:
-        at_ms = moment_ms(since, time.time_ns() // 1_000_000) if since else 0
+        at_ms = parse_time_ms(since, time.time_ns() // 1_000_000) if since else 0
     except ValueError as error:
         raise typer.BadParameter(
             f"--since {since!r}: {error}; give 2026-01-31T09:30, or 30m, 2h or 7d ago as 7d"

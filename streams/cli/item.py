@@ -133,10 +133,10 @@ def _print_attributes(attributes: list["AttributeShown"]) -> None:
 def _explain_then(
     item_id: str, at: str, topology: Path | None, bootstrap: str | None, as_json: bool
 ) -> None:
-    from kae.streams.cli.term_options import moment
+    from kae.streams.cli.term_options import time_option
     from kae.streams.replica.item_history import explain_at
 
-    at_ms = int(moment("--at", at).timestamp() * 1000)
+    at_ms = int(time_option("--at", at).timestamp() * 1000)
     then = explain_at(open_topology(topology, bootstrap), item_id, at_ms)
     if as_json:
         terminal.print_json(then)
@@ -145,14 +145,14 @@ def _explain_then(
 
 
 def _print_then(then: "ItemThen") -> None:
-    from kae.streams.clock import shown
+    from kae.streams.clock import rfc3339
 
     since = "before the snapshot that reading began with"
     if then.since is not None:
         where = f"version {then.since.version} at offset {then.since.offset}"
-        since = f"by {where}, {shown(then.since.at_ms)}"
+        since = f"by {where}, {rfc3339(then.since.at_ms)}"
     verb = "put" if then.live else "dropped"
-    terminal.out.print(f"[bold]{then.id}[/] at {shown(then.at_ms)}", then.title, highlight=False)
+    terminal.out.print(f"[bold]{then.id}[/] at {rfc3339(then.at_ms)}", then.title, highlight=False)
     terminal.out.print(
         f"revision {then.revision}, shard {then.shard} at version {then.version}, {verb} {since}",
         style="dim",
@@ -172,7 +172,7 @@ def _print_then(then: "ItemThen") -> None:
                 term.state,
                 "  ".join(word or "·" for word in term.path),
                 term.why,
-                term.since and shown(term.since.at_ms),
+                term.since and rfc3339(term.since.at_ms),
                 term.owner,
                 term.reason,
             )

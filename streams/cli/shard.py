@@ -271,7 +271,7 @@ def _shown(topology: "Topology", replica: str | None) -> "list[ShardShown]":
 
 
 def _target(offset: int | None, at: str, earliest: bool) -> "Target":
-    from kae.streams.clock import moment_ms
+    from kae.streams.clock import parse_time_ms
     from kae.streams.shards import plans
 
     if (offset is not None) + bool(at) + earliest != 1:
@@ -281,7 +281,7 @@ def _target(offset: int | None, at: str, earliest: bool) -> "Target":
     if offset is not None:
         return plans.to_offset(offset)
     try:
-        return plans.to_time(moment_ms(at, time.time_ns() // 1_000_000))
+        return plans.to_time(parse_time_ms(at, time.time_ns() // 1_000_000))
     except ValueError as error:
         raise typer.BadParameter(
             f"--to-time {at!r}: {error}; give 2026-01-31T09:30Z, or 30m, 2h or 7d ago as 7d"

@@ -38,15 +38,15 @@ from kae.streams.cli.term_options import (
     WaitOption,
     WhereOption,
     WordArgument,
-    moment,
     plan_of,
+    publish_and_wait,
+    requester,
     revision_of,
     selector_of,
-    send,
+    time_option,
     validity,
-    who,
 )
-from kae.streams.clock import shown as at_text
+from kae.streams.clock import rfc3339
 from kae.streams.local_run import open_topology, replica_address
 
 app = typer.Typer(no_args_is_help=True)
@@ -107,10 +107,10 @@ def bind(
         reason=reason,
         from_=begins,
         until=ends,
-        by=who(by),
+        by=requester(by),
         plan=plan_of(plan, items_planned),
     )
-    receipt = send(
+    receipt = publish_and_wait(
         opened,
         word,
         data,
@@ -142,8 +142,8 @@ def release(
     """Release a word; its slot is free again after a quarantine."""
     from kae.streams.events.term_data import ReleaseData
 
-    data = ReleaseData(revision_of(revision), who(by))
-    send(
+    data = ReleaseData(revision_of(revision), requester(by))
+    publish_and_wait(
         open_topology(topology, bootstrap),
         word,
         data,
@@ -169,7 +169,7 @@ def list_terms(
     from kae.streams.replica_api.client import ReplicaClient
 
     if at:
-        at_ms = int(moment("--at", at).timestamp() * 1000)
+        at_ms = int(time_option("--at", at).timestamp() * 1000)
         term_history.print_terms(open_topology(topology, bootstrap), at_ms, as_json)
         return
     shown = ReplicaClient(replica_address(open_topology(topology), replica)).bindings()
@@ -194,7 +194,7 @@ def list_terms(
             (
                 b.term,
                 b.state,
-                b.until_ms and at_text(b.until_ms),
+                b.until_ms and rfc3339(b.until_ms),
                 b.category,
                 b.attached_items,
                 b.match,

@@ -20,12 +20,12 @@ from kae.streams.cli.term_options import (
     WaitOption,
     WhereOption,
     WordArgument,
-    moment,
     plan_of,
+    publish_and_wait,
+    requester,
     revision_of,
     selector_of,
-    send,
-    who,
+    time_option,
 )
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology
@@ -55,8 +55,8 @@ def alias(
     from kae.streams.events.term_data import AliasData
 
     planned = plan_of(plan, items_planned)
-    data = AliasData(revision_of(revision), alias or [], who(by), planned)
-    send(
+    data = AliasData(revision_of(revision), alias or [], requester(by), planned)
+    publish_and_wait(
         open_topology(topology, bootstrap),
         word,
         data,
@@ -91,8 +91,8 @@ def retarget(
 
     selector = selector_of(word, match, items, where)
     planned = plan_of(plan, items_planned)
-    data = RetargetData(revision_of(revision), selector, who(by), planned)
-    send(
+    data = RetargetData(revision_of(revision), selector, requester(by), planned)
+    publish_and_wait(
         open_topology(topology, bootstrap),
         word,
         data,
@@ -124,9 +124,9 @@ def extend(
 
     if bool(until) == forever:
         raise TermRefused(f"{word!r}: give one of --until TIME and --forever")
-    ends = None if forever else moment("--until", until)
-    data = ExtendData(revision_of(revision), ends, who(by))
-    send(
+    ends = None if forever else time_option("--until", until)
+    data = ExtendData(revision_of(revision), ends, requester(by))
+    publish_and_wait(
         open_topology(topology, bootstrap),
         word,
         data,

@@ -12,7 +12,7 @@ from kae.streams.cli.term_options import (
     PlanOption,
     TimeoutOption,
     plan_of,
-    who,
+    requester,
 )
 from kae.streams.local_run import open_topology, replica_address
 
@@ -67,7 +67,7 @@ def approve(
         open_topology(topology, bootstrap),
         replica,
         key,
-        lambda proposal: ApproveData(now_ms(), proposal, who(by), planned),
+        lambda proposal: ApproveData(now_ms(), proposal, requester(by), planned),
         timeout,
     )
     _print(key, "approved", decided, as_json)
@@ -93,7 +93,7 @@ def reject(
         open_topology(topology, bootstrap),
         replica,
         key,
-        lambda proposal: RejectData(now_ms(), proposal, who(by), reason),
+        lambda proposal: RejectData(now_ms(), proposal, requester(by), reason),
         timeout,
     )
     _print(key, "rejected", decided, as_json)

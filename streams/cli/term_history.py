@@ -6,8 +6,8 @@ import typer
 
 from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
-from kae.streams.cli.term_options import ByOption, moment, who
-from kae.streams.clock import now_ms, shown
+from kae.streams.cli.term_options import ByOption, requester, time_option
+from kae.streams.clock import now_ms, rfc3339
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology
 
@@ -28,30 +28,30 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """Tell all that happened to a word, oldest first."""
-    from kae.streams.events.terms import key_of
-    from kae.streams.terms.history import Past
+    from kae.streams.events.terms import subject_key
+    from kae.streams.terms.history import BindingsHistory
 
-    happened = Past.read(open_topology(topology, bootstrap)).history(key_of(key))
+    happened = BindingsHistory.read(open_topology(topology, bootstrap)).history(subject_key(key))
     if as_json:
         terminal.print_json(happened)
         return
     terminal.print_table(
         f"History of {key}",
         ("at", "version", "what", "revision", "by", "detail"),
-        ((shown(h.at_ms), h.version, h.what, h.revision, h.by, h.detail) for h in happened),
+        ((rfc3339(h.at_ms), h.version, h.what, h.revision, h.by, h.detail) for h in happened),
     )
 
 
 def print_terms(topology: "Topology", at_ms: int, as_json: bool) -> None:
     """What was in force at a time."""
-    from kae.streams.terms.history import Past
+    from kae.streams.terms.history import BindingsHistory
 
-    then = [one for _, one in sorted(Past.read(topology).in_force(at_ms).items())]
+    then = [one for _, one in sorted(BindingsHistory.read(topology).in_force(at_ms).items())]
     if as_json:
         terminal.print_json(then)
         return
     terminal.print_table(
-        f"Terms at {shown(at_ms)}",
+        f"Terms at {rfc3339(at_ms)}",
         ("term", "category", "match", "where", "items named", "owner", "reason", "campaign"),
         (
             (t.term, t.category, t.match, t.where, len(t.items), t.owner, t.reason, t.campaign)
@@ -73,17 +73,17 @@ def rollback(
 ) -> None:
     """Put a word, or all, back as they were at a time, by new events."""
     from kae.encoders.text.normal_form import normalise
-    from kae.streams.terms.history import Past
+    from kae.streams.terms.history import BindingsHistory
     from kae.streams.terms.publish import publish_all
 
     if (word is None) != everything:
         raise TermRefused("rollback: give one of WORD and --all")
     opened = open_topology(topology, bootstrap)
-    now, to_ms = now_ms(), int(moment("--to", to).timestamp() * 1000)
+    now, to_ms = now_ms(), int(time_option("--to", to).timestamp() * 1000)
     if to_ms > now:
         raise TermRefused(f"--to {to!r}: lies ahead; give a time that is over")
     terms = None if word is None else [normalise(word)]
-    events = Past.read(opened).rollback(to_ms, terms, who(by), now)
+    events = BindingsHistory.read(opened).rollback(to_ms, terms, requester(by), now)
     if events and not dry_run:
         publish_all(opened, events)
     told = [{"subject": subject, "event": type(data).__name__} for subject, data in events]

@@ -8,13 +8,13 @@ import typer
 
 from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
-from kae.streams.cli.term_options import ByOption, NoWaitOption, TimeoutOption, WaitFor, who
+from kae.streams.cli.term_options import ByOption, NoWaitOption, TimeoutOption, WaitFor, requester
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
     from kae.streams.replica_api.client import ReplicaClient
-    from kae.streams.terms.bulk_import import Import, RowReport
+    from kae.streams.terms.bulk_import import RowReport, TermImport
 
 
 app = typer.Typer()
@@ -43,12 +43,12 @@ def import_(
     """
     from kae.streams.kafka.topics import check_topics
     from kae.streams.replica_api.client import ReplicaClient
-    from kae.streams.terms.bulk_import import Import
+    from kae.streams.terms.bulk_import import TermImport
     from kae.streams.terms.publish import publish_all
 
     opened = open_topology(topology, bootstrap)
     client = ReplicaClient(replica_address(opened, replica))
-    planned = Import(file, opened, client, who(by))
+    planned = TermImport(file, opened, client, requester(by))
     sends = not dry_run and not planned.wrong
     events = planned.events() if sends else []
     if events:
@@ -67,16 +67,16 @@ def import_(
         _wait(client, planned, [word for word, _ in events], timeout)
 
 
-def _wait(client: "ReplicaClient", planned: "Import", words: list[str], seconds: float) -> None:
+def _wait(client: "ReplicaClient", planned: "TermImport", words: list[str], seconds: float) -> None:
     """Raises: TermRefused, which names all that were; TermTimedOut."""
-    from kae.streams.terms.publish import watch
+    from kae.streams.terms.publish import wait_for_term
 
     deadline = time.monotonic() + seconds
     refused = []
     for word in words:
         left = max(0.0, deadline - time.monotonic())
         try:
-            watch(client, word, planned.revision, left, until=WaitFor.EVERYWHERE)
+            wait_for_term(client, word, planned.revision, left, until=WaitFor.EVERYWHERE)
         except TermRefused as error:
             refused.append(str(error))
     if refused:

@@ -14,9 +14,9 @@ from kae.streams.cli.term_options import (
     WaitFor,
     WaitOption,
     WordArgument,
+    publish_and_wait,
+    requester,
     revision_of,
-    send,
-    who,
 )
 from kae.streams.local_run import open_topology
 
@@ -49,7 +49,7 @@ def add(
     """Have a bound word lead to these items too, whatever its selector says of them."""
     from kae.streams.events.term_data import AdjustData
 
-    data = AdjustData(revision_of(revision), add=items, by=who(by))
+    data = AdjustData(revision_of(revision), add=items, by=requester(by))
     until = None if no_wait else wait
     _adjust(word, data, topology, bootstrap, replica, until, timeout, as_json)
 
@@ -71,7 +71,7 @@ def exclude(
     """Have a bound word lead to these items no more; `add` takes it back."""
     from kae.streams.events.term_data import AdjustData
 
-    data = AdjustData(revision_of(revision), exclude=items, by=who(by))
+    data = AdjustData(revision_of(revision), exclude=items, by=requester(by))
     until = None if no_wait else wait
     _adjust(word, data, topology, bootstrap, replica, until, timeout, as_json)
 
@@ -93,7 +93,7 @@ def pin(
     """Have exactly these items come first, in this order, for a bound word."""
     from kae.streams.events.term_data import AdjustData
 
-    data = AdjustData(revision_of(revision), pins=items or [], by=who(by))
+    data = AdjustData(revision_of(revision), pins=items or [], by=requester(by))
     until = None if no_wait else wait
     _adjust(word, data, topology, bootstrap, replica, until, timeout, as_json)
 
@@ -108,7 +108,7 @@ def _adjust(
     timeout: float,
     as_json: bool,
 ) -> None:
-    send(
+    publish_and_wait(
         open_topology(topology, bootstrap),
         word,
         data,

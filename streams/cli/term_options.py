@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from kae.streams.cli import terminal
-from kae.streams.clock import moment_ms, now_ms
+from kae.streams.clock import now_ms, parse_time_ms
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import replica_address
 
@@ -78,7 +78,7 @@ def revision_of(given: int | None) -> int:
     return now_ms() if given is None else given
 
 
-def who(given: str) -> str:
+def requester(given: str) -> str:
     """Who asks: as given, else the user of this process."""
     return given or getuser()
 
@@ -97,12 +97,12 @@ def plan_of(plan: str, items: int | None) -> "PlanData":
     return PlanData(plan, items or 0)
 
 
-def moment(option: str, text: str) -> "datetime":
+def time_option(option: str, text: str) -> "datetime":
     """Raises: TermRefused."""
     from datetime import UTC, datetime
 
     try:
-        return datetime.fromtimestamp(moment_ms(text, now_ms()) / 1000, UTC)
+        return datetime.fromtimestamp(parse_time_ms(text, now_ms()) / 1000, UTC)
     except ValueError as error:
         raise TermRefused(
             f"{option} {text!r}: no time ({error}); write 2026-07-01T08:00+02:00"
@@ -118,11 +118,11 @@ def validity(
     """
     if until and forever:
         raise TermRefused("--until and --forever: give one of them")
-    end = None if forever else moment("--until", until) if until else msgspec.UNSET
-    return (moment("--from", from_) if from_ else None), end
+    end = None if forever else time_option("--until", until) if until else msgspec.UNSET
+    return (time_option("--from", from_) if from_ else None), end
 
 
-def send(
+def publish_and_wait(
     topology: "Topology",
     word: str,
     data: msgspec.Struct,
@@ -140,7 +140,7 @@ def send(
     from kae.encoders.text.normal_form import normalise
     from kae.streams.kafka.topics import check_topics
     from kae.streams.replica_api.client import ReplicaClient
-    from kae.streams.terms.publish import publish, watch
+    from kae.streams.terms.publish import publish, wait_for_term
 
     check_topics(topology)
     client = ReplicaClient(replica_address(topology, replica))
@@ -149,7 +149,7 @@ def send(
         client.receipt(normalise(word))
     publish(topology, word, data)
     if wait:
-        receipt = watch(client, word, revision, timeout, until=wait)
+        receipt = wait_for_term(client, word, revision, timeout, until=wait)
         print_receipt(receipt, as_json)
         return receipt
     if as_json:

@@ -22,13 +22,13 @@ from kae.streams.cli.term_options import (
     UntilOption,
     WhereOption,
     WordArgument,
+    requester,
     selector_of,
     validity,
-    who,
 )
-from kae.streams.clock import now_ms, shown
+from kae.streams.clock import now_ms, rfc3339
 from kae.streams.local_run import open_topology, replica_address
-from kae.streams.terms.category import Chosen, choose_category
+from kae.streams.terms.category import CategoryChoice, choose_category
 
 if TYPE_CHECKING:
     from kae.streams.replica_api.terms import Plan, Previewed
@@ -46,7 +46,7 @@ class TermPreview(msgspec.Struct, frozen=True):
     """What `kae term preview --json` prints; `command` binds what was previewed."""
 
     previewed: "Previewed"
-    chosen: Chosen
+    chosen: CategoryChoice
     command: str
 
 
@@ -64,7 +64,7 @@ def preview_proposed(
     client = ReplicaClient(replica_address(open_topology(topology), replica))
     previewed = client.preview_proposed(word, query)
     approve = ["kae", "term", "approve", word, *_planned(previewed.plan)]
-    chosen = Chosen(previewed.category, "given")
+    chosen = CategoryChoice(previewed.category, "given")
     _show(TermPreview(previewed, chosen, shlex.join(approve)), as_json)
 
 
@@ -109,7 +109,7 @@ def preview(
         reason=reason,
         from_=begins,
         until=ends,
-        by=who(by),
+        by=requester(by),
     )
     client = ReplicaClient(replica_address(opened, replica))
     previewed = client.preview(encode_term(word, data, "/kae/cli"), query)
@@ -117,7 +117,7 @@ def preview(
     _show(TermPreview(previewed, chosen, command), as_json)
 
 
-def _command(context: typer.Context, chosen: Chosen, plan: "Plan") -> str:
+def _command(context: typer.Context, chosen: CategoryChoice, plan: "Plan") -> str:
     """The command that binds what was previewed, as a shell takes it."""
     given = {**context.params, "category": chosen.category}
     words = ["kae", "term", "bind", given["word"]]
@@ -186,7 +186,7 @@ def _print(preview: TermPreview) -> None:
     terminal.out.print(preview.command, markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
+def _print_outcome(previewed: "Previewed", chosen: CategoryChoice) -> None:
     room, size, plan = previewed.room, previewed.size, previewed.plan
     terminal.print_table(
         f"{previewed.term}: what binding it would do",
@@ -197,8 +197,8 @@ def _print_outcome(previewed: "Previewed", chosen: Chosen) -> None:
             ("category", chosen.told()),
             ("position", room.group),
             ("reserved slots", f"{room.free} of {room.reserved} free, takes {room.needed}"),
-            ("from", previewed.from_ms and shown(previewed.from_ms)),
-            ("until", previewed.until_ms and shown(previewed.until_ms)),
+            ("from", previewed.from_ms and rfc3339(previewed.from_ms)),
+            ("until", previewed.until_ms and rfc3339(previewed.until_ms)),
             ("waits for approval", previewed.awaits_approval),
             ("event", f"{size.event_bytes:,} of {size.event_bytes_most:,} bytes"),
             ("plan", plan.hash),

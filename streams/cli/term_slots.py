@@ -7,7 +7,7 @@ import typer
 
 from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
-from kae.streams.clock import now_ms, shown
+from kae.streams.clock import now_ms, rfc3339
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def capacity(
     """Show the reserved slots of each group: free, in quarantine, when full, and what may go."""
     from kae.streams.replica_api.client import ReplicaClient
     from kae.streams.terms.capacity import capacity_of
-    from kae.streams.terms.history import Past
+    from kae.streams.terms.history import BindingsHistory
 
     opened = open_topology(topology, bootstrap)
     bound = ReplicaClient(replica_address(opened, replica)).bindings().active
     found = capacity_of(
-        Past.read(opened),
+        BindingsHistory.read(opened),
         opened.codebook_groups,
         {one.term: one.attached_items for one in bound},
         now_ms(),
@@ -92,7 +92,7 @@ def _print_promotion(found: "Promotion") -> None:
                 one.category,
                 one.items,
                 one.days,
-                one.until_ms and shown(one.until_ms),
+                one.until_ms and rfc3339(one.until_ms),
                 one.owner,
                 one.reason,
             )
@@ -122,7 +122,7 @@ def _print_capacity(found: "Capacity") -> None:
                 ", ".join(one.categories),
                 f"{one.free} of {one.reserved} free",
                 one.quarantined,
-                one.next_free_ms and shown(one.next_free_ms),
+                one.next_free_ms and rfc3339(one.next_free_ms),
                 one.forecast,
             )
             for one in found.positions
@@ -132,7 +132,7 @@ def _print_capacity(found: "Capacity") -> None:
         "Candidates to release",
         ("group", "term", "why", "items", "until", "owner"),
         (
-            (one.group, c.term, c.why, c.items, c.until_ms and shown(c.until_ms), c.owner)
+            (one.group, c.term, c.why, c.items, c.until_ms and rfc3339(c.until_ms), c.owner)
             for one in found.positions
             for c in one.candidates
         ),

@@ -109,7 +109,7 @@ def unknown(
     as_json: JsonOption = False,
 ) -> None:
     """List the words that searches of a replica asked for in vain, the most frequent first."""
-    from kae.streams.clock import shown
+    from kae.streams.clock import rfc3339
     from kae.streams.replica_api.client import ReplicaClient
 
     client = ReplicaClient(replica_address(open_topology(topology), replica))
@@ -122,7 +122,7 @@ def unknown(
             "replica.unknown_requests is 0 in its topology.yaml: none is counted"
         )
     terminal.print_table(
-        f"Unknown words of {found.requests:,} searches since {shown(found.since_ms)}",
+        f"Unknown words of {found.requests:,} searches since {rfc3339(found.since_ms)}",
         ("word", "requests", "at most"),
         ((one.word, one.requests, one.at_most) for one in found.words),
     )

@@ -17,10 +17,10 @@ from kae.streams.console.guard import AccessRefused
 from kae.streams.console.users import ConsoleRole, User
 from kae.streams.dead_letters.answers import LetterOpened, LettersListed, ReplayReport
 from kae.streams.events.cloudevents import Id, Short
-from kae.streams.events.term_data import Aliases, BindData, CategoryName, Moment, SelectorData
+from kae.streams.events.term_data import Aliases, BindData, CategoryName, SelectorData, Timestamp
 from kae.streams.replica_api.answers import BindingsShown, ItemShown
 from kae.streams.replica_api.terms import Previewed, Receipt
-from kae.streams.terms.history import Happened
+from kae.streams.terms.history import TermHistoryEntry
 
 Term = Annotated[str, Meta(min_length=1, max_length=256)]
 Filter = Annotated[str, Meta(max_length=512)]
@@ -43,8 +43,8 @@ class BindRequest(ApiRequest, frozen=True):
     aliases: Aliases = []
     owner: Short = ""
     reason: Short = ""
-    from_: Moment | None = msgspec.field(default=None, name="from")
-    until: Moment | None = None  # null: as terms.default_days says
+    from_: Timestamp | None = msgspec.field(default=None, name="from")
+    until: Timestamp | None = None  # null: as terms.default_days says
 
     def data(self) -> BindData:
         return BindData(
@@ -181,7 +181,7 @@ OPERATIONS = (
     ),
     ApiOperation(
         "GET", "/api/history", "history", "What happened to a word, the newest first.",
-        ConsoleRole.viewer, WordRequest, list[Happened],
+        ConsoleRole.viewer, WordRequest, list[TermHistoryEntry],
         lambda line, _user, asked: line.history(normalise(asked.word)),
     ),
     ApiOperation(

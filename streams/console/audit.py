@@ -85,7 +85,7 @@ class Audit:
 
 
 def _row(record: Any) -> AuditRow:
-    at = clock.shown(record.timestamp)
+    at = clock.rfc3339(record.timestamp)
     try:
         event = read_event(record.value or b"", record.headers)
         named = msgspec.json.decode(event.data, type=_Named)

@@ -33,8 +33,8 @@ from kae.streams.kafka.topic_plan import BATCH_BYTES
 from kae.streams.replica_api.answers import BindingShown, BindingsShown, ProposalShown, Status
 from kae.streams.replica_api.client import ReplicaClient
 from kae.streams.replica_api.terms import Previewed
-from kae.streams.terms.category import Chosen, choose_category
-from kae.streams.terms.history import Happened, Past
+from kae.streams.terms.category import CategoryChoice, choose_category
+from kae.streams.terms.history import BindingsHistory, TermHistoryEntry
 from kae.streams.terms.publish import publish, publish_all
 from kae.streams.topology.types import Topology
 
@@ -124,7 +124,7 @@ class ConsoleBackend:
         stamped = msgspec.structs.replace(data, revision=self._next_revision(), by=who)
         return self._publish(word, stamped, stamped.revision)
 
-    def preview(self, word: str, data: BindData, who: str) -> tuple[Previewed, Chosen]:
+    def preview(self, word: str, data: BindData, who: str) -> tuple[Previewed, CategoryChoice]:
         """What a binding would do, and how its category came about; nothing is published.
 
         Raises: TermRefused; ReplicaUnreachable, ReplicaRefused.
@@ -146,19 +146,19 @@ class ConsoleBackend:
         revision = self._next_revision()
         return self._publish(word, ReleaseData(revision, who), revision)
 
-    def history(self, term: str) -> list[Happened]:
+    def history(self, term: str) -> list[TermHistoryEntry]:
         """All that happened to a normalised term, the newest first.
 
         Raises: KafkaUnreachable.
         """
-        return Past.read(self.topology).history(term)[::-1]
+        return BindingsHistory.read(self.topology).history(term)[::-1]
 
     def put_back(self, term: str, version: int, who: str) -> Published:
         """Put a term back as it was before that version of the bindings log, by new events.
 
         Raises: TermRefused; KafkaUnreachable.
         """
-        past = Past.read(self.topology)
+        past = BindingsHistory.read(self.topology)
         happened = next((one for one in past.history(term) if one.version == version), None)
         if happened is None:
             raise TermRefused(f"{term!r}: version {version} of the bindings log is none of its")

@@ -11,7 +11,7 @@ import msgspec
 from kafka.errors import KafkaError
 from starlette.requests import Request
 
-from kae.encoders.selector import Rejected
+from kae.encoders.selector import SelectorInvalid
 from kae.sinks.log.protocol import LogTruncated
 from kae.streams.console.guard import AccessRefused, SignInFirst
 from kae.streams.errors import (
@@ -88,7 +88,7 @@ EXPECTED = (
     LetterUnknown,
     LogTruncated,
     AccessRefused,
-    Rejected,
+    SelectorInvalid,
     ReplicaRefused,
     ReplicaUnreachable,
     SignInFirst,
@@ -105,7 +105,7 @@ def problem_of(error: Exception) -> tuple[int, str]:
             return error.status, error.error
         case SignInFirst():
             return 401, "nobody is signed in; sign in first"
-        case TermRefused() | Rejected():
+        case TermRefused() | SelectorInvalid():
             return 422, str(error)
         case LetterUnknown():
             return 404, str(error)

@@ -9,13 +9,13 @@ import msgspec
 from starlette.responses import Response
 
 from kae.encoders.categories import CATEGORIES
-from kae.encoders.selector import Rejected
+from kae.encoders.selector import SelectorInvalid
 from kae.streams.console.backend import ConsoleBackend, selector_of
 from kae.streams.console.render import Visit, go
 from kae.streams.errors import TermRefused
 from kae.streams.events.term_data import BindData, PlanData
 from kae.streams.replica_api.terms import Previewed
-from kae.streams.terms.category import Chosen
+from kae.streams.terms.category import CategoryChoice
 
 FIELDS = (
     "word", "match", "where", "items", "category", "aliases", "owner", "reason", "from", "until",
@@ -28,7 +28,7 @@ class Seen(NamedTuple):
     """A preview that is shown beside the form; `fields` is the mark of what it was made for."""
 
     previewed: Previewed
-    chosen: Chosen
+    chosen: CategoryChoice
     fields: str
 
 
@@ -48,7 +48,7 @@ class TermForm:
             previewed, chosen = self._line.preview(
                 form.get("word", "").strip(), _bind_data(form), visit.user.name
             )
-        except (TermRefused, Rejected) as error:
+        except (TermRefused, SelectorInvalid) as error:
             return self._page(visit, form, str(error))
         filled = {**form, "category": chosen.category}
         return self._page(visit, filled, seen=Seen(previewed, chosen, _mark(filled)))
@@ -64,7 +64,7 @@ class TermForm:
                 plan = PlanData(form["plan"], visit.number_of_form("items_planned"))
                 data = msgspec.structs.replace(data, plan=plan)
             published = self._line.bind(form.get("word", "").strip(), data, visit.user.name)
-        except (TermRefused, Rejected) as error:
+        except (TermRefused, SelectorInvalid) as error:
             return self._page(visit, form, str(error))
         return go("/term", word=published.term, revision=published.revision)
 

@@ -114,7 +114,7 @@ def show_letter(box: DeadLetterIndex, letter: DeadLetterEntry) -> LetterShown:
     death = box.deaths.get(letter.address)
     return LetterShown(
         letter=letter.address,
-        at=clock.shown(letter.at_ms),
+        at=clock.rfc3339(letter.at_ms),
         topic=source.topic,
         partition=source.partition,
         offset=source.offset,

@@ -40,7 +40,7 @@ TermWord = Annotated[str, Meta(min_length=1, max_length=128)]
 Aliases = Annotated[list[TermWord], Meta(max_length=64)]
 # Checked where the event is decoded, since "" asks for the topology's default.
 CategoryName = Annotated[str, Meta(max_length=512, extra_json_schema={"enum": ["", *CATEGORIES]})]
-Moment = Annotated[datetime, Meta(tz=True)]
+Timestamp = Annotated[datetime, Meta(tz=True)]
 Items = Annotated[list[Id], Meta(max_length=10_000)]
 Pins = Annotated[list[Id], Meta(max_length=PINS)]
 
@@ -79,8 +79,8 @@ class BindData(msgspec.Struct, frozen=True):
     category: CategoryName = ""
     owner: Short = ""
     reason: Short = ""
-    from_: Moment | None = field(default=None, name="from")
-    until: Moment | UnsetType | None = UNSET
+    from_: Timestamp | None = field(default=None, name="from")
+    until: Timestamp | UnsetType | None = UNSET
     by: Short = ""
     plan: PlanData = PlanData()
 
@@ -121,7 +121,7 @@ class ExtendData(msgspec.Struct, frozen=True):
     """`data` of kae.term.extend.v1; null: the term never ends."""
 
     revision: Revision
-    until: Moment | None
+    until: Timestamp | None
     by: Short = ""
 
 
@@ -148,8 +148,8 @@ class CampaignData(msgspec.Struct, frozen=True):
     terms: Annotated[list[CampaignTerm], Meta(min_length=1, max_length=CAMPAIGN_TERMS)]
     owner: Short = ""
     reason: Short = ""
-    from_: Moment | None = field(default=None, name="from")
-    until: Moment | UnsetType | None = UNSET
+    from_: Timestamp | None = field(default=None, name="from")
+    until: Timestamp | UnsetType | None = UNSET
     by: Short = ""
     plan: PlanData = PlanData()
 

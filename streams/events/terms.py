@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX
-from kae.encoders.selector import Rejected, Selector, compile_selector
+from kae.encoders.selector import Selector, SelectorInvalid, compile_selector
 from kae.encoders.text.normal_form import normalise
 from kae.sinks.log.term_changes import (
     CAMPAIGN_PREFIX,
@@ -30,7 +30,7 @@ from kae.sinks.log.term_changes import (
     TermChange,
     campaign_key,
 )
-from kae.streams.clock import shown
+from kae.streams.clock import rfc3339
 from kae.streams.events.cloudevents import Envelope, Headers
 from kae.streams.events.envelope import (
     Undecodable,
@@ -61,7 +61,7 @@ from kae.streams.events.term_data import (
 from kae.streams.topology.types import Topology
 
 
-def key_of(subject: str) -> str:
+def subject_key(subject: str) -> str:
     """The key of a word, or of a campaign that is given as campaign/NAME; empty for none."""
     if not subject.startswith(CAMPAIGN_PREFIX):
         return normalise(subject)
@@ -156,7 +156,7 @@ def _end_or_decision(subject: str, data: msgspec.Struct) -> TermChange:
 def _subject(event: Envelope) -> str:
     """The term, or the campaign, by its name or, where it may be either, by its key."""
     decides = event.type in (TERM_APPROVE, TERM_REJECT)
-    subject = key_of(event.subject) if decides else normalise(event.subject)
+    subject = subject_key(event.subject) if decides else normalise(event.subject)
     if not subject:
         raise Undecodable(f"subject: {event.subject!r} has no letter or digit", "subject.empty")
     return subject
@@ -178,7 +178,7 @@ def _times(data: BindData | CampaignData, accepted_ms: int, rules: TermRules) ->
 def _refuse_over(until_ms: int, begins_ms: int) -> None:
     if until_ms and until_ms <= begins_ms:
         raise Undecodable(
-            f"data.until: {shown(until_ms)} is not after {shown(begins_ms)}, when the term "
+            f"data.until: {rfc3339(until_ms)} is not after {rfc3339(begins_ms)}, when the term "
             "begins; give a later time",
             "data.until.over",
         )
@@ -282,7 +282,7 @@ def _selector(data: SelectorData, rules: TermRules) -> Selector:
     selector = Selector(data.match, tuple(data.items), data.where, *lists)
     try:
         compile_selector(selector)
-    except Rejected as error:
+    except SelectorInvalid as error:
         raise Undecodable(f"data.selector: {error}", "data.selector.invalid") from error
     return selector
 

@@ -136,7 +136,7 @@ def _listed(book: GenerationState, number: int, shown: GenerationsShown | None) 
         generation=number,
         state=_state(book, number, one),
         codebook=announced.fingerprint if announced else one.status.codebook if one else "",
-        announced=clock.shown(announced.at_ms) if announced else None,
+        announced=clock.rfc3339(announced.at_ms) if announced else None,
         by=announced.by if announced else None,
         items=one.status.items if one else None,
         behind_events=_behind(one, known.get(book.serving)),

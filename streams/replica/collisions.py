@@ -32,7 +32,7 @@ def _of_the_term(view: View, bind: Bind) -> Iterator[Collision]:
         yield _term("bound", view, bind.term, view.bindings.bound[holder])
     proposal = view.bindings.proposals.get(bind.term)
     if proposal is not None:
-        items = proposal.change.foreseen.items
+        items = proposal.change.plan.items
         yield Collision("proposed", bind.term, bind.term, CATEGORIES[bind.category], items)
 
 

@@ -165,8 +165,8 @@ def _proposal(proposal: Propose) -> ProposalShown:
         terms=[bind.term for bind in change.binds]
         if isinstance(change, Campaign)
         else [proposal.key],
-        plan_hash=change.foreseen.hash,
-        plan_items=change.foreseen.items,
+        plan_hash=change.plan.hash,
+        plan_items=change.plan.items,
     )
 
 

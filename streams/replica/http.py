@@ -41,7 +41,7 @@ from starlette.routing import Route
 
 from kae.streams.clock import now_ms
 from kae.streams.events.envelope import Undecodable
-from kae.streams.events.terms import key_of
+from kae.streams.events.terms import subject_key
 from kae.streams.replica.explain import explain_item, live_item, show_bindings
 from kae.streams.replica.follower import UNHEARD
 from kae.streams.replica.generation import GenerationReplica, Serving
@@ -139,7 +139,7 @@ class Answers:
 
     def preview_proposed(self, request: Request) -> Response:
         line, query = self._previewing(request)
-        term = key_of(request.path_params["term"])
+        term = subject_key(request.path_params["term"])
         previewed = line.previews.proposed(line.view(), term, query)
         if previewed is None:
             raise RequestRefused(404, f"term {term!r}: no bind of it waits for approval")
@@ -162,7 +162,7 @@ class Answers:
         return _json(show_bindings(line.codebook, line.view()))
 
     def receipt(self, request: Request) -> Response:
-        term = key_of(request.path_params["term"])
+        term = subject_key(request.path_params["term"])
         receipt = self._receipt(term)
         if receipt is None:
             raise RequestRefused(404, f"term {term!r}: no term event of it has been registered")
@@ -182,7 +182,7 @@ class Answers:
 
     def term_has_come(self, request: Request) -> bool:
         revision = _whole_number(request, "revision", 0, MOST_REVISION)
-        term = key_of(request.path_params["term"])
+        term = subject_key(request.path_params["term"])
         until = request.query_params.get("until", "decodable")
         return has_come(self._receipt(term), revision, until)
 

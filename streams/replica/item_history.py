@@ -17,7 +17,7 @@ from kae.sinks.log.protocol import LogTruncated
 from kae.sinks.store.reader import StoreReader
 from kae.sinks.store.store import ShardStore
 from kae.sinks.terms.bindings import Bindings
-from kae.streams.clock import shown
+from kae.streams.clock import rfc3339
 from kae.streams.codebooks.opening import open_codebook
 from kae.streams.errors import ItemUnknown
 from kae.streams.kafka.log import KafkaClients, poll
@@ -27,7 +27,7 @@ from kae.streams.replica.explain import attributes_of
 from kae.streams.replica_api import words
 from kae.streams.replica_api.answers import AttributeShown, Words
 from kae.streams.snapshots.archives import snapshots_in_log
-from kae.streams.terms.history import Past
+from kae.streams.terms.history import BindingsHistory
 from kae.streams.topology.types import Topology
 
 
@@ -78,7 +78,7 @@ def explain_at(topology: Topology, item_id: str, at_ms: int) -> ItemThen:
     trimmed and no snapshot from before the time is left; KafkaUnreachable, TopicDiffers.
     """
     codebook = open_codebook(topology)
-    bindings = Past.read(topology).bindings(at_ms)
+    bindings = BindingsHistory.read(topology).bindings(at_ms)
     shard = partition_of(item_id, topology.shards)
     clients = clients_for(topology, "items")
     try:
@@ -87,7 +87,7 @@ def explain_at(topology: Topology, item_id: str, at_ms: int) -> ItemThen:
         clients.close()
     if past.edit is None:
         raise ItemUnknown(
-            f"{item_id!r}: the log of shard {shard} had no event of it by {shown(at_ms)} (version "
+            f"{item_id!r}: the log of shard {shard} had no event of it by {rfc3339(at_ms)} (version "
             f"{version}). Is the id right, and the time? kae status shows whether the shard lags"
         )
     return describe_history(codebook, past, bindings, shard, version, at_ms)

@@ -22,7 +22,7 @@ from kae.encoders.vocabulary.similar_words import Likeness, Meanings
 from kae.sinks.log.edits import BindingEdit, BindSlot, Deactivate, Propose, PutItem, encode_edit
 from kae.sinks.log.term_changes import Bind
 from kae.sinks.postings.selection import selected
-from kae.sinks.terms.plan import FREELY, Conditions, plan_terms
+from kae.sinks.terms.plan import NO_APPROVALS, TermPolicy, plan_terms
 from kae.sinks.terms.plan_hash import plan_hash
 from kae.sinks.trie.trie import Entries
 from kae.streams.clock import now_ms
@@ -124,7 +124,7 @@ class Previews:
         self._rules = rules_of(topology, codebook.position_of)
         self._reserved = {position: codebook.reserved(position) for position in range(POSITIONS)}
         terms = topology.terms
-        self._conditions = Conditions(terms.approvals, terms.plan_tolerance_percent)
+        self._conditions = TermPolicy(terms.approvals, terms.plan_tolerance_percent)
         self._event_bytes = topology.limits.event_bytes
 
     @property
@@ -156,7 +156,7 @@ class Previews:
         sample = nsmallest(SAMPLE, self._counted(view, change, tally), key=_prominence)
         refused, awaits_approval = self._refusal(view, change)
         # As if it was approved: a proposal takes no slot.
-        edits = plan_terms(view.bindings, [change], self._reserved, FREELY).edits
+        edits = plan_terms(view.bindings, [change], self._reserved, NO_APPROVALS).edits
         return Previewed(
             version=version_of(view),
             term=change.term,
@@ -216,7 +216,7 @@ class Previews:
         """Why the registrar would refuse it now, and whether it would wait for approval."""
         plan = plan_terms(view.bindings, [bind], self._reserved, self._conditions)
         if plan.counts.stale:
-            newest = view.bindings.newest_of(bind.term)
+            newest = view.bindings.newest_revision(bind.term)
             stale = f"{bind.term!r}: revision {bind.revision} is stale, the term has {newest}"
             return f"{stale}; give a higher --revision, or leave it out", False
         cause = plan.refused[0].cause if plan.refused else None

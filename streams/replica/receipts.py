@@ -59,7 +59,7 @@ def _state(
     released = journal.released.get(term)
     proposal = bindings.proposals.get(term)
     if bound is not None:
-        state = "bound" if bound.holds_at(view.swapped_ms) else "scheduled"
+        state = "bound" if bound.is_valid_at(view.swapped_ms) else "scheduled"
         if bound.until_ms and bound.until_ms <= view.swapped_ms:
             state = "expired"
         return state, _bound_stages(bound, view, journal, live)

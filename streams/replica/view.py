@@ -46,7 +46,7 @@ class View:
         """
         if self.turns_ms is None or at_ms < self.turns_ms:
             return self
-        over = {binding for binding, bound in self.visible.items() if not bound.holds_at(at_ms)}
+        over = {binding for binding, bound in self.visible.items() if not bound.is_valid_at(at_ms)}
         if not over:
             return self
         visible = {b: bound for b, bound in self.visible.items() if b not in over}
@@ -74,7 +74,7 @@ class Visible:
     @staticmethod
     def of(bindings: Bindings, reached: int, at_ms: int) -> "Visible":
         bound = bindings.visible(at_ms, reached)
-        turns_ms = bindings.turns_after(at_ms)
+        turns_ms = bindings.next_change_after(at_ms)
         slots, terms, pins = slots_of(bound), terms_of(bound), pins_of(bound)
         return Visible((bindings, reached), at_ms, turns_ms, bound, slots, terms, pins)
 

@@ -139,7 +139,7 @@ def _plan_reset(
         from_offset=now,
         to_offset=goal,
         events_again=max(0, now - goal),
-        to_at=None if at_ms is None else clock.shown(at_ms),
+        to_at=None if at_ms is None else clock.rfc3339(at_ms),
         to_age_seconds=None if at_ms is None else max(0.0, time.time() - at_ms / 1000),
     )
 
@@ -232,7 +232,7 @@ def _pause(desk: ControlClient, shard: int) -> PauseShown | None:
     for filed in desk.book.open_of({shard}):
         if isinstance(filed.request, Pause):
             pause = filed.request
-    return PauseShown(pause.by, clock.shown(pause.at_ms), pause.reason) if pause else None
+    return PauseShown(pause.by, clock.rfc3339(pause.at_ms), pause.reason) if pause else None
 
 
 def _command(filed: RequestState) -> CommandShown:
@@ -240,7 +240,7 @@ def _command(filed: RequestState) -> CommandShown:
     return CommandShown(
         command=type(request).__name__.lower(),
         by=request.by,
-        at=clock.shown(request.at_ms),
+        at=clock.rfc3339(request.at_ms),
         reason=request.reason,
         answer=show_answer(request.shard, filed.offset, filed.answer),
     )

@@ -139,7 +139,7 @@ def _shown(
                 items=manifest.items,
                 files=len(manifest.files),
                 bytes=manifest.bytes,
-                taken=clock.shown(manifest.created_ms),
+                taken=clock.rfc3339(manifest.created_ms),
                 age_seconds=max(0, now_ms - manifest.created_ms) / 1000,
                 by=manifest.by,
             )

@@ -11,7 +11,7 @@ from kae.streams.events.term_data import BindData, PlanData
 from kae.streams.events.terms import encode_term
 from kae.streams.replica_api.client import ReplicaClient
 from kae.streams.replica_api.terms import Collision, Previewed
-from kae.streams.terms.category import Chosen
+from kae.streams.terms.category import CategoryChoice
 from kae.streams.terms.table import RowProblem, TermRow, read_table
 from kae.streams.topology.types import Topology
 
@@ -21,7 +21,7 @@ class RowReport(msgspec.Struct, frozen=True):
 
     line: int
     word: str
-    chosen: Chosen | None
+    chosen: CategoryChoice | None
     preview: Previewed | None
     problems: list[RowProblem]
 
@@ -39,7 +39,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     sent: list[str]
 
 
-class Import:
+class TermImport:
     """A table of terms with a preview of each."""
 
     def __init__(self, file: Path, topology: Topology, client: ReplicaClient, by: str) -> None:

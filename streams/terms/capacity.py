@@ -7,9 +7,9 @@ import msgspec
 from kae.encoders.categories import Group
 from kae.sinks.log.edits import BindSlot
 from kae.sinks.terms.bindings import Bindings
-from kae.sinks.terms.slot_ledger import Ledger, ledger_of, soonest_to_end
-from kae.streams.clock import shown
-from kae.streams.terms.history import Past
+from kae.sinks.terms.slot_ledger import SlotLedger, ledger_of, soonest_to_end
+from kae.streams.clock import rfc3339
+from kae.streams.terms.history import BindingsHistory
 
 DAY_MS = 86_400_000
 # Of those that end soonest, and of those that have the fewest items.
@@ -58,7 +58,7 @@ class Capacity(msgspec.Struct, frozen=True):
 
 
 def capacity_of(
-    past: Past,
+    past: BindingsHistory,
     groups: Sequence[Group],
     items: Mapping[str, int],
     now: int,
@@ -100,7 +100,7 @@ def capacity_of(
     return Capacity(now, days, positions)
 
 
-def _days_left(ledger: Ledger, taken_per_day: float | None) -> float | None:
+def _days_left(ledger: SlotLedger, taken_per_day: float | None) -> float | None:
     """Days until no slot is free; None where there is no trend that leads there."""
     if not ledger.free:
         return 0
@@ -109,14 +109,16 @@ def _days_left(ledger: Ledger, taken_per_day: float | None) -> float | None:
     return min(ledger.free / taken_per_day, MOST_DAYS)
 
 
-def _forecast(ledger: Ledger, taken_per_day: float | None, full_ms: int | None, days: float) -> str:
+def _forecast(
+    ledger: SlotLedger, taken_per_day: float | None, full_ms: int | None, days: float
+) -> str:
     if not ledger.free:
         return "full"
     if taken_per_day is None:
         return f"no trend: {days * 24:.1f} hours are recorded, a day is the least"
     if full_ms is None:
         return f"no trend: no more taken than freed in {days:.0f} days"
-    return f"full by {shown(full_ms)[:10]}, at {taken_per_day:.2f} a day"
+    return f"full by {rfc3339(full_ms)[:10]}, at {taken_per_day:.2f} a day"
 
 
 def _candidates(

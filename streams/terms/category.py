@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kae.encoders.tagger.tagger import Tagger
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class CategoryChoice(msgspec.Struct, frozen=True):
     """`by` is given, tagger or default; `confidence`, 0 to 1, is the tagger's."""
 
     category: str
@@ -23,15 +23,15 @@ class Chosen(msgspec.Struct, frozen=True):
         return f"{self.category} (by {self.by}{sure})"
 
 
-def choose_category(word: str, given: str, default: str) -> Chosen:
+def choose_category(word: str, given: str, default: str) -> CategoryChoice:
     """A reading of the tagger counts if it takes the whole word for one value."""
     if given:
-        return Chosen(given, "given")
+        return CategoryChoice(given, "given")
     word = word.strip()
     for value in _tagger().tag([word])[0]:
         if (value.begin, value.end) == (0, len(word)):
-            return Chosen(CATEGORIES[value.category], "tagger", round(value.score, 3))
-    return Chosen(default, "default")
+            return CategoryChoice(CATEGORIES[value.category], "tagger", round(value.score, 3))
+    return CategoryChoice(default, "default")
 
 
 @lru_cache(maxsize=1)

@@ -27,10 +27,10 @@ from kae.streams.kafka.reader import clients_for, deltas_from
 from kae.streams.kafka.topics import check_topics
 from kae.streams.topology.types import Topology
 
-Undoing = tuple[str, BindData | ReleaseData | CampaignReleaseData]
+RollbackEvent = tuple[str, BindData | ReleaseData | CampaignReleaseData]
 
 
-class Happened(msgspec.Struct, frozen=True):
+class TermHistoryEntry(msgspec.Struct, frozen=True):
     """One edit of a term; `version` is that of the bindings log."""
 
     at_ms: int
@@ -41,7 +41,7 @@ class Happened(msgspec.Struct, frozen=True):
     detail: str
 
 
-class TermThen(msgspec.Struct, frozen=True):
+class TermInForce(msgspec.Struct, frozen=True):
     """A term that was in force at a time."""
 
     term: str
@@ -60,7 +60,7 @@ class TermThen(msgspec.Struct, frozen=True):
     revision: int
 
 
-class Past:
+class BindingsHistory:
     """The deltas of the bindings log up to now."""
 
     def __init__(self, deltas: Sequence[Delta]) -> None:
@@ -77,7 +77,7 @@ class Past:
         """When the first delta was written; None when there is none."""
         return self._deltas[0].at_ms if self._deltas else None
 
-    def history(self, key: str) -> list[Happened]:
+    def history(self, key: str) -> list[TermHistoryEntry]:
         """All that happened to a normalised term, or to a campaign by its key, oldest first."""
         happened = []
         terms: dict[int, str] = {}  # binding -> term
@@ -99,17 +99,19 @@ class Past:
             bindings.apply(delta, LogState(version=delta.version))
         return bindings
 
-    def in_force(self, at_ms: int) -> dict[str, TermThen]:
+    def in_force(self, at_ms: int) -> dict[str, TermInForce]:
         """What readers could see at a time, by term."""
         bindings = self.bindings(at_ms)
         return {one.term: _then(one) for one in bindings.visible(at_ms, bindings.version).values()}
 
-    def rollback(self, to_ms: int, terms: Iterable[str] | None, by: str, now: int) -> list[Undoing]:
+    def rollback(
+        self, to_ms: int, terms: Iterable[str] | None, by: str, now: int
+    ) -> list[RollbackEvent]:
         """The events that put terms, all with None, back as they were at a time."""
         was = self.in_force(to_ms)
         bound = {one.term: one for one in self.bindings(now).bound.values()}
         wanted = sorted(was.keys() | bound.keys()) if terms is None else list(terms)
-        events: list[Undoing] = []
+        events: list[RollbackEvent] = []
         gone: set[str] = set()
         for term in wanted:
             old = was.get(term)
@@ -124,7 +126,7 @@ class Past:
 
 def _released(
     gone: set[str], bound: Mapping[str, BindSlot], revision: int, by: str
-) -> Iterator[Undoing]:
+) -> Iterator[RollbackEvent]:
     """A campaign that goes as a whole goes as one."""
     campaigns: dict[str, set[str]] = {}
     for one in bound.values():
@@ -138,14 +140,14 @@ def _released(
         yield term, ReleaseData(revision, by)
 
 
-def _differs(old: TermThen, bound: BindSlot | None, now: int) -> bool:
+def _differs(old: TermInForce, bound: BindSlot | None, now: int) -> bool:
     if bound is None or bound.from_ms > now:
         return True
     told = _then(bound)
     return msgspec.structs.replace(told, revision=old.revision, campaign=old.campaign) != old
 
 
-def _bind(old: TermThen, revision: int, by: str) -> BindData:
+def _bind(old: TermInForce, revision: int, by: str) -> BindData:
     return BindData(
         revision=revision,
         selector=SelectorData(
@@ -165,8 +167,8 @@ def _bind(old: TermThen, revision: int, by: str) -> BindData:
     )
 
 
-def _then(bound: BindSlot) -> TermThen:
-    return TermThen(
+def _then(bound: BindSlot) -> TermInForce:
+    return TermInForce(
         bound.term,
         bound.aliases,
         CATEGORIES[bound.category],
@@ -197,9 +199,11 @@ def _keys_of(edit: Edit, bound: dict[int, str]) -> tuple[str, ...]:
     return ()
 
 
-def _told(edit: Edit, delta: Delta, known: bool) -> Happened:
-    def told(what: str, revision: int | None = None, by: str = "", detail: str = "") -> Happened:
-        return Happened(delta.at_ms, delta.version, what, revision, by, detail)
+def _told(edit: Edit, delta: Delta, known: bool) -> TermHistoryEntry:
+    def told(
+        what: str, revision: int | None = None, by: str = "", detail: str = ""
+    ) -> TermHistoryEntry:
+        return TermHistoryEntry(delta.at_ms, delta.version, what, revision, by, detail)
 
     match edit:
         case BindSlot():

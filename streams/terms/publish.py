@@ -8,13 +8,13 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from kae.encoders.text.normal_form import normalise
-from kae.streams.clock import now_ms, shown
+from kae.streams.clock import now_ms, rfc3339
 from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
 from kae.streams.events.cloudevents import Headers
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.signatures import SIGNED_HEADERS, signed
 from kae.streams.events.term_data import ApproveData, BindData, RejectData, ReleaseData
-from kae.streams.events.terms import decode_term, encode_term, key_of, rules_of
+from kae.streams.events.terms import decode_term, encode_term, rules_of, subject_key
 from kae.streams.kafka.connection import bootstrap_ms, connection, reached_brokers
 from kae.streams.kafka.topics import check_topics
 from kae.streams.local_run import replica_address
@@ -55,7 +55,7 @@ def publish_all(topology: Topology, events: Sequence[tuple[str, msgspec.Struct]]
     has_signers = bool(topology.terms.signers)
     audience = topology.terms_topic if has_signers else ""
     values = [
-        (subject, encode_term(subject, data, SOURCE, shown(now_ms()), audience))
+        (subject, encode_term(subject, data, SOURCE, rfc3339(now_ms()), audience))
         for subject, data in events
     ]
     rules, limit = rules_of(topology), topology.limits.event_bytes
@@ -70,7 +70,7 @@ def publish_all(topology: Topology, events: Sequence[tuple[str, msgspec.Struct]]
     _send(topology, values, SIGNED_HEADERS if has_signers else ())
 
 
-def watch(
+def wait_for_term(
     replica: ReplicaClient,
     word: str,
     revision: int,
@@ -190,7 +190,7 @@ def decide(
     """
     check_topics(topology)
     client = ReplicaClient(replica_address(topology, replica))
-    subject = key_of(key)
+    subject = subject_key(key)
     proposal = _proposal_of(client, subject)
     if proposal is None:
         raise TermRefused(

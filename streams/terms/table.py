@@ -14,12 +14,12 @@ import msgspec
 
 from kae.encoders.text.normal_form import normalise
 from kae.encoders.text.spelling import mixed_scripts, one_spelling
-from kae.streams.clock import moment_ms
+from kae.streams.clock import parse_time_ms
 from kae.streams.errors import TermRefused
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.term_data import BindData, SelectorData
 from kae.streams.events.terms import decode_term, encode_term, rules_of
-from kae.streams.terms.category import Chosen, choose_category
+from kae.streams.terms.category import CategoryChoice, choose_category
 from kae.streams.topology.types import Topology
 
 COLUMNS = (
@@ -47,7 +47,7 @@ class TermRow:
     word: str
     problems: tuple[RowProblem, ...]
     data: BindData | None = None
-    chosen: Chosen | None = None
+    chosen: CategoryChoice | None = None
 
 
 class _Wrong(Exception):
@@ -170,7 +170,7 @@ def _list(cells: Mapping[str, str], field: str) -> list[str]:
 def _moment(cells: Mapping[str, str], field: str) -> datetime | None:
     text = cells.get(field, "")
     try:
-        return datetime.fromtimestamp(moment_ms(text, 0) / 1000, UTC) if text else None
+        return datetime.fromtimestamp(parse_time_ms(text, 0) / 1000, UTC) if text else None
     except (ValueError, OverflowError) as error:
         raise _Wrong(field, f"is no time ({error}); write 2026-07-01T08:00+02:00") from error
 

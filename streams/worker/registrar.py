@@ -10,7 +10,7 @@ from kae.sinks.log.ownership import Fenced
 from kae.sinks.log.protocol import AppendUnknown
 from kae.sinks.log.term_changes import TermChange
 from kae.sinks.terms.due import ShardStates
-from kae.sinks.terms.plan import Conditions
+from kae.sinks.terms.plan import TermPolicy
 from kae.sinks.terms.registrar import Registrar
 from kae.streams.clock import now_ms
 from kae.streams.control.follower import ControlFollower
@@ -74,7 +74,7 @@ class RegistrarService:
             fingerprint=self._identity.fingerprint,
             reserved=self._reserved,
             max_bytes=topology.limits.delta_bytes,
-            conditions=Conditions(
+            conditions=TermPolicy(
                 topology.terms.approvals,
                 topology.terms.plan_tolerance_percent,
                 topology.terms.quarantine_ms,

@@ -7,8 +7,8 @@ from kae.encoders.categories import CATEGORIES
 from kae.encoders.items import Attribute, AttributeSource
 from kae.encoders.selector import (
     EXPRESSION_CHARACTERS,
-    Rejected,
     Selector,
+    SelectorInvalid,
     compile_selector,
     parse_where,
 )
@@ -79,19 +79,19 @@ def test_a_quoted_word_may_contain_a_quote() -> None:
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_its_place(where: str, says: str) -> None:
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(SelectorInvalid) as refused:
         compile_selector(Selector(where=where))
     assert says in str(refused.value)
 
 
 @pytest.mark.parametrize("where", ["brand", 'brnd = "x"', "brand @ 3"])
 def test_a_refusal_lists_the_categories(where: str) -> None:
-    with pytest.raises(Rejected, match=", ".join(CATEGORIES)):
+    with pytest.raises(SelectorInvalid, match=", ".join(CATEGORIES)):
         parse_where(where)
 
 
 def test_a_phrase_without_letters_is_refused() -> None:
-    with pytest.raises(Rejected, match="no letter or digit"):
+    with pytest.raises(SelectorInvalid, match="no letter or digit"):
         compile_selector(Selector(match="!!"))
 
 
@@ -99,7 +99,7 @@ def test_a_phrase_without_letters_is_refused() -> None:
 def test_any_expression_parses_or_is_refused(where: str) -> None:
     try:
         compiled = compile_selector(Selector(where=where))
-    except Rejected:
+    except SelectorInvalid:
         return
     assert compiled.where is not None or not where.strip()
 
@@ -130,7 +130,7 @@ def test_single_items_are_selected_or_not_whatever_the_other_parts_say() -> None
     assert selects(pins=("7",))
     assert not selects(match="toner", minus=("7",))
     assert not selects(plus=("8",), pins=("9",))
-    with pytest.raises(Rejected, match="items: '7' is both wanted"):
+    with pytest.raises(SelectorInvalid, match="items: '7' is both wanted"):
         selects(plus=("7",), minus=("7",))
 
 

@@ -19,8 +19,7 @@ from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster, Replica
 from kae.encoders.items import Item
-from kae.streams.clock import now_ms
-from kae.streams.clock import shown as shown_at
+from kae.streams.clock import now_ms, rfc3339
 from kae.streams.runtime import failpoints
 
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
@@ -203,9 +202,9 @@ def test_a_trimmed_log_that_no_snapshot_reaches_is_an_error_with_its_remedy(
     trim(cluster)
     item = catalog[7]
     explain = ("item", "explain", item.id, "--at")
-    then = told(cluster, *explain, shown_at(now_ms()))
+    then = told(cluster, *explain, rfc3339(now_ms()))
     assert (then["live"], then["title"], then["since"]) == (True, item.title, None)
-    too_early = kae(cluster, *explain, shown_at(before - 3_600_000), code=1).stderr
+    too_early = kae(cluster, *explain, rfc3339(before - 3_600_000), code=1).stderr
     assert "the log was trimmed, and no snapshot of before that time" in too_early
     worker.terminate()
     shutil.rmtree(str(cluster.topology.snapshots.url))

@@ -14,7 +14,7 @@ from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item
-from kae.streams.clock import now_ms, shown
+from kae.streams.clock import now_ms, rfc3339
 from kae.streams.replica_api.answers import BindingsShown, Hit
 from kae.streams.replica_api.client import ReplicaClient
 
@@ -104,10 +104,10 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     term("approve", "campaign/spring", "--by", "ben")
     wait_for(lambda: [b.state for b in bindings(cluster).active].count("active") == 4, "spring")
     term("release", "quietcore", "--by", "ann")
-    at_then = ("term", "list", "--at", shown(before))
+    at_then = ("term", "list", "--at", rfc3339(before))
     assert [one["term"] for one in told(cluster, *at_then)] == ["quietcore"]
 
-    undone = told(cluster, "term", "rollback", "--all", "--to", shown(before), "--by", "ann")
+    undone = told(cluster, "term", "rollback", "--all", "--to", rfc3339(before), "--by", "ann")
     assert [one["subject"] for one in undone["events"]] == ["spring", "quietcore"]
     term("approve", "quietcore", "--by", "ben")
     (back,) = bindings(cluster).active
@@ -123,13 +123,13 @@ def test_a_term_is_proposed_approved_extended_and_rolled_back(
     found = [hit.id for hit in search(cluster, "quietcore")]
     assert found[0] == last
     assert {*found} == {hit.id for hit in hits} - {gone} | {new}
-    then = told(cluster, "item", "explain", gone, "--at", shown(before))
+    then = told(cluster, "item", "explain", gone, "--at", rfc3339(before))
     assert [(one["term"], one["state"]) for one in then["terms"]] == [("quietcore", "active")]
     assert then["terms"][0]["why"] == """its words hold brand = "hp\""""
-    assert told(cluster, "item", "explain", gone, "--at", shown(now_ms()))["terms"] == []
-    (first,) = told(cluster, "item", "explain", last, "--at", shown(now_ms()))["terms"]
+    assert told(cluster, "item", "explain", gone, "--at", rfc3339(now_ms()))["terms"] == []
+    (first,) = told(cluster, "item", "explain", last, "--at", rfc3339(now_ms()))["terms"]
     assert (first["state"], first["why"]) == ("active", "pinned, number 1")
-    unknown = kae(cluster, "item", "explain", "nobody", "--at", shown(now_ms()), code=1).stderr
+    unknown = kae(cluster, "item", "explain", "nobody", "--at", rfc3339(now_ms()), code=1).stderr
     assert "had no event of it by" in unknown
     for _ in range(cluster.topology.replica.unknown_requests):
         search(cluster, "glowfish")

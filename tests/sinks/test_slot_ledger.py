@@ -21,14 +21,14 @@ from kae.sinks.log.term_changes import (
 )
 from kae.sinks.terms.bindings import Bindings
 from kae.sinks.terms.due import ShardStates, plan_due, plan_frees
-from kae.sinks.terms.plan import Conditions, plan_terms
-from kae.sinks.terms.slot_ledger import Ledger, ledger_of
+from kae.sinks.terms.plan import TermPolicy, plan_terms
+from kae.sinks.terms.slot_ledger import SlotLedger, ledger_of
 
 RESERVED = {0: range(90, 94), 1: range(10, 13)}
 SHARDS = 2
 QUARANTINE_MS = 30
 ATTACH_MS = 50
-CONDITIONS = Conditions(quarantine_ms=QUARANTINE_MS)
+CONDITIONS = TermPolicy(quarantine_ms=QUARANTINE_MS)
 
 
 class Slots:
@@ -63,7 +63,7 @@ class Slots:
         versions = list(reached.values())
         self._fold(plan_frees(self.bindings, versions, SHARDS, self.now, QUARANTINE_MS))
 
-    def ledger(self, position: int) -> Ledger:
+    def ledger(self, position: int) -> SlotLedger:
         return ledger_of(self.bindings, position, len(RESERVED[position]), QUARANTINE_MS)
 
     def _fold(self, edits: list[BindingEdit]) -> None:

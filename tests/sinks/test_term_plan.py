@@ -30,10 +30,10 @@ from kae.sinks.log.term_changes import (
 )
 from kae.sinks.terms.bindings import Bindings
 from kae.sinks.terms.due import ShardStates, plan_due
-from kae.sinks.terms.plan import FREELY, Conditions, plan_terms
+from kae.sinks.terms.plan import NO_APPROVALS, TermPolicy, plan_terms
 
 RESERVED = {0: range(90, 98)}
-FOUR_EYES = Conditions(approvals=1, tolerance_percent=10)
+FOUR_EYES = TermPolicy(approvals=1, tolerance_percent=10)
 SHARDS = 3
 ATTACH_MS = 1000
 
@@ -50,7 +50,7 @@ def campaign(*terms: str, revision: int = 1, from_ms: int = 0) -> Campaign:
 class Log:
     """A fold that plans what it is told, and what is due."""
 
-    def __init__(self, conditions: Conditions = FREELY) -> None:
+    def __init__(self, conditions: TermPolicy = NO_APPROVALS) -> None:
         self.bindings = Bindings()
         self.attached: dict[int, dict[int, int]] = {}  # by shard and binding, as shards say it
         self._conditions = conditions
@@ -90,7 +90,7 @@ def test_edits_of_logs_from_before_validity_decode_as_at_once_and_for_ever() -> 
     edit = decode_edit(msgspec.msgpack.encode(old))
     assert isinstance(edit, BindSlot)
     assert (edit.from_ms, edit.until_ms, edit.pending, edit.campaign) == (0, 0, False, "")
-    assert edit.holds_at(0)
+    assert edit.is_valid_at(0)
     assert decode_edit(msgspec.msgpack.encode([7, 1, "a", 8])) == Deactivate(1, "a", 8)
     log = Log()
     log._fold([edit], 3)
@@ -104,8 +104,8 @@ def test_a_schedule_is_seen_from_its_first_to_its_last_moment_only() -> None:
     assert log.tend(10, 1, 1, 0) == []
     assert log.tend(20) == ["Activate"]
     assert [log.visible(at_ms) != {} for at_ms in (99, 100, 199, 200)] == [False, True, True, False]
-    assert log.bindings.turns_after(20) == 100
-    assert log.bindings.turns_after(100) == 200
+    assert log.bindings.next_change_after(20) == 100
+    assert log.bindings.next_change_after(100) == 200
     assert log.tend(199) == []
     assert log.tend(200) == ["Deactivate"]
     assert log.tell(Extend("a", 2, 300)).dead == 1
@@ -228,15 +228,15 @@ def test_a_campaign_is_approved_as_one() -> None:
 )
 def test_an_approval_of_another_plan_is_refused(now: ExpectedItems, approved: bool) -> None:
     log = Log(FOUR_EYES)
-    log.tell(bind("a", foreseen=ExpectedItems("h1", 100)))
+    log.tell(bind("a", plan=ExpectedItems("h1", 100)))
     log.tell(Approve("a", 2, 1, "ben", now))
     assert bool(log.bindings.bound) is approved
 
 
 def planned(items: int) -> Log:
     """A log where one term waits that was planned with a hundred items, and has so many."""
-    log = Log(Conditions(tolerance_percent=10))
-    log.tell(bind("a", foreseen=ExpectedItems("h1", 100)))
+    log = Log(TermPolicy(tolerance_percent=10))
+    log.tell(bind("a", plan=ExpectedItems("h1", 100)))
     log.attached = {shard: {1: items // SHARDS} for shard in range(SHARDS)}
     log.attached[0] = {1: items // SHARDS + items % SHARDS}
     return log
@@ -271,9 +271,9 @@ def test_a_shard_that_has_not_told_its_items_is_waited_for() -> None:
 
 
 def test_a_bound_term_stays_as_it_was_where_a_plan_of_it_fails() -> None:
-    log = Log(Conditions(tolerance_percent=10))
+    log = Log(TermPolicy(tolerance_percent=10))
     log.tell(bind("a"))
-    log.tell(bind("a", 2, selector=Selector(match="new"), foreseen=ExpectedItems("h1", 100)))
+    log.tell(bind("a", 2, selector=Selector(match="new"), plan=ExpectedItems("h1", 100)))
     assert log.visible(0) == {"a": ("a", 90)}
     log.attached = {shard: {2: 1} for shard in range(SHARDS)}
     log.tend(10)
@@ -283,8 +283,8 @@ def test_a_bound_term_stays_as_it_was_where_a_plan_of_it_fails() -> None:
 
 def test_a_campaign_is_held_to_the_items_of_all_its_terms() -> None:
     plan = ExpectedItems("h1", 100)
-    log = Log(Conditions(tolerance_percent=10))
-    log.tell(msgspec.structs.replace(campaign("a", "b"), foreseen=plan))
+    log = Log(TermPolicy(tolerance_percent=10))
+    log.tell(msgspec.structs.replace(campaign("a", "b"), plan=plan))
     log.attached = {shard: {1: 20, 2: 10} for shard in range(SHARDS)}
     assert log.tend(10) == ["Activate"] * 2
 
@@ -339,12 +339,12 @@ def test_what_changes_no_item_keeps_its_slot() -> None:
 @pytest.mark.parametrize(
     ("conditions", "cause"),
     [
-        (Conditions(items_per_selector=1), "it would name 2 items, terms.items_per_selector"),
-        (Conditions(selector_bytes=9), "its selector would have 12 bytes, limits.event_bytes"),
+        (TermPolicy(items_per_selector=1), "it would name 2 items, terms.items_per_selector"),
+        (TermPolicy(selector_bytes=9), "its selector would have 12 bytes, limits.event_bytes"),
     ],
 )
 def test_more_single_items_than_a_term_may_have_are_refused(
-    conditions: Conditions, cause: str
+    conditions: TermPolicy, cause: str
 ) -> None:
     log = Log(conditions)
     log.tell(bind("a"))

@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.processes import kae_command
 from kae.encoders.items import Item
-from kae.streams.clock import moment_ms
+from kae.streams.clock import parse_time_ms
 from kae.streams.dead_letters import records
 from kae.streams.dead_letters.index import (
     DeadLetterEntry,
@@ -213,10 +213,12 @@ def test_letters_are_chosen_by_kind_cause_topic_and_time(desk: Desk) -> None:
 
 
 def test_a_time_is_a_date_or_some_time_ago() -> None:
-    assert moment_ms("2h", 7_200_500) == 500
-    assert moment_ms("1970-01-01T00:01", 0) == moment_ms("1970-01-01T02:01+02:00", 0) == 60_000
+    assert parse_time_ms("2h", 7_200_500) == 500
+    assert (
+        parse_time_ms("1970-01-01T00:01", 0) == parse_time_ms("1970-01-01T02:01+02:00", 0) == 60_000
+    )
     with pytest.raises(ValueError, match="yesterday"):
-        moment_ms("yesterday", 0)
+        parse_time_ms("yesterday", 0)
 
 
 def test_a_repair_that_would_die_again_is_refused_before_anything_is_sent(

@@ -7,7 +7,7 @@ from tests.streams.test_term_history import past
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.selector import Selector
 from kae.sinks.log.term_changes import Bind
-from kae.streams.clock import shown
+from kae.streams.clock import rfc3339
 from kae.streams.terms.capacity import DAY_MS, Capacity, PositionCapacity, capacity_of
 
 
@@ -46,7 +46,7 @@ def test_what_is_taken_a_day_tells_when_no_slot_is_left(line: Followed) -> None:
     assert seen.used == 21
     assert seen.taken_per_day == pytest.approx(2)
     assert ((seen.full_ms or 0) - line.now) / DAY_MS == pytest.approx(seen.free / 2)
-    assert seen.forecast == f"full by {shown(seen.full_ms or 0)[:10]}, at 2.00 a day"
+    assert seen.forecast == f"full by {rfc3339(seen.full_ms or 0)[:10]}, at 2.00 a day"
     line.now += 31 * DAY_MS
     assert of_entities(line).forecast == "no trend: no more taken than freed in 30 days"
 

@@ -6,12 +6,12 @@ from kae.encoders.selector import Selector
 from kae.sinks.log.edits import Delta, decode_record
 from kae.sinks.log.term_changes import Bind, Campaign, Extend, Realias
 from kae.streams.events.term_data import BindData
-from kae.streams.terms.history import Past
+from kae.streams.terms.history import BindingsHistory
 
 
-def past(line: Followed) -> Past:
+def past(line: Followed) -> BindingsHistory:
     records = map(decode_record, line.bindings_log.records)
-    return Past([record for record in records if isinstance(record, Delta)])
+    return BindingsHistory([record for record in records if isinstance(record, Delta)])
 
 
 def named(events: list) -> list[tuple[str, str]]:  # type: ignore[type-arg]
