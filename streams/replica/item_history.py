@@ -87,8 +87,9 @@ def explain_at(topology: Topology, item_id: str, at_ms: int) -> ItemThen:
         clients.close()
     if past.edit is None:
         raise ItemUnknown(
-            f"{item_id!r}: the log of shard {shard} had no event of it by {rfc3339(at_ms)} (version "
-            f"{version}). Is the id right, and the time? kae status shows whether the shard lags"
+            f"{item_id!r}: the log of shard {shard} had no event of it by {rfc3339(at_ms)} "
+            f"(version {version}). Is the id right, and the time? kae status shows whether the "
+            "shard lags"
         )
     return describe_history(codebook, past, bindings, shard, version, at_ms)
 
