@@ -18,7 +18,7 @@ HEAD = f"""# HTTP
 def faces_page() -> str:
     """The page as it has to be."""
     rows = (
-        [f"`{one.method} {one.path}`", one.role.name, one.summary, f"`{one.asks.__name__}`"]
+        [f"`{one.method} {one.path}`", one.role.name, one.summary, f"`{one.request.__name__}`"]
         for one in OPERATIONS
     )
     return "\n".join(

@@ -29,7 +29,7 @@ def run(
     ] = None,
 ) -> None:
     """Serve until SIGTERM. Beyond loopback it starts only with users (kae console user)."""
-    from kae.streams.console.guard import check_guarded
+    from kae.streams.console.guard import check_exposure
     from kae.streams.console.process import open_guard, serve
     from kae.streams.kafka.topics import check_topics
     from kae.streams.runtime.address import listen_at
@@ -38,7 +38,7 @@ def run(
     opened = open_topology(topology, bootstrap)
     if listen:
         opened = opened.edited({"console.listen": listen})
-    check_guarded(opened.console)
+    check_exposure(opened.console)
     guard = open_guard(opened)
     listener = listen_at(opened.console.listen, "console.listen")
     check_topics(opened)
@@ -62,7 +62,7 @@ def user(
     topology: TopologyOption = None,
 ) -> None:
     """Add a user, or give one another role and password; the password is asked for, or piped in."""
-    from kae.streams.console.users import ConsoleRole, with_user
+    from kae.streams.console.users import ConsoleRole, write_user
     from kae.streams.errors import UsersInvalid
 
     if role not in ConsoleRole.__members__:
@@ -78,5 +78,5 @@ def user(
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    with_user(users, name, ConsoleRole[role], password)
+    write_user(users, name, ConsoleRole[role], password)
     printed.out.print(f"{users}: {name} is {role}", highlight=False, markup=False)

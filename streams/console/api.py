@@ -1,6 +1,7 @@
-"""The console's API: every operation with what it asks, answers and needs, as one table.
+"""The console's API as one table: each operation with its request, response and role.
 
-Routes and the OpenAPI document are both made from it. A GET asks in its query, a POST in JSON.
+Routes and the OpenAPI document are made from it. A GET takes its request from the query, a POST
+from a JSON body.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from msgspec import Meta
 from kae.encoders.text.normal_form import normalise
 from kae.streams.console.audit import AuditRow
 from kae.streams.console.backend import ConsoleBackend, Overview, Published
-from kae.streams.console.guard import AccessRefused
+from kae.streams.console.guard import RequestRefused
 from kae.streams.console.users import ConsoleRole, User
 from kae.streams.dead_letters.answers import LetterOpened, LettersListed, ReplayReport
 from kae.streams.events.cloudevents import Id, Short
@@ -29,11 +30,11 @@ Address = Annotated[str, Meta(pattern=r"^\d{1,10}/\d{1,19}$", description="PARTI
 
 
 class ApiRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing."""
+    """No parameters."""
 
 
 class BindRequest(ApiRequest, frozen=True):
-    """Bind a word to the items that all given parts of the selector select."""
+    """Bind a word to the items that match every given part of the selector."""
 
     word: Term
     match: Annotated[str, Meta(max_length=1024)] = ""
@@ -64,14 +65,14 @@ class WordRequest(ApiRequest, frozen=True):
 
 
 class RollbackRequest(ApiRequest, frozen=True):
-    """The term as it was before what happened to it at this version of the bindings log."""
+    """Restore the term to its state before this version of the bindings log."""
 
     word: Term
     version: Number
 
 
 class ApproveRequest(ApiRequest, frozen=True):
-    """`key` and `revision` are those of a proposal."""
+    """`key` and `revision` identify a proposal."""
 
     key: Term
     revision: Number
@@ -88,7 +89,7 @@ class ItemRequest(ApiRequest, frozen=True):
 class DeadLettersRequest(ApiRequest, frozen=True):
     kind: Filter = ""
     cause: Filter = ""
-    every: bool = False  # those too that were sent again
+    every: bool = False  # include the replayed ones
 
 
 class DeadLetterRequest(ApiRequest, frozen=True):
@@ -106,110 +107,115 @@ class AuditRequest(ApiRequest, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ApiOperation:
-    """One row of the table; `call` runs on a thread and gives what is answered as JSON."""
+    """One row of the table; `call` runs on a thread and returns a value to encode as JSON."""
 
     method: Literal["GET", "POST"]
     path: str
     name: str
     summary: str
     role: ConsoleRole
-    asks: type[ApiRequest]
-    answers: Any
+    request: type[ApiRequest]
+    response: Any
     call: Callable[[ConsoleBackend, User, Any], object]
-    changes: bool = True  # a POST may ask for nothing but an answer
+    changes: bool = True  # False: a POST that only reads
 
     @property
     def status(self) -> int:
-        """What a POST asked for is under way, and not done."""
+        """202 for a POST that changes something: it is published, not yet applied."""
         return 202 if self.method == "POST" and self.changes else 200
 
 
-def _receipt(line: ConsoleBackend, _user: User, asked: WordRequest) -> Receipt:
-    term = normalise(asked.word)
-    found = line.replica.receipt(term) if term else None
+def _receipt(backend: ConsoleBackend, _user: User, request: WordRequest) -> Receipt:
+    term = normalise(request.word)
+    found = backend.replica.receipt(term) if term else None
     if found is None:
-        raise AccessRefused(404, f"term {term!r}: no term event of it has been registered")
+        raise RequestRefused(404, f"term {term!r}: no term event for it has been registered")
     return found
 
 
-def _audit(line: ConsoleBackend, _user: User, asked: AuditRequest) -> list[AuditRow]:
-    return line.audit.rows(normalise(asked.word), asked.before)
+def _audit(backend: ConsoleBackend, _user: User, request: AuditRequest) -> list[AuditRow]:
+    return backend.audit.rows(normalise(request.word), request.before)
 
 
 OPERATIONS = (
     ApiOperation(
-        "GET", "/api/overview", "overview", "The line at a glance.",
-        ConsoleRole.viewer, ApiRequest, Overview, lambda line, _user, _asked: line.overview(),
+        "GET", "/api/overview", "overview", "Status, lag and dead letters of the index.",
+        ConsoleRole.viewer, ApiRequest, Overview,
+        lambda backend, _user, _request: backend.overview(),
     ),
     ApiOperation(
-        "GET", "/api/terms", "terms", "What is bound, and the slots that are left.",
+        "GET", "/api/terms", "terms", "Bound terms, proposals and free slots.",
         ConsoleRole.viewer, ApiRequest, BindingsShown,
-        lambda line, _user, _asked: line.replica.bindings(),
+        lambda backend, _user, _request: backend.replica.bindings(),
     ),
     ApiOperation(
         "POST", "/api/terms", "bind", "Bind a word.",
         ConsoleRole.proposer, BindRequest, Published,
-        lambda line, user, asked: line.bind(asked.word, asked.data(), user.name),
+        lambda backend, user, request: backend.bind(request.word, request.data(), user.name),
     ),
     ApiOperation(
-        "POST", "/api/terms/preview", "preview", "What binding a word would do.",
+        "POST", "/api/terms/preview", "preview", "Preview what binding a word would do.",
         ConsoleRole.proposer, BindRequest, Previewed,
-        lambda line, user, asked: line.preview(asked.word, asked.data(), user.name)[0],
+        lambda backend, user, request: backend.preview(request.word, request.data(), user.name)[0],
         changes=False,
     ),
     ApiOperation(
         "POST", "/api/terms/release", "release", "Release a word.",
         ConsoleRole.proposer, WordRequest, Published,
-        lambda line, user, asked: line.release(asked.word, user.name),
+        lambda backend, user, request: backend.release(request.word, user.name),
     ),
     ApiOperation(
-        "POST", "/api/terms/put-back", "put_back", "Put a word back as it was.",
+        "POST", "/api/terms/put-back", "put_back", "Restore a word to an earlier state.",
         ConsoleRole.proposer, RollbackRequest, Published,
-        lambda line, user, asked: line.put_back(normalise(asked.word), asked.version, user.name),
-    ),
-    ApiOperation(
-        "POST", "/api/terms/approve", "approve", "Have a proposal carried out.",
-        ConsoleRole.approver, ApproveRequest, Published,
-        lambda line, user, asked: line.approve(asked.key, asked.revision, user.name),
-    ),
-    ApiOperation(
-        "POST", "/api/terms/reject", "reject", "Put a proposal away.",
-        ConsoleRole.approver, RejectRequest, Published,
-        lambda line, user, asked: line.reject(
-            asked.key, asked.revision, asked.reason, user.name
+        lambda backend, user, request: backend.roll_back(
+            normalise(request.word), request.version, user.name
         ),
     ),
     ApiOperation(
-        "GET", "/api/history", "history", "What happened to a word, the newest first.",
-        ConsoleRole.viewer, WordRequest, list[TermHistoryEntry],
-        lambda line, _user, asked: line.history(normalise(asked.word)),
+        "POST", "/api/terms/approve", "approve", "Approve a proposal.",
+        ConsoleRole.approver, ApproveRequest, Published,
+        lambda backend, user, request: backend.approve(request.key, request.revision, user.name),
     ),
     ApiOperation(
-        "GET", "/api/receipt", "receipt", "How far a word has come.",
+        "POST", "/api/terms/reject", "reject", "Reject a proposal.",
+        ConsoleRole.approver, RejectRequest, Published,
+        lambda backend, user, request: backend.reject(
+            request.key, request.revision, request.reason, user.name
+        ),
+    ),
+    ApiOperation(
+        "GET", "/api/history", "history", "The history of a word, newest first.",
+        ConsoleRole.viewer, WordRequest, list[TermHistoryEntry],
+        lambda backend, _user, request: backend.history(normalise(request.word)),
+    ),
+    ApiOperation(
+        "GET", "/api/receipt", "receipt", "The receipt of a word, stage by stage.",
         ConsoleRole.viewer, WordRequest, Receipt, _receipt,
     ),
     ApiOperation(
         "GET", "/api/item", "item", "How an item is indexed, and why.",
         ConsoleRole.viewer, ItemRequest, ItemShown,
-        lambda line, _user, asked: line.replica.item(asked.id),
+        lambda backend, _user, request: backend.replica.item(request.id),
     ),
     ApiOperation(
-        "GET", "/api/dead-letters", "dead_letters", "What could not be indexed.",
+        "GET", "/api/dead-letters", "dead_letters", "List dead letters.",
         ConsoleRole.viewer, DeadLettersRequest, LettersListed,
-        lambda line, _user, asked: line.letters(asked.kind, asked.cause, asked.every),
+        lambda backend, _user, request: backend.dead_letters(
+            request.kind, request.cause, request.every
+        ),
     ),
     ApiOperation(
-        "GET", "/api/dead-letter", "dead_letter", "A dead letter, whole.",
+        "GET", "/api/dead-letter", "dead_letter", "Show one dead letter.",
         ConsoleRole.viewer, DeadLetterRequest, LetterOpened,
-        lambda line, _user, asked: line.letter(asked.at)[0],
+        lambda backend, _user, request: backend.dead_letter(request.at)[0],
     ),
     ApiOperation(
-        "POST", "/api/dead-letters/replay", "replay", "Send dead letters again.",
+        "POST", "/api/dead-letters/replay", "replay", "Replay dead letters.",
         ConsoleRole.admin, ReplayRequest, ReplayReport,
-        lambda line, _user, asked: line.replay(asked.letters),
+        lambda backend, _user, request: backend.replay(request.letters),
     ),
     ApiOperation(
-        "GET", "/api/audit", "audit", "The newest term events, 100 at most.",
+        "GET", "/api/audit", "audit", "The newest term events, at most 100.",
         ConsoleRole.viewer, AuditRequest, list[AuditRow], _audit,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The audit: the terms topic, which holds every term event that was ever sent, as rows."""
+"""The audit log: the terms topic, which keeps every term event, as rows."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ ROWS = 100
 
 
 class AuditRow(msgspec.Struct, frozen=True):
-    """One record of the terms topic; `term` is normalised, empty where the record is no event."""
+    """One record of the terms topic; `term` is normalised, and empty if the record is no event."""
 
     offset: int
     at: str
@@ -32,8 +32,8 @@ class AuditRow(msgspec.Struct, frozen=True):
     reason: str
 
 
-class _Named(msgspec.Struct, frozen=True):
-    """What rows tell of an event's data, whichever its type."""
+class _EventData(msgspec.Struct, frozen=True):
+    """The fields that rows show, of the data of an event of any type."""
 
     revision: int = -1
     by: str = ""
@@ -41,18 +41,18 @@ class _Named(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class Audit:
-    """The topic, read on whenever it is asked."""
+class AuditLog:
+    """The rows of the topic so far; each call reads on to its end."""
 
     def __init__(self, topology: Topology, clients: KafkaClients) -> None:
-        self._place = TopicPartition(topology.terms_topic, 0)
+        self._partition = TopicPartition(topology.terms_topic, 0)
         self._clients = clients
         self._rows: list[AuditRow] = []
         self._next: int | None = None
         self._lock = threading.Lock()
 
     def rows(self, term: str = "", before: int | None = None, limit: int = ROWS) -> list[AuditRow]:
-        """The newest rows first, of one normalised term if it is given.
+        """Rows, newest first; only those of a normalised term if one is given.
 
         Raises: KafkaUnreachable.
         """
@@ -65,19 +65,19 @@ class Audit:
 
     def _read_on(self) -> list[AuditRow]:
         with self._lock:
-            self._rows += self._news()
+            self._rows += self._new_rows()
             return self._rows
 
-    def _news(self) -> Iterator[AuditRow]:
+    def _new_rows(self) -> Iterator[AuditRow]:
         with self._clients.borrowed_consumer() as consumer:
-            end = consumer.end_offsets([self._place])[self._place]
+            end = consumer.end_offsets([self._partition])[self._partition]
             if self._next is None:
-                self._next = consumer.beginning_offsets([self._place])[self._place]
+                self._next = consumer.beginning_offsets([self._partition])[self._partition]
             if self._next >= end:
                 return
-            consumer.assign([self._place])
-            consumer.seek(self._place, self._next)
-            polls = patient_polls(consumer, self._place.topic)
+            consumer.assign([self._partition])
+            consumer.seek(self._partition, self._next)
+            polls = patient_polls(consumer, self._partition.topic)
             while self._next < end:
                 for record in next(polls):
                     self._next = record.offset + 1
@@ -88,7 +88,7 @@ def _row(record: Any) -> AuditRow:
     at = clock.rfc3339(record.timestamp)
     try:
         event = read_event(record.value or b"", record.headers)
-        named = msgspec.json.decode(event.data, type=_Named)
+        data = msgspec.json.decode(event.data, type=_EventData)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return AuditRow(record.offset, at, "", "", "unreadable", "", -1, "", "", "")
     return AuditRow(
@@ -98,8 +98,8 @@ def _row(record: Any) -> AuditRow:
         event.subject,
         event.type,
         event.source,
-        named.revision,
-        named.by,
-        named.owner,
-        named.reason,
+        data.revision,
+        data.by,
+        data.owner,
+        data.reason,
     )

@@ -1,4 +1,4 @@
-"""What the console asks and tells: a replica over HTTP, the brokers, the letterbox, the audit."""
+"""What the console reads and publishes: a replica over HTTP, the brokers, dead letters, audit."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from kafka import TopicPartition
 
 from kae.encoders.text.normal_form import normalise
 from kae.streams.clock import now_ms
-from kae.streams.console.audit import Audit
+from kae.streams.console.audit import AuditLog
 from kae.streams.dead_letters import answers
 from kae.streams.dead_letters.index import DeadLetterFilter, DeadLetterIndex, choose
 from kae.streams.dead_letters.replay import replay
@@ -38,19 +38,19 @@ from kae.streams.terms.history import BindingsHistory, TermHistoryEntry
 from kae.streams.terms.publish import publish, publish_all
 from kae.streams.topology.types import Topology
 
-LETTERS_SHOWN = 100
+DEAD_LETTERS_SHOWN = 100
 SOURCE = "/kae/console"
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A term event that the broker has; whether it takes effect is told by the term's receipt."""
+    """A term event that the broker has acknowledged; its receipt tells whether it takes effect."""
 
     term: str
     revision: int
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """The line at a glance; `late_shards` are further behind than limits.lag_seconds."""
+    """The state of the index; `late_shards` lag by more than limits.lag_seconds."""
 
     status: Status
     bindings: BindingsShown
@@ -61,7 +61,7 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 class ConsoleBackend:
-    """One index, as operations see it; may be asked from any thread."""
+    """Everything the console does with an index; safe to use from any thread."""
 
     def __init__(self, topology: Topology, replica: ReplicaClient) -> None:
         self.topology = topology
@@ -72,18 +72,18 @@ class ConsoleBackend:
             timeout_seconds=topology.kafka.request_timeout_seconds,
             max_bytes=BATCH_BYTES,
         )
-        self.audit = Audit(topology, self._clients)
-        self._box = DeadLetterIndex(topology, self._clients)
-        self._box_lock = threading.Lock()
+        self.audit = AuditLog(topology, self._clients)
+        self._dead_letters = DeadLetterIndex(topology, self._clients)
+        self._dead_letters_lock = threading.Lock()
         self._revision_lock = threading.Lock()
         self._last_revision = 0
 
     def close(self) -> None:
-        """Give its connections back, the replica's too."""
+        """Close all connections, the replica's included."""
         self._clients.close()
         self.replica.close()
 
-    # What there is.
+    # Status.
 
     def overview(self) -> Overview:
         """Raises: ReplicaUnreachable; KafkaUnreachable."""
@@ -91,48 +91,50 @@ class ConsoleBackend:
         lags = self._lags(status)
         now, limit = now_ms(), self.topology.limits.lag_seconds
         seconds = [lag.seconds(lag.position, now) for lag in lags]
-        with self._letterbox() as box:
-            letters = answers.count(box)
+        with self._read_dead_letters() as index:
+            dead_letters = answers.count(index)
         return Overview(
             status=status,
             bindings=self.replica.bindings(),
             lag_events=sum(lag.end - lag.position for lag in lags),
             lag_seconds=max(seconds, default=0.0),
             late_shards=[shard for shard, late in enumerate(seconds) if late > limit],
-            dead_letters=letters,
+            dead_letters=dead_letters,
         )
 
     def bound(self, term: str) -> BindingShown | None:
-        """The binding of a normalised term, if it has one."""
+        """The active binding of a normalised term, if there is one."""
         return next((one for one in self.replica.bindings().active if one.term == term), None)
 
     def _lags(self, status: Status) -> list[Lag]:
-        places = [TopicPartition(self.topology.items_topic, shard.shard) for shard in status.shards]
+        partitions = [
+            TopicPartition(self.topology.items_topic, shard.shard) for shard in status.shards
+        ]
         positions = [shard.source_next_offset for shard in status.shards]
         with self._clients.borrowed_consumer() as consumer:
-            lags = read_lags(consumer, dict(zip(places, positions, strict=True)))
-        return [lags[place] for place in places]
+            lags = read_lags(consumer, dict(zip(partitions, positions, strict=True)))
+        return [lags[partition] for partition in partitions]
 
     # Terms.
 
     def bind(self, word: str, data: BindData, who: str) -> Published:
-        """Publish a binding; its revision is set here.
+        """Publish a binding with a new revision.
 
         Raises: TermRefused; KafkaUnreachable.
         """
-        _refuse_unselecting(word, data.selector)
-        stamped = msgspec.structs.replace(data, revision=self._next_revision(), by=who)
-        return self._publish(word, stamped, stamped.revision)
+        _check_selector(word, data.selector)
+        revised = msgspec.structs.replace(data, revision=self._next_revision(), by=who)
+        return self._publish(word, revised, revised.revision)
 
     def preview(self, word: str, data: BindData, who: str) -> tuple[Previewed, CategoryChoice]:
-        """What a binding would do, and how its category came about; nothing is published.
+        """What a binding would do, and how its category was chosen; publishes nothing.
 
         Raises: TermRefused; ReplicaUnreachable, ReplicaRefused.
         """
-        _refuse_unselecting(word, data.selector)
+        _check_selector(word, data.selector)
         chosen = choose_category(word, data.category, self.topology.terms.default_category)
-        asked = msgspec.structs.replace(data, revision=now_ms(), category=chosen.category, by=who)
-        event = encode_term(word, asked, SOURCE)
+        revised = msgspec.structs.replace(data, revision=now_ms(), category=chosen.category, by=who)
+        event = encode_term(word, revised, SOURCE)
         try:
             decode_term(
                 None, event, self.topology.limits.event_bytes, now_ms(), rules_of(self.topology)
@@ -147,36 +149,40 @@ class ConsoleBackend:
         return self._publish(word, ReleaseData(revision, who), revision)
 
     def history(self, term: str) -> list[TermHistoryEntry]:
-        """All that happened to a normalised term, the newest first.
+        """Everything that happened to a normalised term, newest first.
 
         Raises: KafkaUnreachable.
         """
         return BindingsHistory.read(self.topology).history(term)[::-1]
 
-    def put_back(self, term: str, version: int, who: str) -> Published:
-        """Put a term back as it was before that version of the bindings log, by new events.
+    def roll_back(self, term: str, version: int, who: str) -> Published:
+        """Restore a term to its state before a version of the bindings log, by new events.
 
         Raises: TermRefused; KafkaUnreachable.
         """
         past = BindingsHistory.read(self.topology)
         happened = next((one for one in past.history(term) if one.version == version), None)
         if happened is None:
-            raise TermRefused(f"{term!r}: version {version} of the bindings log is none of its")
+            raise TermRefused(
+                f"{term!r}: version {version} of the bindings log does not concern it"
+            )
         revision = self._next_revision()
         events = past.rollback(happened.at_ms - 1, [term], who, revision)
         if not events:
-            raise TermRefused(f"{term!r}: is as it was before version {version}; nothing was sent")
+            raise TermRefused(
+                f"{term!r}: is already as it was before version {version}; nothing was published"
+            )
         publish_all(self.topology, events)
         return Published(term, revision)
 
     def approve(self, key: str, proposal: int, who: str) -> Published:
-        """Have a proposal carried out, with the plan that it was proposed with.
+        """Approve a proposal, with the plan that it was proposed with.
 
         Raises: TermRefused; KafkaUnreachable; ReplicaUnreachable.
         """
-        waiting = self._proposal(key, proposal)
+        pending = self._proposal(key, proposal)
         revision = self._next_revision()
-        plan = PlanData(waiting.plan_hash, waiting.plan_items)
+        plan = PlanData(pending.plan_hash, pending.plan_items)
         return self._publish(key, ApproveData(revision, proposal, who, plan), proposal)
 
     def reject(self, key: str, proposal: int, reason: str, who: str) -> Published:
@@ -189,90 +195,90 @@ class ConsoleBackend:
         for one in self.replica.bindings().proposals:
             if (one.key, one.revision) == (key, proposal):
                 return one
-        raise TermRefused(f"{key!r}: revision {proposal} waits for no approval any more")
+        raise TermRefused(f"{key!r}: revision {proposal} is no longer waiting for approval")
 
     def _publish(self, subject: str, data: msgspec.Struct, revision: int) -> Published:
         publish(self.topology, subject, data)
         return Published(normalise(subject), revision)
 
     def _next_revision(self) -> int:
-        """The time in ms, as `kae term` takes it, and never one twice."""
+        """The time in ms, as for `kae term`, but never the same value twice."""
         with self._revision_lock:
             self._last_revision = max(now_ms(), self._last_revision + 1)
             return self._last_revision
 
     # Dead letters.
 
-    def letters(
-        self, kind: str = "", cause: str = "", every: bool = False
+    def dead_letters(
+        self, kind: str = "", cause: str = "", include_replayed: bool = False
     ) -> answers.LettersListed:
         """Raises: KafkaUnreachable."""
-        with self._letterbox() as box:
-            chosen = choose(box, DeadLetterFilter(kind, cause))
-            if not every:
-                chosen = [letter for letter in chosen if box.is_open(letter)]
-            return answers.list_letters(box, chosen, LETTERS_SHOWN)
+        with self._read_dead_letters() as index:
+            chosen = choose(index, DeadLetterFilter(kind, cause))
+            if not include_replayed:
+                chosen = [letter for letter in chosen if index.is_open(letter)]
+            return answers.list_letters(index, chosen, DEAD_LETTERS_SHOWN)
 
-    def letter(self, address: str) -> tuple[answers.LetterOpened, answers.ReplayStep]:
-        """A letter, and what would become of it if it were sent again.
+    def dead_letter(self, address: str) -> tuple[answers.LetterOpened, answers.ReplayStep]:
+        """A dead letter, and what a replay would do with it.
 
         Raises: LetterUnknown; KafkaUnreachable.
         """
-        with self._letterbox() as box:
-            letter = box.at(address)
-            opened = answers.open_letter(box, letter, box.values([letter])[letter.identity])
-            return opened, answers.report(plan(box, [letter], {}, False), None).steps[0]
+        with self._read_dead_letters() as index:
+            letter = index.at(address)
+            opened = answers.open_letter(index, letter, index.values([letter])[letter.identity])
+            return opened, answers.report(plan(index, [letter], {}, False), None).steps[0]
 
     def replay(self, addresses: Sequence[str]) -> answers.ReplayReport:
-        """Send letters again, each once.
+        """Replay dead letters, each at most once.
 
         Raises: LetterUnknown; KafkaUnreachable.
         """
-        with self._letterbox() as box:
-            planned = plan(box, [box.at(address) for address in addresses], {}, False)
-            return answers.report(planned, replay(box, planned))
+        with self._read_dead_letters() as index:
+            planned = plan(index, [index.at(address) for address in addresses], {}, False)
+            return answers.report(planned, replay(index, planned))
 
     @contextmanager
-    def _letterbox(self) -> Iterator[DeadLetterIndex]:
-        with self._box_lock:
-            self._box.read_on()
-            yield self._box
+    def _read_dead_letters(self) -> Iterator[DeadLetterIndex]:
+        with self._dead_letters_lock:
+            self._dead_letters.read_on()
+            yield self._dead_letters
 
 
 class ThroughputSamples:
-    """Throughput, from how much the replica's view says was read, sampled by time."""
+    """Throughput over the last two minutes, from the event counts of the replica's view."""
 
     SAMPLES = 60
     EVERY_SECONDS = 2.0
 
     def __init__(self) -> None:
-        self._read: list[tuple[float, int]] = []
+        self._samples: list[tuple[float, int]] = []
 
-    def note(self, status: Status) -> None:
-        """Take a sample, unless the last one is too young."""
+    def add(self, status: Status) -> None:
+        """Add a sample unless the last one is too recent."""
         now = time.monotonic()
-        if self._read and now - self._read[-1][0] < self.EVERY_SECONDS / 2:
+        if self._samples and now - self._samples[-1][0] < self.EVERY_SECONDS / 2:
             return
-        self._read.append((now, sum(shard.counts.read for shard in status.shards)))
-        del self._read[: -self.SAMPLES - 1]
+        self._samples.append((now, sum(shard.counts.read for shard in status.shards)))
+        del self._samples[: -self.SAMPLES - 1]
 
     def per_second(self) -> list[float]:
-        """Events a second between samples, the oldest first."""
-        samples = list(self._read)
+        """Events a second between consecutive samples, oldest first."""
+        samples = list(self._samples)
         return [
             max(0.0, (read - former) / (at - since))
             for (since, former), (at, read) in pairwise(samples)
         ]
 
 
-def _refuse_unselecting(word: str, selector: SelectorData) -> None:
+def _check_selector(word: str, selector: SelectorData) -> None:
     if not normalise(word):
-        raise TermRefused(f"{word!r}: has no letter or digit; give a word")
+        raise TermRefused(f"{word!r}: contains no letter or digit; give a word")
     if not (selector.match or selector.items or selector.where):
-        raise TermRefused(f"{word!r}: no selector; say which items the word shall lead to")
+        raise TermRefused(f"{word!r}: no selector; say which items the word should lead to")
 
 
 def selector_of(match: str, items: str, where: str) -> SelectorData:
-    """From a form: items are ids, one a line."""
+    """The selector of a form; `items` has one id per line."""
     ids = [line.strip() for line in items.splitlines() if line.strip()]
     return SelectorData(match.strip(), ids, where.strip())

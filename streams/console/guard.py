@@ -1,9 +1,8 @@
-"""The session: a cookie that the console signs, with a key that lives as long as its process.
+"""Access control of the console: sessions, roles, CSRF protection and security headers.
 
-Who may do what: sessions, roles, forged requests, and the headers of every answer.
-
-Without users everybody is an admin, which is for loopback alone; there, names other than loopback's
-are refused, so that no page of another host reaches the console by a name that it rebinds.
+The session is a signed cookie; its key lives as long as the process. Without a file of users
+everybody is an admin. The console then listens on loopback only and refuses every other host name,
+which stops DNS rebinding.
 """
 
 import hmac
@@ -24,21 +23,7 @@ from kae.streams.errors import ConsoleUnguarded
 from kae.streams.topology.types import ConsolePart
 
 COOKIE = "kae_console"
-
-
-def session_middleware(console: ConsolePart) -> Middleware:
-    """Out of reach of scripts; other sites' links bring it along, their forms do not."""
-    return Middleware(
-        SessionMiddleware,
-        secret_key=secrets.token_urlsafe(32),
-        session_cookie=COOKIE,
-        max_age=int(console.session_hours * 3600),
-        same_site="lax",
-        https_only=console.https,
-    )
-
-
-ANYBODY = User("", ConsoleRole.admin, "")
+ANONYMOUS_ADMIN = User("", ConsoleRole.admin, "")
 CSRF = "csrf"
 CSRF_HEADER = "x-csrf-token"
 HEADERS = {
@@ -49,15 +34,27 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    # With less, browsers hide the origin of a form, which is looked at here.
+    # check_same_site needs the origin; with a stricter policy browsers hide it from forms.
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
 
 
-class AccessRefused(Exception):
-    """A request that is answered with a status and a sentence."""
+def session_middleware(console: ConsolePart) -> Middleware:
+    """The session cookie: hidden from scripts, not sent with forms of other sites."""
+    return Middleware(
+        SessionMiddleware,
+        secret_key=secrets.token_urlsafe(32),
+        session_cookie=COOKIE,
+        max_age=int(console.session_hours * 3600),
+        same_site="lax",
+        https_only=console.https,
+    )
+
+
+class RequestRefused(Exception):
+    """The request is answered with an HTTP error status and a message."""
 
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
@@ -65,21 +62,21 @@ class AccessRefused(Exception):
         self.error = error
 
 
-class SignInFirst(Exception):
-    """Nobody is signed in."""
+class SignInRequired(Exception):
+    """The request has no valid session."""
 
 
-def check_guarded(console: ConsolePart) -> None:
-    """Refuse to answer beyond this machine to whoever asks.
+def check_exposure(console: ConsolePart) -> None:
+    """Refuse to listen beyond loopback without users.
 
     Raises: ConsoleUnguarded.
     """
     host = console.listen.rpartition(":")[0]
     if console.users is None and not is_loopback(host):
         raise ConsoleUnguarded(
-            f"console.listen is {console.listen!r}, beyond this machine, and console.users null: "
-            "anybody could bind words. Write users (kae console user NAME --users FILE --role "
-            "admin) and name the file in topology.yaml, or listen on 127.0.0.1"
+            f"console.listen is {console.listen!r}, which is not loopback, and console.users is "
+            "null: anybody could bind words. Add a user (kae console user NAME --users FILE --role "
+            "admin) and set console.users to the file in topology.yaml, or listen on 127.0.0.1"
         )
 
 
@@ -95,85 +92,90 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Decides for each request; `users` is None where nobody has to sign in."""
+    """Authenticates and authorises each request; `users` is None where nobody has to sign in."""
 
     users: Users | None
-    seconds: float  # how long a session holds
+    session_seconds: float
 
     def user(self, request: Request) -> User:
-        """Who asks.
+        """The user of the request's session.
 
-        Raises: SignInFirst; Refused for a host that is not this machine's; UsersInvalid.
+        Raises: SignInRequired; RequestRefused for a host that is not loopback; UsersInvalid.
         """
         if self.users is None:
             if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
-                raise AccessRefused(421, "this console answers to 127.0.0.1 and localhost alone")
-            return ANYBODY
+                raise RequestRefused(
+                    421, "without users this console answers only to 127.0.0.1 and localhost"
+                )
+            return ANONYMOUS_ADMIN
         session = request.session
         user = self.users.current().get(session.get("user", ""))
-        young = time.time() - session.get("since", 0) < self.seconds
-        if user is None or not young or session.get("stamp") != user.stamp:
-            raise SignInFirst
+        fresh = time.time() - session.get("since", 0) < self.session_seconds
+        if user is None or not fresh or session.get("stamp") != user.stamp:
+            raise SignInRequired
         return user
 
     def check_role(self, user: User, role: ConsoleRole) -> None:
-        """Raises: Refused."""
+        """Raises: RequestRefused."""
         if user.role < role:
-            raise AccessRefused(
-                403, f"{user.name} is {user.role.name}; this needs {role.name}. Ask an admin"
+            raise RequestRefused(
+                403,
+                f"{user.name} has the role {user.role.name}; this needs {role.name}. Ask an admin",
             )
 
     def check_same_site(self, request: Request) -> None:
-        """Refuse what another site's page had the browser send.
+        """Refuse a request that a page of another site made the browser send.
 
-        Raises: Refused.
+        Raises: RequestRefused.
         """
         site = request.headers.get("sec-fetch-site", "same-origin")
         origin = request.headers.get("origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
         if site not in ("same-origin", "none") or foreign:
-            raise AccessRefused(403, "this request came from another site's page; nothing was done")
+            raise RequestRefused(
+                403, "this request came from a page of another site; nothing was changed"
+            )
 
     def check_token(self, request: Request, token: str) -> None:
-        """Refuse a form that is of no page of this session.
+        """Refuse a form without the CSRF token of this session.
 
-        Raises: Refused.
+        Raises: RequestRefused.
         """
-        wanted = request.session.get(CSRF, "").encode()
-        if not wanted or not hmac.compare_digest(wanted, token.encode("utf-8", "replace")):
-            raise AccessRefused(
-                403, "the page is of a session that is over; load it again, then repeat"
+        expected = request.session.get(CSRF, "").encode()
+        if not expected or not hmac.compare_digest(expected, token.encode("utf-8", "replace")):
+            raise RequestRefused(
+                403, "the page belongs to a session that has ended; reload it and try again"
             )
 
     def sign_in(self, request: Request, name: str, password: str) -> bool:
-        """Begin a new session, if the password is right."""
-        user = self.users.signed_in(name, password) if self.users else None
+        """Start a new session if the password is right."""
+        user = self.users.authenticate(name, password) if self.users else None
         if user is None:
             return False
-        # A new session, whose token nobody has seen before.
+        # Clearing also drops the CSRF token, which was issued before the sign-in.
         request.session.clear()
         request.session.update(user=user.name, since=time.time(), stamp=user.stamp)
         return True
 
 
 def csrf_token(request: Request) -> str:
-    """The session's token, made with the first page that has a form."""
+    """The CSRF token of the session, created on first use."""
     token: str = request.session.setdefault(CSRF, secrets.token_urlsafe(24))
     return token
 
 
 class SafeHeaders:
-    """Puts the headers on every answer; pages are not kept by anybody."""
+    """ASGI middleware: sets HEADERS on every answer and forbids caching by default."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def answered(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, answered)
+        await self._app(scope, receive, send_with_headers)

@@ -10,17 +10,17 @@ from kae.streams.console.guard import COOKIE, CSRF_HEADER
 from kae.streams.replica_api.answers import Problem
 
 Json = dict[str, Any]
-# What each operation may answer beside what was asked for.
+# Errors that every operation may answer with.
 PROBLEMS = {
-    "400": "What came cannot be read.",
-    "401": "Nobody is signed in.",
-    "403": "The role does not suffice, or another site's page sent it.",
-    "404": "There is no such thing.",
-    "410": "Retention has taken it.",
+    "400": "The request cannot be parsed.",
+    "401": "Not signed in.",
+    "403": "The role is not sufficient, or a page of another site sent the request.",
+    "404": "Not found.",
+    "410": "Deleted by retention.",
     "413": "The body is too long.",
-    "415": "The body is no JSON by its type.",
-    "421": "The console answers to loopback alone.",
-    "422": "What came is not what is asked for; `error` says where.",
+    "415": "The content type is not application/json.",
+    "421": "The console answers only to loopback host names.",
+    "422": "The request is not valid; `error` says where.",
     "502": "The replica cannot answer.",
     "503": "The replica or the brokers do not answer.",
 }
@@ -28,14 +28,14 @@ PROBLEMS = {
 
 def openapi() -> Json:
     """OpenAPI 3.1."""
-    kinds = [Problem, *(kind for one in OPERATIONS for kind in (one.asks, one.answers))]
+    kinds = [Problem, *(kind for one in OPERATIONS for kind in (one.request, one.response))]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     problem, pairs = schemas[0], list(zip(schemas[1::2], schemas[2::2], strict=True))
     paths: Json = {}
-    for one, (asks, answers) in zip(OPERATIONS, pairs, strict=True):
-        named = components[one.asks.__name__]
+    for one, (request, response) in zip(OPERATIONS, pairs, strict=True):
+        request_schema = components[one.request.__name__]
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(
-            one, asks, named, answers, problem
+            one, request, request_schema, response, problem
         )
     return {
         "openapi": "3.1.0",
@@ -52,13 +52,15 @@ def openapi() -> Json:
 _REF = "#/components/schemas/{name}"
 
 
-def _operation(one: ApiOperation, asks: Json, named: Json, answers: Json, problem: Json) -> Json:
-    described: Json = {
+def _operation(
+    one: ApiOperation, request: Json, request_schema: Json, response: Json, problem: Json
+) -> Json:
+    operation: Json = {
         "operationId": one.name,
         "summary": one.summary,
-        "description": f"Needs the role {one.role.name}, where users are configured.",
+        "description": f"Needs the role {one.role.name} if users are configured.",
         "responses": {
-            str(one.status): {"description": "As asked.", "content": _json(answers)},
+            str(one.status): {"description": "Success.", "content": _json(response)},
             **{
                 status: {"description": why, "content": _json(problem)}
                 for status, why in PROBLEMS.items()
@@ -66,23 +68,24 @@ def _operation(one: ApiOperation, asks: Json, named: Json, answers: Json, proble
         },
     }
     if one.method == "POST":
-        described["requestBody"] = {"required": True, "content": _json(asks)}
-        described["parameters"] = [
+        operation["requestBody"] = {"required": True, "content": _json(request)}
+        operation["parameters"] = [
             {
                 "name": CSRF_HEADER,
                 "in": "header",
                 "required": False,
-                "description": "The token of the session, as its pages have it; needs users.",
+                "description": "The session's CSRF token, from any of its pages; "
+                "required if users are configured.",
                 "schema": {"type": "string"},
             }
         ]
-        return described
-    required = named.get("required", [])
-    described["parameters"] = [
+        return operation
+    required = request_schema.get("required", [])
+    operation["parameters"] = [
         {"name": name, "in": "query", "required": name in required, "schema": schema}
-        for name, schema in named["properties"].items()
+        for name, schema in request_schema["properties"].items()
     ]
-    return described
+    return operation
 
 
 def _json(schema: Json) -> Json:

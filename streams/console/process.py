@@ -1,4 +1,4 @@
-"""The console's process."""
+"""The console as a process: its web server, from start to SIGTERM."""
 
 import asyncio
 import contextlib
@@ -19,12 +19,12 @@ from kae.streams.runtime.address import url_of
 from kae.streams.topology.types import Topology
 
 log = structlog.get_logger()
-ASK_SECONDS = 10.0
+REPLICA_TIMEOUT_SECONDS = 10.0
 DRAIN_SECONDS = 2
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the console: uvicorn would raise them again once it has ended."""
+    """Leaves signals to `serve`: uvicorn would raise them again after its shutdown."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -42,10 +42,10 @@ def open_guard(topology: Topology) -> Guard:
 
 async def serve(topology: Topology, replica: str, guard: Guard, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
-    line = ConsoleBackend(topology, ReplicaClient(replica, ASK_SECONDS))
+    backend = ConsoleBackend(topology, ReplicaClient(replica, REPLICA_TIMEOUT_SECONDS))
     server = _Server(
         uvicorn.Config(
-            build_app(line, guard),
+            build_app(backend, guard),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -63,5 +63,5 @@ async def serve(topology: Topology, replica: str, guard: Guard, listener: socket
     try:
         await server.serve(sockets=[listener])
     finally:
-        line.close()
+        backend.close()
     log.info("console_stopped")

@@ -1,7 +1,4 @@
-"""Pages from templates: everything that is put into one is escaped.
-
-A visit: one request to a page, and where it goes from there.
-"""
+"""Rendering: Jinja templates with autoescape, the values they need, and redirects."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +10,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from kae.streams.console.guard import AccessRefused
+from kae.streams.console.guard import RequestRefused
 from kae.streams.console.users import ConsoleRole, User
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def moment(at_ms: int | None) -> str:
-    """To the second, UTC."""
+    """UTC, to the second."""
     if at_ms is None:
         return "–"
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -34,13 +30,13 @@ def number(value: float | None, decimals: int = 0) -> str:
 
 
 def link(path: str, **query: object) -> str:
-    """A path with a query, of which empty values are left out."""
+    """A path with a query string; empty values are left out."""
     given = {name: str(value) for name, value in query.items() if value not in ("", None)}
     return f"{path}?{urlencode(given)}" if given else path
 
 
 def polyline(values: Sequence[float], width: float, height: float) -> str:
-    """Points of a line through values, the largest at the top; for an SVG of that size."""
+    """The `points` of an SVG polyline through the values, scaled to the largest."""
     if len(values) < 2:
         return ""
     most = max(*values, math.ulp(1.0))
@@ -52,16 +48,16 @@ def polyline(values: Sequence[float], width: float, height: float) -> str:
 
 
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(moment=moment, number=number)
-    made.globals.update(link=link, polyline=polyline, Role=ConsoleRole)
-    return made
+    environment.filters.update(moment=moment, number=number)
+    environment.globals.update(link=link, polyline=polyline, Role=ConsoleRole)
+    return environment
 
 
 class Renderer:
@@ -74,43 +70,53 @@ class Renderer:
         text = self._environment.get_template(name).render(**values)
         return HTMLResponse(text, status)
 
-    def of(self, **values: Any) -> "partial[HTMLResponse]":
-        """Renders with some values given already."""
+    def bind(self, **values: Any) -> "partial[HTMLResponse]":
+        """A renderer that already has some of the values."""
         return partial(self.__call__, **values)
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """One request to a page; `form` is empty but for a POST. `page` renders with what all need."""
+class PageRequest:
+    """A request of a signed-in user to a page; `form` is empty unless it is a POST.
 
-    request: Request
+    `render` renders a template by name, with the values that every page needs.
+    """
+
+    query: Mapping[str, str]
     user: User
     form: Mapping[str, str]
-    page: Callable[..., HTMLResponse]
+    render: Callable[..., HTMLResponse]
 
-    def asked(self, name: str, most: int = 512) -> str:
-        """A value of the query, without the spaces around it."""
-        value = self.request.query_params.get(name, "").strip()
-        if len(value) > most:
-            raise AccessRefused(400, f"{name}: {len(value)} characters, at most {most}")
+    def query_text(self, name: str, max_length: int = 512) -> str:
+        """A query parameter, stripped; empty if it is missing.
+
+        Raises: RequestRefused if it is too long.
+        """
+        value = self.query.get(name, "").strip()
+        if len(value) > max_length:
+            raise RequestRefused(400, f"{name}: {len(value)} characters; at most {max_length}")
         return value
 
-    def whole_number(self, name: str, given: str) -> int | None:
-        """Raises: Refused."""
-        if not given:
-            return None
-        if not (given.isascii() and given.isdigit() and len(given) <= 18):
-            raise AccessRefused(400, f"{name}: {given[:40]!r} is no whole number")
-        return int(given)
+    def query_int(self, name: str) -> int | None:
+        """Raises: RequestRefused."""
+        return _parse_int(name, self.query_text(name))
 
-    def number_of_form(self, name: str) -> int:
-        """Raises: Refused."""
-        found = self.whole_number(name, self.form.get(name, ""))
-        if found is None:
-            raise AccessRefused(400, f"{name}: missing")
-        return found
+    def form_int(self, name: str) -> int:
+        """Raises: RequestRefused, also if the field is missing."""
+        value = _parse_int(name, self.form.get(name, ""))
+        if value is None:
+            raise RequestRefused(400, f"{name}: missing")
+        return value
 
 
-def go(path: str, **query: object) -> Response:
-    """After a form: a page that can be loaded again without sending the form again."""
+def _parse_int(name: str, text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise RequestRefused(400, f"{name}: {text[:40]!r} is not a whole number")
+    return int(text)
+
+
+def redirect(path: str, **query: object) -> Response:
+    """Redirect after a form, so that reloading the page does not send the form again."""
     return RedirectResponse(link(path, **query), 303)

@@ -1,7 +1,4 @@
-"""What a request carries: forms and JSON, bounded before they are decoded.
-
-What went wrong, as a status and a sentence; anything else is a defect, and is logged.
-"""
+"""Reading requests (size-limited forms, JSON, queries) and mapping errors to HTTP statuses."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -13,7 +10,7 @@ from starlette.requests import Request
 
 from kae.encoders.selector import SelectorInvalid
 from kae.sinks.log.protocol import LogTruncated
-from kae.streams.console.guard import AccessRefused, SignInFirst
+from kae.streams.console.guard import RequestRefused, SignInRequired
 from kae.streams.errors import (
     KafkaUnreachable,
     LetterUnknown,
@@ -26,72 +23,72 @@ from kae.streams.errors import (
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPE = "application/json"
-MOST_FIELDS = 200
+MAX_FIELDS = 200
 T = TypeVar("T")
 
 
-async def read_bounded(request: Request, media_type: str, most_bytes: int) -> bytes:
-    """The body, if it is of the type and no longer than that.
+async def read_bounded(request: Request, media_type: str, max_bytes: int) -> bytes:
+    """Read the body of a request; refuse another media type or a longer body.
 
-    Raises: Refused.
+    Raises: RequestRefused.
     """
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != media_type:
-        raise AccessRefused(415, f"content-type: {given[:80]!r}; send {media_type}")
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != media_type:
+        raise RequestRefused(415, f"content-type: {content_type[:80]!r}; send {media_type}")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > most_bytes:
-            raise AccessRefused(413, f"the body is longer than {most_bytes:,} bytes")
+        if len(body) > max_bytes:
+            raise RequestRefused(413, f"the body is longer than {max_bytes:,} bytes")
     return bytes(body)
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """The fields of a form; of a field that is given twice the last counts.
+    """The fields of a form; of a repeated field, the last value.
 
-    Raises: Refused.
+    Raises: RequestRefused.
     """
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=MOST_FIELDS,
+            max_num_fields=MAX_FIELDS,
         )
     except ValueError as error:
-        raise AccessRefused(400, f"the form cannot be read: {error}") from error
-    # A browser ends the lines of a text area as a typewriter does.
+        raise RequestRefused(400, f"the form cannot be read: {error}") from error
+    # Browsers send the lines of a text area with CRLF.
     return {name: value.replace("\r\n", "\n") for name, value in pairs}
 
 
 def parse_json(body: bytes, kind: type[T]) -> T:
-    """Raises: Refused, with the place in the body."""
+    """Raises: RequestRefused, with the JSON path of the error."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise AccessRefused(422, str(error)) from error
+        raise RequestRefused(422, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AccessRefused(400, f"the body is no JSON: {error}") from error
+        raise RequestRefused(400, f"the body is not JSON: {error}") from error
 
 
 def parse_query(query: Mapping[str, str], kind: type[T]) -> T:
-    """Raises: Refused, with the name of the parameter."""
+    """Raises: RequestRefused, with the name of the parameter."""
     try:
         return msgspec.convert(dict(query), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise AccessRefused(422, str(error)) from error
+        raise RequestRefused(422, str(error)) from error
 
 
-EXPECTED = (
+EXPECTED_ERRORS = (
     KafkaError,
     KafkaUnreachable,
     LetterUnknown,
     LogTruncated,
-    AccessRefused,
+    RequestRefused,
     SelectorInvalid,
     ReplicaRefused,
     ReplicaUnreachable,
-    SignInFirst,
+    SignInRequired,
     TermRefused,
     TopicDiffers,
     UsersInvalid,
@@ -99,12 +96,12 @@ EXPECTED = (
 
 
 def problem_of(error: Exception) -> tuple[int, str]:
-    """The status and the sentence for an error of those expected."""
+    """The HTTP status and the message for one of EXPECTED_ERRORS."""
     match error:
-        case AccessRefused():
+        case RequestRefused():
             return error.status, error.error
-        case SignInFirst():
-            return 401, "nobody is signed in; sign in first"
+        case SignInRequired():
+            return 401, "not signed in; sign in first"
         case TermRefused() | SelectorInvalid():
             return 422, str(error)
         case LetterUnknown():

@@ -1,4 +1,4 @@
-"""The form that binds a word: it shows what that would do before it is done."""
+"""The form that binds a word, with a preview of what the binding would do."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.selector import SelectorInvalid
 from kae.streams.console.backend import ConsoleBackend, selector_of
-from kae.streams.console.render import Visit, go
+from kae.streams.console.render import PageRequest, redirect
 from kae.streams.errors import TermRefused
 from kae.streams.events.term_data import BindData, PlanData
 from kae.streams.replica_api.terms import Previewed
@@ -20,12 +20,12 @@ from kae.streams.terms.category import CategoryChoice
 FIELDS = (
     "word", "match", "where", "items", "category", "aliases", "owner", "reason", "from", "until",
 )  # fmt: skip
-# What a plan is made of.
-PLANNED = ("word", "match", "where", "items", "category", "aliases")
+# The fields that determine the plan of a binding.
+PLAN_FIELDS = ("word", "match", "where", "items", "category", "aliases")
 
 
-class Seen(NamedTuple):
-    """A preview that is shown beside the form; `fields` is the mark of what it was made for."""
+class ShownPreview(NamedTuple):
+    """The preview beside the form; `fields` is the digest of the fields that it was made for."""
 
     previewed: Previewed
     chosen: CategoryChoice
@@ -33,60 +33,66 @@ class Seen(NamedTuple):
 
 
 class TermForm:
-    """A method a form; they run on threads."""
+    """One method for each action; they run on threads."""
 
-    def __init__(self, line: ConsoleBackend) -> None:
-        self._line = line
+    def __init__(self, backend: ConsoleBackend) -> None:
+        self._backend = backend
 
-    def new(self, visit: Visit) -> Response:
-        return self._page(visit, {"word": visit.asked("word", 256)})
+    def new(self, request: PageRequest) -> Response:
+        return self._page(request, {"word": request.query_text("word", 256)})
 
-    def preview(self, visit: Visit) -> Response:
-        """The form again, with what it would do; the category is filled in as it was chosen."""
-        form = visit.form
+    def preview(self, request: PageRequest) -> Response:
+        """The form with its preview; an empty category is filled in with the chosen one."""
+        form = request.form
         try:
-            previewed, chosen = self._line.preview(
-                form.get("word", "").strip(), _bind_data(form), visit.user.name
+            previewed, chosen = self._backend.preview(
+                form.get("word", "").strip(), _bind_data(form), request.user.name
             )
         except (TermRefused, SelectorInvalid) as error:
-            return self._page(visit, form, str(error))
+            return self._page(request, form, str(error))
         filled = {**form, "category": chosen.category}
-        return self._page(visit, filled, seen=Seen(previewed, chosen, _mark(filled)))
+        return self._page(
+            request, filled, shown=ShownPreview(previewed, chosen, _plan_digest(filled))
+        )
 
-    def bind(self, visit: Visit) -> Response:
-        """Bind it, held to the preview that was seen, if it is the one of these fields."""
-        form = visit.form
-        if form.get("plan") and form.get("fields") != _mark(form):
-            return self.preview(visit)
+    def bind(self, request: PageRequest) -> Response:
+        """Bind the word with the plan of the preview; preview again if the fields have changed."""
+        form = request.form
+        if form.get("plan") and form.get("fields") != _plan_digest(form):
+            return self.preview(request)
         try:
             data = _bind_data(form)
             if form.get("plan"):
-                plan = PlanData(form["plan"], visit.number_of_form("items_planned"))
+                plan = PlanData(form["plan"], request.form_int("items_planned"))
                 data = msgspec.structs.replace(data, plan=plan)
-            published = self._line.bind(form.get("word", "").strip(), data, visit.user.name)
+            published = self._backend.bind(form.get("word", "").strip(), data, request.user.name)
         except (TermRefused, SelectorInvalid) as error:
-            return self._page(visit, form, str(error))
-        return go("/term", word=published.term, revision=published.revision)
+            return self._page(request, form, str(error))
+        return redirect("/term", word=published.term, revision=published.revision)
 
     def _page(
-        self, visit: Visit, form: Mapping[str, str], error: str = "", seen: Seen | None = None
+        self,
+        request: PageRequest,
+        form: Mapping[str, str],
+        error: str = "",
+        shown: ShownPreview | None = None,
     ) -> Response:
-        terms = self._line.topology.terms
-        return visit.page(
+        terms = self._backend.topology.terms
+        return request.render(
             "term_form.html",
             status=422 if error else 200,
             form={name: form.get(name, "") for name in FIELDS},
             error=error,
-            seen=seen,
+            shown=shown,
             default_days=terms.default_days,
             approvals=terms.approvals,
             categories=CATEGORIES,
         )
 
 
-def _mark(form: Mapping[str, str]) -> str:
-    """The same for the same plan: a preview is not that of a form that was changed since."""
-    values = [form.get(name, "").strip() for name in PLANNED]
+def _plan_digest(form: Mapping[str, str]) -> str:
+    """Tells whether a preview still belongs to the fields of a form."""
+    values = [form.get(name, "").strip() for name in PLAN_FIELDS]
     return blake2b(msgspec.json.encode(values), digest_size=8).hexdigest()
 
 
@@ -105,9 +111,9 @@ def _bind_data(form: Mapping[str, str]) -> BindData:
 
 
 def _moment(form: Mapping[str, str], name: str) -> datetime | None:
-    """A time in UTC, as a browser's field for times gives it; None if it is empty."""
-    given = form.get(name, "").strip()
+    """The UTC time of a datetime-local field; None if it is empty."""
+    text = form.get(name, "").strip()
     try:
-        return datetime.fromisoformat(given).replace(tzinfo=UTC) if given else None
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
     except ValueError as error:
-        raise TermRefused(f"{name}: {given[:40]!r} is no time; give 2026-07-01T08:00") from error
+        raise TermRefused(f"{name}: {text[:40]!r} is not a time; give 2026-07-01T08:00") from error

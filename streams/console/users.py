@@ -1,7 +1,7 @@
-"""Who may use the console: a file of users, a line each, NAME:ROLE:HASH.
+"""The users of the console: a file with one line per user, NAME:ROLE:HASH.
 
-The hash is a PHC string of scrypt. The file is read again when it has changed, so a user who is
-taken out of it is out at once.
+The hash is an scrypt hash as a PHC string. A changed file is reloaded, so removing a user ends
+their sessions at once.
 """
 
 import base64
@@ -18,20 +18,20 @@ from pathlib import Path
 from kae.streams.errors import UsersInvalid
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-LEAST_CHARACTERS, MOST_CHARACTERS = 10, 1024
-# OWASP's second setting: 16 MB and some 0.2 s a try.
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 10, 1024
+# The second of OWASP's recommended scrypt settings: 16 MB and about 0.2 s for each hash.
 LOG_N, R, P = 14, 8, 5
 SALT_BYTES = HASH_BYTES = 16
 _HASH = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([\w+/]+)\$([\w+/]+)")
 
 
 class ConsoleRole(IntEnum):
-    """Each may do what those before it may."""
+    """Each role may also do what the roles before it may."""
 
     viewer = 0  # read everything
-    proposer = 1  # propose terms, release them, put them back
+    proposer = 1  # bind or propose terms, release them, roll them back
     approver = 2  # approve what others propose
-    admin = 3  # send dead letters again
+    admin = 3  # replay dead letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class User:
 
     @property
     def stamp(self) -> str:
-        """What a session is bound to: another password or role ends it."""
+        """A digest that a session is bound to: a new password or role ends the session."""
         return hashlib.sha256(f"{self.name}:{self.role}:{self.password}".encode()).hexdigest()[:32]
 
 
@@ -52,37 +52,43 @@ class Users:
     def __init__(self, path: Path) -> None:
         """Raises: UsersInvalid."""
         self._path = path
-        self._read_at: tuple[int, int] | None = None
+        self._loaded: tuple[int, int] | None = None
         self._users: Mapping[str, User] = {}
-        # A try takes 16 MB: two at once, however many ask.
-        self._tries = threading.Semaphore(2)
+        # Each hash takes 16 MB, so at most two are computed at once.
+        self._hashing = threading.Semaphore(2)
         if not self.current():
-            raise UsersInvalid(f"{path}: names nobody; add one with `kae console user NAME`")
+            raise UsersInvalid(f"{path}: contains no user; add one with `kae console user NAME`")
 
     def current(self) -> Mapping[str, User]:
-        """Raises: UsersInvalid when the file has become unreadable."""
+        """The users by name, reloaded if the file has changed.
+
+        Raises: UsersInvalid if the file cannot be read.
+        """
         try:
             stat = self._path.stat()
-            if (stat.st_mtime_ns, stat.st_size) != self._read_at:
+            if (stat.st_mtime_ns, stat.st_size) != self._loaded:
                 self._users = parse_users(self._path, self._path.read_text(encoding="utf-8"))
-                self._read_at = (stat.st_mtime_ns, stat.st_size)
+                self._loaded = (stat.st_mtime_ns, stat.st_size)
         except (OSError, UnicodeDecodeError) as error:
             raise UsersInvalid(
-                f"{self._path}: cannot be read: {error}; console.users of topology.yaml names it, "
+                f"{self._path}: cannot be read: {error}; console.users in topology.yaml names it, "
                 "`kae console user NAME` writes it"
             ) from error
         return self._users
 
-    def signed_in(self, name: str, password: str) -> User | None:
-        """The user, if the password is theirs; who is unknown takes as long as who is not."""
+    def authenticate(self, name: str, password: str) -> User | None:
+        """The user, if the password is right.
+
+        An unknown name takes as long as a wrong password, so that timing does not reveal names.
+        """
         user = self.current().get(name)
-        with self._tries:
-            right = verify(password, user.password if user else _NOBODY)
-        return user if right else None
+        with self._hashing:
+            correct = verify(password, user.password if user else _DUMMY_HASH)
+        return user if correct else None
 
 
 def parse_users(path: Path, text: str) -> dict[str, User]:
-    """Raises: UsersInvalid, by line."""
+    """Raises: UsersInvalid with the line number."""
     users: dict[str, User] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -100,21 +106,21 @@ def parse_users(path: Path, text: str) -> dict[str, User]:
                 f"`kae console user NAME --role ROLE` writes one"
             )
         if name in users:
-            raise UsersInvalid(f"{path}:{number}: {name} is there twice; take one of them out")
+            raise UsersInvalid(f"{path}:{number}: {name} appears twice; remove one of the lines")
         users[name] = User(name, ConsoleRole[role], hashed)
     return users
 
 
-def with_user(path: Path, name: str, role: ConsoleRole, password: str) -> None:
-    """Write a user into the file, or replace the one of that name.
+def write_user(path: Path, name: str, role: ConsoleRole, password: str) -> None:
+    """Add a user to the file, or replace the one of that name.
 
     Raises: UsersInvalid.
     """
     if not NAME.fullmatch(name):
-        raise UsersInvalid(f"{name!r}: a name is 1 to 64 of letters, digits and . _ @ -")
-    if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
+        raise UsersInvalid(f"{name!r}: a name has 1 to 64 letters, digits or . _ @ -")
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise UsersInvalid(
-            f"{name}: a password has {LEAST_CHARACTERS} to {MOST_CHARACTERS} characters"
+            f"{name}: a password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters"
         )
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -138,17 +144,17 @@ def hash_password(password: str) -> str:
 
 def verify(password: str, hashed: str) -> bool:
     found = _HASH.fullmatch(hashed)
-    if found is None or len(password) > MOST_CHARACTERS:
+    if found is None or len(password) > MAX_PASSWORD_LENGTH:
         return False
     log_n, r, p = (int(found[number]) for number in (1, 2, 3))
-    wanted = _bytes(found[5])
+    expected = _bytes(found[5])
     return hmac.compare_digest(
-        _derive(password, _bytes(found[4]), log_n, r, p, len(wanted)), wanted
+        _derive(password, _bytes(found[4]), log_n, r, p, len(expected)), expected
     )
 
 
 def _derive(password: str, salt: bytes, log_n: int, r: int, p: int, size: int) -> bytes:
-    # errors: a browser may send what is no character; it is no password then.
+    # surrogatepass: a browser may send unpaired surrogates; no password has them.
     secret = password.encode(errors="surrogatepass")
     return hashlib.scrypt(
         secret, salt=salt, n=1 << log_n, r=r, p=p, maxmem=256 * r << log_n, dklen=size
@@ -163,4 +169,4 @@ def _bytes(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4))
 
 
-_NOBODY = hash_password(os.urandom(16).hex())
+_DUMMY_HASH = hash_password(os.urandom(16).hex())

@@ -1,4 +1,4 @@
-"""Waiting for what comes about by itself."""
+"""Waiting for an asynchronous effect."""
 
 import time
 from collections.abc import Callable
@@ -9,5 +9,5 @@ def until(holds: Callable[[], bool], within_seconds: float = 30.0) -> None:
     deadline = time.monotonic() + within_seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise TimeoutError("it did not come about")
+            raise TimeoutError("the condition did not become true in time")
         time.sleep(0.05)

@@ -1,6 +1,6 @@
-"""Hostile input to the console and the term API: never a failure, a stuck registrar, a lost slot.
+"""Hostile input to the console and the term API: no 5xx, no stuck registrar, no lost slot.
 
-KAE_FUZZ raises how many inputs each test makes: some 40 of them make 10,000 with KAE_FUZZ=500.
+KAE_FUZZ sets the number of inputs per test; KAE_FUZZ=500 makes about 10,000 in all.
 """
 
 import os
@@ -33,12 +33,12 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-# Nothing that is asked of an operation without parameters can be wrong.
-ASKED = [
+# An operation without parameters has no invalid request.
+REQUESTS = [
     pytest.param(one, mode, id=f"{one.name}-{mode.value}")
     for one in OPERATIONS
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-    if mode is GenerationMode.POSITIVE or one.asks is not ApiRequest
+    if mode is GenerationMode.POSITIVE or one.request is not ApiRequest
 ]
 fuzzed = settings(
     max_examples=INPUTS,
@@ -47,7 +47,7 @@ fuzzed = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-# Look-alikes, invisible and combining characters, other directions, and what breaks out of formats.
+# Look-alike, invisible, combining and right-to-left characters, and delimiters of formats.
 SIGNS = (
     "аbсԁеaeïΙl1İıßﬁＡ①\u200b\u200d\u202e\u0301\ufeff\x00\x1f\"'\\<>&%;=()[]{}/.\n\r\t 🜚漢語ไทย한"
 )
@@ -72,7 +72,7 @@ moment = st.one_of(
         ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1970-01-01T00:00Z"]
     ),
 )
-asked = st.fixed_dictionaries(
+bindings = st.fixed_dictionaries(
     {"word": text},
     optional={
         "match": text,
@@ -99,7 +99,7 @@ def client(console: str) -> Iterator[httpx.Client]:
         yield opened
 
 
-@pytest.mark.parametrize(("one", "mode"), ASKED)
+@pytest.mark.parametrize(("one", "mode"), REQUESTS)
 def test_the_api_answers_as_its_document_says(
     api: BaseSchema, one: ApiOperation, mode: GenerationMode
 ) -> None:
@@ -112,7 +112,9 @@ def test_the_api_answers_as_its_document_says(
 
 
 @fuzzed
-@given(body=st.one_of(asked, st.recursive(st.none() | st.floats() | text, st.lists, max_leaves=9)))
+@given(
+    body=st.one_of(bindings, st.recursive(st.none() | st.floats() | text, st.lists, max_leaves=9))
+)
 def test_no_binding_breaks_the_api(client: httpx.Client, body: object) -> None:
     json = {"content-type": "application/json"}
     answer = client.post("/api/terms", content=dumps(body), headers=json)
@@ -127,7 +129,7 @@ def test_no_bytes_break_the_api(client: httpx.Client, body: bytes) -> None:
 
 
 @fuzzed
-@given(form=asked)
+@given(form=bindings)
 def test_no_form_breaks_the_page(client: httpx.Client, form: dict[str, object]) -> None:
     token = client.get("/terms/new").text.partition('name="csrf" value="')[2].partition('"')[0]
     fields = {name: str(value) for name, value in form.items()}

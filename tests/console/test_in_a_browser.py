@@ -1,4 +1,4 @@
-"""A person at the console, in a real browser against a running index."""
+"""The console in a real browser, against a running index."""
 
 import re
 
@@ -25,14 +25,14 @@ def test_a_person_binds_a_word_sees_it_reachable_and_rolls_it_back(
     expect(page.get_by_role("heading", name="What it would do")).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ of 256 free"))).to_be_visible()
     expect(page.locator(".hits .via").first).to_have_text("zzyq glow")
-    page.get_by_role("button", name="Bind it").click()
+    page.get_by_role("button", name="Bind", exact=True).click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("zzyq glow")
     expect(page.get_by_text("Reachable:")).to_be_visible()
     expect(page.locator(".hits .via").first).to_have_text("zzyq glow")
 
     page.get_by_role("button", name="Roll back to before: bound").click()
-    expect(page.get_by_text("Released: it leads nowhere")).to_be_visible()
+    expect(page.get_by_text("Released: it leads to no items")).to_be_visible()
     expect(page.locator(".hits .via")).to_have_count(0)
 
     page.goto(f"{console}/audit")
@@ -40,7 +40,7 @@ def test_a_person_binds_a_word_sees_it_reachable_and_rolls_it_back(
     assert events[:2] == ["term.release.v1", "term.bind.v1"]
 
 
-def test_a_selector_that_does_not_parse_is_told_beside_the_form_that_keeps_its_values(
+def test_a_selector_that_does_not_parse_is_reported_beside_the_form_which_keeps_its_values(
     page: Page, console: str
 ) -> None:
     page.goto(f"{console}/terms/new")
@@ -54,7 +54,7 @@ def test_a_selector_that_does_not_parse_is_told_beside_the_form_that_keeps_its_v
 def test_markup_in_a_word_is_text(page: Page, console: str) -> None:
     page.on("dialog", lambda _: pytest.fail("a script ran"))
     page.goto(f"{console}/item?q=<script>alert(1)</script>")
-    expect(page.get_by_label("Find by words")).to_have_value("<script>alert(1)</script>")
+    expect(page.get_by_label("Search")).to_have_value("<script>alert(1)</script>")
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -62,8 +62,8 @@ def test_every_page_fits_its_window_and_labels_its_fields(
     page: Page, console: str, width: int, height: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": height})
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
     for path in PATHS:
         page.goto(console + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
@@ -72,13 +72,11 @@ def test_every_page_fits_its_window_and_labels_its_fields(
             ".filter((field) => !field.labels.length).map((field) => field.name)"
         )
         assert unlabelled == [], path
-    # Among it would be whatever the content security policy forbids.
-    assert said == []
+    # Violations of the content security policy would be among them.
+    assert messages == []
 
 
-def test_a_dead_letter_is_read_and_sent_again_by_who_may(
-    page: Page, console: str, indexed: Cluster
-) -> None:
+def test_a_dead_letter_is_read_and_replayed(page: Page, console: str, indexed: Cluster) -> None:
     producer = KafkaProducer(bootstrap_servers=indexed.topology.kafka.bootstrap)
     producer.send(indexed.topology.terms_topic, key=b"odd", value=b'{"odd": 1}').get(timeout=10)
     producer.close()
@@ -91,9 +89,9 @@ def test_a_dead_letter_is_read_and_sent_again_by_who_may(
     until(is_shown)
     letter.click()
     expect(page.locator("pre")).to_contain_text('"odd": 1')
-    page.get_by_text("Send it again").click()
-    page.get_by_role("button", name="Send it all the same").click()
-    expect(page.get_by_text("sent again to")).to_be_visible()
+    page.get_by_text("Replay", exact=True).first.click()
+    page.get_by_role("button", name="Replay anyway").click()
+    expect(page.get_by_text("replayed to")).to_be_visible()
 
 
 def test_a_slash_goes_to_the_search(page: Page, console: str) -> None:

@@ -1,4 +1,4 @@
-"""Roles, sessions, forged requests, headers: the console's application over a running index."""
+"""Roles, sessions, CSRF protection and headers of the console, over a running index."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from tests.console.visitor import Visitor
 from kae.deploy.cluster import Cluster
 from kae.streams.console.app import build_app
 from kae.streams.console.backend import ConsoleBackend
-from kae.streams.console.guard import Guard, check_guarded
-from kae.streams.console.users import ConsoleRole, Users, parse_users, with_user
+from kae.streams.console.guard import Guard, check_exposure
+from kae.streams.console.users import ConsoleRole, Users, parse_users, write_user
 from kae.streams.errors import ConsoleUnguarded, UsersInvalid
 from kae.streams.replica_api.client import ReplicaClient
 
@@ -22,7 +22,7 @@ BIND = {"word": "lamplight", "match": "cartridge"}
 
 
 @pytest.fixture(scope="module")
-def line(indexed: Cluster) -> Iterator[ConsoleBackend]:
+def backend(indexed: Cluster) -> Iterator[ConsoleBackend]:
     opened = ConsoleBackend(indexed.topology, ReplicaClient(indexed.replica.url))
     yield opened
     opened.close()
@@ -32,13 +32,13 @@ def line(indexed: Cluster) -> Iterator[ConsoleBackend]:
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("users") / "users"
     for role in ConsoleRole:
-        with_user(path, role.name, role, PASSWORD)
+        write_user(path, role.name, role, PASSWORD)
     return path
 
 
 @pytest.fixture
-def visitor(line: ConsoleBackend, file: Path) -> Visitor:
-    return Visitor(build_app(line, Guard(Users(file), 3600)))
+def visitor(backend: ConsoleBackend, file: Path) -> Visitor:
+    return Visitor(build_app(backend, Guard(Users(file), 3600)))
 
 
 def token_of(page: httpx.Response) -> str:
@@ -66,7 +66,7 @@ def test_nobody_sees_anything_before_signing_in(visitor: Visitor) -> None:
     assert visitor.post("/api/terms", json=BIND).status_code == 401
 
 
-def test_a_wrong_password_and_an_unknown_name_are_told_alike(visitor: Visitor) -> None:
+def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(visitor: Visitor) -> None:
     wrong, unknown = sign_in(visitor, "viewer", "x" * 12), sign_in(visitor, "nobody", "x" * 12)
     assert wrong.status_code == unknown.status_code == 401
     shown = [re.search(r'role="alert">([^<]*)', one.text) for one in (wrong, unknown)]
@@ -82,12 +82,12 @@ def test_a_wrong_password_and_an_unknown_name_are_told_alike(visitor: Visitor) -
         ("admin", 422, 422, 404),
     ],
 )
-def test_each_role_may_what_it_should(
+def test_each_role_may_do_what_it_should(
     visitor: Visitor, role: str, bind: int, decide: int, replay: int
 ) -> None:
     assert sign_in(visitor, role).headers["location"] == "/"
     assert visitor.get("/terms").status_code == 200
-    # What may be asked is refused for what it says: 422, and 404 for a letter that there is not.
+    # An allowed request is refused for its content: 422, or 404 for an unknown dead letter.
     bound = visitor.post("/terms/new", data=form_of(visitor, word="lamplight"))
     decided = visitor.post("/term/decide", data=form_of(visitor, key="no", revision="1"))
     replayed = visitor.post("/dead-letter/replay", data=form_of(visitor, at="0/999999"))
@@ -108,17 +108,17 @@ def test_what_another_site_or_session_sends_is_refused(visitor: Visitor) -> None
     assert "lamplight" not in visitor.get("/terms").text
 
 
-def test_the_one_who_signed_in_stands_in_the_event(visitor: Visitor, line: ConsoleBackend) -> None:
+def test_the_event_names_the_user_who_signed_in(visitor: Visitor, backend: ConsoleBackend) -> None:
     sign_in(visitor, "proposer")
     headers = {"x-csrf-token": token_of(visitor.get("/terms"))}
     answer = visitor.post("/api/terms", json={**BIND, "word": "by proposer"}, headers=headers)
     assert answer.status_code == 202
-    newest = line.audit.rows("by proposer")[0]
+    newest = backend.audit.rows("by proposer")[0]
     assert (newest.by, newest.revision) == ("proposer", answer.json()["revision"])
 
 
 def test_a_form_that_was_changed_since_its_preview_is_previewed_again(
-    visitor: Visitor, line: ConsoleBackend
+    visitor: Visitor, backend: ConsoleBackend
 ) -> None:
     sign_in(visitor, "proposer")
     form = form_of(visitor, word="seen word", where='brand = "hp"', category="brand")
@@ -127,36 +127,38 @@ def test_a_form_that_was_changed_since_its_preview_is_previewed_again(
     assert int(hidden["items_planned"]) > 0
     changed = visitor.post("/terms/new", data={**form, **hidden, "where": 'brand = "nobody"'})
     assert (changed.status_code, "What it would do" in changed.text) == (200, True)
-    assert line.audit.rows("seen word") == []
+    assert backend.audit.rows("seen word") == []
     assert visitor.post("/terms/new", data={**form, **hidden}).status_code == 303
-    until(lambda: (line.bound("seen word") or None) is not None)
-    bound = line.bound("seen word")
+    until(lambda: (backend.bound("seen word") or None) is not None)
+    bound = backend.bound("seen word")
     assert bound is not None
     assert bound.attached_items in (0, int(hidden["items_planned"]))
-    line.release("seen word", "proposer")
+    backend.release("seen word", "proposer")
 
 
-def test_a_preview_over_the_api_changes_nothing(visitor: Visitor, line: ConsoleBackend) -> None:
+def test_a_preview_over_the_api_changes_nothing(visitor: Visitor, backend: ConsoleBackend) -> None:
     sign_in(visitor, "proposer")
     headers = {"x-csrf-token": token_of(visitor.get("/terms"))}
-    asked = {**BIND, "word": "unbound"}
-    told = visitor.post("/api/terms/preview", json=asked, headers=headers)
-    assert (told.status_code, told.json()["term"]) == (200, "unbound")
-    assert line.audit.rows("unbound") == []
+    request = {**BIND, "word": "unbound"}
+    answer = visitor.post("/api/terms/preview", json=request, headers=headers)
+    assert (answer.status_code, answer.json()["term"]) == (200, "unbound")
+    assert backend.audit.rows("unbound") == []
 
 
-def test_another_password_or_no_line_ends_the_session(line: ConsoleBackend, tmp_path: Path) -> None:
+def test_a_new_role_or_password_ends_the_session(backend: ConsoleBackend, tmp_path: Path) -> None:
     path = tmp_path / "users"
-    with_user(path, "anna", ConsoleRole.admin, PASSWORD)
+    write_user(path, "anna", ConsoleRole.admin, PASSWORD)
     guard = Guard(Users(path), 3600)
-    visitor = Visitor(build_app(line, guard))
+    visitor = Visitor(build_app(backend, guard))
     sign_in(visitor, "anna")
     assert visitor.get("/terms").status_code == 200
-    with_user(path, "anna", ConsoleRole.viewer, PASSWORD)
+    write_user(path, "anna", ConsoleRole.viewer, PASSWORD)
     assert visitor.get("/terms").status_code == 303
 
 
-def test_a_session_ends_by_signing_out_and_leads_to_no_other_site(visitor: Visitor) -> None:
+def test_signing_out_ends_the_session_and_sign_in_redirects_to_no_other_site(
+    visitor: Visitor,
+) -> None:
     page = visitor.get("/sign-in?back=//evil.example")
     assert "evil" not in page.text
     sign_in(visitor, "viewer")
@@ -165,7 +167,7 @@ def test_a_session_ends_by_signing_out_and_leads_to_no_other_site(visitor: Visit
     assert visitor.get("/terms").status_code == 303
 
 
-def test_every_answer_has_the_headers_that_hold_a_browser_back(visitor: Visitor) -> None:
+def test_every_answer_has_the_security_headers(visitor: Visitor) -> None:
     sign_in(visitor, "admin")
     for path in ("/", "/terms", "/static/console.js", "/api/terms", "/nowhere", "/api/nowhere"):
         headers = visitor.get(path).headers
@@ -184,8 +186,8 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites_forms(
     assert "samesite=lax" in cookie
 
 
-def test_without_users_names_beyond_loopback_are_refused(line: ConsoleBackend) -> None:
-    app = build_app(line, Guard(None, 3600))
+def test_without_users_names_beyond_loopback_are_refused(backend: ConsoleBackend) -> None:
+    app = build_app(backend, Guard(None, 3600))
     statuses = {
         host: Visitor(app, f"http://{host}:8766").get("/terms").status_code
         for host in ("127.0.0.1", "localhost", "[::1]", "evil.example", "10.0.0.1")
@@ -198,13 +200,13 @@ def test_without_users_names_beyond_loopback_are_refused(line: ConsoleBackend) -
 def test_beyond_loopback_it_does_not_start_without_users(indexed: Cluster) -> None:
     open_to_all = indexed.topology.edited({"console.listen": "0.0.0.0:8766"})
     with pytest.raises(ConsoleUnguarded, match="kae console user"):
-        check_guarded(open_to_all.console)
-    check_guarded(open_to_all.edited({"console.users": "users"}).console)
-    check_guarded(indexed.topology.console)
+        check_exposure(open_to_all.console)
+    check_exposure(open_to_all.edited({"console.users": "users"}).console)
+    check_exposure(indexed.topology.console)
 
 
-def test_a_broken_line_of_users_is_named(tmp_path: Path) -> None:
+def test_a_broken_line_of_the_users_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsersInvalid, match="users:2: is no NAME:ROLE:HASH"):
         parse_users(tmp_path / "users", "# people\nanna:boss:x\n")
     with pytest.raises(UsersInvalid, match="10 to 1024"):
-        with_user(tmp_path / "users", "anna", ConsoleRole.viewer, "short")
+        write_user(tmp_path / "users", "anna", ConsoleRole.viewer, "short")

@@ -1,4 +1,4 @@
-"""A browser without pictures: asks the console's application itself, and keeps its cookies."""
+"""An HTTP client that calls the console's application directly and keeps its cookies."""
 
 import asyncio
 from typing import Any

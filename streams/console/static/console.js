@@ -1,8 +1,7 @@
-// Parts of pages that are looked at again by themselves, and one key. Without it every page works;
-// loading a page again shows what is new.
+// Refreshes parts of pages and focuses the search on "/". Every page also works without it.
 "use strict";
 
-// Ask for a part again until it says data-done; then, where it asks for it, load the whole page.
+// Poll a part until it has data-done; then reload the page if the part has data-reload-when-done.
 async function follow(part) {
   const pause = Number(part.dataset.everyMs);
   while (!("done" in part.dataset)) {
@@ -10,7 +9,7 @@ async function follow(part) {
     if (document.hidden) continue;
     try {
       const answer = await fetch(part.dataset.poll, { headers: { accept: "text/html" } });
-      if (answer.redirected) return location.reload(); // signed out meanwhile
+      if (answer.redirected) return location.reload(); // the session has ended
       if (!answer.ok) continue;
       const text = await answer.text();
       if (text !== part.dataset.shown && !part.contains(document.activeElement)) {
@@ -18,7 +17,7 @@ async function follow(part) {
         part.dataset.shown = text;
       }
     } catch {
-      continue; // the console does not answer; it may again
+      continue; // the console does not answer; try again
     }
     if (part.querySelector("[data-done]")) {
       part.dataset.done = "";
