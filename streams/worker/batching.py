@@ -9,12 +9,14 @@ The intake: what Faust's agents have brought, in batches that never wait for a t
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kae.streams.worker.admission import Run
 from kae.streams.worker.faust_app import RUN_RECORDS
-from kae.streams.worker.parts import WorkerParts
 from kae.streams.worker.shutdown import Shutdown
+
+if TYPE_CHECKING:
+    from kae.streams.worker.parts import WorkerParts
 
 BATCH_SECONDS = 1.0
 # A run, so a sudden series of titles not seen before is some seconds, not a quarter of a minute.
@@ -50,7 +52,7 @@ Land = Callable[[], Coroutine[Any, Any, None]]
 class Batching:
     """Small batches when idle, full ones under load."""
 
-    def __init__(self, parts: WorkerParts, ending: Shutdown, land: Land) -> None:
+    def __init__(self, parts: "WorkerParts", ending: Shutdown, land: Land) -> None:
         """`land` is awaited whenever `landable` has been set and nothing else is to be done."""
         self._parts = parts
         self._ending = ending
