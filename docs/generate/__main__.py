@@ -1,4 +1,4 @@
-"""Write the pages of the reference to a folder: python -m docs.generate docs/reference"""
+"""Write the pages of the reference: python -m docs.generate docs/reference"""
 
 import sys
 from pathlib import Path

@@ -8,24 +8,24 @@ import typer
 from docs.generate.markdown import MADE, table
 from typer.core import TyperArgument, TyperGroup
 
-from kae.streams.cli.main import NOUNS, UPPER_ROOMS, app
+from kae.streams.cli.main import NOUNS, PLUGIN_SUMMARIES, app
 
 _INSTALLED = Path(__file__).resolve().parents[2] / "src" / "kae"
 HEAD = f"""# Command line
 
 {MADE}
-`kae NOUN VERB --help` says the same. What `--json` prints is one line, the last. A command ends
-with 0 when it is done; with 1 when it could not be, and one line a problem with its remedy; with 2
-when the command line is wrong; with 3 when it checks, and something is out of its bounds.
+`kae NOUN VERB --help` prints the same. `--json` prints one line of JSON, the last line of the
+output. Exit codes: 0 on success; 1 on an error, with one line for each problem and its remedy; 2 if
+the command line is wrong; 3 if a check finds something out of bounds.
 """
 
 
 def commands_page() -> str:
-    """The page as it has to be."""
+    """The content of the page."""
     root: Any = typer.main.get_command(app)
     context = typer.Context(root, info_name="kae")
     sections = []
-    for noun in [*(noun.name for noun in NOUNS), *UPPER_ROOMS]:
+    for noun in [*(noun.name for noun in NOUNS), *PLUGIN_SUMMARIES]:
         _, command, _ = root.resolve_command(context, [noun])
         sections.append(f"## kae {noun}\n")
         if isinstance(command, TyperGroup):
@@ -41,12 +41,12 @@ def commands_page() -> str:
 def _command(command: Any, name: str) -> str:
     context = typer.Context(command, info_name=name)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
-    told = [f"{command.help}\n", f"    {usage}\n"]
+    lines = [f"{command.help}\n", f"    {usage}\n"]
     given = [param for param in command.params if not param.hidden]
     if given:
         rows = ([_spelled(param), _default(param), param.help or ""] for param in given)
-        told.append(table(["argument or option", "default", "meaning"], rows))
-    return "\n".join(told)
+        lines.append(table(["argument or option", "default", "meaning"], rows))
+    return "\n".join(lines)
 
 
 def _spelled(param: Any) -> str:
@@ -66,8 +66,8 @@ def _default(param: Any) -> str:
         return "required"
     shown = getattr(param, "show_default", None)
     if isinstance(shown, str):
-        return shown  # what stands for a default that differs from machine to machine
+        return shown  # stands for a default that differs between machines
     default = param.default.value if isinstance(param.default, Enum) else param.default
     if isinstance(default, Path) and default.is_relative_to(_INSTALLED):
-        default = Path("kae") / default.relative_to(_INSTALLED)  # wherever that is
+        default = Path("kae") / default.relative_to(_INSTALLED)  # independent of where the clone is
     return "" if default in (None, "", False) else f"`{default}`"

@@ -1,4 +1,4 @@
-"""The Grafana dashboard, made from the list of metrics.
+"""The Grafana dashboard, from the list of metrics.
 
 python -m docs.generate.dashboard > deploy/monitoring/dashboard.json
 """
@@ -16,11 +16,11 @@ COLUMNS, WIDTH, HEIGHT = 3, 8, 8
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One graph: what is asked for of one metric, or of one beside another."""
+    """One graph: a PromQL expression over one metric."""
 
     title: str
     metric: Metric
-    expression: str  # {} is the metric's name
+    expression: str  # {} stands for the metric's name
     legend: str
 
 
@@ -54,8 +54,8 @@ PANELS = (
     Panel("Searches, p99", metrics.REPLICA_SEARCH, P99, "{{instance}}"),
     Panel("Decoding while deltas are applied, p99", metrics.REPLICA_DECODE, P99, "{{instance}}"),
     Panel("Bootstrap lag of replicas", metrics.REPLICA_BOOTSTRAP_LAG, "{}", "{{instance}}"),
-    Panel("Views being built, p99", metrics.REPLICA_VIEW_BUILD, P99, "{{instance}}"),
-    Panel("Records replicas lack", metrics.REPLICA_BEHIND, "{}", "{{instance}}"),
+    Panel("Building a view, p99", metrics.REPLICA_VIEW_BUILD, P99, "{{instance}}"),
+    Panel("Records that replicas are behind", metrics.REPLICA_BEHIND, "{}", "{{instance}}"),
     Panel("Shards held", metrics.WORKER_SHARDS, "{}", "{{instance}}"),
     Panel(
         "Age of snapshots", metrics.WORKER_SNAPSHOT_AGE, "max by (shard) ({})", "shard {{shard}}"
@@ -67,7 +67,7 @@ PANELS = (
 
 
 def dashboard() -> str:
-    """The dashboard as Grafana imports it, ended by a newline."""
+    """The dashboard as JSON for Grafana, with a final newline."""
     page = {
         "uid": "kae",
         "title": "kae",
@@ -104,7 +104,7 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
 
 
 def _unit(panel: Panel) -> str:
-    """The unit as Grafana spells it."""
+    """Grafana's name of the unit."""
     if panel.expression.startswith(("rate", "sum by (outcome) (rate")):
         return "cps"
     return {"seconds": "s", "bytes": "bytes"}.get(panel.metric.unit, "short")

@@ -1,4 +1,4 @@
-"""The events that producers and operations send: their data, and one of each as it is sent."""
+"""The page of events: the data of each type, with an example."""
 
 import inspect
 import json
@@ -13,9 +13,9 @@ from kae.streams.events.contracts import EVENTS, event_schema
 HEAD = f"""# Events
 
 {MADE}
-CloudEvents 1.0 on `kae.items`, keyed by the item's id, and on `kae.terms`; `docs/formats.md` has
-both content modes and what is refused, `docs/contracts` the JSON Schemas. Other attributes and
-fields are ignored.
+CloudEvents 1.0 on `kae.items`, keyed by the item's id, and on `kae.terms`. `docs/formats.md`
+specifies both content modes and what is refused; `docs/contracts` has the JSON Schemas. Unknown
+attributes and fields are ignored.
 
 ## The context of every event
 
@@ -23,7 +23,7 @@ fields are ignored.
 
 
 def events_page() -> str:
-    """The page as it has to be."""
+    """The content of the page."""
     any_event = event_schema(*next(iter(EVENTS.items())))
     context = {name: each for name, each in any_event["properties"].items() if name != "data"}
     context["type"] = {"type": "string", "description": "One of those below."}
@@ -39,11 +39,11 @@ def events_page() -> str:
             sections.append(_part(parts[name]))
             shown.add(name)
         event = msgspec.json.decode(EXAMPLES[type_])
-        text = json.dumps(event, indent=2, ensure_ascii=False)
-        sections.append(f"```json\n{text}\n```\n")
+        example = json.dumps(event, indent=2, ensure_ascii=False)
+        sections.append(f"```json\n{example}\n```\n")
     return "\n".join(sections)
 
 
 def _part(schema: Schema) -> str:
-    said = re.sub(r"``", "`", inspect.cleandoc(schema.get("description", "")))
-    return "\n".join([f"{said}\n", fields_table(schema)]) if said else fields_table(schema)
+    text = re.sub(r"``", "`", inspect.cleandoc(schema.get("description", "")))
+    return "\n".join([f"{text}\n", fields_table(schema)]) if text else fields_table(schema)

@@ -1,4 +1,4 @@
-"""What is answered over HTTP: by replicas, by workers, and by the console."""
+"""The page of HTTP: what replicas, workers and the console answer."""
 
 import inspect
 
@@ -15,8 +15,8 @@ HEAD = f"""# HTTP
 {MADE}"""
 
 
-def faces_page() -> str:
-    """The page as it has to be."""
+def http_page() -> str:
+    """The content of the page."""
     rows = (
         [f"`{one.method} {one.path}`", one.role.name, one.summary, f"`{one.request.__name__}`"]
         for one in OPERATIONS
@@ -26,13 +26,13 @@ def faces_page() -> str:
             HEAD,
             "## Replicas\n",
             _docstring(replica_http.__doc__),
-            "### What they answer\n",
+            "### Answers\n",
             *(_struct(each) for each in _structs()),
             "## Workers\n",
             _docstring(worker_http.__doc__),
             "## The console\n",
-            "`GET /api/openapi.json` describes each as OpenAPI 3.1 (docs/console.md).\n",
-            table(["operation", "role", "", "asks"], rows),
+            "`GET /api/openapi.json` describes each operation as OpenAPI 3.1 (docs/console.md).\n",
+            table(["operation", "role", "", "request"], rows),
         ]
     )
 
@@ -53,6 +53,6 @@ def _structs() -> list[type[msgspec.Struct]]:
 
 def _struct(struct: type[msgspec.Struct]) -> str:
     described = msgspec.json.schema_components([struct], ref_template="{name}")[1]
-    said = struct.__doc__ if struct.__doc__ and "(" not in struct.__doc__.split()[0] else ""
+    text = struct.__doc__ if struct.__doc__ and "(" not in struct.__doc__.split()[0] else ""
     fields = ", ".join(f"`{name}`" for name in described[struct.__name__]["properties"])
-    return f"**{struct.__name__}**: {fields}. {' '.join(said.split())}".rstrip() + "\n"
+    return f"**{struct.__name__}**: {fields}. {' '.join(text.split())}".rstrip() + "\n"

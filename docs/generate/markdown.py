@@ -1,9 +1,11 @@
-"""Markdown, and JSON Schemas in words."""
+"""Markdown tables, and JSON Schemas as text."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-MADE = "Made from the code by `python -m docs.generate docs/reference`, as a test sees to.\n"
+MADE = (
+    "Generated from the code by `python -m docs.generate docs/reference`; a test compares them.\n"
+)
 Schema = dict[str, Any]
 
 
@@ -13,7 +15,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def fields_table(schema: Schema) -> str:
-    """The properties of an object, one a row."""
+    """The properties of an object, one per row."""
     required = schema.get("required", [])
     return table(
         ["key", "value", "", "meaning"],
@@ -30,7 +32,7 @@ def fields_table(schema: Schema) -> str:
 
 
 def kind(schema: Schema) -> str:
-    """What a value may be: its type and its bounds."""
+    """The type of a value and its bounds, as text."""
     if "$ref" in schema:
         return f"`{schema['$ref'].rpartition('/')[2]}`"
     if "anyOf" in schema:
@@ -38,28 +40,28 @@ def kind(schema: Schema) -> str:
     if "const" in schema or "enum" in schema:
         values = schema.get("enum", [schema.get("const")])
         return ", ".join(f"`{value}`" if value != "" else "empty" for value in values)
-    said = schema.get("type", "anything")
-    if said == "array":
+    name = schema.get("type", "anything")
+    if name == "array":
         return f"array of {kind(schema.get('items', {}))}{_bounds(schema)}"
-    if said == "object" and "additionalProperties" in schema:
+    if name == "object" and "additionalProperties" in schema:
         return f"object of {kind(schema['additionalProperties'])}"
-    return f"{said}{_bounds(schema)}"
+    return f"{name}{_bounds(schema)}"
 
 
 def _bounds(schema: Schema) -> str:
-    unit = {"string": " characters", "array": " of them"}.get(schema.get("type", ""), "")
-    least = schema.get("minimum", schema.get("minLength", schema.get("minItems")))
-    most = schema.get("maximum", schema.get("maxLength", schema.get("maxItems")))
+    unit = {"string": " characters", "array": " elements"}.get(schema.get("type", ""), "")
+    minimum = schema.get("minimum", schema.get("minLength", schema.get("minItems")))
+    maximum = schema.get("maximum", schema.get("maxLength", schema.get("maxItems")))
     above = schema.get("exclusiveMinimum")
-    said = [
+    parts = [
         f"like `{schema['pattern']}`" if "pattern" in schema else "",
         str(schema.get("format", "")),
         f"more than {above}" if above is not None else "",
-        f"at least {least:,}{unit}" if least is not None else "",
-        f"at most {most:,}{unit}" if most is not None else "",
+        f"at least {minimum:,}{unit}" if minimum is not None else "",
+        f"at most {maximum:,}{unit}" if maximum is not None else "",
     ]
-    told = ", ".join(part for part in said if part)
-    return f", {told}" if told else ""
+    text = ", ".join(part for part in parts if part)
+    return f", {text}" if text else ""
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""docs/metrics.md, made from the list: python -m docs.generate.metrics_page > docs/metrics.md"""
+"""docs/metrics.md, from the list: python -m docs.generate.metrics_page > docs/metrics.md"""
 
 import sys
 
@@ -6,22 +6,23 @@ from kae.streams.telemetry.metrics import METRICS, Face, Metric
 
 HEAD = """# Metrics
 
-Made from `streams/telemetry/metrics.py` by
-`python -m docs.generate.metrics_page > docs/metrics.md`; a test compares them. A worker tells its
-metrics at `/metrics` of `worker.listen`, a replica at `/metrics` of `replica.listen`, each beside
-those of its process (`process_resident_memory_bytes`, ...). Counters of events are the logs' own:
-they go on where they were when a shard moves. What to do when one of them is out of bounds:
-[runbooks.md](runbooks.md); the alarms: `deploy/monitoring/alerts.yml`.
+A worker exposes its metrics at `/metrics` of `worker.listen`, a replica at `/metrics` of
+`replica.listen`, along with the metrics of its process (`process_resident_memory_bytes`, ...).
+Counters of events come from the logs, so they continue when a shard moves to another worker. The
+alerts are in `deploy/monitoring/alerts.yml`; [runbooks.md](runbooks.md) says what to do about each.
 
-Labels: `shard` and `position` are numbers; `outcome` is what became of a source record (put,
+Labels: `shard` and `position` are numbers; `outcome` is the result of a source record (put,
 dropped, stale, dead); `stage` is encode, plan, append_wait or apply; `cause` is fenced,
 append_unknown or disk_full.
+
+Generated from `streams/telemetry/metrics.py` by
+`python -m docs.generate.metrics_page > docs/metrics.md`; a test compares them.
 """
 FACES: dict[Face, str] = {"worker": "Worker", "replica": "Replica"}
 
 
 def page() -> str:
-    """The page as it has to be."""
+    """The content of the page."""
     return "\n".join([HEAD, *(_section(face, title) for face, title in FACES.items())])
 
 

@@ -1,4 +1,4 @@
-"""What programs import, read from the source: not all of it can be imported without torch."""
+"""The page of the Python API, read from the source: some of it cannot be imported without torch."""
 
 import ast
 from dataclasses import dataclass
@@ -6,17 +6,18 @@ from pathlib import Path
 
 from docs.generate.markdown import MADE
 
-ROOMS = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 HEAD = f"""# Python
 
 {MADE}
-What is not here may change with any release. `docs/decoding.md` has these at work.
+The public Python API. Everything else may change in any release. `docs/decoding.md` shows these
+classes in use.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """A class that programs use."""
+    """A class of the public API."""
 
     module: str  # below kae
     name: str
@@ -33,12 +34,12 @@ PUBLIC = (
 
 
 def programs_page() -> str:
-    """The page as it has to be."""
+    """The content of the page."""
     return "\n".join([HEAD, *(_class(each) for each in PUBLIC)])
 
 
 def _class(public: Public) -> str:
-    path = ROOMS.joinpath(*public.module.split(".")).with_suffix(".py")
+    path = ROOT.joinpath(*public.module.split(".")).with_suffix(".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     (found,) = (
         node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == public.name

@@ -1,4 +1,4 @@
-"""topology.yaml: every key, what it may be and what it means."""
+"""The page of topology.yaml: every key, its type and its meaning."""
 
 from docs.generate.markdown import MADE, Schema, fields_table, kind
 
@@ -7,13 +7,13 @@ from kae.streams.topology.schema import topology_schema
 HEAD = f"""# topology.yaml
 
 {MADE}
-Every key is required. `kae topology check` says what is wrong, by line; editors find the schema,
-`docs/contracts/topology.schema.json`, by the first line of the file that ships.
+Every key is required. `kae topology check` reports problems by line. The first line of the packaged
+file points editors to the schema, `docs/contracts/topology.schema.json`.
 """
 
 
 def keys_page() -> str:
-    """The page as it has to be."""
+    """The content of the page."""
     schema = topology_schema()
     parts: dict[str, Schema] = schema["$defs"]
     sections = [HEAD]

@@ -1,4 +1,4 @@
-"""`kae backfill run|plan`: build a whole generation from a catalog or the items topic, on Beam."""
+"""`kae backfill run|plan`: build a whole generation with Beam."""
 
 import sys
 import threading
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(no_args_is_help=True)
-TOLD_SECONDS = 0.5
+PROGRESS_SECONDS = 0.5
 
 
 @app.callback()
 def backfill() -> None:
-    """Build a whole generation from a catalog or from the items topic, on Beam."""
+    """Build a whole generation from a catalog or the items topic, with Beam."""
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -38,17 +38,19 @@ def run(
     ] = None,
     codebook: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="Its codebook; else the topology's."),
+        typer.Option(
+            metavar="DIR", show_default=False, help="The codebook; default: the topology's."
+        ),
     ] = None,
     generation: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Which generation; else the topology's."),
+        typer.Option(min=1, metavar="N", help="The generation; default: the topology's."),
     ] = None,
     from_items: Annotated[
         bool,
         typer.Option(
             "--from-items",
-            help="Read the items topic, up to where it ends now; beside a CATALOG, since --as-of.",
+            help="Read the items topic up to its current end; with a CATALOG, from --as-of on.",
         ),
     ] = False,
     as_of: Annotated[
@@ -56,26 +58,26 @@ def run(
         typer.Option(
             metavar="TIME",
             show_default=False,
-            help="When the dump of the catalog began, ISO 8601 with its zone; else now. Live "
-            "workers catch up with the events since.",
+            help="When the dump of the catalog began, ISO 8601 with a time zone; default: now. "
+            "Live workers index the events since then.",
         ),
     ] = None,
     revision: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Revision of items that carry none; else the time."),
+        typer.Option(min=1, metavar="N", help="Revision of items without one; default: the time."),
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where it goes on after a kill; else .kae/backfill/gN."),
+        typer.Option(metavar="DIR", help="Folder to resume from; default: .kae/backfill/gN."),
     ] = None,
     split_rows: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Rows that are encoded as one piece of work.")
+        int, typer.Option(min=1, metavar="N", help="Rows in one unit of work.")
     ] = 65_536,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Drop what was done, and begin again.")
+        bool, typer.Option("--restart", help="Discard earlier work and start again.")
     ] = False,
     allow_refused: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Refused rows that still count as success.")
+        int, typer.Option(min=0, metavar="N", help="Refused rows to accept.")
     ] = 0,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -86,7 +88,7 @@ def run(
     from kae.streams.backfill.run import backfill as run_backfill
 
     opened = _of_generation(open_topology(topology, bootstrap), codebook, generation)
-    paths, options = parted([*map(str, files or []), *context.args])
+    paths, options = split_arguments([*map(str, files or []), *context.args])
     if not paths and not from_items:
         raise BackfillDiffers("give CATALOG files, --from-items, or both")
     if paths and from_items and as_of is None:
@@ -95,7 +97,7 @@ def run(
         files=tuple(map(Path, paths)),
         work=work or Path(f".kae/backfill/g{opened.generation}"),
         from_items=from_items,
-        as_of_ms=None if as_of is None else _moment_ms(as_of),
+        as_of_ms=None if as_of is None else _timestamp_ms(as_of),
         revision=revision,
         split_rows=split_rows,
         restart=restart,
@@ -110,7 +112,7 @@ def run(
         _print(report)
     if report.refused > allow_refused:
         raise RowsRejected(
-            f"{report.refused} of {report.rows} rows are not items, the others are in generation "
+            f"{report.refused} of {report.rows} rows were refused; the others are in generation "
             f"{report.generation}; first: {report.first_refused or 'see kae dead-letters list'}; "
             f"all of them: {report.refused_file or 'kae dead-letters list'}"
         )
@@ -121,17 +123,19 @@ def plan(
     files: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
     codebook: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="Its codebook; else the topology's."),
+        typer.Option(
+            metavar="DIR", show_default=False, help="The codebook; default: the topology's."
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes, a core each.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes, one core each.")] = 1,
     sample: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="How long to encode for.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How long to encode the sample.")
     ] = 60.0,
     split_rows: Annotated[int, typer.Option(min=1, metavar="N", help="As for run.")] = 65_536,
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell items, bytes, time and core-hours of a backfill from a sample; no broker is asked."""
+    """Estimate items, bytes, time and core-hours of a backfill from a sample, without a broker."""
     from kae.streams.backfill.plan import plan_backfill
 
     opened = _of_generation(open_topology(topology, None), codebook, None)
@@ -155,19 +159,19 @@ def plan(
     )
 
 
-def parted(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The catalog's files, and Beam's options, from the first that kae does not know on."""
+def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Split into catalog files and Beam options; the options begin at the first that kae lacks."""
     first = next((n for n, one in enumerate(arguments) if one.startswith("-")), len(arguments))
     return arguments[:first], arguments[first:]
 
 
-def _moment_ms(text: str) -> int:
+def _timestamp_ms(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise BackfillDiffers(f"--as-of {text}: {error}; give 2026-11-25T17:00:00Z") from error
     if moment.tzinfo is None:
-        raise BackfillDiffers(f"--as-of {text}: has no zone; give {text}Z, or {text}+01:00")
+        raise BackfillDiffers(f"--as-of {text}: has no time zone; give {text}Z or {text}+01:00")
     return int(moment.timestamp() * 1000)
 
 
@@ -184,7 +188,7 @@ def _of_generation(
 
 @contextmanager
 def _progress(job: "Job", folder: Path) -> Iterator[None]:
-    """A bar on a terminal; what it shows is what the work folder holds, on whatever runner."""
+    """Show a progress bar on a terminal, from the contents of the work folder (any runner)."""
     if not sys.stderr.isatty():
         yield
         return
@@ -207,28 +211,28 @@ def _progress(job: "Job", folder: Path) -> Iterator[None]:
         TextColumn("{task.fields[shards]} shards built"),
         TimeRemainingColumn(),
     )
-    ended = threading.Event()
+    stopped = threading.Event()
     with Progress(*columns, console=terminal.err) as bar:
         task = bar.add_task("encoding", total=job.rows, shards=0)
 
-        def tell() -> None:
-            while not ended.wait(TOLD_SECONDS):
-                told = progress(job, WorkFolder(folder))
-                bar.update(task, completed=told.rows, shards=told.shards)
+        def update() -> None:
+            while not stopped.wait(PROGRESS_SECONDS):
+                done = progress(job, WorkFolder(folder))
+                bar.update(task, completed=done.rows, shards=done.shards)
 
-        telling = threading.Thread(target=tell, name="progress", daemon=True)
-        telling.start()
+        updater = threading.Thread(target=update, name="progress", daemon=True)
+        updater.start()
         try:
             yield
         finally:
-            ended.set()
-            telling.join()
+            stopped.set()
+            updater.join()
 
 
 def _print(report: "BackfillReport") -> None:
     terminal.print_table(
         f"Generation {report.generation}: {report.items:,} items of {report.rows:,} rows in "
         f"{report.seconds:,.1f} s",
-        ("shard", "items", "stale", "hash", "goes on at offset"),
+        ("shard", "items", "stale", "hash", "next offset"),
         ((one.shard, one.items, one.stale, one.hash, one.next_offset) for one in report.shards),
     )

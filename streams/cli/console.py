@@ -1,4 +1,4 @@
-"""`kae console run|user`: pages for a browser, and who may sign in to them."""
+"""`kae console run|user`: serve the web console, and manage its users."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def console() -> None:
-    """Pages for a browser: the line, terms, items, dead letters, audit."""
+    """A web console: the state of the index, terms, items, dead letters, audit."""
 
 
 @app.command()
@@ -25,10 +25,11 @@ def run(
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
     listen: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where to answer; else console.listen.")
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Address to listen on; default: console.listen."),
     ] = None,
 ) -> None:
-    """Serve until SIGTERM. Beyond loopback it starts only with users (kae console user)."""
+    """Serve the console until SIGTERM. Beyond loopback it requires users (kae console user)."""
     from kae.streams.console.guard import check_exposure
     from kae.streams.console.process import open_guard, serve
     from kae.streams.kafka.topics import check_topics
@@ -42,7 +43,7 @@ def run(
     guard = open_guard(opened)
     listener = listen_at(opened.console.listen, "console.listen")
     check_topics(opened)
-    # From here on it is a service: what it has to say are log lines.
+    # From here on it is a service and writes logs.
     set_up_logs()
     asyncio.run(serve(opened, replica_address(opened, replica), guard, listener))
 
@@ -56,27 +57,29 @@ def user(
     users: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="The file of users; else console.users."
+            metavar="FILE", show_default=False, help="The file of users; default: console.users."
         ),
     ] = None,
     topology: TopologyOption = None,
 ) -> None:
-    """Add a user, or give one another role and password; the password is asked for, or piped in."""
+    """Add a user, or change their role and password; the password is prompted for or piped in."""
     from kae.streams.console.users import ConsoleRole, write_user
     from kae.streams.errors import UsersInvalid
 
     if role not in ConsoleRole.__members__:
         raise typer.BadParameter(
-            f"--role {role!r}: is none of {', '.join(ConsoleRole.__members__)}"
+            f"--role {role!r}: is not one of {', '.join(ConsoleRole.__members__)}"
         )
     if users is None:
         opened = open_topology(topology)
         if opened.console.users is None:
-            raise UsersInvalid("no file of users: give --users, or console.users in topology.yaml")
+            raise UsersInvalid(
+                "no file of users; give --users, or set console.users in topology.yaml"
+            )
         users = opened.path.parent / opened.console.users
     if sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
     write_user(users, name, ConsoleRole[role], password)
-    printed.out.print(f"{users}: {name} is {role}", highlight=False, markup=False)
+    printed.out.print(f"{users}: {name} is now {role}", highlight=False, markup=False)

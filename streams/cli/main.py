@@ -1,8 +1,8 @@
-"""`kae noun verb`: the one command table.
+"""The table of all commands: `kae NOUN VERB`.
 
-A noun is a module with a Typer `app`; it is imported when it is used, so `kae --help` stays quick
-and a replica never loads what a worker needs. Rooms above streams/ add their nouns by the entry
-point group `kae.commands`.
+Each noun is a module with a Typer `app`, imported only when it is used: `kae --help` stays fast,
+and a replica does not load what only a worker needs. Packages above streams/ add nouns through the
+entry point group `kae.commands`.
 """
 
 import logging
@@ -21,7 +21,10 @@ from kae.streams.errors import NotInstalled
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """One row of the table; a module whose only command has the noun's name is that command."""
+    """One row of the table.
+
+    If the only command of its module has the name of the noun, the noun has no verbs.
+    """
 
     name: str
     target: str  # module:attribute
@@ -30,18 +33,26 @@ class Noun:
 
 NOUNS = (
     Noun("topology", "kae.streams.cli.topology:app", "Check and show topology.yaml."),
-    Noun("contracts", "kae.streams.cli.contracts:app", "Show and write the schemas."),
-    Noun("topics", "kae.streams.cli.topics:app", "Create the topics that the topology names."),
+    Noun(
+        "contracts",
+        "kae.streams.cli.contracts:app",
+        "Show and write the JSON Schemas of the events.",
+    ),
+    Noun("topics", "kae.streams.cli.topics:app", "Create the topics of the topology."),
     Noun("groups", "kae.streams.cli.groups:app", "Merge the categories into six groups."),
-    Noun("vocabulary", "kae.streams.cli.vocabulary:app", "Fit the words of a catalog."),
+    Noun("vocabulary", "kae.streams.cli.vocabulary:app", "Fit a vocabulary to a catalog."),
     Noun("codebook", "kae.streams.cli.codebook:app", "Build, fit, measure and compare codebooks."),
-    Noun("catalog", "kae.streams.cli.catalog:app", "Inspect a feed; publish it as item events."),
+    Noun(
+        "catalog", "kae.streams.cli.catalog:app", "Inspect a feed; publish its rows as item events."
+    ),
     Noun("worker", "kae.streams.cli.worker:app", "Index items and terms."),
     Noun("replica", "kae.streams.cli.replica:app", "Follow the logs and answer over HTTP."),
-    Noun("term", "kae.streams.cli.term:app", "Bind words to items, release and list them."),
-    Noun("campaign", "kae.streams.cli.campaign:app", "Bind many words as one, and release them."),
+    Noun(
+        "term", "kae.streams.cli.term:app", "Bind words to items; release, list and preview them."
+    ),
+    Noun("campaign", "kae.streams.cli.campaign:app", "Bind or release many words as one unit."),
     Noun("item", "kae.streams.cli.item:app", "Extract attributes; explain how an item is indexed."),
-    Noun("tagger", "kae.streams.cli.tagger:app", "Train the neural tagger, and measure it."),
+    Noun("tagger", "kae.streams.cli.tagger:app", "Train and evaluate the neural tagger."),
     Noun("shard", "kae.streams.cli.shard:app", "List, pause, reset and refold shards."),
     Noun(
         "generation",
@@ -49,34 +60,36 @@ NOUNS = (
         "List, verify, promote, roll back and drop generations.",
     ),
     Noun("snapshot", "kae.streams.cli.snapshot:app", "Take, list, verify and prune snapshots."),
-    Noun("parity", "kae.streams.cli.parity:app", "Compare generations over one input."),
-    Noun("backfill", "kae.streams.cli.backfill:app", "Build a whole generation, on Beam."),
+    Noun(
+        "parity", "kae.streams.cli.parity:app", "Compare two generations built from the same input."
+    ),
+    Noun("backfill", "kae.streams.cli.backfill:app", "Build a whole generation with Beam."),
     Noun(
         "dead-letters",
         "kae.streams.cli.dead_letters:app",
-        "List, show and replay what could not be indexed.",
+        "List, show and replay dead letters.",
     ),
-    Noun("console", "kae.streams.cli.console:app", "Pages for a browser; who may sign in."),
+    Noun("console", "kae.streams.cli.console:app", "Serve the web console; manage its users."),
     Noun("log", "kae.streams.cli.log:app", "Verify a replica against the logs."),
-    Noun("status", "kae.streams.cli.status:app", "Show lag, versions and the accounting."),
+    Noun("status", "kae.streams.cli.status:app", "Show lag, versions and event counts."),
 )
-UPPER_ROOMS = {
-    "demo": "The whole line on this machine, as a story.",
+PLUGIN_SUMMARIES = {
+    "demo": "Run the whole pipeline on this machine, step by step.",
     "bench": "Measure the live path.",
 }
 
 
 class CommandTable(TyperGroup):
-    """The table as a Typer group: listing it imports nothing, using a row imports that row."""
+    """The table as a Typer group that imports a noun only when it is used."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        # A placeholder carries the summary: help and completion need no more.
+        # Help and completion need only the summary, which a placeholder carries.
         for noun in _nouns().values():
             self.add_command(TyperGroup(name=noun.name, help=noun.summary))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import the noun that is used."""
+        """Replace the placeholder by the imported noun."""
         name, placeholder, rest = super().resolve_command(ctx, args)
         if name is None or placeholder is None:
             return name, placeholder, rest
@@ -100,16 +113,19 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def kae(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """A streaming indexer for editable generative retrieval."""
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line, a defect keeps its traceback."""
-    # What a client logs of a broker that does not answer is said by our error; a process that
-    # sets up logs shows it all the same.
+    """Run the command line; print an expected error as one line, a defect with its traceback."""
+    # Our own errors already report a broker that does not answer. A service sets up logging and
+    # shows these messages nevertheless.
     for client in ("kafka", "apache_beam"):
         logging.getLogger(client).addHandler(logging.NullHandler())
     try:
@@ -124,7 +140,7 @@ def main() -> None:
 def _nouns() -> dict[str, Noun]:
     nouns = {noun.name: noun for noun in NOUNS}
     for point in entry_points(group="kae.commands"):
-        summary = UPPER_ROOMS.get(point.name, f"Added by {_provider(point)}.")
+        summary = PLUGIN_SUMMARIES.get(point.name, f"Added by {_provider(point)}.")
         nouns.setdefault(point.name, Noun(point.name, point.value, summary))
     return nouns
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, spelled once."""
+"""Options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,8 @@ TopologyOption = Annotated[
         "--topology",
         metavar="FILE",
         show_default=False,
-        help="topology.yaml to use; else $KAE_TOPOLOGY, .kae/local.json, ./topology.yaml, "
-        "the packaged one.",
+        help="The topology; default: $KAE_TOPOLOGY, .kae/local.json, ./topology.yaml, "
+        "then the packaged one.",
     ),
 ]
 BootstrapOption = Annotated[
@@ -21,7 +21,7 @@ BootstrapOption = Annotated[
         "--bootstrap",
         metavar="HOST:PORT",
         show_default=False,
-        help="Brokers to use instead of the topology's.",
+        help="Brokers, instead of the topology's.",
     ),
 ]
 ReplicaOption = Annotated[
@@ -30,16 +30,18 @@ ReplicaOption = Annotated[
         "--replica",
         metavar="URL",
         show_default=False,
-        help="Replica to ask; else the run left going here, or replica.listen.",
+        help="The replica to ask; default: the local run in this folder, else replica.listen.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON, last.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the result as one line of JSON, the last line.")
+]
 CandidatesOption = Annotated[
     Path | None,
     typer.Option(
         "--candidates",
         metavar="FILE",
         show_default=False,
-        help="Words to take up, as `kae vocabulary candidates` writes them.",
+        help="Words to add, as written by `kae vocabulary candidates`.",
     ),
 ]

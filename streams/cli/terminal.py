@@ -1,4 +1,4 @@
-"""What a command prints: tables for people, one JSON line for programs, errors in one line each."""
+"""Terminal output: tables for people, one line of JSON for programs, one line for each error."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-# With --json, standard output carries the JSON line alone; all else goes to standard error.
+# With --json, standard output has only the JSON line; everything else goes to standard error.
 out = Console()
 err = Console(stderr=True)
 
@@ -20,7 +20,7 @@ def print_json(value: object) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under a title; numbers align right."""
+    """Print rows under a title, numbers right-aligned."""
     listed = [tuple(row) for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for index, column in enumerate(columns):
@@ -32,13 +32,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def print_error(error: BaseException) -> None:
-    """Print an expected error on standard error, one line for each thing that is wrong."""
+    """Print an expected error to standard error, one line for each problem."""
     for line in str(error).splitlines() or [type(error).__name__]:
         err.print(f"error: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_warning(text: str) -> None:
-    """Print on standard error, in one line, what a command did not refuse and should be known."""
+    """Print one line to standard error about something that did not stop the command."""
     err.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -33,22 +33,20 @@ def run(
     bootstrap: BootstrapOption = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Folder of this worker's stores, its own; else stores.path."
-        ),
+        typer.Option(metavar="DIR", help="Folder of the stores, not shared; default: stores.path."),
     ] = None,
     listen: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help="Where /metrics is; port 0 is any. Else worker.listen."
+            metavar="HOST:PORT", help="Address of /metrics; port 0: any. Default: worker.listen."
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="How this worker signs its claims; else HOST-PID."),
+        typer.Option(metavar="NAME", help="Name of the worker in the logs; default: HOST-PID."),
     ] = None,
 ) -> None:
-    """Index until SIGTERM; ends with 1 when anything is in doubt, so that another takes over."""
+    """Index until SIGTERM. Exits with 1 on any doubt, so that another worker takes over."""
     from kae.streams.codebooks.opening import open_codebook
     from kae.streams.kafka.reader import check_logs
     from kae.streams.kafka.topics import check_group, check_topics
@@ -67,28 +65,28 @@ def run(
     check_topics(opened)
     check_group(opened)
     check_logs(opened, codebook)
-    # From here on it is a service: what it has to say are log lines.
+    # From here on it is a service and writes logs.
     set_up_logs()
-    signed = name or f"{socket.gethostname()}-{os.getpid()}"
-    identity = WorkerIdentity(signed, codebook.fingerprint, data or opened.stores_folder)
+    worker_name = name or f"{socket.gethostname()}-{os.getpid()}"
+    identity = WorkerIdentity(worker_name, codebook.fingerprint, data or opened.stores_folder)
     with hold_folder(identity.data, "worker"):
         worker = Worker(opened, codebook, identity)
-        with _face(worker, listener):
+        with _http_server(worker, listener):
             sys.exit(asyncio.run(worker.run()))
 
 
 @contextmanager
-def _face(worker: "Worker", listener: socket.socket | None) -> Iterator[None]:
+def _http_server(worker: "Worker", listener: socket.socket | None) -> Iterator[None]:
     from kae.streams.runtime.address import url_of
     from kae.streams.worker.http import WorkerHttp
 
     if listener is None:
         yield
         return
-    face = WorkerHttp(listener, worker.meters, worker.readiness)
-    face.start()
+    server = WorkerHttp(listener, worker.meters, worker.readiness)
+    server.start()
     structlog.get_logger().info("worker_listening", url=url_of(listener))
     try:
         yield
     finally:
-        face.stop()
+        server.stop()

@@ -18,7 +18,7 @@ from kae.sinks.store.bulk import Unplaced, fill_store
 from kae.sinks.store.plan import Change, Delete, Upsert, prepare, unplaced
 from kae.sinks.store.store import ShardStore
 from kae.streams.backfill.plan import plan_backfill
-from kae.streams.cli.backfill import parted
+from kae.streams.cli.backfill import split_arguments
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import as_decoded, decode_item, encode_item_upsert
 from kae.streams.generations.parity import compared
@@ -102,8 +102,8 @@ def test_a_sample_tells_what_a_backfill_of_the_catalog_takes(codebook_folder: Pa
 
 def test_what_follows_the_first_unknown_option_is_for_the_runner() -> None:
     options = ["--direct_running_mode", "multi_processing", "--direct_num_workers=2"]
-    assert parted(["a.parquet", "b.csv", *options]) == (["a.parquet", "b.csv"], options)
-    assert parted(["a.parquet"]) == (["a.parquet"], [])
+    assert split_arguments(["a.parquet", "b.csv", *options]) == (["a.parquet", "b.csv"], options)
+    assert split_arguments(["a.parquet"]) == (["a.parquet"], [])
 
 
 WHOLE = Item("id", "a title", "a text", {"brand": "hp", "color": ["black", "red"]}, 2.5)
