@@ -4,6 +4,9 @@ A request that waits for approval is kept in the bindings log as it came, so the
 disk: array-like and tagged, new fields at the end and with a default.
 """
 
+from collections.abc import Iterable
+from hashlib import blake2b
+
 import msgspec
 
 from kae.encoders.selector import Selector
@@ -28,11 +31,31 @@ class ExpectedItems(msgspec.Struct, frozen=True, array_like=True):
         return abs(items - self.items) / max(1, self.items) * 100
 
 
-class Bind(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """Bind a term; it is visible from `from_ms` on (0: at once) until `until_ms` (0: for ever)."""
+class _OfTerm(msgspec.Struct, frozen=True, array_like=True):
+    """The leading fields of a change of one term."""
 
     term: str
     revision: int
+
+    @property
+    def key(self) -> str:
+        return self.term
+
+
+class _OfCampaign(msgspec.Struct, frozen=True, array_like=True):
+    """The leading fields of a change of a campaign."""
+
+    name: str
+    revision: int
+
+    @property
+    def key(self) -> str:
+        return campaign_key(self.name)
+
+
+class Bind(_OfTerm, frozen=True, array_like=True, tag=1):
+    """Bind a term; it is visible from `from_ms` on (0: at once) until `until_ms` (0: for ever)."""
+
     aliases: tuple[str, ...]
     category: int
     position: int
@@ -45,90 +68,50 @@ class Bind(msgspec.Struct, frozen=True, array_like=True, tag=1):
     by: str = ""
     plan: ExpectedItems = ExpectedItems()
 
-    @property
-    def key(self) -> str:
-        return self.term
 
-
-class Release(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class Release(_OfTerm, frozen=True, array_like=True, tag=2):
     """Release a term."""
 
-    term: str
-    revision: int
     by: str = ""
 
-    @property
-    def key(self) -> str:
-        return self.term
 
-
-class Retarget(msgspec.Struct, frozen=True, array_like=True, tag=3):
+class Retarget(_OfTerm, frozen=True, array_like=True, tag=3):
     """Give a bound term another selector."""
 
-    term: str
-    revision: int
     selector: Selector
     accepted_ms: int
     by: str = ""
     plan: ExpectedItems = ExpectedItems()
 
-    @property
-    def key(self) -> str:
-        return self.term
 
-
-class Realias(msgspec.Struct, frozen=True, array_like=True, tag=4):
+class Realias(_OfTerm, frozen=True, array_like=True, tag=4):
     """Give a bound term exactly these other forms."""
 
-    term: str
-    revision: int
     aliases: tuple[str, ...]
     by: str = ""
     plan: ExpectedItems = ExpectedItems()
 
-    @property
-    def key(self) -> str:
-        return self.term
 
-
-class Extend(msgspec.Struct, frozen=True, array_like=True, tag=5):
+class Extend(_OfTerm, frozen=True, array_like=True, tag=5):
     """Give a bound term another end; 0: none."""
 
-    term: str
-    revision: int
     until_ms: int
     by: str = ""
     plan: ExpectedItems = ExpectedItems()
 
-    @property
-    def key(self) -> str:
-        return self.term
 
-
-class Campaign(msgspec.Struct, frozen=True, array_like=True, tag=6):
+class Campaign(_OfCampaign, frozen=True, array_like=True, tag=6):
     """Bind many terms as one: all become visible together, or none does."""
 
-    name: str
-    revision: int
     binds: tuple[Bind, ...]
     by: str = ""
     plan: ExpectedItems = ExpectedItems()
 
-    @property
-    def key(self) -> str:
-        return campaign_key(self.name)
 
-
-class CampaignRelease(msgspec.Struct, frozen=True, array_like=True, tag=7):
+class CampaignRelease(_OfCampaign, frozen=True, array_like=True, tag=7):
     """Release every term of a campaign at once."""
 
-    name: str
-    revision: int
     by: str = ""
-
-    @property
-    def key(self) -> str:
-        return campaign_key(self.name)
 
 
 class Approve(msgspec.Struct, frozen=True, array_like=True, tag=8):
@@ -151,14 +134,12 @@ class Reject(msgspec.Struct, frozen=True, array_like=True, tag=9):
     reason: str = ""
 
 
-class Adjust(msgspec.Struct, frozen=True, array_like=True, tag=10):
+class Adjust(_OfTerm, frozen=True, array_like=True, tag=10):
     """Add items to those of a bound term, exclude some, and have exactly these first.
 
     `pins` are None where they stay as they are.
     """
 
-    term: str
-    revision: int
     add: tuple[str, ...]
     exclude: tuple[str, ...]
     pins: tuple[str, ...] | None
@@ -166,10 +147,48 @@ class Adjust(msgspec.Struct, frozen=True, array_like=True, tag=10):
     by: str = ""
     plan: ExpectedItems = ExpectedItems()
 
-    @property
-    def key(self) -> str:
-        return self.term
-
 
 Proposable = Bind | Retarget | Realias | Extend | Campaign | Adjust
 TermChange = Proposable | Release | CampaignRelease | Approve | Reject
+
+
+# The hash of a plan; docs/formats.md has its bytes.
+
+PLAN_FORMAT = 1
+HASH_BYTES = 16
+
+
+class _Planned(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    term: str
+    aliases: tuple[str, ...]
+    category: int
+    match: str
+    items: list[str]
+    where: str
+    plus: list[str]
+    minus: list[str]
+    pins: tuple[str, ...]
+    selected: list[str]
+
+
+def plan_hash(bind: Bind, selected: Iterable[str]) -> str:
+    """The hash of a term and of the items that it would be bound to; `selected` in any order.
+
+    It leaves out when and by whom the term is bound, so who proposes and who approves get the same.
+    """
+    selector = bind.selector
+    planned = _Planned(
+        PLAN_FORMAT,
+        bind.term,
+        bind.aliases,
+        bind.category,
+        selector.match,
+        sorted(selector.items),
+        selector.where,
+        sorted(selector.plus),
+        sorted(selector.minus),
+        selector.pins,
+        sorted(selected),
+    )
+    return blake2b(msgspec.msgpack.encode(planned), digest_size=HASH_BYTES).hexdigest()

@@ -25,16 +25,16 @@ from kae.sinks.log.fold import LogState
 class QuarantinedSlot:
     """A slot whose term is released but which may not be bound again yet.
 
-    One that was `seen` by nobody, for it was never active, may be bound at once.
+    A slot that was never active was seen by no reader, so it may be bound at once.
     """
 
     slot: Slot
     version: int
     at_ms: int
-    seen: bool = True
+    was_active: bool = True
 
 
-# The refusals that are remembered, the newest ones: for receipts, and for nothing that is decided.
+# How many of the newest refusals are kept: receipts show them, and no decision depends on them.
 REFUSALS_KEPT = 1000
 
 
@@ -42,8 +42,8 @@ REFUSALS_KEPT = 1000
 class Bindings:
     """The fold of the bindings log.
 
-    All but `terms` and `proposals` is bounded by the reserved slots. `terms` remembers the revision
-    of every term that was ever bound or released, so that an old event of it stays stale.
+    The reserved slots bound the size of everything but `terms` and `proposals`. `terms` keeps the
+    revision of every term that was ever bound or released, so that its old events stay stale.
     """
 
     version: int = 0
@@ -116,16 +116,16 @@ class Bindings:
         self.terms[edit.term] = (edit.revision, edit.binding)
         self.refused.pop(edit.term, None)
         self.next_binding = max(self.next_binding, edit.binding + 1)
-        self._settle_proposal(edit.term, edit.revision)
+        self._end_proposal(edit.term, edit.revision)
         if edit.campaign:
-            self._settle_proposal(edit.campaign, edit.revision)
+            self._end_proposal(edit.campaign, edit.revision)
 
     def _deactivate(self, edit: Deactivate, version: int, at_ms: int) -> None:
         revision, holder = self.terms.get(edit.term, (-1, 0))
-        # One that was replaced leaves the term to the other.
+        # The end of a replaced binding leaves the term to the one that replaces it.
         holder = 0 if holder == edit.binding else holder
         self.terms[edit.term] = (max(revision, edit.revision), holder)
-        self._settle_proposal(edit.term, edit.revision)
+        self._end_proposal(edit.term, edit.revision)
         bound = self.bound.pop(edit.binding, None)
         if bound is not None:
             self.quarantined[edit.binding] = QuarantinedSlot(
@@ -135,8 +135,8 @@ class Bindings:
         for known in (self.bound_at, self.changed_at, self.activated_ms):
             known.pop(edit.binding, None)
 
-    def _settle_proposal(self, key: str, revision: int) -> None:
-        """A proposal that is carried out, or overtaken, waits no longer."""
+    def _end_proposal(self, key: str, revision: int) -> None:
+        """A proposal ends when it is carried out, or when a newer change overtakes it."""
         proposal = self.proposals.get(key)
         if proposal is not None and proposal.revision <= revision:
             del self.proposals[key]
@@ -144,13 +144,13 @@ class Bindings:
     def occupied(self) -> set[Slot]:
         """The reserved slots that may not be bound now."""
         bound = {Slot(b.position, b.index) for b in self.bound.values()}
-        return bound | {q.slot for q in self.quarantined.values() if q.seen}
+        return bound | {q.slot for q in self.quarantined.values() if q.was_active}
 
     def visible(self, at_ms: int, reached: int) -> dict[int, BindSlot]:
-        """What readers may see at a moment, by binding.
+        """The bindings that readers may see at a time.
 
-        `reached` is the version of this log that every shard before them has attached: what was
-        bound as pending is seen whole, or not yet.
+        `reached` is the version of this log that every shard has attached in their view: what was
+        bound as pending is visible in all shards or in none.
         """
         return {
             binding: bound
@@ -161,20 +161,24 @@ class Bindings:
         }
 
     def next_change_after(self, at_ms: int) -> int | None:
-        """The next moment at which what is visible changes by time alone."""
+        """The next time at which a term begins or ends; None if none does."""
         return min(
             (
-                turn
+                time_ms
                 for bound in self.bound.values()
-                for turn in (bound.from_ms, bound.until_ms)
-                if turn > at_ms
+                for time_ms in (bound.from_ms, bound.until_ms)
+                if time_ms > at_ms
             ),
             default=None,
         )
 
-    def planned(self) -> set[int]:
-        """The pending bindings with a plan: it is held against the items that they have."""
+    def pending_with_plan(self) -> set[int]:
+        """The pending bindings whose items are compared with those of a plan."""
         return {binding for binding in self.pending if self.bound[binding].plan.hash}
+
+    def holder_of(self, term: str) -> BindSlot | None:
+        """The newest binding of a term, active or pending; None if it is not bound."""
+        return self.bound.get(self.terms.get(term, (-1, 0))[1])
 
     def members(self, campaign: str) -> list[BindSlot]:
         """The bindings of a campaign, by its key."""

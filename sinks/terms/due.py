@@ -1,7 +1,7 @@
-"""What is due in the bindings log by itself: frees, expiries, activations. Pure.
+"""The edits that are due without a term event: frees, expiries, activations. Pure.
 
-All of it follows from the fold of the log, the time, and how far the shards are, so that a new
-owner of the log goes on where the last one ended.
+All of them follow from the fold of the log, the time and the progress of the shards, so a new owner
+of the log continues where the last one stopped.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ def plan_frees(
 ) -> list[BindingEdit]:
     """Free the slots that every shard has detached and whose quarantine is over.
 
-    `reached` are the bindings versions that the shards have applied, one for each shard known.
+    `reached` has the bindings versions that shards have applied, one for each that has reported.
     """
     versions = list(reached)
     lowest = min(versions) if len(versions) == shards else 0
@@ -42,28 +42,28 @@ def plan_frees(
 
 @dataclass(frozen=True, slots=True)
 class ShardStates:
-    """How far the shards are, by shard, as they have said.
+    """The progress that the shards have reported, by shard.
 
-    `reached` is the bindings version that each has applied; `attached` how many items the pending
-    bindings with a plan have there, by binding.
+    `reached` is the bindings version that each has applied; `attached` counts the items that each
+    has for the pending bindings with a plan, by binding.
     """
 
     reached: Mapping[int, int]
     attached: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
 
-    def has(self, shard: int, version: int, planned: Iterable[int]) -> bool:
-        """Whether a shard has applied a version and said what its planned bindings have."""
-        told = self.attached.get(shard, {})
-        return self.reached.get(shard, 0) >= version and all(one in told for one in planned)
+    def has_attached(self, shard: int, version: int, with_plan: Iterable[int]) -> bool:
+        """Whether a shard has applied a version and counted the items of bindings with a plan."""
+        counted = self.attached.get(shard, {})
+        return self.reached.get(shard, 0) >= version and all(one in counted for one in with_plan)
 
     def items(self, bindings: Iterable[int]) -> int:
-        """How many items some planned bindings have in all shards together."""
-        return sum(told.get(one, 0) for one in bindings for told in self.attached.values())
+        """How many items bindings with a plan have in all shards together."""
+        return sum(counted.get(one, 0) for one in bindings for counted in self.attached.values())
 
 
 def plan_due(
     bindings: Bindings,
-    standing: ShardStates,
+    states: ShardStates,
     shards: int,
     now_ms: int,
     attach_ms: int,
@@ -71,8 +71,9 @@ def plan_due(
 ) -> list[BindingEdit]:
     """End what has expired; activate what every shard has attached; give up what waits too long.
 
-    A pending set that is not attached everywhere `attach_ms` after it was bound is given up as one,
-    and so is one whose items differ from those of its plan by more than is tolerated.
+    Pending bindings that become active together are given up together: when a shard has not
+    attached them `attach_ms` after they were bound, or when their items differ from those of the
+    plan by more than the tolerance.
     """
     edits: list[BindingEdit] = []
     for bound in bindings.bound.values():
@@ -80,24 +81,26 @@ def plan_due(
             revision = bindings.terms[bound.term][0]
             edits.append(Deactivate(bound.binding, bound.term, revision, EXPIRED))
     ended = {edit.binding for edit in edits if isinstance(edit, Deactivate)}
-    for together in _waiting(bindings, ended).values():
+    for together in _pending_sets(bindings, ended):
         version = max(bindings.bound_at[bound.binding][0] for bound in together)
         bound_ms = min(bindings.bound_at[bound.binding][1] for bound in together)
-        planned = [bound.binding for bound in together if bound.plan.hash]
-        missing = [shard for shard in range(shards) if not standing.has(shard, version, planned)]
+        with_plan = [bound.binding for bound in together if bound.plan.hash]
+        missing = [s for s in range(shards) if not states.has_attached(s, version, with_plan)]
         if missing:
             if now_ms - bound_ms >= attach_ms:
-                edits += _given_up(bindings, together, _silent(missing, now_ms - bound_ms))
+                edits += _given_up(bindings, together, _not_attached(missing, now_ms - bound_ms))
             continue
-        plan, items = together[0].plan, standing.items(planned)
+        plan, items = together[0].plan, states.items(with_plan)
         if plan.hash and plan.differs_by(items) > tolerance_percent:
-            edits += _given_up(bindings, together, _changed(plan, items, tolerance_percent))
+            edits += _given_up(
+                bindings, together, _differs_from_plan(plan, items, tolerance_percent)
+            )
         else:
             edits += _activated(bindings, together, now_ms)
     return edits
 
 
-def _silent(missing: list[int], waited_ms: int) -> str:
+def _not_attached(missing: list[int], waited_ms: int) -> str:
     shards = ", ".join(f"shard {shard}" for shard in missing)
     return (
         f"given up after {waited_ms / 1000:g} s: {shards} did not attach it "
@@ -106,7 +109,7 @@ def _silent(missing: list[int], waited_ms: int) -> str:
     )
 
 
-def _changed(plan: ExpectedItems, items: int, tolerance_percent: float) -> str:
+def _differs_from_plan(plan: ExpectedItems, items: int, tolerance_percent: float) -> str:
     return (
         f"given up: planned with {plan.items} items (plan {plan.hash}), it has {items} now, and "
         f"terms.plan_tolerance_percent allows {tolerance_percent:g}; nothing of it was ever "
@@ -114,24 +117,22 @@ def _changed(plan: ExpectedItems, items: int, tolerance_percent: float) -> str:
     )
 
 
-def _waiting(bindings: Bindings, ended: set[int]) -> dict[str | int, list[BindSlot]]:
-    """What waits for an Activate, by what becomes active as one."""
+def _pending_sets(bindings: Bindings, ended: set[int]) -> Iterable[list[BindSlot]]:
+    """The pending bindings, those that become active together in one list."""
     sets: dict[str | int, list[BindSlot]] = {}
     for binding in sorted(bindings.pending - ended):
         bound = bindings.bound[binding]
-        sets.setdefault(_set_of(bound), []).append(bound)
-    return sets
-
-
-def _set_of(bound: BindSlot) -> str | int:
-    """A retargeted member of a campaign becomes active by itself."""
-    return bound.campaign if bound.campaign and not bound.replaces else bound.binding
+        # A retargeted member of a campaign becomes active by itself.
+        key = bound.campaign if bound.campaign and not bound.replaces else bound.binding
+        sets.setdefault(key, []).append(bound)
+    return sets.values()
 
 
 def _activated(bindings: Bindings, together: list[BindSlot], now_ms: int) -> list[BindingEdit]:
-    """Ahead of their time, which readers mind: no owner of this log need live at that moment.
+    """Activate bindings, also ahead of their time: readers compare it with their own clock, so
+    no owner of this log has to be alive at that moment.
 
-    What another makes room for stays until then.
+    A binding that replaces another waits for its time, and the other ends with it.
     """
     edits: list[BindingEdit] = []
     for bound in together:

@@ -8,8 +8,9 @@ from kae.sinks.log.ownership import OwnedLog
 from kae.sinks.log.protocol import Log
 from kae.sinks.log.term_changes import TermChange
 from kae.sinks.terms.bindings import Bindings
+from kae.sinks.terms.draft import NO_APPROVALS, TermPolicy
 from kae.sinks.terms.due import ShardStates, plan_due, plan_frees
-from kae.sinks.terms.plan import NO_APPROVALS, TermPlan, TermPolicy, plan_terms
+from kae.sinks.terms.plan import TermPlan, plan_terms
 
 
 class Registrar:
@@ -23,7 +24,7 @@ class Registrar:
         fingerprint: str,
         reserved: Mapping[int, range],
         max_bytes: int,
-        conditions: TermPolicy = NO_APPROVALS,
+        policy: TermPolicy = NO_APPROVALS,
     ) -> None:
         """Claim the log and read it.
 
@@ -32,7 +33,7 @@ class Registrar:
         self.bindings = Bindings()
         self._reserved = reserved
         self._max_bytes = max_bytes
-        self._conditions = conditions
+        self._policy = policy
         self.log = OwnedLog(log, LogState(), owner, fingerprint, self.bindings.apply)
         self.log.claim()
 
@@ -41,34 +42,41 @@ class Registrar:
         """The first term event that is not in the log yet."""
         return self.bindings.source.next_offset
 
-    def foresee(self, changes: Sequence[TermChange]) -> TermPlan:
-        """What `register` would do now, for the dead letters before it."""
-        return plan_terms(self.bindings, changes, self._reserved, self._conditions)
+    def plan(self, changes: Sequence[TermChange]) -> TermPlan:
+        """What a batch of term events does to the bindings as they are now."""
+        return plan_terms(self.bindings, changes, self._reserved, self._policy)
 
-    def register(
-        self, changes: Sequence[TermChange], dead: int, next_offset: int, at_ms: int
-    ) -> None:
-        """Carry out a batch of term events; `dead` more did not decode.
+    def register(self, plan: TermPlan, dead: int, next_offset: int, at_ms: int) -> None:
+        """Append a plan of the current bindings; `dead` more events of its batch are dead letters.
 
         Raises: Fenced, AppendUnknown.
         """
-        plan = self.foresee(changes)
         counts = plan.counts + Counts(read=dead, dead=dead)
         self._append(plan.edits, SourceRange(next_offset), counts, at_ms)
 
-    def free(self, reached: Sequence[int], shards: int, at_ms: int, quarantine_ms: int) -> int:
-        """Free the slots that are due; returns how many."""
-        edits = plan_frees(self.bindings, reached, shards, at_ms, quarantine_ms)
-        return self._append_own(edits, at_ms)
+    def free_slots(
+        self, reached: Sequence[int], shards: int, at_ms: int, quarantine_ms: int
+    ) -> int:
+        """Free the slots that are due; returns how many.
 
-    def tend(self, standing: ShardStates, shards: int, at_ms: int, attach_ms: int) -> int:
-        """Expire, activate and give up what is due; returns the number of edits."""
-        tolerance = self._conditions.tolerance_percent
-        edits = plan_due(self.bindings, standing, shards, at_ms, attach_ms, tolerance)
-        return self._append_own(edits, at_ms)
+        Raises: Fenced, AppendUnknown.
+        """
+        return self._append_due(
+            plan_frees(self.bindings, reached, shards, at_ms, quarantine_ms), at_ms
+        )
 
-    def _append_own(self, edits: Sequence[BindingEdit], at_ms: int) -> int:
-        """Append what no term event asks for."""
+    def apply_due(self, states: ShardStates, shards: int, at_ms: int, attach_ms: int) -> int:
+        """Expire, activate and give up what is due; returns the number of edits.
+
+        Raises: Fenced, AppendUnknown.
+        """
+        tolerance = self._policy.tolerance_percent
+        return self._append_due(
+            plan_due(self.bindings, states, shards, at_ms, attach_ms, tolerance), at_ms
+        )
+
+    def _append_due(self, edits: Sequence[BindingEdit], at_ms: int) -> int:
+        """Append edits that no term event asks for."""
         if edits:
             self._append(edits, self.bindings.source, Counts(), at_ms)
         return len(edits)

@@ -1,10 +1,10 @@
-"""The slot ledger: what became of the reserved slots of a position. Pure.
+"""The slot ledger: how the reserved slots of a position are used. Pure.
 
     used          a term holds it, visible or not yet
     quarantined   a term held it, and readers may still show it
     free          it may be bound now
 
-used + quarantined + free = reserved, whatever happened before.
+At any time used + quarantined + free = reserved.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,15 +15,16 @@ from math import inf
 from kae.sinks.log.edits import BindSlot
 from kae.sinks.terms.bindings import Bindings
 
-# Candidates that a refusal names.
+# How many terms a refusal names.
 NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class SlotLedger:
-    """One position. `next_free_ms` is when the first of its quarantines is over; None: none is.
+    """The slots of one position.
 
-    A slot is free only once every shard has detached it, too.
+    `next_free_ms` is when the first quarantine is over, None without any; the slot is free then if
+    every shard has detached it.
     """
 
     reserved: int
@@ -39,16 +40,18 @@ class SlotLedger:
 def ledger_of(bindings: Bindings, position: int, reserved: int, quarantine_ms: int) -> SlotLedger:
     """The ledger of a position that has `reserved` slots."""
     used = sum(bound.position == position for bound in bindings.bound.values())
-    resting = [
-        q.at_ms for q in bindings.quarantined.values() if q.seen and q.slot.position == position
+    released = [
+        q.at_ms
+        for q in bindings.quarantined.values()
+        if q.was_active and q.slot.position == position
     ]
     return SlotLedger(
-        reserved, used, len(resting), min(resting) + quarantine_ms if resting else None
+        reserved, used, len(released), min(released) + quarantine_ms if released else None
     )
 
 
 def soonest_to_end(bindings: Bindings, position: int) -> list[BindSlot]:
-    """The terms of a position, those that end soonest first, then those that are bound longest."""
+    """The terms of a position: those that end soonest first, then the oldest without an end."""
     held = (bound for bound in bindings.bound.values() if bound.position == position)
     return sorted(held, key=lambda one: (one.until_ms or inf, bindings.bound_at[one.binding]))
 
@@ -56,17 +59,16 @@ def soonest_to_end(bindings: Bindings, position: int) -> list[BindSlot]:
 def no_slot_cause(
     terms: Sequence[str], position: int, ledger: SlotLedger, ending: Iterable[BindSlot]
 ) -> str:
-    """Why terms cannot be bound: what is left, what comes back when, and whom to ask."""
-    resting = ""
+    """Why terms cannot be bound: what is free, what is free when, and which terms may go."""
+    quarantine = ""
     if ledger.next_free_ms is not None:
-        resting = (
-            f", {ledger.quarantined} in quarantine, the first until {_shown(ledger.next_free_ms)}"
-        )
+        until = _rfc3339(ledger.next_free_ms)
+        quarantine = f", {ledger.quarantined} in quarantine, the first until {until}"
     words = ", ".join(map(repr, terms[:NAMED])) + ", ..." * (len(terms) > NAMED)
     candidates = ", ".join(_candidate(bound) for bound in list(ending)[:NAMED])
     release = f"Release a term, for example {candidates}" if candidates else "Wait"
     return (
-        f"CodebookFull: position {position}: {ledger.free} of {ledger.reserved} free{resting}; "
+        f"CodebookFull: position {position}: {ledger.free} of {ledger.reserved} free{quarantine}; "
         f"cannot bind {words}. {release}, or raise groups[].reserved in topology.yaml (a new "
         "generation). kae term capacity has the whole ledger"
     )
@@ -74,9 +76,9 @@ def no_slot_cause(
 
 def _candidate(bound: BindSlot) -> str:
     if bound.until_ms:
-        return f"{bound.term!r} (ends {_shown(bound.until_ms)})"
-    return f"{bound.term!r} (bound {_shown(bound.accepted_ms)}, without an end)"
+        return f"{bound.term!r} (ends {_rfc3339(bound.until_ms)})"
+    return f"{bound.term!r} (bound {_rfc3339(bound.accepted_ms)}, without an end)"
 
 
-def _shown(at_ms: int) -> str:
+def _rfc3339(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")

@@ -27,9 +27,9 @@ def collisions_of(
 
 
 def _of_the_term(view: View, bind: Bind) -> Iterator[Collision]:
-    holder = view.bindings.terms.get(bind.term, (-1, 0))[1]
-    if holder:
-        yield _term("bound", view, bind.term, view.bindings.bound[holder])
+    holder = view.bindings.holder_of(bind.term)
+    if holder is not None:
+        yield _term("bound", view, bind.term, holder)
     proposal = view.bindings.proposals.get(bind.term)
     if proposal is not None:
         items = proposal.change.plan.items

@@ -20,10 +20,10 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.selector import compile_selector
 from kae.encoders.vocabulary.similar_words import Likeness, Meanings
 from kae.sinks.log.edits import BindingEdit, BindSlot, Deactivate, Propose, PutItem, encode_edit
-from kae.sinks.log.term_changes import Bind
+from kae.sinks.log.term_changes import Bind, plan_hash
 from kae.sinks.postings.selection import selected
-from kae.sinks.terms.plan import NO_APPROVALS, TermPolicy, plan_terms
-from kae.sinks.terms.plan_hash import plan_hash
+from kae.sinks.terms.draft import NO_APPROVALS, TermPolicy
+from kae.sinks.terms.plan import plan_terms
 from kae.sinks.trie.trie import Entries
 from kae.streams.clock import now_ms
 from kae.streams.events.envelope import Undecodable
@@ -124,7 +124,7 @@ class Previews:
         self._rules = rules_of(topology, codebook.position_of)
         self._reserved = {position: codebook.reserved(position) for position in range(POSITIONS)}
         terms = topology.terms
-        self._conditions = TermPolicy(terms.approvals, terms.plan_tolerance_percent)
+        self._policy = TermPolicy(terms.approvals, terms.plan_tolerance_percent)
         self._event_bytes = topology.limits.event_bytes
 
     @property
@@ -176,9 +176,7 @@ class Previews:
                 len(change.selector.items),
                 self._rules.items_per_selector,
             ),
-            plan=Plan(
-                plan_hash(change, tally.ids), len(tally.ids), self._conditions.tolerance_percent
-            ),
+            plan=Plan(plan_hash(change, tally.ids), len(tally.ids), self._policy.tolerance_percent),
             refused=refused,
             awaits_approval=awaits_approval,
             from_ms=change.from_ms or None,
@@ -214,7 +212,7 @@ class Previews:
 
     def _refusal(self, view: View, bind: Bind) -> tuple[str | None, bool]:
         """Why the registrar would refuse it now, and whether it would wait for approval."""
-        plan = plan_terms(view.bindings, [bind], self._reserved, self._conditions)
+        plan = plan_terms(view.bindings, [bind], self._reserved, self._policy)
         if plan.counts.stale:
             newest = view.bindings.newest_revision(bind.term)
             stale = f"{bind.term!r}: revision {bind.revision} is stale, the term has {newest}"

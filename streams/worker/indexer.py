@@ -195,7 +195,7 @@ class Indexer:
         version = self._held.shards[partition].source.bindings_version
         # One that was opened just now may have attached what is not followed yet.
         bindings = self._bindings.at_least(version, BINDINGS_WAIT_SECONDS).bindings
-        return self._held.reached(partition, sorted(bindings.planned()))
+        return self._held.reached(partition, sorted(bindings.pending_with_plan()))
 
     def rest(self) -> None:
         """Use a moment to index items for selectors, those of the shard where most are waiting."""

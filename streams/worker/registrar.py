@@ -9,8 +9,8 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.sinks.log.ownership import Fenced
 from kae.sinks.log.protocol import AppendUnknown
 from kae.sinks.log.term_changes import TermChange
+from kae.sinks.terms.draft import TermPolicy
 from kae.sinks.terms.due import ShardStates
-from kae.sinks.terms.plan import TermPolicy
 from kae.sinks.terms.registrar import Registrar
 from kae.streams.clock import now_ms
 from kae.streams.control.follower import ControlFollower
@@ -74,7 +74,7 @@ class RegistrarService:
             fingerprint=self._identity.fingerprint,
             reserved=self._reserved,
             max_bytes=topology.limits.delta_bytes,
-            conditions=TermPolicy(
+            policy=TermPolicy(
                 topology.terms.approvals,
                 topology.terms.plan_tolerance_percent,
                 topology.terms.quarantine_ms,
@@ -134,25 +134,24 @@ class RegistrarService:
         dead: list[DeadLetter],
         next_offset: int,
     ) -> int | None:
-        foreseen = registrar.foresee(changes)
-        replayed = foreseen.stale if self._signatures.required else ()
-        dead += [DeadLetter(sources[place], REPLAYED, causes.TERM_REPLAYED) for place in replayed]
-        uncounted = len(dead)
-        by_event = {(c.key, c.revision): record for c, record in zip(changes, sources, strict=True)}
+        plan = registrar.plan(changes)
+        if self._signatures.required:
+            dead += [DeadLetter(sources[p], REPLAYED, causes.TERM_REPLAYED) for p in plan.stale]
+            plan = plan.without_stale()
+        beside_plan = len(dead)
         dead += [
-            DeadLetter(by_event[one.term, one.revision], one.cause, causes.TERM_REFUSED)
-            for one in foreseen.refused
+            DeadLetter(sources[place], refusal.cause, causes.TERM_REFUSED)
+            for place, refusal in plan.refused.items()
         ]
         if dead:
             topic = self._topology.dead_letters_topic
             timeout = self._topology.kafka.delivery_timeout_seconds
             records.publish(self._clients, topic, dead, timeout)
-        news = [change for place, change in enumerate(changes) if place not in replayed]
         at_ms = now_ms()
-        done = self._own_log(lambda: registrar.register(news, uncounted, next_offset, at_ms))
+        done = self._own_log(lambda: registrar.register(plan, beside_plan, next_offset, at_ms))
         if not done:
             return self.next_offset
-        self._meters.count(metrics.WORKER_TERMS_REFUSED, by=len(foreseen.refused))
+        self._meters.count(metrics.WORKER_TERMS_REFUSED, by=len(plan.refused))
         return None
 
     def free(self) -> None:
@@ -162,7 +161,7 @@ class RegistrarService:
             return
         reached = list(self._follower.book.bindings_reached.values())
         rest_ms = topology.terms.quarantine_ms
-        self._own_log(lambda: registrar.free(reached, topology.shards, now_ms(), rest_ms))
+        self._own_log(lambda: registrar.free_slots(reached, topology.shards, now_ms(), rest_ms))
 
     def tend(self) -> None:
         """End what has expired, activate what is attached, give up what waits too long."""
@@ -171,9 +170,9 @@ class RegistrarService:
             return
         book = self._follower.book
         # In this order: what is attached is then as new as what is reached, or newer.
-        standing = ShardStates(dict(book.bindings_reached), dict(book.attached))
+        states = ShardStates(dict(book.bindings_reached), dict(book.attached))
         attach_ms = int(topology.terms.attach_seconds * 1000)
-        self._own_log(lambda: registrar.tend(standing, topology.shards, now_ms(), attach_ms))
+        self._own_log(lambda: registrar.apply_due(states, topology.shards, now_ms(), attach_ms))
 
     def _own_log(self, write: Callable[[], int | None]) -> bool:
         """Whether a write came about; if not, the log is claimed again.

@@ -78,7 +78,7 @@ class Line:
         first = registrar.next_offset
         changes = self.terms[first : first + limit]
         if changes:
-            registrar.register(changes, 0, first + len(changes), self.now())
+            registrar.register(registrar.plan(changes), 0, first + len(changes), self.now())
             self.selectors()
 
     def selectors(self) -> dict[int, Compiled]:

@@ -20,15 +20,16 @@ from kae.sinks.log.term_changes import (
     TermChange,
 )
 from kae.sinks.terms.bindings import Bindings
+from kae.sinks.terms.draft import TermPolicy
 from kae.sinks.terms.due import ShardStates, plan_due, plan_frees
-from kae.sinks.terms.plan import TermPolicy, plan_terms
+from kae.sinks.terms.plan import plan_terms
 from kae.sinks.terms.slot_ledger import SlotLedger, ledger_of
 
 RESERVED = {0: range(90, 94), 1: range(10, 13)}
 SHARDS = 2
 QUARANTINE_MS = 30
 ATTACH_MS = 50
-CONDITIONS = TermPolicy(quarantine_ms=QUARANTINE_MS)
+POLICY = TermPolicy(quarantine_ms=QUARANTINE_MS)
 
 
 class Slots:
@@ -51,9 +52,9 @@ class Slots:
 
     def tell(self, *changes: TermChange) -> str:
         """Carry out; returns the cause of the last refusal."""
-        plan = plan_terms(self.bindings, changes, RESERVED, CONDITIONS)
+        plan = plan_terms(self.bindings, changes, RESERVED, POLICY)
         self._fold(plan.edits)
-        return plan.refused[-1].cause if plan.refused else ""
+        return list(plan.refused.values())[-1].cause if plan.refused else ""
 
     def tend(self) -> None:
         """Time passes, and the registrar does what is due."""
@@ -119,14 +120,14 @@ def check(slots: Slots) -> None:
     """What is used or at rest is one slot each, and exactly what is free can be bound."""
     bindings = slots.bindings
     held = Counter(Slot(b.position, b.index) for b in bindings.bound.values())
-    held.update(q.slot for q in bindings.quarantined.values() if q.seen)
+    held.update(q.slot for q in bindings.quarantined.values() if q.was_active)
     assert set(held.values()) <= {1}
     for position, reserved in RESERVED.items():
         ledger = slots.ledger(position)
         assert ledger.used + ledger.quarantined + ledger.free == len(reserved)
         assert 0 <= ledger.free == len(reserved) - sum(slot.position == position for slot in held)
         more = [slots.bind(f"new {n}", position) for n in range(ledger.free + 1)]
-        plan = plan_terms(bindings, more, RESERVED, CONDITIONS)
+        plan = plan_terms(bindings, more, RESERVED, POLICY)
         assert (plan.counts.put, plan.counts.dead) == (ledger.free, 1)
         assert f"position {position}: 0 of {len(reserved)} free" in plan.refused[0].cause
 

@@ -29,8 +29,9 @@ from kae.sinks.log.term_changes import (
     TermChange,
 )
 from kae.sinks.terms.bindings import Bindings
+from kae.sinks.terms.draft import NO_APPROVALS, TermPolicy
 from kae.sinks.terms.due import ShardStates, plan_due
-from kae.sinks.terms.plan import NO_APPROVALS, TermPolicy, plan_terms
+from kae.sinks.terms.plan import plan_terms
 
 RESERVED = {0: range(90, 98)}
 FOUR_EYES = TermPolicy(approvals=1, tolerance_percent=10)
@@ -50,22 +51,22 @@ def campaign(*terms: str, revision: int = 1, from_ms: int = 0) -> Campaign:
 class Log:
     """A fold that plans what it is told, and what is due."""
 
-    def __init__(self, conditions: TermPolicy = NO_APPROVALS) -> None:
+    def __init__(self, policy: TermPolicy = NO_APPROVALS) -> None:
         self.bindings = Bindings()
         self.attached: dict[int, dict[int, int]] = {}  # by shard and binding, as shards say it
-        self._conditions = conditions
+        self._policy = policy
 
     def tell(self, *changes: TermChange, at_ms: int = 0) -> Counts:
-        plan = plan_terms(self.bindings, changes, RESERVED, self._conditions)
+        plan = plan_terms(self.bindings, changes, RESERVED, self._policy)
         self._fold(plan.edits, at_ms)
         return plan.counts
 
     def tend(self, at_ms: int, *reached: int) -> list[str]:
         """What is due when the shards have come so far; all up to now without any."""
         versions = reached or (self.bindings.version,) * SHARDS
-        standing = ShardStates(dict(enumerate(versions)), self.attached)
-        tolerance = self._conditions.tolerance_percent
-        edits = plan_due(self.bindings, standing, SHARDS, at_ms, ATTACH_MS, tolerance)
+        states = ShardStates(dict(enumerate(versions)), self.attached)
+        tolerance = self._policy.tolerance_percent
+        edits = plan_due(self.bindings, states, SHARDS, at_ms, ATTACH_MS, tolerance)
         if edits:
             self._fold(edits, at_ms)
         return [type(edit).__name__ for edit in edits]
@@ -337,16 +338,14 @@ def test_what_changes_no_item_keeps_its_slot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("conditions", "cause"),
+    ("policy", "cause"),
     [
         (TermPolicy(items_per_selector=1), "it would name 2 items, terms.items_per_selector"),
         (TermPolicy(selector_bytes=9), "its selector would have 12 bytes, limits.event_bytes"),
     ],
 )
-def test_more_single_items_than_a_term_may_have_are_refused(
-    conditions: TermPolicy, cause: str
-) -> None:
-    log = Log(conditions)
+def test_more_single_items_than_a_term_may_have_are_refused(policy: TermPolicy, cause: str) -> None:
+    log = Log(policy)
     log.tell(bind("a"))
     log.tell(adjust(2, add=("x", "y")))
     assert cause in log.refusal("a")

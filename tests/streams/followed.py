@@ -108,7 +108,8 @@ class Followed:
     def register(self, change: TermChange) -> int:
         """Register any change, which a later one of this line comes after; returns its revision."""
         self._revision = max(self._revision, change.revision)
-        self.registrar.register([change], 0, self.registrar.next_offset + 1, self.tick())
+        plan = self.registrar.plan([change])
+        self.registrar.register(plan, 0, self.registrar.next_offset + 1, self.tick())
         return change.revision
 
     def spread(self, shard: int) -> None:

@@ -62,7 +62,9 @@ def change_again(line: Followed, items: list[Item], deltas: int) -> None:
 
 
 def register(line: Followed, changes: list[TermChange]) -> None:
-    line.registrar.register(changes, 0, line.registrar.next_offset + len(changes), line.tick())
+    line.registrar.register(
+        line.registrar.plan(changes), 0, line.registrar.next_offset + len(changes), line.tick()
+    )
     line.spread_all()
     line.follow()
 
@@ -74,7 +76,7 @@ def come_and_go(line: Followed, terms: range) -> None:
         register(line, [bind(line, name) for name in names])
         register(line, [Release(name, 2) for name in names])
         reached = [line.registrar.bindings.version] * SHARDS
-        assert line.registrar.free(reached, SHARDS, line.tick(), 0) == len(names)
+        assert line.registrar.free_slots(reached, SHARDS, line.tick(), 0) == len(names)
     line.follow()
 
 

@@ -13,8 +13,7 @@ from tests.streams.followed import MAX_BYTES, SHARDS, Followed
 
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.items import Attribute, Item
-from kae.sinks.log.term_changes import Bind
-from kae.sinks.terms.plan_hash import plan_hash
+from kae.sinks.log.term_changes import Bind, plan_hash
 from kae.streams.events.term_data import BindData, SelectorData
 from kae.streams.events.terms import decode_term, encode_term, rules_of
 from kae.streams.replica.preview import Previews
@@ -115,7 +114,7 @@ def free(line: Followed, term: str) -> None:
     line.release(term)
     line.spread_all()
     versions = [shard.source.bindings_version for shard in line.shards]
-    line.registrar.free(versions, SHARDS, line.tick(), 0)
+    line.registrar.free_slots(versions, SHARDS, line.tick(), 0)
     line.spread_all()
 
 

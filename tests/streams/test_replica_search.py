@@ -234,7 +234,7 @@ def pin(line: Followed, term: str, *pins: str) -> None:
     line.register(Adjust(term, revision, (), (), pins, line.tick(), "ann"))
     line.spread_all()
     reached = dict.fromkeys(range(SHARDS), line.registrar.bindings.version)
-    line.registrar.tend(ShardStates(reached), SHARDS, line.tick(), 1000)
+    line.registrar.apply_due(ShardStates(reached), SHARDS, line.tick(), 1000)
     line.spread_all()
     line.follow()
 

@@ -25,7 +25,7 @@ def bind(line: Followed, term: str, from_ms: int, until_ms: int) -> None:
     )
     line.spread_all()
     reached = dict.fromkeys(range(len(line.shards)), line.registrar.bindings.version)
-    line.registrar.tend(ShardStates(reached), len(line.shards), line.tick(), 1000)
+    line.registrar.apply_due(ShardStates(reached), len(line.shards), line.tick(), 1000)
     line.spread_all()
 
 
