@@ -31,7 +31,8 @@ from kae.streams.events.items import beyond_bounds, decode_item, encode_item_ups
 from kae.streams.kafka.connection import REFUSALS, bootstrap_ms, connection, reached_brokers
 from kae.streams.kafka.topics import check_topics
 from kae.streams.telemetry.traces import tracer
-from kae.streams.topology.types import CatalogPart, Topology
+from kae.streams.topology.parts import CatalogPart
+from kae.streams.topology.types import Topology
 
 # Rows between the last acknowledged one and the last read one; bounds the memory.
 IN_FLIGHT = 8192

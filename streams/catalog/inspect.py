@@ -29,7 +29,7 @@ from kae.streams.catalog.files import Unreadable
 from kae.streams.catalog.rows import open_feeds, to_item
 from kae.streams.catalog.values import Fields, NotAnItem, add_field
 from kae.streams.errors import CatalogInvalid
-from kae.streams.topology.types import CatalogPart
+from kae.streams.topology.parts import CatalogPart
 
 _ATTRIBUTES = 6
 

@@ -24,7 +24,7 @@ from kae.streams.catalog.values import (
     spell,
 )
 from kae.streams.errors import CatalogInvalid
-from kae.streams.topology.types import CatalogPart
+from kae.streams.topology.parts import CatalogPart
 
 # Records of a feed without a header that are looked at before any row is read.
 PEEKED_RECORDS = 100

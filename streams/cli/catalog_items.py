@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from kae.encoders.items import Item
 from kae.streams.catalog.rows import FeedRow, open_catalog, read_rows
 from kae.streams.cli import terminal
-from kae.streams.topology.types import CatalogPart
+from kae.streams.topology.parts import CatalogPart
 
 
 class CatalogItems:

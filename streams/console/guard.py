@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kae.streams.console.users import ConsoleRole, User, Users
 from kae.streams.errors import ConsoleUnguarded
-from kae.streams.topology.types import ConsolePart
+from kae.streams.topology.parts import ConsolePart
 
 COOKIE = "kae_console"
 ANONYMOUS_ADMIN = User("", ConsoleRole.admin, "")

@@ -20,7 +20,8 @@ from kae.streams.errors import CredentialsUnusable, NotInstalled
 from kae.streams.events import causes
 from kae.streams.events.cloudevents import CONTENT_TYPE, STRUCTURED_JSON, Headers
 from kae.streams.events.envelope import Undecodable
-from kae.streams.topology.types import SignerPart, Topology
+from kae.streams.topology.parts import SignerPart
+from kae.streams.topology.types import Topology
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, SSlibKey

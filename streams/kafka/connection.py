@@ -25,7 +25,8 @@ from kafka.errors import (
 )
 
 from kae.streams.errors import CredentialsUnusable, KafkaRefused, KafkaUnreachable
-from kae.streams.topology.types import SecretSource, Topology
+from kae.streams.topology.parts import SecretSource
+from kae.streams.topology.types import Topology
 
 Settings = dict[str, Any]
 

@@ -1,1 +1,1 @@
-"""topology.yaml: its types, its problems by line, its schema."""
+"""topology.yaml: its types, its problems by line, and its JSON Schema."""

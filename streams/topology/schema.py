@@ -1,4 +1,5 @@
-"""The JSON Schema of topology.yaml, for editors: bounds of the types, comments of the reference."""
+"""The JSON Schema of topology.yaml, for editors: the bounds from the types, the comments from the
+reference."""
 
 import re
 from typing import Any
@@ -11,7 +12,7 @@ TopologySchema = dict[str, Any]
 
 
 def topology_schema() -> TopologySchema:
-    """What single values may be; how they fit together is told by `kae topology check`."""
+    """The bounds of single values; `kae topology check` also checks how they fit together."""
     schema = Topology.model_json_schema()
     parts: dict[str, TopologySchema] = schema["$defs"]
     for owner in (schema, *parts.values()):
@@ -27,7 +28,7 @@ def _describe(
     comments: dict[KeyPath, str],
     path: KeyPath,
 ) -> None:
-    """Give each key below a path the comment that it has in the reference."""
+    """Describe each key below a path by its comment in the reference."""
     for name, described in owner.get("properties", {}).items():
         key = (*path, name)
         if key in comments:
@@ -37,13 +38,13 @@ def _describe(
 
 
 def _drop_titles(schema: TopologySchema) -> None:
-    """Pydantic repeats each name as a title."""
+    """Remove the titles, since pydantic only repeats the names."""
     for described in (schema, *schema["properties"].values()):
         described.pop("title", None)
 
 
 def _comments(text: str) -> dict[KeyPath, str]:
-    """What stands behind a key, or above it."""
+    """The comment behind each key, or above it."""
     lines = text.splitlines()
     found = {}
     for path, number in parse(text).lines.items():

@@ -1,4 +1,4 @@
-"""YAML that remembers where each key stands."""
+"""YAML with the line of each key."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import yaml
 
 KeyPath = tuple[str | int, ...]
-# Anchors can make a few lines say very much, or one thing inside itself.
+# Anchors can expand a few lines without bound, or nest a value in itself.
 _MOST_KEYS = 100_000
 
 
 class YamlInvalid(ValueError):
-    """The text is not YAML, or says one key twice."""
+    """The text is not YAML, or has a key twice."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -27,7 +27,7 @@ class Yaml:
     lines: dict[KeyPath, int]
 
     def line_of(self, path: KeyPath) -> int:
-        """Return the line of a path, or of the nearest part of it that is written."""
+        """The line of a path, or of its nearest parent in the file."""
         while path not in self.lines and path:
             path = path[:-1]
         return self.lines.get(path, 1)
@@ -46,7 +46,7 @@ def parse(text: str) -> Yaml:
         reason = getattr(error, "problem", None) or str(error)
         raise YamlInvalid(mark.line + 1 if mark else 1, str(reason)) from error
     except ValueError as error:
-        # What looks like a date or a number and is none: PyYAML does not say where.
+        # A malformed date or number: PyYAML does not say where.
         raise YamlInvalid(1, f"a value cannot be read: {error}; quote it") from error
     try:
         return Yaml(data, _lines(root) if root else {})
@@ -58,7 +58,7 @@ def _lines(root: yaml.Node) -> dict[KeyPath, int]:
     lines: dict[KeyPath, int] = {}
     for path, line in _walk(root, ()):
         if path in lines:
-            raise YamlInvalid(line, f"{dotted(path)} is said twice, first on line {lines[path]}")
+            raise YamlInvalid(line, f"{dotted(path)} is given twice, first on line {lines[path]}")
         if len(lines) == _MOST_KEYS:
             raise YamlInvalid(line, f"there are more than {_MOST_KEYS} keys")
         lines[path] = line
@@ -66,7 +66,7 @@ def _lines(root: yaml.Node) -> dict[KeyPath, int]:
 
 
 def dotted(path: KeyPath) -> str:
-    """Spell a path as the errors and the documents do: groups[2].capacity."""
+    """A path as errors and docs write it: groups[2].capacity."""
     spelled = ""
     for part in path:
         spelled += f"[{part}]" if isinstance(part, int) else f".{part}"

@@ -23,7 +23,8 @@ from kae.encoders.query import BoundTerms, QueryEncoder
 from kae.encoders.text.spelling import one_spelling
 from kae.streams.catalog.inspect import inspect
 from kae.streams.catalog.rows import read_items
-from kae.streams.topology.types import CatalogPart, Topology
+from kae.streams.topology.parts import CatalogPart
+from kae.streams.topology.types import Topology
 
 TOPOLOGY = Topology.load()
 SMALL = tuple(replace(group, capacity=40, reserved=8) for group in TOPOLOGY.codebook_groups)

@@ -30,7 +30,8 @@ from kae.encoders.vocabulary.fit import learn_vocabulary
 from kae.streams.catalog.inspect import inspect
 from kae.streams.catalog.rows import read_items
 from kae.streams.codebooks.quality import encode, quality_of
-from kae.streams.topology.types import CatalogPart, Topology
+from kae.streams.topology.parts import CatalogPart
+from kae.streams.topology.types import Topology
 
 TOPOLOGY = Topology.load()
 MAPPED = TOPOLOGY.catalog.fields

@@ -35,7 +35,8 @@ from kae.encoders.vocabulary.vocabulary import (
 )
 from kae.streams.catalog.inspect import inspect
 from kae.streams.catalog.rows import read_items
-from kae.streams.topology.types import CatalogPart, Topology
+from kae.streams.topology.parts import CatalogPart
+from kae.streams.topology.types import Topology
 
 
 def learned(

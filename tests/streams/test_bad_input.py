@@ -86,7 +86,7 @@ def test_a_catalog_without_the_named_columns_names_inspect(folder: Path) -> None
         ("shards: ", "shard: 3\nshards: ", "mine.yaml:2: shard is not a key that kae knows"),
         ("shards: 8", "shards: eight", "shards is 'eight'"),
         ("shards: 8", "shards: 0", "shards is 0"),
-        ("shards: 8", "shards: 8\nshards: 9", "shards is said twice, first on line 2"),
+        ("shards: 8", "shards: 8\nshards: 9", "shards is given twice, first on line 2"),
         ("shards: 8", "shards: [", "mine.yaml:"),
     ],
 )

@@ -131,7 +131,7 @@ def test_the_command_prints_the_flowchart_alone() -> None:
         ("stall_seconds: 60 ", "stall_seconds: .inf ", "worker.stall_seconds"),
         ("stall_seconds: 60 ", "stall_seconds: 1.0e+300 ", "worker.stall_seconds"),
         ("batch_events: 1024 ", "batch_events: 99999999999 ", "worker.batch_events"),
-        ("generation: 1\n", "generation: 1\ngeneration: 2\n", "generation is said twice"),
+        ("generation: 1\n", "generation: 1\ngeneration: 2\n", "generation is given twice"),
         ("generation: 1\n", "generation: 2026-13-45\n", "month must be in 1..12; quote it"),
         ("shards: 8\n", "shards: 8\nself: &self [*self]\n", "an anchor holds itself"),
         ("mapped_percent: 10 ", "mapped_percent: 101 ", "limits.mapped_percent"),
