@@ -1,9 +1,10 @@
-"""Times: what the clock says, and as people give and read them on the command line."""
+"""The wall clock, and times as text."""
 
 import re
 import time
 from datetime import UTC, datetime
 
+DAY_MS = 86_400_000
 _AGO = re.compile(r"(\d+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -14,7 +15,7 @@ def now_ms() -> int:
 
 
 def parse_time_ms(text: str, now_ms: int) -> int:
-    """The time of `2026-01-31T09:30`, UTC unless it says otherwise, or of `30m`, `2h`, `7d` ago.
+    """A time like `2026-01-31T09:30`, UTC without an offset, or ago, like `30m`, `2h`, `7d`.
 
     Raises: ValueError.
     """
@@ -25,5 +26,5 @@ def parse_time_ms(text: str, now_ms: int) -> int:
 
 
 def rfc3339(at_ms: int) -> str:
-    """A time in UTC, as RFC 3339 writes it."""
+    """A time in UTC, in the notation of RFC 3339."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

@@ -24,35 +24,8 @@ from kae.streams.events.envelope import (
     open_event,
     unknown_type,
 )
-from kae.streams.events.term_data import (
-    TERM_BIND,
-    TERM_RELEASE,
-    BindData,
-    ReleaseData,
-    SelectorData,
-)
-from kae.streams.events.terms import TermRules, decode_term, encode_term_bind, encode_term_release
 from kae.streams.kafka.partitioner import partition_of
 
-__all__ = [
-    "ITEM_DELETE",
-    "ITEM_UPSERT",
-    "TERM_BIND",
-    "TERM_RELEASE",
-    "BindData",
-    "DeleteData",
-    "ItemData",
-    "ReleaseData",
-    "SelectorData",
-    "TermRules",
-    "Undecodable",
-    "decode_item",
-    "decode_term",
-    "encode_item_delete",
-    "encode_item_upsert",
-    "encode_term_bind",
-    "encode_term_release",
-]
 # The suffix is the major version; a higher minor version has the same type.
 ITEM_UPSERT = "kae.item.upsert.v1"
 ITEM_DELETE = "kae.item.delete.v1"

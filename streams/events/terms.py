@@ -1,12 +1,8 @@
-"""Naming what a receipt, a proposal or a history is about.
-
-The wire records of terms and campaigns, decoded into requests to the registrar.
-
-What they carry is in term_data.py.
-"""
+"""Term and campaign events, decoded into changes for the registrar; term_data.py has their data."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -30,7 +26,7 @@ from kae.sinks.log.term_changes import (
     TermChange,
     campaign_key,
 )
-from kae.streams.clock import rfc3339
+from kae.streams.clock import DAY_MS, rfc3339
 from kae.streams.events.cloudevents import Envelope, Headers
 from kae.streams.events.envelope import (
     Undecodable,
@@ -53,28 +49,18 @@ from kae.streams.events.term_data import (
     CampaignTerm,
     ExtendData,
     PlanData,
-    RejectData,
     ReleaseData,
     RetargetData,
     SelectorData,
 )
 from kae.streams.topology.types import Topology
 
-
-def subject_key(subject: str) -> str:
-    """The key of a word, or of a campaign that is given as campaign/NAME; empty for none."""
-    if not subject.startswith(CAMPAIGN_PREFIX):
-        return normalise(subject)
-    name = normalise(subject.removeprefix(CAMPAIGN_PREFIX))
-    return campaign_key(name) if name else ""
-
-
-DAY_MS = 86_400_000
+T = TypeVar("T", bound=msgspec.Struct)
 _decoders = {type_: msgspec.json.Decoder(data).decode for type_, data in DATA.items()}
 
 
 class TermRules(msgspec.Struct, frozen=True):
-    """What the topology says about terms."""
+    """What decoding needs to know of topology.yaml and of the codebook."""
 
     default_category: str
     position_of: Callable[[int], int]
@@ -84,7 +70,10 @@ class TermRules(msgspec.Struct, frozen=True):
 
 
 def rules_of(topology: Topology, position_of: Callable[[int], int] = lambda _: 0) -> TermRules:
-    """The rules of a topology; where a category lies decides nothing about what decodes."""
+    """The rules of a topology; without `position_of` every category has position 0.
+
+    Positions have no effect on whether an event decodes.
+    """
     terms = topology.terms
     return TermRules(
         terms.default_category,
@@ -93,6 +82,17 @@ def rules_of(topology: Topology, position_of: Callable[[int], int] = lambda _: 0
         terms.default_days,
         terms.required,
     )
+
+
+def subject_key(subject: str) -> str:
+    """The key in the bindings log of a word, or of a campaign given as campaign/NAME.
+
+    It is empty if the subject has no letter or digit.
+    """
+    if not subject.startswith(CAMPAIGN_PREFIX):
+        return normalise(subject)
+    name = normalise(subject.removeprefix(CAMPAIGN_PREFIX))
+    return campaign_key(name) if name else ""
 
 
 def decode_term(
@@ -118,43 +118,43 @@ def decode_term(
 def _change_of(
     subject: str, data: msgspec.Struct, accepted_ms: int, rules: TermRules
 ) -> TermChange:
+    """`data` is of one of the types in DATA."""
     match data:
         case BindData():
-            times = _times(data, accepted_ms, rules)
-            return _bind(subject, data, data, accepted_ms, times, rules)
+            validity = _validity(data, accepted_ms, rules)
+            return _bind(subject, data, data, accepted_ms, validity, rules)
         case CampaignData():
             return _campaign(subject, data, accepted_ms, rules)
         case AliasData():
-            aliases = _aliases(subject, data.aliases)
-            return Realias(subject, data.revision, aliases, data.by, _foreseen(data.plan))
+            return _change(Realias, data, term=subject, aliases=_aliases(subject, data.aliases))
         case RetargetData():
-            selector, plan = _selector(data.selector, rules), _foreseen(data.plan)
-            return Retarget(subject, data.revision, selector, accepted_ms, data.by, plan)
+            selector = _selector(data.selector, rules)
+            return _change(Retarget, data, term=subject, selector=selector, accepted_ms=accepted_ms)
         case AdjustData():
             return _adjust(subject, data, accepted_ms)
         case ExtendData():
             until_ms = _ms(data.until) if data.until else 0
-            _refuse_over(until_ms, accepted_ms)
-            return Extend(subject, data.revision, until_ms, data.by)
-    return _end_or_decision(subject, data)
-
-
-def _end_or_decision(subject: str, data: msgspec.Struct) -> TermChange:
-    match data:
+            _refuse_ended(until_ms, accepted_ms)
+            return _change(Extend, data, term=subject, until_ms=until_ms)
         case ReleaseData():
-            return Release(subject, data.revision, data.by)
+            return _change(Release, data, term=subject)
         case CampaignReleaseData():
-            return CampaignRelease(subject, data.revision, data.by)
+            return _change(CampaignRelease, data, name=subject)
         case ApproveData():
-            plan = _foreseen(data.plan)
-            return Approve(subject, data.revision, data.proposal, data.by, plan)
-        case RejectData():
-            return Reject(subject, data.revision, data.proposal, data.by, data.reason)
-    raise TypeError(f"{type(data).__name__}: the data of no event of a term")
+            return _change(Approve, data, key=subject)
+    return _change(Reject, data, key=subject)
+
+
+def _change(kind: type[T], data: msgspec.Struct, **fields: object) -> T:
+    """A change with the given fields, and all others that have the same name in the event."""
+    same = {name: getattr(data, name) for name in kind.__struct_fields__ if hasattr(data, name)}
+    if isinstance(plan := same.get("plan"), PlanData):
+        same["plan"] = ExpectedItems(plan.hash, plan.items)
+    return kind(**(same | fields))
 
 
 def _subject(event: Envelope) -> str:
-    """The term, or the campaign, by its name or, where it may be either, by its key."""
+    """The name of a term or campaign; of an approval or rejection the key, as it may be either."""
     decides = event.type in (TERM_APPROVE, TERM_REJECT)
     subject = subject_key(event.subject) if decides else normalise(event.subject)
     if not subject:
@@ -162,23 +162,23 @@ def _subject(event: Envelope) -> str:
     return subject
 
 
-def _times(data: BindData | CampaignData, accepted_ms: int, rules: TermRules) -> tuple[int, int]:
-    """From and until; 0 for at once and for never."""
+def _validity(data: BindData | CampaignData, accepted_ms: int, rules: TermRules) -> tuple[int, int]:
+    """From and until in milliseconds; 0 for at once and for never."""
     from_ms = _ms(data.from_) if data.from_ else 0
     if data.until is UNSET:
         days = rules.default_days
-        ends_ms = max(from_ms, accepted_ms) + int((days or 0) * DAY_MS)
-        until_ms = min(ends_ms, _LAST_MS) if days is not None else 0
+        end_ms = max(from_ms, accepted_ms) + int((days or 0) * DAY_MS)
+        until_ms = min(end_ms, _LAST_MS) if days is not None else 0
     else:
         until_ms = _ms(data.until) if data.until else 0
-    _refuse_over(until_ms, max(from_ms, accepted_ms))
+    _refuse_ended(until_ms, max(from_ms, accepted_ms))
     return from_ms, until_ms
 
 
-def _refuse_over(until_ms: int, begins_ms: int) -> None:
-    if until_ms and until_ms <= begins_ms:
+def _refuse_ended(until_ms: int, begin_ms: int) -> None:
+    if until_ms and until_ms <= begin_ms:
         raise Undecodable(
-            f"data.until: {rfc3339(until_ms)} is not after {rfc3339(begins_ms)}, when the term "
+            f"data.until: {rfc3339(until_ms)} is not after {rfc3339(begin_ms)}, when the term "
             "begins; give a later time",
             "data.until.over",
         )
@@ -189,7 +189,7 @@ def _bind(
     data: BindData | CampaignTerm,
     whole: BindData | CampaignData,
     accepted_ms: int,
-    times: tuple[int, int],
+    validity: tuple[int, int],
     rules: TermRules,
 ) -> Bind:
     for name in rules.required:
@@ -200,25 +200,22 @@ def _bind(
                 f"data.{name}.missing",
             )
     category = _category(data.category or rules.default_category)
-    return Bind(
+    return _change(
+        Bind,
+        whole,
         term=term,
-        revision=whole.revision,
         aliases=_aliases(term, data.aliases),
         category=category,
         position=rules.position_of(category),
         selector=_selector(data.selector, rules),
-        owner=whole.owner,
-        reason=whole.reason,
         accepted_ms=accepted_ms,
-        from_ms=times[0],
-        until_ms=times[1],
-        by=whole.by,
-        foreseen=_foreseen(whole.plan),
+        from_ms=validity[0],
+        until_ms=validity[1],
     )
 
 
 def _campaign(name: str, data: CampaignData, accepted_ms: int, rules: TermRules) -> Campaign:
-    times = _times(data, accepted_ms, rules)
+    validity = _validity(data, accepted_ms, rules)
     binds: dict[str, Bind] = {}
     for number, one in enumerate(data.terms):
         term = normalise(one.word)
@@ -226,11 +223,10 @@ def _campaign(name: str, data: CampaignData, accepted_ms: int, rules: TermRules)
             why = "is there twice" if term else "has no letter or digit"
             raise Undecodable(f"data.terms[{number}].word: {one.word!r} {why}", "data.terms.word")
         try:
-            binds[term] = _bind(term, one, data, accepted_ms, times, rules)
+            binds[term] = _bind(term, one, data, accepted_ms, validity, rules)
         except Undecodable as error:
             raise Undecodable(f"data.terms[{number}]: {error}", error.kind) from error
-    plan = _foreseen(data.plan)
-    return Campaign(name, data.revision, tuple(binds.values()), data.by, plan)
+    return _change(Campaign, data, name=name, binds=tuple(binds.values()))
 
 
 def _category(name: str) -> int:
@@ -255,19 +251,20 @@ def _adjust(term: str, data: AdjustData, accepted_ms: int) -> Adjust:
         )
     if not wanted and not data.exclude and data.pins is None:
         raise Undecodable("data: none of add, exclude and pins; give one", "data.adjust.empty")
-    add, exclude = tuple(data.add), tuple(data.exclude)
-    pins = None if data.pins is None else _once(data.pins)
-    plan = _foreseen(data.plan)
-    return Adjust(term, data.revision, add, exclude, pins, accepted_ms, data.by, plan)
+    return _change(
+        Adjust,
+        data,
+        term=term,
+        add=tuple(data.add),
+        exclude=tuple(data.exclude),
+        pins=None if data.pins is None else _unique(data.pins),
+        accepted_ms=accepted_ms,
+    )
 
 
-def _once(ids: list[str]) -> tuple[str, ...]:
-    """In their order, each where it is first."""
+def _unique(ids: list[str]) -> tuple[str, ...]:
+    """The ids in their order, without repetitions."""
     return tuple(dict.fromkeys(ids))
-
-
-def _foreseen(plan: PlanData) -> ExpectedItems:
-    return ExpectedItems(plan.hash, plan.items)
 
 
 def _selector(data: SelectorData, rules: TermRules) -> Selector:
@@ -278,8 +275,14 @@ def _selector(data: SelectorData, rules: TermRules) -> Selector:
             f"{rules.items_per_selector}",
             "data.selector.items.length",
         )
-    lists = (_once(data.plus), _once(data.minus), _once(data.pins))
-    selector = Selector(data.match, tuple(data.items), data.where, *lists)
+    selector = Selector(
+        data.match,
+        tuple(data.items),
+        data.where,
+        _unique(data.plus),
+        _unique(data.minus),
+        _unique(data.pins),
+    )
     try:
         compile_selector(selector)
     except SelectorInvalid as error:
@@ -288,17 +291,20 @@ def _selector(data: SelectorData, rules: TermRules) -> Selector:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The last one that can be told: its offset took it out of no calendar.
+# The last millisecond of the calendar that datetime knows.
 _LAST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
-def _ms(moment: datetime) -> int:
-    """Raises: Undecodable for a moment whose offset takes it out of the calendar."""
-    ms = (moment - _EPOCH) // timedelta(milliseconds=1)
-    # 0 is for at once and for never.
+def _ms(time: datetime) -> int:
+    """Milliseconds since the epoch.
+
+    Raises: Undecodable for a time that its offset moves out of the calendar.
+    """
+    ms = (time - _EPOCH) // timedelta(milliseconds=1)
+    # 0 stands for at once and for never.
     if not 0 < ms <= _LAST_MS:
         raise Undecodable(
-            f"data: {moment} is no moment after 1970-01-01T00:00Z and before the year 10000",
+            f"data: {time} is no time after 1970-01-01T00:00Z and before the year 10000",
             "data.moment.range",
         )
     return ms
@@ -307,14 +313,6 @@ def _ms(moment: datetime) -> int:
 def encode_term(
     subject: str, data: msgspec.Struct, source: str, time: str = "", audience: str = ""
 ) -> bytes:
-    """An event about a term or a campaign; its type is that of the data."""
+    """An event about a term or a campaign; its type follows from the type of the data."""
     id_ = f"{subject}:{msgspec.structs.asdict(data)['revision']}"
     return encode_event(TYPES[type(data)], subject, data, source, id_, time, audience)
-
-
-def encode_term_bind(term: str, data: BindData, source: str, time: str = "") -> bytes:
-    return encode_term(term, data, source, time)
-
-
-def encode_term_release(term: str, revision: int, source: str, time: str = "") -> bytes:
-    return encode_term(term, ReleaseData(revision), source, time)

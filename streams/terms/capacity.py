@@ -8,10 +8,9 @@ from kae.encoders.categories import Group
 from kae.sinks.log.edits import BindSlot
 from kae.sinks.terms.bindings import Bindings
 from kae.sinks.terms.slot_ledger import SlotLedger, ledger_of, soonest_to_end
-from kae.streams.clock import rfc3339
+from kae.streams.clock import DAY_MS, rfc3339
 from kae.streams.terms.history import BindingsHistory
 
-DAY_MS = 86_400_000
 # Of those that end soonest, and of those that have the fewest items.
 CANDIDATES = 3
 # What is told of a time that lies further ahead.

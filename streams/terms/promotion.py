@@ -7,9 +7,8 @@ import msgspec
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.vocabulary.candidates import Candidate, is_candidate
+from kae.streams.clock import DAY_MS
 from kae.streams.replica_api.answers import BindingShown
-
-DAY_MS = 86_400_000
 
 
 class PromotableTerm(msgspec.Struct, frozen=True):

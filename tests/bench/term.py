@@ -17,8 +17,8 @@ from kae.bench.progress import track
 from kae.bench.sized import Sized, sized_selectors
 from kae.bench.tantivy_peer import TantivyPeer
 from kae.deploy.replica_face import ReplicaFace
-from kae.streams.events.term_data import ApproveData, BindData, SelectorData
-from kae.streams.events.terms import encode_term, encode_term_bind, encode_term_release
+from kae.streams.events.term_data import ApproveData, BindData, ReleaseData, SelectorData
+from kae.streams.events.terms import encode_term
 from kae.streams.replica_api.terms import Receipt
 from kae.streams.topology.types import Topology
 
@@ -119,7 +119,7 @@ class TermBench:
         receipt = self._wait(word, 1, "attached", _is_decodable)
         seconds = time.perf_counter() - began
         self._check(word, receipt, len(sized.items))
-        self._send(word, encode_term_release(word, 2, "/bench"))
+        self._send(word, encode_term(word, ReleaseData(2), "/bench"))
         self._wait(word, 2, "detached", _is_released)
         return seconds
 
@@ -138,7 +138,7 @@ class TermBench:
     def _send_bind(self, word: str, data: BindData) -> float:
         """Returns the moment just before that was sent upon which it is carried out."""
         began = time.perf_counter()
-        self._send(word, encode_term_bind(word, data, "/bench"))
+        self._send(word, encode_term(word, data, "/bench"))
         if self._approved:
             began = time.perf_counter()
             self._send(word, encode_term(word, ApproveData(2, data.revision, "ben"), "/bench"))

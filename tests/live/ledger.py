@@ -20,8 +20,8 @@ from kae.sinks.terms.bindings import Bindings
 from kae.streams.events.cloudevents import Headers
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import decode_item, encode_item_delete, encode_item_upsert
-from kae.streams.events.term_data import BindData, SelectorData
-from kae.streams.events.terms import TermRules, decode_term, encode_term_bind, encode_term_release
+from kae.streams.events.term_data import BindData, ReleaseData, SelectorData
+from kae.streams.events.terms import TermRules, decode_term, encode_term
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.partitioner import partition_of
 from kae.streams.topology.types import Topology
@@ -193,11 +193,11 @@ def undecodables(count: int) -> list[Event]:
 
 def bind(term: str, revision: int = 1, **selector: object) -> Event:
     data = BindData(revision=revision, selector=SelectorData(**selector))  # type: ignore[arg-type]
-    return Event(term.encode(), encode_term_bind(term, data, SOURCE), is_term=True)
+    return Event(term.encode(), encode_term(term, data, SOURCE), is_term=True)
 
 
 def release(term: str, revision: int) -> Event:
-    return Event(term.encode(), encode_term_release(term, revision, SOURCE), is_term=True)
+    return Event(term.encode(), encode_term(term, ReleaseData(revision), SOURCE), is_term=True)
 
 
 def storm(items: Sequence[Item], seed: int) -> list[Event]:

@@ -27,8 +27,14 @@ from kae.streams.events.items import (
     encode_item_delete,
     encode_item_upsert,
 )
-from kae.streams.events.term_data import TERM_BIND, TERM_RELEASE, BindData, SelectorData
-from kae.streams.events.terms import TermRules, decode_term, encode_term_bind, encode_term_release
+from kae.streams.events.term_data import (
+    TERM_BIND,
+    TERM_RELEASE,
+    BindData,
+    ReleaseData,
+    SelectorData,
+)
+from kae.streams.events.terms import TermRules, decode_term, encode_term
 from kae.streams.topology.types import REFERENCE
 
 RULES = TermRules("entity", lambda category: category % 6, items_per_selector=10_000)
@@ -86,8 +92,8 @@ def real_events(items: list[Item]) -> Iterator[tuple[str, bytes]]:
         yield ITEM_DELETE, encode_item_delete(item.id, 8, "/feed")
     for word in ("zorblax", "käse"):
         data = BindData(1, SelectorData("black", [items[0].id], 'brand = "hp"'), ["zor"], "brand")
-        yield TERM_BIND, encode_term_bind(word, data, "/ops")
-        yield TERM_RELEASE, encode_term_release(word, 2, "/ops")
+        yield TERM_BIND, encode_term(word, data, "/ops")
+        yield TERM_RELEASE, encode_term(word, ReleaseData(2), "/ops")
 
 
 def test_every_event_that_kae_writes_is_valid_in_both_modes(catalog: list[Item]) -> None:

@@ -35,7 +35,8 @@ from kae.streams.dead_letters.replay import ReplayOutcome, replay
 from kae.streams.dead_letters.replay_plan import Fate, plan, read_repairs
 from kae.streams.errors import LetterUnknown, RepairInvalid
 from kae.streams.events.items import encode_item_upsert
-from kae.streams.events.terms import encode_term_release
+from kae.streams.events.term_data import ReleaseData
+from kae.streams.events.terms import encode_term
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.partitioner import partition_of
 from kae.streams.kafka.topics import apply_topics
@@ -193,7 +194,7 @@ def test_a_claim_counts_when_it_names_the_claim_before_it() -> None:
 
 
 def test_letters_are_chosen_by_kind_cause_topic_and_time(desk: Desk) -> None:
-    release = encode_term_release("x", 1, "/tests")
+    release = encode_term("x", ReleaseData(1), "/tests")
     term = SourceRecord(desk.topology.terms_topic, 0, 5, 1, b"x", release, ())
     desk.publish(desk.letter(1), DeadLetter(term, "CodebookFull: position 3", "term.refused"))
     with open_index(desk.topology) as box:

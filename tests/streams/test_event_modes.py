@@ -11,8 +11,8 @@ from kae.sinks.store.plan import Change
 from kae.streams.events.cloudevents import Headers
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import decode_item, encode_item_delete, encode_item_upsert
-from kae.streams.events.term_data import BindData, SelectorData
-from kae.streams.events.terms import TermRules, decode_term, encode_term_bind, encode_term_release
+from kae.streams.events.term_data import BindData, ReleaseData, SelectorData
+from kae.streams.events.terms import TermRules, decode_term, encode_term
 
 ITEM = Item("é-1", "Tönér", "black", {"brand": "HP", "size": ["1", "2"]}, 3.5)
 KEY = ITEM.id.encode()
@@ -45,8 +45,8 @@ def test_an_item_event_is_the_same_change_in_both_modes(value: bytes) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        encode_term_bind("Zorblax!", BindData(2, SelectorData(where='brand = "HP"')), "/ops"),
-        encode_term_release("zorblax", 3, "/ops"),
+        encode_term("Zorblax!", BindData(2, SelectorData(where='brand = "HP"')), "/ops"),
+        encode_term("zorblax", ReleaseData(3), "/ops"),
     ],
 )
 def test_a_term_event_is_the_same_change_in_both_modes(value: bytes) -> None:
@@ -121,7 +121,7 @@ def test_a_newer_minor_version_decodes_in_both_modes() -> None:
     change = read(newer)
     assert (change, change.order) == (read(data, headers), read(data, headers).order)
     assert change.item == ITEM  # type: ignore[union-attr]
-    bind = encode_term_bind("zorblax", BindData(2, SelectorData(match="x")), "/ops")
+    bind = encode_term("zorblax", BindData(2, SelectorData(match="x")), "/ops")
     newer_bind = event(bind, data={"weight": "2027-01-01", "selector": {"match": "x", "not": "y"}})
     assert decode_term(None, newer_bind, LIMIT, 9, RULES) == decode_term(
         None, bind, LIMIT, 9, RULES
@@ -146,7 +146,7 @@ def test_an_unknown_type_is_refused_and_the_known_ones_named(type_: str) -> None
 
 
 def test_an_event_of_the_other_topic_is_refused() -> None:
-    bind = encode_term_bind(ITEM.id, BindData(2, SelectorData()), "/ops")
+    bind = encode_term(ITEM.id, BindData(2, SelectorData()), "/ops")
     assert "'kae.term.bind.v1' is no item event" in refused(bind)
     with pytest.raises(Undecodable, match=r"is no term event; known are kae\.term\.bind\.v1"):
         decode_term(KEY, UPSERT, LIMIT, 9, RULES)

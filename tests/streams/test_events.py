@@ -10,13 +10,11 @@ from kae.sinks.log.term_changes import Adjust, Bind, Release, TermChange
 from kae.sinks.store.plan import Delete, Upsert
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import decode_item, encode_item_delete, encode_item_upsert
-from kae.streams.events.term_data import AdjustData, BindData, SelectorData
+from kae.streams.events.term_data import AdjustData, BindData, ReleaseData, SelectorData
 from kae.streams.events.terms import (
     TermRules,
     decode_term,
     encode_term,
-    encode_term_bind,
-    encode_term_release,
 )
 
 ITEM = Item("é-1", "Tönér", "black", {"brand": "HP", "size": ["1", "2"]}, 3.5)
@@ -95,11 +93,11 @@ def term(word: str, value: bytes) -> TermChange:
 
 def test_term_events_come_back_normalised() -> None:
     data = BindData(2, SelectorData(where='brand = "HP"'), aliases=["Zor-Blax", "zorblax"])
-    bound = term("Zorblax!", encode_term_bind("Zorblax!", data, "/ops"))
+    bound = term("Zorblax!", encode_term("Zorblax!", data, "/ops"))
     assert isinstance(bound, Bind)
     assert (bound.term, bound.aliases, bound.revision) == ("zorblax", ("zor blax",), 2)
     assert (bound.category, bound.position, bound.accepted_ms) == (0, 0, 99)
-    released = term("zorblax", encode_term_release("zorblax", 3, "/ops"))
+    released = term("zorblax", encode_term("zorblax", ReleaseData(3), "/ops"))
     assert released == Release("zorblax", 3)
 
 
@@ -115,7 +113,7 @@ def test_term_events_come_back_normalised() -> None:
 )
 def test_a_term_that_cannot_be_understood_is_refused(data: BindData, named: str) -> None:
     with pytest.raises(Undecodable) as refused:
-        term("zorblax", encode_term_bind("zorblax", data, "/ops"))
+        term("zorblax", encode_term("zorblax", data, "/ops"))
     assert named in str(refused.value)
 
 

@@ -7,7 +7,7 @@ from kae.streams.events import causes
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import decode_item, encode_item_upsert
 from kae.streams.events.term_data import BindData, SelectorData
-from kae.streams.events.terms import TermRules, decode_term, encode_term_bind
+from kae.streams.events.terms import TermRules, decode_term, encode_term
 
 RULES = TermRules("entity", lambda category: category % 6, items_per_selector=3)
 GOOD = encode_item_upsert(Item("a", "Toner", fields={"brand": "hp"}), 1, "/tests")
@@ -50,7 +50,7 @@ def test_an_item_event_has_the_kind_of_what_is_wrong_first(value: bytes, kind: s
 )
 def test_a_term_event_has_one_too(word: str, data: BindData, kind: str) -> None:
     with pytest.raises(Undecodable) as refused:
-        decode_term(word.encode(), encode_term_bind(word, data, "/ops"), 1 << 20, 0, RULES)
+        decode_term(word.encode(), encode_term(word, data, "/ops"), 1 << 20, 0, RULES)
     assert refused.value.kind == kind
 
 
