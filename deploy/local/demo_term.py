@@ -7,10 +7,10 @@ from rich.markup import escape
 
 from kae.deploy.demo_scene import STUCK_SECONDS, DemoFailed, Scene
 from kae.encoders.text.normal_form import normalise
-from kae.streams.events.term_data import BindData, SelectorData
+from kae.streams.events.term_data import BindData, ReleaseData, SelectorData
 from kae.streams.replica_api.answers import Hit
 from kae.streams.replica_api.terms import Receipt
-from kae.streams.terms.publish import publish_bind, publish_release, wait_for_term
+from kae.streams.terms.publish import publish, wait_for_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def bind(scene: Scene) -> Bound:
     term, where = scene.script.term, scene.script.where
     revision = _now_ms()
     data = BindData(revision, SelectorData(where=where), owner="demo", reason="nobody knew it")
-    publish_bind(scene.cluster.topology, term, data)
+    publish(scene.cluster.topology, term, data)
     found_ms: list[int] = []
 
     def search(_: Receipt) -> None:
@@ -70,7 +70,7 @@ def search_bound(scene: Scene) -> bool:
 def release(scene: Scene) -> bool:
     """Release the term; whether a search for it finds nothing again."""
     revision = _now_ms()
-    publish_release(scene.cluster.topology, scene.script.term, revision)
+    publish(scene.cluster.topology, scene.script.term, ReleaseData(revision))
     receipt = wait_for_term(scene.replica, scene.script.term, revision, STUCK_SECONDS)
     _show_receipt(scene, receipt, receipt.stages[0].at_ms or revision)
     hits = scene.replica.search(scene.script.term)

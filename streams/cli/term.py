@@ -12,7 +12,6 @@ from kae.streams.cli import (
     term_decisions,
     term_history,
     term_import,
-    term_items,
     term_preview,
     term_slots,
     terminal,
@@ -54,7 +53,6 @@ for verbs in (
     term_preview,
     term_import,
     term_changes,
-    term_items,
     term_decisions,
     term_history,
     term_slots,
@@ -115,13 +113,12 @@ def bind(
         word,
         data,
         replica=replica,
-        revision=data.revision,
         wait=None if no_wait else wait,
         timeout=timeout,
         as_json=as_json,
     )
     if not as_json:
-        terminal.out.print(f"category: {chosen.told()}", markup=False, highlight=False)
+        terminal.out.print(f"category: {chosen.describe()}", markup=False, highlight=False)
     if receipt is not None and receipt.state == "bound" and not receipt.attached_items:
         terminal.print_warning(_no_item(receipt.term, match, where, selector.items))
 
@@ -148,7 +145,6 @@ def release(
         word,
         data,
         replica=replica,
-        revision=data.revision,
         wait=None if no_wait else wait,
         timeout=timeout,
         as_json=as_json,

@@ -1,6 +1,7 @@
-"""`kae term alias|retarget|extend`: what may change of a bound word."""
+"""`kae term alias|retarget|extend|add|exclude|pin`: changes of a bound word."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,7 +31,15 @@ from kae.streams.cli.term_options import (
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology
 
+if TYPE_CHECKING:
+    from kae.streams.events.term_data import AdjustData
+
 app = typer.Typer()
+ItemsArgument = Annotated[list[str], typer.Argument(metavar="ITEM...", show_default=False)]
+PinsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ITEM]...", show_default=False, help="Ids; none: nothing is first."),
+]
 
 
 @app.command()
@@ -61,7 +70,6 @@ def alias(
         word,
         data,
         replica=replica,
-        revision=data.revision,
         wait=None if no_wait else wait,
         timeout=timeout,
         as_json=as_json,
@@ -97,7 +105,6 @@ def retarget(
         word,
         data,
         replica=replica,
-        revision=data.revision,
         wait=None if no_wait else wait,
         timeout=timeout,
         as_json=as_json,
@@ -131,8 +138,94 @@ def extend(
         word,
         data,
         replica=replica,
-        revision=data.revision,
         wait=None if no_wait else wait,
+        timeout=timeout,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def add(
+    word: WordArgument,
+    items: ItemsArgument,
+    by: ByOption = "",
+    revision: RevisionOption = None,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    wait: WaitOption = WaitFor.EVERYWHERE,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a bound word lead to these items too, whatever its selector says of them."""
+    from kae.streams.events.term_data import AdjustData
+
+    data = AdjustData(revision_of(revision), add=items, by=requester(by))
+    until = None if no_wait else wait
+    _adjust(word, data, topology, bootstrap, replica, until, timeout, as_json)
+
+
+@app.command()
+def exclude(
+    word: WordArgument,
+    items: ItemsArgument,
+    by: ByOption = "",
+    revision: RevisionOption = None,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    wait: WaitOption = WaitFor.EVERYWHERE,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a bound word lead to these items no more; `add` takes it back."""
+    from kae.streams.events.term_data import AdjustData
+
+    data = AdjustData(revision_of(revision), exclude=items, by=requester(by))
+    until = None if no_wait else wait
+    _adjust(word, data, topology, bootstrap, replica, until, timeout, as_json)
+
+
+@app.command()
+def pin(
+    word: WordArgument,
+    items: PinsArgument = None,
+    by: ByOption = "",
+    revision: RevisionOption = None,
+    topology: TopologyOption = None,
+    bootstrap: BootstrapOption = None,
+    replica: ReplicaOption = None,
+    wait: WaitOption = WaitFor.EVERYWHERE,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Have exactly these items come first, in this order, for a bound word."""
+    from kae.streams.events.term_data import AdjustData
+
+    data = AdjustData(revision_of(revision), pins=items or [], by=requester(by))
+    until = None if no_wait else wait
+    _adjust(word, data, topology, bootstrap, replica, until, timeout, as_json)
+
+
+def _adjust(
+    word: str,
+    data: "AdjustData",
+    topology: Path | None,
+    bootstrap: str | None,
+    replica: str | None,
+    wait: WaitFor | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    publish_and_wait(
+        open_topology(topology, bootstrap),
+        word,
+        data,
+        replica=replica,
+        wait=wait,
         timeout=timeout,
         as_json=as_json,
     )

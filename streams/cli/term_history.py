@@ -46,7 +46,7 @@ def print_terms(topology: "Topology", at_ms: int, as_json: bool) -> None:
     """What was in force at a time."""
     from kae.streams.terms.history import BindingsHistory
 
-    then = [one for _, one in sorted(BindingsHistory.read(topology).in_force(at_ms).items())]
+    then = BindingsHistory.read(topology).in_force(at_ms)
     if as_json:
         terminal.print_json(then)
         return

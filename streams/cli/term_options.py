@@ -1,4 +1,4 @@
-"""What the commands about terms and campaigns share: options, waiting, receipts."""
+"""The options of the commands about terms and campaigns, and what they do alike."""
 
 from enum import StrEnum
 from getpass import getuser
@@ -16,13 +16,13 @@ from kae.streams.local_run import replica_address
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from kae.streams.events.term_data import PlanData, SelectorData
+    from kae.streams.events.term_data import PlanData, SelectorData, TermData
     from kae.streams.replica_api.terms import Receipt
     from kae.streams.topology.types import Topology
 
 
 class WaitFor(StrEnum):
-    """How far a term is waited for."""
+    """How far a command waits for a term."""
 
     ACTIVE = "active"
     EVERYWHERE = "everywhere"
@@ -79,12 +79,12 @@ def revision_of(given: int | None) -> int:
 
 
 def requester(given: str) -> str:
-    """Who asks: as given, else the user of this process."""
+    """The name for `by`: as given, else the user of this process."""
     return given or getuser()
 
 
 def plan_of(plan: str, items: int | None) -> "PlanData":
-    """What a preview said, if one is given.
+    """The plan of a preview, if one is given.
 
     Raises: TermRefused.
     """
@@ -112,7 +112,7 @@ def time_option(option: str, text: str) -> "datetime":
 def validity(
     from_: str, until: str, forever: bool
 ) -> "tuple[datetime | None, datetime | msgspec.UnsetType | None]":
-    """What an event says of both ends.
+    """From and until, as an event has them.
 
     Raises: TermRefused.
     """
@@ -125,15 +125,14 @@ def validity(
 def publish_and_wait(
     topology: "Topology",
     word: str,
-    data: msgspec.Struct,
+    data: "TermData",
     *,
     replica: str | None,
-    revision: int,
     wait: WaitFor | None,
     timeout: float,
     as_json: bool,
 ) -> "Receipt | None":
-    """Publish an event of a term, watch `revision` of it come as far as is wanted, and print.
+    """Publish an event of a term, wait until it has come as far as asked, and print the receipt.
 
     Raises: TermRefused, TermTimedOut, KafkaUnreachable, ReplicaUnreachable, TopicDiffers.
     """
@@ -145,15 +144,15 @@ def publish_and_wait(
     check_topics(topology)
     client = ReplicaClient(replica_address(topology, replica))
     if wait:
-        # A replica that cannot be asked is found before anything is published.
+        # Fails before anything is published if the replica does not answer.
         client.receipt(normalise(word))
     publish(topology, word, data)
     if wait:
-        receipt = wait_for_term(client, word, revision, timeout, until=wait)
+        receipt = wait_for_term(client, word, data.revision, timeout, until=wait)
         print_receipt(receipt, as_json)
         return receipt
     if as_json:
-        terminal.print_json({"term": word, "revision": revision, "published": True})
+        terminal.print_json({"term": word, "revision": data.revision, "published": True})
     return None
 
 
@@ -178,9 +177,9 @@ def print_receipt(receipt: "Receipt", as_json: bool) -> None:
 
 
 def selector_of(word: str, match: str, items: Path | None, where: str) -> "SelectorData":
-    """The selector that is given; what the worker would refuse is refused here.
+    """The selector of the options, refused if the worker would refuse it.
 
-    Raises: TermRefused; Rejected.
+    Raises: TermRefused; SelectorInvalid.
     """
     from kae.encoders.selector import Selector, compile_selector
     from kae.streams.events.term_data import SelectorData

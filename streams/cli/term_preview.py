@@ -194,7 +194,7 @@ def _print_outcome(previewed: "Previewed", chosen: CategoryChoice) -> None:
         (
             ("items attached", previewed.items),
             ("identifiers created", previewed.identifiers),
-            ("category", chosen.told()),
+            ("category", chosen.describe()),
             ("position", room.group),
             ("reserved slots", f"{room.free} of {room.reserved} free, takes {room.needed}"),
             ("from", previewed.from_ms and rfc3339(previewed.from_ms)),

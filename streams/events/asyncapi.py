@@ -30,6 +30,7 @@ from kae.streams.events.term_data import (
     ReleaseData,
     RetargetData,
     SelectorData,
+    TermData,
 )
 from kae.streams.events.terms import encode_term
 from kae.streams.kafka.topic_plan import TopicPlan, plan_topics
@@ -53,7 +54,7 @@ _ITEM = Item(
 _HP = SelectorData(where='brand = "hp"')
 _JULY = datetime(2026, 7, 1, tzinfo=UTC)
 _PLAN = PlanData("b6ba35f1", 812)
-_TERMS: tuple[tuple[str, msgspec.Struct], ...] = (
+_TERMS: tuple[tuple[str, TermData], ...] = (
     ("quietcore", BindData(2, _HP, owner="search", reason="campaign", by="ann", plan=_PLAN)),
     ("quietcore", AliasData(3, ["quiet core"], by="ann")),
     ("quietcore", RetargetData(4, SelectorData("quiet"), by="ann")),

@@ -1,17 +1,17 @@
-"""The data of term and campaign events: their types and bounds, and the names they go by.
+"""The data of term and campaign events: types and bounds, by the type of the event.
 
-    kae.term.bind.v1       bind a term, now or from a time on
-    kae.term.alias.v1      give a bound term exactly these other forms
-    kae.term.retarget.v1   give it another selector
-    kae.term.adjust.v1     add, exclude or pin single items of it
-    kae.term.extend.v1     give it another end
+    kae.term.bind.v1       bind a term, at once or from a time on
+    kae.term.alias.v1      replace the other forms of a bound term
+    kae.term.retarget.v1   replace its selector
+    kae.term.adjust.v1     add, exclude or pin single items
+    kae.term.extend.v1     move its end
     kae.term.release.v1    release it
     kae.campaign.bind.v1   bind many terms as one
     kae.campaign.release.v1
-    kae.term.approve.v1    have a proposal carried out; the subject is a term or campaign/NAME
-    kae.term.reject.v1     put it away
+    kae.term.approve.v1    approve a proposal; the subject is a term or campaign/NAME
+    kae.term.reject.v1     reject a proposal
 
-Moments are RFC 3339 with an offset.
+Times are RFC 3339 with an offset.
 """
 
 from datetime import datetime
@@ -38,7 +38,7 @@ CAMPAIGN_TERMS = 500
 PINS = 100
 TermWord = Annotated[str, Meta(min_length=1, max_length=128)]
 Aliases = Annotated[list[TermWord], Meta(max_length=64)]
-# Checked where the event is decoded, since "" asks for the topology's default.
+# Decoding checks the name, since "" stands for the default of the topology.
 CategoryName = Annotated[str, Meta(max_length=512, extra_json_schema={"enum": ["", *CATEGORIES]})]
 Timestamp = Annotated[datetime, Meta(tz=True)]
 Items = Annotated[list[Id], Meta(max_length=10_000)]
@@ -179,7 +179,19 @@ class RejectData(msgspec.Struct, frozen=True):
     reason: Short = ""
 
 
-DATA: dict[str, type[msgspec.Struct]] = {
+TermData = (
+    BindData
+    | AliasData
+    | RetargetData
+    | AdjustData
+    | ExtendData
+    | ReleaseData
+    | CampaignData
+    | CampaignReleaseData
+    | ApproveData
+    | RejectData
+)
+DATA: dict[str, type[TermData]] = {
     TERM_BIND: BindData,
     TERM_ALIAS: AliasData,
     TERM_RETARGET: RetargetData,
@@ -191,4 +203,4 @@ DATA: dict[str, type[msgspec.Struct]] = {
     CAMPAIGN_BIND: CampaignData,
     CAMPAIGN_RELEASE: CampaignReleaseData,
 }
-TYPES = {data: type_ for type_, data in DATA.items()}
+TYPES: dict[type[TermData], str] = {data: type_ for type_, data in DATA.items()}

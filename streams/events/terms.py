@@ -52,11 +52,14 @@ from kae.streams.events.term_data import (
     ReleaseData,
     RetargetData,
     SelectorData,
+    TermData,
 )
 from kae.streams.topology.types import Topology
 
 T = TypeVar("T", bound=msgspec.Struct)
-_decoders = {type_: msgspec.json.Decoder(data).decode for type_, data in DATA.items()}
+_decoders: dict[str, Callable[[msgspec.Raw], TermData]] = {
+    type_: msgspec.json.Decoder(data).decode for type_, data in DATA.items()
+}
 
 
 class TermRules(msgspec.Struct, frozen=True):
@@ -115,10 +118,7 @@ def decode_term(
     return _change_of(subject, decode_data(decode, event), accepted_ms, rules)
 
 
-def _change_of(
-    subject: str, data: msgspec.Struct, accepted_ms: int, rules: TermRules
-) -> TermChange:
-    """`data` is of one of the types in DATA."""
+def _change_of(subject: str, data: TermData, accepted_ms: int, rules: TermRules) -> TermChange:
     match data:
         case BindData():
             validity = _validity(data, accepted_ms, rules)
@@ -145,7 +145,7 @@ def _change_of(
     return _change(Reject, data, key=subject)
 
 
-def _change(kind: type[T], data: msgspec.Struct, **fields: object) -> T:
+def _change(kind: type[T], data: TermData, **fields: object) -> T:
     """A change with the given fields, and all others that have the same name in the event."""
     same = {name: getattr(data, name) for name in kind.__struct_fields__ if hasattr(data, name)}
     if isinstance(plan := same.get("plan"), PlanData):
@@ -311,8 +311,8 @@ def _ms(time: datetime) -> int:
 
 
 def encode_term(
-    subject: str, data: msgspec.Struct, source: str, time: str = "", audience: str = ""
+    subject: str, data: TermData, source: str, time: str = "", audience: str = ""
 ) -> bytes:
     """An event about a term or a campaign; its type follows from the type of the data."""
-    id_ = f"{subject}:{msgspec.structs.asdict(data)['revision']}"
+    id_ = f"{subject}:{data.revision}"
     return encode_event(TYPES[type(data)], subject, data, source, id_, time, audience)

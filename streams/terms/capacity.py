@@ -1,4 +1,4 @@
-"""The capacity of reserved slots: the ledger of each position, when it runs full, what may go."""
+"""The capacity of reserved slots: what each position has free, until when, and what may go."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,14 +11,14 @@ from kae.sinks.terms.slot_ledger import SlotLedger, ledger_of, soonest_to_end
 from kae.streams.clock import DAY_MS, rfc3339
 from kae.streams.terms.history import BindingsHistory
 
-# Of those that end soonest, and of those that have the fewest items.
+# How many terms that end soonest are shown, and how many with the fewest items.
 CANDIDATES = 3
-# What is told of a time that lies further ahead.
+# A forecast further ahead says this many days.
 MOST_DAYS = 36_500
 
 
 class ReleaseCandidate(msgspec.Struct, frozen=True):
-    """A term whose slot may be wanted back; `items` is None where the replica knows of none."""
+    """A term that may be released for its slot; `items` is None if the replica does not have it."""
 
     term: str
     why: str
@@ -30,8 +30,8 @@ class ReleaseCandidate(msgspec.Struct, frozen=True):
 class PositionCapacity(msgspec.Struct, frozen=True):
     """The reserved slots of one position: used + free + quarantined = reserved.
 
-    `taken_per_day` is how many more were taken than came free, a day of the window; None, and with
-    it `full_ms`, where there is no trend. `forecast` says either for people.
+    `taken_per_day` is how many more slots were taken than freed on a day of the window; without a
+    trend it is None, and so is `full_ms`. `forecast` is the same for people.
     """
 
     position: int
@@ -57,20 +57,20 @@ class Capacity(msgspec.Struct, frozen=True):
 
 
 def capacity_of(
-    past: BindingsHistory,
+    history: BindingsHistory,
     groups: Sequence[Group],
     items: Mapping[str, int],
     now: int,
     window_days: float,
     quarantine_ms: int,
 ) -> Capacity:
-    """The capacity now; `items` has the items that each term is attached to.
+    """The capacity now; `items` counts the items that each term is attached to.
 
-    The window is shorter where the log begins within it.
+    The window is shorter if the log begins within it.
     """
-    began = now if past.began_ms is None else past.began_ms
+    began = now if history.began_ms is None else history.began_ms
     since = max(began, now - int(window_days * DAY_MS))
-    then, bindings = past.bindings(since), past.bindings(now)
+    then, bindings = history.bindings(since), history.bindings(now)
     days = (now - since) / DAY_MS
     positions = []
     for position, group in enumerate(groups):
@@ -100,7 +100,7 @@ def capacity_of(
 
 
 def _days_left(ledger: SlotLedger, taken_per_day: float | None) -> float | None:
-    """Days until no slot is free; None where there is no trend that leads there."""
+    """Days until no slot is free; None if the trend does not lead there."""
     if not ledger.free:
         return 0
     if taken_per_day is None or taken_per_day <= 0:

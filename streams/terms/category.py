@@ -1,4 +1,4 @@
-"""Which category, and so which position, a new word gets: as given, else as the tagger reads it."""
+"""The category of a new word, which decides its position: as given, else as the tagger reads it."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,19 +12,20 @@ if TYPE_CHECKING:
 
 
 class CategoryChoice(msgspec.Struct, frozen=True):
-    """`by` is given, tagger or default; `confidence`, 0 to 1, is the tagger's."""
+    """A category; `by` is given, tagger or default, and `confidence`, 0 to 1, is the tagger's."""
 
     category: str
     by: str
     confidence: float | None = None
 
-    def told(self) -> str:
+    def describe(self) -> str:
+        """The choice on one line."""
         sure = "" if self.confidence is None else f", {self.confidence:.0%} sure"
         return f"{self.category} (by {self.by}{sure})"
 
 
 def choose_category(word: str, given: str, default: str) -> CategoryChoice:
-    """A reading of the tagger counts if it takes the whole word for one value."""
+    """Choose a category; the tagger's counts if it reads the whole word as one value."""
     if given:
         return CategoryChoice(given, "given")
     word = word.strip()
@@ -36,7 +37,7 @@ def choose_category(word: str, given: str, default: str) -> CategoryChoice:
 
 @lru_cache(maxsize=1)
 def _tagger() -> "Tagger":
-    # Numbers and weights are loaded once a word has to be read.
+    # The import loads numpy and the weights, which most commands do not need.
     from kae.encoders.tagger.tagger import Tagger
 
     return Tagger()

@@ -1,4 +1,4 @@
-"""What became of terms, from the bindings log: their history, and what was in force at a time."""
+"""The history of terms, from the bindings log: edits, what was in force at a time, rollback."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from typing import Self
 
 import msgspec
 from kafka import TopicPartition
+from msgspec.structs import asdict
 
 from kae.encoders.categories import CATEGORIES
 from kae.sinks.log.edits import (
@@ -27,7 +28,10 @@ from kae.streams.kafka.reader import clients_for, deltas_from
 from kae.streams.kafka.topics import check_topics
 from kae.streams.topology.types import Topology
 
+# The subject of an event, and its data.
 RollbackEvent = tuple[str, BindData | ReleaseData | CampaignReleaseData]
+# The fields of a binding that a rollback restores.
+_RESTORED = ("aliases", "category", "selector", "owner", "reason", "until_ms")
 
 
 class TermHistoryEntry(msgspec.Struct, frozen=True):
@@ -74,12 +78,12 @@ class BindingsHistory:
 
     @property
     def began_ms(self) -> int | None:
-        """When the first delta was written; None when there is none."""
+        """When the first delta was written; None without any."""
         return self._deltas[0].at_ms if self._deltas else None
 
     def history(self, key: str) -> list[TermHistoryEntry]:
-        """All that happened to a normalised term, or to a campaign by its key, oldest first."""
-        happened = []
+        """The edits of a normalised term, or of a campaign by its key, oldest first."""
+        entries = []
         terms: dict[int, str] = {}  # binding -> term
         for delta in self._deltas:
             for edit in map(decode_edit, delta.edits):
@@ -87,11 +91,11 @@ class BindingsHistory:
                 if isinstance(edit, BindSlot):
                     terms[edit.binding] = edit.term
                 if key in _keys_of(edit, terms):
-                    happened.append(_told(edit, delta, known))
-        return happened
+                    entries.append(_entry(edit, delta, known))
+        return entries
 
     def bindings(self, at_ms: int) -> Bindings:
-        """The fold of what had been written by a time."""
+        """The fold of the deltas written until a time."""
         bindings = Bindings()
         for delta in self._deltas:
             if delta.at_ms > at_ms:
@@ -99,91 +103,78 @@ class BindingsHistory:
             bindings.apply(delta, LogState(version=delta.version))
         return bindings
 
-    def in_force(self, at_ms: int) -> dict[str, TermInForce]:
-        """What readers could see at a time, by term."""
-        bindings = self.bindings(at_ms)
-        return {one.term: _then(one) for one in bindings.visible(at_ms, bindings.version).values()}
+    def in_force(self, at_ms: int) -> list[TermInForce]:
+        """The terms that readers could see at a time, by name."""
+        return [_in_force(bound) for _, bound in sorted(self._visible(at_ms).items())]
 
     def rollback(
         self, to_ms: int, terms: Iterable[str] | None, by: str, now: int
     ) -> list[RollbackEvent]:
-        """The events that put terms, all with None, back as they were at a time."""
-        was = self.in_force(to_ms)
+        """The events that put terms, or with None every term, back as they were at a time."""
+        was = {
+            term: old
+            for term, old in self._visible(to_ms).items()
+            if not old.until_ms or old.until_ms > now
+        }
         bound = {one.term: one for one in self.bindings(now).bound.values()}
         wanted = sorted(was.keys() | bound.keys()) if terms is None else list(terms)
-        events: list[RollbackEvent] = []
-        gone: set[str] = set()
-        for term in wanted:
-            old = was.get(term)
-            if old is not None and old.until_ms is not None and old.until_ms <= now:
-                old = None  # its time is over by now
-            if old is None and term in bound:
-                gone.add(term)
-            elif old is not None and _differs(old, bound.get(term), now):
-                events.append((term, _bind(old, now, by)))
-        return [*_released(gone, bound, now, by), *events]
+        added = {term for term in wanted if term in bound and term not in was}
+        binds = [
+            (term, _bind(was[term], now, by))
+            for term in wanted
+            if term in was and _differs(was[term], bound.get(term), now)
+        ]
+        return [*_releases(added, bound, now, by), *binds]
+
+    def _visible(self, at_ms: int) -> dict[str, BindSlot]:
+        bindings = self.bindings(at_ms)
+        return {one.term: one for one in bindings.visible(at_ms, bindings.version).values()}
 
 
-def _released(
-    gone: set[str], bound: Mapping[str, BindSlot], revision: int, by: str
+def _releases(
+    added: set[str], bound: Mapping[str, BindSlot], revision: int, by: str
 ) -> Iterator[RollbackEvent]:
-    """A campaign that goes as a whole goes as one."""
+    """A campaign all of whose terms go is released as one."""
     campaigns: dict[str, set[str]] = {}
     for one in bound.values():
         if one.campaign:
             campaigns.setdefault(one.campaign, set()).add(one.term)
     for key, members in campaigns.items():
-        if members <= gone:
-            gone = gone - members
+        if members <= added:
+            added = added - members
             yield key.removeprefix(CAMPAIGN_PREFIX), CampaignReleaseData(revision, by)
-    for term in sorted(gone):
+    for term in sorted(added):
         yield term, ReleaseData(revision, by)
 
 
-def _differs(old: TermInForce, bound: BindSlot | None, now: int) -> bool:
+def _differs(old: BindSlot, bound: BindSlot | None, now: int) -> bool:
+    """Whether a term is not in force now as it was then."""
     if bound is None or bound.from_ms > now:
         return True
-    told = _then(bound)
-    return msgspec.structs.replace(told, revision=old.revision, campaign=old.campaign) != old
+    return any(getattr(old, name) != getattr(bound, name) for name in _RESTORED)
 
 
-def _bind(old: TermInForce, revision: int, by: str) -> BindData:
+def _bind(old: BindSlot, revision: int, by: str) -> BindData:
+    selector = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(old.selector).items()
+    }
     return BindData(
         revision=revision,
-        selector=SelectorData(
-            old.match,
-            list(old.items),
-            old.where,
-            list(old.plus),
-            list(old.minus),
-            list(old.pins),
-        ),
+        selector=SelectorData(**selector),
         aliases=list(old.aliases),
-        category=old.category,
+        category=CATEGORIES[old.category],
         owner=old.owner,
         reason=old.reason,
-        until=None if old.until_ms is None else datetime.fromtimestamp(old.until_ms / 1000, UTC),
+        until=datetime.fromtimestamp(old.until_ms / 1000, UTC) if old.until_ms else None,
         by=by,
     )
 
 
-def _then(bound: BindSlot) -> TermInForce:
-    return TermInForce(
-        bound.term,
-        bound.aliases,
-        CATEGORIES[bound.category],
-        bound.selector.match,
-        bound.selector.items,
-        bound.selector.where,
-        bound.selector.plus,
-        bound.selector.minus,
-        bound.selector.pins,
-        bound.owner,
-        bound.reason,
-        bound.until_ms or None,
-        bound.campaign,
-        bound.revision,
-    )
+def _in_force(bound: BindSlot) -> TermInForce:
+    fields = asdict(bound) | asdict(bound.selector)
+    fields |= {"category": CATEGORIES[bound.category], "until_ms": bound.until_ms or None}
+    return TermInForce(**{name: fields[name] for name in TermInForce.__struct_fields__})
 
 
 def _keys_of(edit: Edit, bound: dict[int, str]) -> tuple[str, ...]:
@@ -199,8 +190,8 @@ def _keys_of(edit: Edit, bound: dict[int, str]) -> tuple[str, ...]:
     return ()
 
 
-def _told(edit: Edit, delta: Delta, known: bool) -> TermHistoryEntry:
-    def told(
+def _entry(edit: Edit, delta: Delta, known: bool) -> TermHistoryEntry:
+    def entry(
         what: str, revision: int | None = None, by: str = "", detail: str = ""
     ) -> TermHistoryEntry:
         return TermHistoryEntry(delta.at_ms, delta.version, what, revision, by, detail)
@@ -208,16 +199,16 @@ def _told(edit: Edit, delta: Delta, known: bool) -> TermHistoryEntry:
     match edit:
         case BindSlot():
             approved = f"approved by {edit.approved_by}" if edit.approved_by else ""
-            return told("changed" if known else "bound", edit.revision, edit.by, approved)
+            return entry("changed" if known else "bound", edit.revision, edit.by, approved)
         case Deactivate():
-            return told(edit.cause or "released", edit.revision, edit.by)
+            return entry(edit.cause or "released", edit.revision, edit.by)
         case Refuse():
-            return told("refused", edit.revision, detail=edit.cause)
+            return entry("refused", edit.revision, detail=edit.cause)
         case Propose():
-            return told("proposed", edit.revision, edit.change.by)
+            return entry("proposed", edit.revision, edit.change.by)
         case Withdraw():
-            return told("rejected", edit.revision, edit.by, edit.reason)
-    return told("activated")
+            return entry("rejected", edit.revision, edit.by, edit.reason)
+    return entry("activated")
 
 
 def _read_deltas(topology: Topology) -> Iterator[Delta]:

@@ -1,4 +1,4 @@
-"""Which bound terms the next codebook should take up: active ones that it could have words for."""
+"""Promotion: the active terms that the next codebook should have as words of its own."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ from kae.streams.replica_api.answers import BindingShown
 
 
 class PromotableTerm(msgspec.Struct, frozen=True):
-    """An active term that the codebook has no slot for; `days` it has been bound."""
+    """An active term that the codebook has no slot for; bound for `days`."""
 
     term: str
     category: str
@@ -24,6 +24,8 @@ class PromotableTerm(msgspec.Struct, frozen=True):
 
 
 class TermPassedOver(msgspec.Struct, frozen=True):
+    """A bound term that is not promoted, and why."""
+
     term: str
     why: str
 
@@ -39,7 +41,7 @@ class Promotion(msgspec.Struct, frozen=True):
 def promotion_of(
     bound: Iterable[BindingShown], codebook: Codebook, min_items: int, now: int, file: str | None
 ) -> Promotion:
-    """Tell apart the terms that are bound; `file` is where the candidates are written."""
+    """Sort bound terms into those to promote and others; `file` is where candidates are written."""
     terms: list[PromotableTerm] = []
     passed_over: list[TermPassedOver] = []
     for one in bound:
@@ -77,7 +79,7 @@ def _why_not(one: BindingShown, codebook: Codebook, min_items: int) -> str:
 
 
 def as_candidates(terms: Sequence[PromotableTerm]) -> list[Candidate]:
-    """The terms as a fit takes them: people have bound them, so they are sure."""
+    """The terms as candidates of a fit; people have bound them, so their score is 1."""
     return [
         Candidate(CATEGORY_INDEX[one.category], one.term, one.items, 1.0, _on_one_line(one.reason))
         for one in terms

@@ -1,9 +1,8 @@
-"""Publishing term events, and watching them take effect on the replicas."""
+"""Publishing term events, and waiting until they take effect on the replicas."""
 
 import time
 from collections.abc import Callable, Sequence
 
-import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
@@ -13,7 +12,7 @@ from kae.streams.errors import KafkaUnreachable, TermRefused, TermTimedOut
 from kae.streams.events.cloudevents import Headers
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.signatures import SIGNED_HEADERS, signed
-from kae.streams.events.term_data import ApproveData, BindData, RejectData, ReleaseData
+from kae.streams.events.term_data import ApproveData, RejectData, TermData
 from kae.streams.events.terms import decode_term, encode_term, rules_of, subject_key
 from kae.streams.kafka.connection import bootstrap_ms, connection, reached_brokers
 from kae.streams.kafka.topics import check_topics
@@ -23,32 +22,22 @@ from kae.streams.replica_api.terms import Receipt
 from kae.streams.topology.types import Topology
 
 SOURCE = "/kae/cli"
-# The replica answers as soon as the term is decodable; until then, the stages so far are told.
+# A replica answers as soon as the term is decodable, and after this time at the latest.
 LOOK_EVERY_SECONDS = 0.25
 PAUSE_SECONDS = 0.01
 EVERYWHERE = "everywhere"
 
 
-def publish_bind(topology: Topology, word: str, data: BindData) -> None:
-    """Raises: TermRefused; KafkaUnreachable."""
-    publish(topology, word, data)
-
-
-def publish_release(topology: Topology, word: str, revision: int, by: str = "") -> None:
-    """Raises: TermRefused; KafkaUnreachable."""
-    publish(topology, word, ReleaseData(revision, by))
-
-
-def publish(topology: Topology, subject: str, data: msgspec.Struct) -> None:
-    """Publish an event about a term or a campaign; its type is that of the data.
+def publish(topology: Topology, subject: str, data: TermData) -> None:
+    """Publish an event about a term or a campaign; its type follows from the type of the data.
 
     Raises: TermRefused; KafkaUnreachable.
     """
     publish_all(topology, [(subject, data)])
 
 
-def publish_all(topology: Topology, events: Sequence[tuple[str, msgspec.Struct]]) -> None:
-    """Publish events in their order, signed where the topology asks for it; none if one is broken.
+def publish_all(topology: Topology, events: Sequence[tuple[str, TermData]]) -> None:
+    """Publish events in their order, signed if the topology asks for it; if one is broken, none.
 
     Raises: TermRefused; KafkaUnreachable; CredentialsUnusable, NotInstalled.
     """
@@ -61,7 +50,7 @@ def publish_all(topology: Topology, events: Sequence[tuple[str, msgspec.Struct]]
     rules, limit = rules_of(topology), topology.limits.event_bytes
     for subject, value in values:
         try:
-            # What the worker would make a dead letter is refused here, where it can be corrected.
+            # The worker would make it a dead letter; here it can still be corrected.
             decode_term(subject.encode(), value, limit, now_ms(), rules)
         except Undecodable as error:
             raise TermRefused(f"{subject!r}: {error}; correct it, nothing was published") from error
@@ -75,14 +64,15 @@ def wait_for_term(
     word: str,
     revision: int,
     within_seconds: float,
-    tell: Callable[[Receipt], None] = lambda _: None,
+    on_receipt: Callable[[Receipt], None] = lambda _: None,
     until: str = EVERYWHERE,
 ) -> Receipt:
-    """Follow a term's receipt until this revision has come to a stage, or through all of them.
+    """Wait until a revision of a term has reached a stage, or every stage.
 
-    What waits for approval, or for its time, has come as far as it can.
+    A revision that waits for approval, or for its time, counts as having arrived. `on_receipt` is
+    called with each receipt of the revision.
 
-    Raises: TermRefused; TermTimedOut, which names the stage that did not come.
+    Raises: TermRefused; TermTimedOut, which names the stage that is missing.
     """
     term = normalise(word)
     deadline = time.monotonic() + within_seconds
@@ -99,15 +89,15 @@ def wait_for_term(
                     "give a higher --revision, or leave it out"
                 )
             if receipt.revision == revision:
-                tell(receipt)
-                if _is_through(receipt, until):
+                on_receipt(receipt)
+                if _has_arrived(receipt, until):
                     return receipt
         if time.monotonic() > deadline:
-            raise TermTimedOut(_explain(term, receipt, revision, within_seconds))
+            raise TermTimedOut(_missing_stage(term, receipt, revision, within_seconds))
         time.sleep(PAUSE_SECONDS)
 
 
-def _is_through(receipt: Receipt, until: str) -> bool:
+def _has_arrived(receipt: Receipt, until: str) -> bool:
     done = {stage.stage: stage.done for stage in receipt.stages}
     if until in done:
         return done[until]
@@ -117,7 +107,7 @@ def _is_through(receipt: Receipt, until: str) -> bool:
 
 
 def _needs_items(stage: str, receipt: Receipt) -> bool:
-    """A selector that no item matches gives no path, which is no failure."""
+    """Whether a stage never comes because no item matches the selector, which is not a failure."""
     attached = next((s for s in receipt.stages if s.stage == "attached"), None)
     return (
         stage == "decodable"
@@ -127,7 +117,7 @@ def _needs_items(stage: str, receipt: Receipt) -> bool:
     )
 
 
-def _explain(term: str, receipt: Receipt | None, revision: int, seconds: float) -> str:
+def _missing_stage(term: str, receipt: Receipt | None, revision: int, seconds: float) -> str:
     if receipt is None or receipt.revision < revision:
         return (
             f"{term!r}: not bound after {seconds:g} s. Is the worker with the terms partition "
@@ -184,7 +174,7 @@ def decide(
     decision: Callable[[int], ApproveData | RejectData],
     within_seconds: float,
 ) -> int:
-    """Publish a decision about what waits by this key, until it waits no longer; its revision.
+    """Publish a decision about a proposal and wait for its effect; returns the proposal's revision.
 
     Raises: TermRefused, TermTimedOut, KafkaUnreachable, ReplicaUnreachable.
     """

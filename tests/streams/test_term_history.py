@@ -39,7 +39,7 @@ def test_a_time_is_told_as_it_was_and_put_back_by_new_events(line: Followed) -> 
     line.bind("changed", match="green")
     line.bind("new", match="white")
     now = line.tick()
-    assert sorted(past(line).in_force(then)) == ["changed", "kept", "lost"]
+    assert [one.term for one in past(line).in_force(then)] == ["changed", "kept", "lost"]
     events = past(line).rollback(then, None, "ann", now)
     assert named(events) == [("new", "ReleaseData"), ("changed", "BindData"), ("lost", "BindData")]
     selectors = {s: d.selector.match for s, d in events if isinstance(d, BindData)}

@@ -87,5 +87,5 @@ def test_a_moment_out_of_the_calendar_is_refused_and_harms_nobody(key: str, mome
         "subject": "word", "data": data,
     }  # fmt: skip
     rules = rules_of(Topology.load())
-    with pytest.raises(Undecodable, match="no moment after 1970"):
+    with pytest.raises(Undecodable, match="no time after 1970"):
         decode_term(b"word", msgspec.json.encode(event), 100_000, 1, rules)
