@@ -121,7 +121,7 @@ class ReplicaEnded(KaeError):
 
 
 class NothingShared(KaeError):
-    """A folder in which no replica has laid a view that can be read."""
+    """A folder without a view that can be read: no replica shares its views there."""
 
 
 class ReplicaTimedOut(KaeError, TimeoutError):

@@ -12,7 +12,7 @@ from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, 
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
-    from kae.streams.replica.item_history import ItemThen
+    from kae.streams.replica.item_history import ItemAtTime
     from kae.streams.replica_api.answers import AttributeShown
 
 
@@ -134,17 +134,17 @@ def _explain_then(
     item_id: str, at: str, topology: Path | None, bootstrap: str | None, as_json: bool
 ) -> None:
     from kae.streams.cli.term_options import time_option
-    from kae.streams.replica.item_history import explain_at
+    from kae.streams.replica.item_history import explain_item_at
 
     at_ms = int(time_option("--at", at).timestamp() * 1000)
-    then = explain_at(open_topology(topology, bootstrap), item_id, at_ms)
+    then = explain_item_at(open_topology(topology, bootstrap), item_id, at_ms)
     if as_json:
         terminal.print_json(then)
         return
     _print_then(then)
 
 
-def _print_then(then: "ItemThen") -> None:
+def _print_then(then: "ItemAtTime") -> None:
     from kae.streams.clock import rfc3339
 
     since = "before the snapshot that reading began with"

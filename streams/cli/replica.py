@@ -50,7 +50,7 @@ def run(
     """Serve until SIGTERM; ends with 1 when it cannot follow the logs any more."""
     from kae.streams.generations.opening import open_serving
     from kae.streams.replica.process import serve
-    from kae.streams.replica.shared_views import SharedFolder
+    from kae.streams.replica.shared_views_writer import SharedViewsWriter
     from kae.streams.runtime.address import listen_at
     from kae.streams.runtime.folders import hold_folder
     from kae.streams.telemetry.logs import set_up_logs
@@ -66,7 +66,7 @@ def run(
     with (
         tempfile.TemporaryDirectory(prefix="kae-replica-") as scratch,
         hold_folder(data or Path(scratch), "replica"),
-        SharedFolder.held(share) if share else nullcontext() as shared,
+        SharedViewsWriter.open(share) if share else nullcontext() as shared,
     ):
         folder = data or Path(scratch)
         sys.exit(asyncio.run(serve(opened, beginning, folder, listener, signed, shared)))

@@ -1,4 +1,4 @@
-"""What a new term would collide with: terms that are bound, and words of the codebook."""
+"""What a new term collides with: terms that are bound, and words of the codebook."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,6 @@ from kae.encoders.vocabulary.misspelling import is_slip
 from kae.encoders.vocabulary.similar_words import Likeness, Meanings
 from kae.sinks.log.edits import BindSlot
 from kae.sinks.log.term_changes import Bind
-from kae.streams.replica.receipts import attached_items
 from kae.streams.replica.view import View
 from kae.streams.replica_api.terms import Collision
 
@@ -15,14 +14,14 @@ from kae.streams.replica_api.terms import Collision
 def collisions_of(
     likeness: Likeness, meanings: Meanings, view: View, bind: Bind
 ) -> list[Collision]:
-    """Those of the word first, then those of its aliases; of each form the worst first."""
+    """The collisions of the word, then those of its aliases; the worst of each form first."""
     found = list(_of_the_term(view, bind))
     for form in (bind.term, *bind.aliases):
         found += _with_terms(view, bind, form)
-        spelled = list(_with_codebook(likeness, form))
-        told = {one.other for one in spelled}
-        found += spelled
-        found += (one for one in _of_like_meaning(meanings, form) if one.other not in told)
+        spelled_alike = list(_with_codebook(likeness, form))
+        others = {one.other for one in spelled_alike}
+        found += spelled_alike
+        found += (one for one in _of_like_meaning(meanings, form) if one.other not in others)
     return found
 
 
@@ -60,5 +59,5 @@ def _of_like_meaning(meanings: Meanings, form: str) -> Iterator[Collision]:
 
 
 def _term(kind: str, view: View, form: str, bound: BindSlot) -> Collision:
-    items = attached_items(view, bound.binding)
+    items = view.attached_items(bound.binding)
     return Collision(kind, form, bound.term, CATEGORIES[bound.category], items)

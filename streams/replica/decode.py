@@ -1,7 +1,7 @@
-"""One decode: what a model may emit at each of the six positions, all of one version.
+"""One decode: what a model may emit at each of the six positions, all from one version.
 
-It keeps the view that it was begun with, so a prefix that it allowed has a way on to the end, also
-while writers go on. What it says is live is live in that version; docs/decoding.md has an example.
+A decode keeps its view, so every prefix that it allowed leads to a complete identifier, also while
+writers go on. What it calls live is live in that version; docs/decoding.md has an example.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,22 +15,20 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.codebook.tokens import TokenLayout
 from kae.sinks.log.edits import PutItem
 from kae.sinks.trie import decoding
-from kae.sinks.trie.decoding import Behind, Entered
+from kae.sinks.trie.decoding import Behind, Entered, nowhere
 from kae.sinks.trie.prefixes import Pairs, Prefixes
 from kae.sinks.trie.ranges import Indices
 from kae.sinks.trie.stack import Stack
-from kae.streams.replica.pins import Pinned, pin_places, places_among
-from kae.streams.replica.search import version_of
-from kae.streams.replica.view import View
+from kae.streams.replica.view import Pinned, View
 from kae.streams.replica_api.answers import Version
 
 Scores = NDArray[np.floating[Any]]
 
 
 class Constraint:
-    """What may be decoded in one version: answers that need its trie alone.
+    """What may be decoded in one version, from its trie alone.
 
-    Prefixes are (beams, depth) uint16, one slot a position; whole paths have six.
+    Prefixes are (beams, depth) uint16, one slot for each position; complete paths have six.
     """
 
     def __init__(
@@ -40,15 +38,15 @@ class Constraint:
         capacities: Sequence[int],
         pinned: Sequence[Pinned] = (),
     ) -> None:
-        """`capacities` are the codebook's, reserved slots included; `version` is what all here is
-        true of."""
+        """`version` is the version that all answers are true of; `capacities` are those of the
+        codebook, by position and including reserved slots."""
         self.version = version
         self.capacities = tuple(capacities)
         self._stack = stack
         self._pinned = pinned
 
     def mask(self, prefixes: Prefixes) -> NDArray[np.bool_]:
-        """(beams, capacity of the next position): the slots under which a live item hangs.
+        """(beams, capacity of the next position): the slots that lead to a live item.
 
         Raises: PrefixInvalid.
         """
@@ -56,14 +54,14 @@ class Constraint:
         return decoding.mask(self._stack, prefixes, self.capacities[depth])
 
     def children(self, prefixes: Prefixes) -> Pairs:
-        """The slots that the mask allows, rising, and for each the number of its prefix.
+        """The slots that the mask allows, in ascending order, each with the number of its prefix.
 
         Raises: PrefixInvalid.
         """
         return decoding.children(self._stack, prefixes)
 
     def few_children(self, prefixes: Prefixes) -> Pairs | None:
-        """The same in any order; None where there are many: a mask costs less.
+        """The same in any order; None where there are so many that a mask costs less.
 
         Raises: PrefixInvalid.
         """
@@ -77,18 +75,18 @@ class Constraint:
         return decoding.count(self._stack, prefixes)
 
     def behind(self, paths: Prefixes, limit: int) -> Behind:
-        """At most `limit` live items behind each path: the term's pins, then the more popular.
+        """At most `limit` live items behind each path: the term's pins, then the most popular.
 
         Raises: PrefixInvalid.
         """
         return decoding.items(self._stack, paths, limit, self._pin_places)
 
     def constrain(self, layout: TokenLayout, tokens: NDArray[np.int64], scores: Scores) -> None:
-        """Lower to -inf, in place, the score of every token that may not come next.
+        """Set to -inf, in place, the score of every token that may not come next.
 
-        For engines that are not transformers. `tokens` (beams, depth) are what each beam has
-        emitted of its identifier, `scores` (beams, vocabulary) those of the next token. A beam that
-        holds no live prefix is left with nothing.
+        For engines other than transformers. `tokens` (beams, depth) are what each beam has
+        emitted of its identifier, `scores` (beams, vocabulary) those of the next token. A beam
+        whose prefix is not live keeps no token.
         Raises: PrefixInvalid when an identifier is complete already.
         """
         prefixes, valid = layout.slots(tokens)
@@ -99,22 +97,34 @@ class Constraint:
         np.copyto(scores[:, own.start : own.stop], -np.inf, where=~allowed)
 
     def _pin_places(self, entered: Entered) -> Indices:
-        return places_among(self._pinned, entered)
+        return _places_among(self._pinned, entered)
 
 
 class Decode(Constraint):
-    """Answers from one view; begin one for each decode, it costs nothing."""
+    """What may be decoded in one view; make one for each decode, it costs nothing."""
 
     def __init__(self, view: View, codebook: Codebook) -> None:
         capacities = [group.capacity for group in codebook.groups]
-        super().__init__(version_of(view), view.trie.stack, capacities)
+        super().__init__(view.version, view.trie.stack, capacities)
         self._view = view
 
     def items(self, path: Identifier, limit: int) -> Iterator[PutItem]:
-        """The items behind one path, read from the stores as they were."""
+        """At most `limit` items behind one path, read from the stores of this version."""
         found = self.behind(np.array([path], np.uint16), limit)
         for shard, ordinal in zip(found.shards.tolist(), found.ordinals.tolist(), strict=True):
             yield self._view.shards[shard].item_at(ordinal)
 
     def _pin_places(self, entered: Entered) -> Indices:
-        return pin_places(self._view, entered)
+        if not self._view.pins:
+            return nowhere(entered)
+        bindings = np.unique(entered.bindings).tolist()
+        return _places_among(self._view.pinned_items(bindings), entered)
+
+
+def _places_among(pinned: Sequence[Pinned], entered: Entered) -> Indices:
+    """Each entry's place among the pins of the term that led to it, or UNPINNED."""
+    places = nowhere(entered)
+    for place, (binding, shard, ordinal) in enumerate(pinned):
+        is_item = (entered.shards == shard) & (entered.ordinals == ordinal)
+        places[is_item & (entered.bindings == binding)] = place
+    return places

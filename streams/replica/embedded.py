@@ -1,4 +1,4 @@
-"""A replica in your own program: the follower in a thread, its views by one call, no HTTP.
+"""A replica in your own program: it follows the logs in a thread; views by a call, without HTTP.
 
 with Replica.open("topology.yaml") as replica:
     replica.wait_for(term="quietcore", revision=1)
@@ -17,10 +17,8 @@ from typing import Self
 import structlog
 
 from kae.encoders.text.normal_form import normalise
-from kae.streams.clock import now_ms
 from kae.streams.errors import ReplicaEnded, ReplicaTimedOut, TermRefused
 from kae.streams.generations.opening import Beginning, open_serving
-from kae.streams.kafka.partitioner import partition_of
 from kae.streams.local_run import open_topology
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.freshness import FreshnessGauge
@@ -36,18 +34,18 @@ log = structlog.get_logger()
 class Replica:
     """Read-only state that follows the logs. Its methods may be called from any thread.
 
-    Views and decodes are of the generation that serves; one that was begun with stays whole when
-    another takes over.
+    Views and decodes are of the generation that serves; those in use stay valid when another
+    generation takes over.
     """
 
     def __init__(self, topology: Topology, beginning: Beginning, data: Path, name: str) -> None:
-        """Begin to follow; `open` is what programs call."""
+        """Start to follow; programs call `open`."""
         self._ended = False
         self._failure: BaseException | None = None
         self._closing = ExitStack()
         self._drain_seconds = topology.kafka.request_timeout_seconds
-        self._succession = GenerationSwitch(topology, beginning, data, name, self._end)
-        self._succession.start()
+        self._switch = GenerationSwitch(topology, beginning, data, name, self._end)
+        self._switch.start()
 
     @classmethod
     def open(
@@ -59,11 +57,11 @@ class Replica:
         name: str | None = None,
         within_seconds: float = 60.0,
     ) -> Self:
-        """Follow the logs of a topology; returns once a view holds all that they held.
+        """Follow the logs of a topology; returns when a view holds all that they held.
 
-        Without a topology, the one that commands would use here. `data` is a folder for scratch
-        stores, emptied at the start, else a temporary one. It signs a lease by `name`, and receipts
-        count it as they count any other replica.
+        Without a topology it is the one that commands would use here. `data` is a folder for
+        scratch stores, emptied at the start; else a temporary one. It writes leases as `name`, and
+        receipts count it like any other replica.
         Raises: ReplicaTimedOut, ReplicaEnded; TopologyInvalid, CodebookInvalid, CodebookDiffers,
         TopicDiffers, KafkaUnreachable, StoreFolderUnusable, StoreUnusable, DiskFull.
         """
@@ -74,21 +72,23 @@ class Replica:
                 tempfile.TemporaryDirectory(prefix="kae-replica-")
             )
             stack.enter_context(hold_folder(Path(scratch), "replica"))
-            signed = name or f"{socket.gethostname()}-{os.getpid()}"
-            replica = cls(opened, beginning, Path(scratch), signed)
+            own_name = name or f"{socket.gethostname()}-{os.getpid()}"
+            replica = cls(opened, beginning, Path(scratch), own_name)
             stack.callback(replica._stop)
-            replica._wait("a view of all that the logs held", within_seconds, replica._was_complete)
+            replica._wait(
+                "a view of all that the logs held", within_seconds, replica._has_caught_up
+            )
             replica._closing = stack.pop_all()
         return replica
 
     def view(self) -> View:
-        """The version of every log that is in use now; it never changes. Not after `close`."""
-        return self._succession.line.view()
+        """The view that is in use now; it never changes. Not to be used after `close`."""
+        return self._switch.current.view()
 
     def decode(self) -> Decode:
-        """What a model may emit, of one view from here on."""
-        line = self._succession.line
-        return Decode(line.view(), line.codebook)
+        """What a model may emit, all from the view that is in use now."""
+        current = self._switch.current
+        return Decode(current.view(), current.codebook)
 
     def wait_for(
         self,
@@ -99,11 +99,11 @@ class Replica:
         versions: Sequence[int] | None = None,
         within_seconds: float = 10.0,
     ) -> View:
-        """Return a view that has one of: a term, an item, or each shard's log up to a version.
+        """Wait for a term, an item, or versions of the shards' logs; returns a view that has them.
 
-        Terms and items at this revision or a later one. A term has come when the mask allows a path
-        to it, or when it is attached everywhere to nothing; a release, when all live replicas have
-        applied it. A deleted item has come as well.
+        Of a term or an item it waits for this revision or a later one. A view has a term when the
+        mask allows a path to it, or when it is attached everywhere and to no item; a release, when
+        all live replicas have applied it. A view has an item when it has its drop, too.
         Raises: ReplicaTimedOut (a TimeoutError), ReplicaEnded, TermRefused.
         """
         if sum(wanted is not None for wanted in (term, item, versions)) != 1:
@@ -114,18 +114,20 @@ class Replica:
         if item is not None:
             wanted = f"revision {revision} of item {item!r}"
             return self._wait(wanted, within_seconds, _has_item(item, revision))
-        asked = tuple(versions or ())
-        if len(asked) != len(self.view().shards):
+        wanted_versions = tuple(versions or ())
+        shards = len(self.view().shards)
+        if len(wanted_versions) != shards:
             raise ValueError(
-                f"wait_for: {len(asked)} versions given, there are {len(self.view().shards)} "
-                "shards; give one for each"
+                f"wait_for: {len(wanted_versions)} versions given, there are {shards} shards; give "
+                "one for each"
             )
-        return self._wait(f"versions {asked}", within_seconds, _has_versions(asked))
+        wanted = f"versions {wanted_versions}"
+        return self._wait(wanted, within_seconds, _has_versions(wanted_versions))
 
     def close(self) -> None:
-        """Stop following and close the stores: no view may be in use any more.
+        """Stop following and close the stores; no view may be in use any more.
 
-        Raises: ReplicaEnded when it could not follow the logs to this moment.
+        Raises: ReplicaEnded if it had stopped following the logs because of an error.
         """
         self._closing.close()
         self._refuse_failed()
@@ -137,13 +139,13 @@ class Replica:
         if kind is None:
             self.close()
         else:
-            # What went wrong inside is what the program should see.
+            # The program should see its own error, not the replica's.
             self._closing.close()
 
     def _wait(self, wanted: str, seconds: float, holds: Callable[[View], bool]) -> View:
         deadline = time.monotonic() + seconds
         while True:
-            rung = self._succession.bell.rung
+            count = self._switch.notifier.count
             self._refuse_failed()
             if self._ended:
                 raise ReplicaEnded(f"replica {self._name}: closed, and {wanted} did not come")
@@ -160,14 +162,14 @@ class Replica:
                     f"{'; ' + reasons if reasons else ''}. See that it was published and that "
                     "workers run (kae status), or wait longer"
                 )
-            self._succession.bell.block_beyond(rung, left)
+            self._switch.notifier.block_beyond(count, left)
 
     def _has_term(self, term: str, revision: int) -> Callable[[View], bool]:
         def holds(view: View) -> bool:
-            line = self._succession.serving.lines.get(view.generation)
-            if line is None:
-                return False  # dropped in between; the view after it is asked next
-            receipt = receipt_of(term, view, line.index.journal, line.leases.live(now_ms()))
+            replica = self._switch.serving.replicas.get(view.generation)
+            if replica is None:
+                return False  # dropped since; the next view is of another generation
+            receipt = receipt_of(term, view, replica.index.term_progress, replica.live_leases())
             refused = receipt.refused if receipt else None
             if refused is not None and refused.revision == revision:
                 raise TermRefused(f"term {term!r}, revision {revision}: {refused.cause}")
@@ -175,16 +177,16 @@ class Replica:
 
         return holds
 
-    def _was_complete(self, _view: View) -> bool:
+    def _has_caught_up(self, _view: View) -> bool:
         return self._gauge.reading(time.monotonic()).age_seconds is not None
 
     @property
     def _gauge(self) -> FreshnessGauge:
-        return self._succession.line.gauge
+        return self._switch.current.gauge
 
     @property
     def _name(self) -> str:
-        return self._succession.name
+        return self._switch.name
 
     def _refuse_failed(self) -> None:
         if self._failure is not None:
@@ -195,13 +197,13 @@ class Replica:
             ) from self._failure
 
     def _end(self, error: BaseException | None) -> None:
-        """A follower's last call, from its thread; what failed first is what is told."""
+        """Called when following ends, from that thread; the first error is kept."""
         self._failure = self._failure or error
         self._ended = True
-        self._succession.bell.ring()
+        self._switch.notifier.notify()
 
     def _stop(self) -> None:
-        if not self._succession.close(self._drain_seconds):
+        if not self._switch.close(self._drain_seconds):
             log.warning("replica_still_waits", replica=self._name)
 
 
@@ -213,11 +215,13 @@ def _opened(topology: Topology | Path | str | None, bootstrap: str | None) -> To
 
 def _has_item(item: str, revision: int) -> Callable[[View], bool]:
     def holds(view: View) -> bool:
-        found = view.shards[partition_of(item, len(view.shards))].item(item)
+        found = view.item(item)
         return found is not None and found.revision >= revision
 
     return holds
 
 
-def _has_versions(asked: Sequence[int]) -> Callable[[View], bool]:
-    return lambda view: all(has >= wanted for has, wanted in zip(view.versions, asked, strict=True))
+def _has_versions(versions: Sequence[int]) -> Callable[[View], bool]:
+    return lambda view: all(
+        has >= wanted for has, wanted in zip(view.versions, versions, strict=True)
+    )

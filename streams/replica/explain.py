@@ -1,15 +1,12 @@
-"""Explaining: an item, and the bindings, as a view has them."""
+"""What /items and /bindings answer: how an item is indexed, and what is bound."""
 
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.codebook.codebook import Codebook
 from kae.sinks.log.edits import BindSlot, Propose, PutItem
 from kae.sinks.log.term_changes import CAMPAIGN_PREFIX, Campaign
 from kae.sinks.terms.slot_ledger import ledger_of
-from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica.index import ReplicaIndex
-from kae.streams.replica.journal import Placed
-from kae.streams.replica.receipts import attached_items
-from kae.streams.replica.search import version_of
+from kae.streams.replica.term_progress import DeltaPosition
 from kae.streams.replica.view import View
 from kae.streams.replica_api import words
 from kae.streams.replica_api.answers import (
@@ -26,17 +23,17 @@ from kae.streams.replica_api.answers import (
 )
 
 
-def explain_item(
+def describe_item(
     codebook: Codebook, index: ReplicaIndex, view: View, item_id: str
 ) -> ItemShown | None:
     """How an item is indexed; None when no live item has the id."""
-    item = live_item(view, item_id)
+    item = view.live_item(item_id)
     if item is None:
         return None
-    shard = partition_of(item_id, len(view.shards))
+    shard = view.shard_of(item_id)
     own = words.own_words(codebook, item)
     return ItemShown(
-        version=version_of(view),
+        version=view.version,
         id=item.id,
         title=item.title,
         text=item.text,
@@ -48,23 +45,17 @@ def explain_item(
         slots=item.identifier,
         identifier=own,
         groups=[group.name for group in codebook.groups],
-        attributes=attributes_of(codebook, item),
+        attributes=describe_attributes(codebook, item),
         paths=_paths(index, view, shard, item.ordinal, own),
     )
 
 
-def live_item(view: View, item_id: str) -> PutItem | None:
-    """The item as the view has it; None when no live item has the id."""
-    item = view.shards[partition_of(item_id, len(view.shards))].item(item_id)
-    return item if isinstance(item, PutItem) else None
-
-
-def attributes_of(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
+def describe_attributes(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
     """An item's attributes, each with where it was found."""
-    shown = []
+    attributes = []
     for found in item.attributes:
         slot = codebook.slot_of(found.category, found.word)
-        shown.append(
+        attributes.append(
             AttributeShown(
                 category=CATEGORIES[found.category],
                 word=found.word,
@@ -74,45 +65,45 @@ def attributes_of(codebook: Codebook, item: PutItem) -> list[AttributeShown]:
                 slot=(slot.position, slot.index) if slot else None,
             )
         )
-    return shown
+    return attributes
 
 
 def _paths(
     index: ReplicaIndex, view: View, shard: int, ordinal: int, own: Words
 ) -> list[PathShown]:
-    """The item's own path first, then those of terms, by binding."""
+    """The item's own path first, then those through terms, by binding."""
     paths = []
     for binding, path in view.trie.paths_of(shard, ordinal):
         bound = view.bindings.bound[binding] if binding else None
-        placed = index.journal.attached.get(binding, {}).get(shard)
+        attached = index.term_progress.attached.get(binding, {}).get(shard)
         paths.append(
             PathShown(
                 slots=path,
                 words=words.path_words(own, bound),
                 term=bound.term if bound else None,
                 binding=binding or None,
-                attached=_position(placed) if placed else None,
+                attached=_position(attached) if attached else None,
             )
         )
     return paths
 
 
-def _position(placed: Placed) -> LogPosition | None:
-    """Where a binding was attached, unless that lies before the replica's snapshot."""
-    return None if placed.at_ms is None else LogPosition(placed.version, placed.offset)
+def _position(attached: DeltaPosition) -> LogPosition | None:
+    """Where a binding was attached; None if that was before the replica's snapshot."""
+    return None if attached.at_ms is None else LogPosition(attached.version, attached.offset)
 
 
-def show_bindings(codebook: Codebook, view: View) -> BindingsShown:
-    """What is bound, what is in quarantine, and what is left at each position."""
+def describe_bindings(codebook: Codebook, view: View) -> BindingsShown:
+    """What is bound, what is in quarantine, and which slots are free at each position."""
     bindings = view.bindings
     return BindingsShown(
-        version=version_of(view),
+        version=view.version,
         active=[_binding(view, bound) for _, bound in sorted(bindings.bound.items())],
         quarantined=[
             QuarantineShown(binding, left.slot.position, left.slot.index, left.at_ms)
             for binding, left in sorted(bindings.quarantined.items())
         ],
-        capacity=capacity_shown(codebook, view),
+        capacity=describe_capacity(codebook, view),
         proposals=[_proposal(one) for _, one in sorted(bindings.proposals.items())],
     )
 
@@ -133,7 +124,7 @@ def _binding(view: View, bound: BindSlot) -> BindingShown:
         reason=bound.reason,
         accepted_ms=bound.accepted_ms,
         bound_ms=view.bindings.bound_at[bound.binding][1],
-        attached_items=attached_items(view, bound.binding),
+        attached_items=view.attached_items(bound.binding),
         decodable=bound.binding in view.trie.bindings,
         state=_state(view, bound),
         from_ms=bound.from_ms or None,
@@ -170,11 +161,12 @@ def _proposal(proposal: Propose) -> ProposalShown:
     )
 
 
-def capacity_shown(codebook: Codebook, view: View) -> list[CapacityShown]:
-    shown = []
+def describe_capacity(codebook: Codebook, view: View) -> list[CapacityShown]:
+    """The reserved slots of each position: bound, in quarantine, free."""
+    capacity = []
     for position, group in enumerate(codebook.groups):
         ledger = ledger_of(view.bindings, position, group.reserved, quarantine_ms=0)
-        shown.append(
+        capacity.append(
             CapacityShown(
                 position=position,
                 group=group.name,
@@ -184,4 +176,4 @@ def capacity_shown(codebook: Codebook, view: View) -> list[CapacityShown]:
                 free=ledger.free,
             )
         )
-    return shown
+    return capacity

@@ -1,10 +1,9 @@
 """The follower: one thread and one consumer that read every log and put views in use."""
 
+import math
 import threading
 import time
-from collections.abc import Callable
-from math import ceil
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -12,33 +11,45 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from kae.sinks.log.protocol import refuse_gap
-from kae.sinks.store.disk import DiskFull
+from kae.sinks.store.disk import DiskFull, space_at
 from kae.streams.clock import now_ms
 from kae.streams.kafka.log import KafkaClients, poll
 from kae.streams.replica.freshness import FreshnessGauge
-from kae.streams.replica.held_logs import HeldLogs
-from kae.streams.replica.index import Edits, ReplicaIndex, changes_terms
+from kae.streams.replica.index import Edits, ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
 from kae.streams.replica.notifier import ViewNotifier
 from kae.streams.replica.view import View
+from kae.streams.replica.view_schedule import ViewSchedule
+from kae.streams.runtime.folders import FullDisk
 from kae.streams.telemetry.traces import Spans, tracer
 from kae.streams.topology.types import Topology
 
 log = structlog.get_logger()
-POLL_MS = 100
-# While words are captured beside.
-LISTEN_MS = 5
-# Between two views that differ in items alone; a view that takes long is built less often, so that
-# at most half of the time goes to building.
-PAUSE_SECONDS = 0.005
-PAUSE_PER_BUILD = 1
-UNHEARD = "the words of its items are still being read; it decodes, and does not search yet"
-# How long a part of a term waits for the others.
-PARTS_SECONDS = 0.05
+POSTINGS_PENDING = (
+    "the words of its items are still being read; it decodes, and does not search yet"
+)
+# RocksDB itself looks every five seconds whether there is room again.
+RETRY_SECONDS = 1.0
+
+
+class FollowerListener(Protocol):
+    """Told of what the follower of a generation does, by the follower's thread."""
+
+    def is_serving(self, generation: int) -> bool:
+        """Whether this replica answers from the generation."""
+
+    def view_swapped(self, view: View, *, caught_up: bool) -> None:
+        """A view came into use; `caught_up` if a former view had all that the logs held."""
+
+    def view_complete(self, generation: int, asked_at: float) -> None:
+        """The view in use has all that the logs held at `asked_at`, on the monotonic clock."""
+
+    def follower_ended(self, generation: int, error: BaseException | None) -> None:
+        """Called once: with the error, or with None after `stop`."""
 
 
 class Follower:
-    """Folds all records into the index, and tells the other replicas what its view holds."""
+    """Reads records, folds them into the index, swaps views, and writes this replica's lease."""
 
     def __init__(
         self,
@@ -48,26 +59,18 @@ class Follower:
         index: ReplicaIndex,
         leases: Leases,
         gauge: FreshnessGauge,
-        bell: ViewNotifier,
-        serves: Callable[[], bool],
-        on_view: Callable[[View, bool], None],
-        on_end: Callable[[BaseException | None], None],
+        notifier: ViewNotifier,
+        listener: FollowerListener,
     ) -> None:
-        """The callables are called from the thread; `serves` says whether answers are from here.
-
-        `on_view` is given each view that is in use, and whether the logs had been caught up with
-        before. `on_end` is called once: with the error, or None after `stop`.
-        """
         self._topology = topology
+        self._generation = topology.generation
         self._name = name
         self._clients = clients
         self._index = index
         self._leases = leases
         self._gauge = gauge
-        self._bell = bell
-        self._serves = serves
-        self._on_view = on_view
-        self._on_end = on_end
+        self._notifier = notifier
+        self._listener = listener
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._bindings = TopicPartition(topology.bindings_topic, 0)
@@ -82,27 +85,25 @@ class Follower:
             topology.generation,
             topology.replica.lease_seconds,
         )
-        self._held = HeldLogs(index.disk, topology.stores.write_buffer_bytes)
-        self._due_at: float | None = None  # when a view of what has changed is to be in use
-        self._terms_changed = False
-        self._news = False  # for those who wait
+        self._paused = PausedLogs(index.disk, topology.stores.write_buffer_bytes)
+        self._schedule = ViewSchedule(index)
+        self._answers_changed = False
         self._tracer = tracer("replica", name)
-        self._followed: list[Spans] = []  # of records that no view has yet
+        self._spans: list[Spans] = []  # of records that no view has yet
         self._viewed = self._positions()
-        self._swapped_at = 0.0
-        self._asked_at = 0.0
-        self._ask_pause = min(1.0, topology.replica.fresh_within_seconds / 3)
+        self._ends_asked_at = 0.0
+        self._ends_pause = min(1.0, topology.replica.fresh_within_seconds / 3)
         self._ready = False
 
     def start(self) -> None:
         self._thread.start()
 
-    def tell_soon(self) -> None:
-        """Have the lease written at once, since more than versions has changed."""
+    def renew_lease(self) -> None:
+        """Have the lease written at once; may be called from any thread."""
         self._lease.hasten()
 
     def stop(self, within_seconds: float) -> bool:
-        """Whether the thread has ended; it may wait for a broker that is silent."""
+        """Whether the thread has ended; it may be waiting for a broker that does not answer."""
         self._stopping.set()
         self._thread.join(within_seconds)
         return not self._thread.is_alive()
@@ -116,39 +117,43 @@ class Follower:
             finally:
                 consumer.close(autocommit=False)
         except BaseException as error:
-            self._on_end(error)
+            self._listener.follower_ended(self._generation, error)
         else:
-            self._on_end(None)
+            self._listener.follower_ended(self._generation, None)
 
     def _follow(self, consumer: KafkaConsumer) -> None:
+        self._seek(consumer)
+        index, schedule = self._index, self._schedule
+        while not self._stopping.is_set():
+            records = poll(consumer, "the logs", schedule.poll_ms())
+            self._paused.retry(consumer)
+            for record in records:
+                self._fold(consumer, record)
+            self._ask_ends(consumer)
+            if schedule.is_due:
+                self._swap()
+            self._report()
+            if index.refresh_postings(time.monotonic()):
+                schedule.add_postings()
+            index.term_progress.add_leases(self._leases.live(now_ms()), len(self._deltas))
+            if self._answers_changed:
+                self._answers_changed = False
+                self._notifier.notify()
+
+    def _seek(self, consumer: KafkaConsumer) -> None:
         consumer.assign([*self._deltas, self._bindings, self._replicas])
         for partition, state in zip(self._deltas, self._index.logs, strict=True):
             consumer.seek(partition, state.next_offset)
         consumer.seek(self._bindings, 0)
         # Its older records may be compacted away: the newest of each replica is enough.
         consumer.seek_to_beginning(self._replicas)
-        while not self._stopping.is_set():
-            records = poll(consumer, "the logs", self._patience_ms())
-            self._held.retry(consumer)
-            for record in records:
-                self._fold(consumer, record)
-            self._ask_ends(consumer)
-            if self._is_due():
-                self._swap()
-            self._tell()
-            if self._index.listen(time.monotonic()) and self._due_at is None:
-                self._due_at = self._next_swap_at()
-            self._index.journal.note_leases(self._leases.live(now_ms()), len(self._deltas))
-            if self._news:
-                self._news = False
-                self._bell.ring()
 
     # Records.
 
     def _fold(self, consumer: KafkaConsumer, record: Any) -> None:
         if record.topic == self._topology.replicas_topic:
-            self._leases.note(record.key, record.value)
-            self._news = True
+            self._leases.add(record.key, record.value)
+            self._answers_changed = True
             return
         payload = record.value or b""
         if record.topic == self._topology.bindings_topic:
@@ -156,66 +161,36 @@ class Follower:
             edits: Edits = self._index.fold_bindings(record.offset, payload)
         else:
             edits = self._fold_shard(consumer, record, payload)
-        self._note_due(edits)
+        self._schedule.add(edits, caught_up=self._gauge.caught_up)
 
     def _fold_shard(self, consumer: KafkaConsumer, record: Any, payload: bytes) -> Edits:
         partition = self._deltas[record.partition]
         expected = self._index.logs[record.partition].next_offset
-        if partition in self._held and record.offset > expected:
-            return ()  # it came before the log was held, and comes again
+        if partition in self._paused and record.offset > expected:
+            return ()  # fetched before the pause; it is fetched again
         refuse_gap(_name(partition), expected, record.offset)
         try:
             edits = self._index.fold_shard(record.partition, record.offset, payload)
         except DiskFull as error:
-            self._held.hold(consumer, partition, record.offset, error)
+            self._paused.pause(consumer, partition, record.offset, error)
             return ()
-        self._held.release(partition)
+        self._paused.applied(partition)
         if record.headers and self._tracer is not None:
-            self._followed.append(self._tracer.process([record]))
+            self._spans.append(self._tracer.process([record]))
         return edits
 
     # Views.
 
-    def _note_due(self, edits: Edits) -> None:
-        """Say when a view of these edits is to be in use."""
-        now = time.monotonic()
-        due_at = max(now, self._next_swap_at())
-        if changes_terms(edits):
-            self._terms_changed = True
-            if self._gauge.caught_up:
-                # A term's parts come from every log: one view with all of them, not one each.
-                whole = self._index.journal.all_whole(edits, len(self._deltas))
-                due_at = now if whole else now + PARTS_SECONDS
-        self._due_at = due_at if self._due_at is None else min(self._due_at, due_at)
-
-    def _next_swap_at(self) -> float:
-        pause = max(PAUSE_SECONDS, PAUSE_PER_BUILD * self._index.view.built_seconds)
-        return self._swapped_at + pause
-
-    def _is_due(self) -> bool:
-        """Whether a view of what has changed is due, or a term begins or ends by time alone."""
-        if self._due_at is not None and time.monotonic() >= self._due_at:
-            return True
-        turns_ms = self._index.view.turns_ms
-        return turns_ms is not None and now_ms() >= turns_ms
-
-    def _patience_ms(self) -> int:
-        turns_ms = self._index.view.turns_ms
-        turn = POLL_MS if turns_ms is None else max(0, min(POLL_MS, turns_ms - now_ms()))
-        if self._due_at is None:
-            return min(turn, LISTEN_MS if self._index.is_listening else POLL_MS)
-        left_ms = (self._due_at - time.monotonic()) * 1000
-        return max(0, min(turn, ceil(left_ms)))
-
     def _swap(self) -> None:
         view = self._index.swap(now_ms())
-        self._swapped_at = time.monotonic()
-        if self._terms_changed:
+        terms_changed = self._schedule.terms_changed
+        self._schedule.swapped()
+        if terms_changed:
             self._lease.write(self._own_lease())
-        self._due_at, self._terms_changed, self._news = None, False, True
-        self._on_view(view, self._ready)
-        while self._followed:
-            self._followed.pop().end()
+        self._answers_changed = True
+        self._listener.view_swapped(view, caught_up=self._ready)
+        while self._spans:
+            self._spans.pop().end()
 
     def _own_lease(self) -> Lease:
         view = self._index.view
@@ -225,20 +200,21 @@ class Follower:
             view.bindings.version,
             view.versions,
             view.swapped_ms,
-            self._serves(),
+            self._listener.is_serving(self._generation),
         )
 
-    def _tell(self) -> None:
-        """Say what the view holds: to the gauge, to the other replicas, once to the log."""
-        if self._due_at is None:
+    def _report(self) -> None:
+        """Report what the view holds: to the gauge, in the lease, and once in the process's log."""
+        if self._schedule.is_empty:
             self._viewed = self._positions()
-        self._gauge.note_view(self._viewed)
-        self._gauge.hindrance = self._index.disk.reason
-        self._gauge.lacking = "" if self._index.hears else UNHEARD
+        if self._gauge.update(self._viewed):
+            self._listener.view_complete(self._generation, self._gauge.asked_at)
+        self._gauge.obstacle = self._index.disk.reason
+        self._gauge.pending = "" if self._index.postings_ready else POSTINGS_PENDING
         if self._lease.is_due:
             self._lease.write(msgspec.structs.replace(self._own_lease(), at_ms=now_ms()))
-        if self._gauge.caught_up and self._index.hears and not self._ready:
-            self._ready = self._news = True
+        if self._gauge.caught_up and self._index.postings_ready and not self._ready:
+            self._ready = self._answers_changed = True
             view = self._index.view
             log.info(
                 "replica_ready",
@@ -258,17 +234,57 @@ class Follower:
 
     def _ask_ends(self, consumer: KafkaConsumer) -> None:
         now = time.monotonic()
-        if now - self._asked_at < self._ask_pause:
+        if now - self._ends_asked_at < self._ends_pause:
             return
-        self._asked_at = now
+        self._ends_asked_at = now
         try:
             ends = consumer.end_offsets([*self._deltas, self._bindings])
         except KafkaError as error:
             # The view gets older; the consumer goes on trying.
             log.warning("ends_unknown", error=repr(error))
             return
-        self._gauge.ask(now, {_name(tp): end for tp, end in ends.items()})
+        self._gauge.set_ends(now, {_name(tp): end for tp, end in ends.items()})
 
 
 def _name(partition: TopicPartition) -> str:
     return f"{partition.topic}/{partition.partition}"
+
+
+class PausedLogs:
+    """The shards' logs that are not read while the disk is full."""
+
+    def __init__(self, disk: FullDisk, room: int) -> None:
+        """They are read on whenever the disk has `room` bytes left."""
+        self._disk = disk
+        self._room = room
+        self._paused: dict[TopicPartition, DiskFull] = {}
+        self._retry_at = math.inf
+
+    def __contains__(self, partition: TopicPartition) -> bool:
+        return partition in self._paused
+
+    def pause(
+        self, consumer: KafkaConsumer, partition: TopicPartition, offset: int, error: DiskFull
+    ) -> None:
+        """Stop reading a log at the record that could not be applied; it is read again."""
+        self._disk.note(error)
+        self._paused[partition] = error
+        consumer.seek(partition, offset)
+        consumer.pause(partition)
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+
+    def retry(self, consumer: KafkaConsumer) -> None:
+        """Read the logs on if it is time and there is room."""
+        if time.monotonic() < self._retry_at:
+            return
+        folder = next(iter(self._paused.values())).folder
+        if space_at(folder).free < self._room:
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            return
+        self._retry_at = math.inf
+        consumer.resume(*self._paused)
+
+    def applied(self, partition: TopicPartition) -> None:
+        """A record of a log was applied: the log is not paused any more."""
+        if self._paused.pop(partition, None) is not None and not self._paused:
+            self._disk.over()

@@ -1,6 +1,6 @@
-"""Constrained decoding for transformers' `generate`; the one file that imports torch for serving.
+"""Constrained decoding for transformers' `generate`; the one file of a replica that imports torch.
 
-decode = Decode(replica.view, codebook)
+decode = replica.decode()
 live = LiveIdentifiers(decode, TokenLayout.of(codebook, base), end=model.config.eos_token_id)
 model.generate(..., num_beams=512, max_new_tokens=7, logits_processor=[live])
 """
@@ -17,12 +17,12 @@ from kae.streams.replica.decode import Constraint
 
 
 class LiveIdentifiers(LogitsProcessor):
-    """Leaves a score to those tokens alone that lead to a live item of the decode's version.
+    """Keeps the scores of those tokens alone that lead to a live item of the decode's version.
 
-    `prompt` is how many tokens stand before the identifier: the one that the decoder starts with,
-    and what a decoder-only model was given. After the identifier only the token `end` may come.
-    With `reuse` the scores of one step are written over at the next: beam search, which copies
-    what it keeps, takes them so; sampling with `output_scores` does not.
+    `prompt` is how many tokens precede the identifier: the one that the decoder starts with, and
+    the prompt of a decoder-only model. After the identifier only the token `end` may follow.
+    With `reuse` each step overwrites the scores of the step before: beam search, which copies what
+    it keeps, allows this; sampling with `output_scores` does not.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LiveIdentifiers(LogitsProcessor):
         self._prompt = prompt
         self._reuse = reuse
         self._blank = torch.empty(0)
-        self._written: slice | torch.Tensor | None = None  # of `_blank`, columns or flat places
+        self._written: slice | torch.Tensor | None = None  # of `_blank`: columns, or flat indices
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         tokens = input_ids[:, self._prompt :].cpu().numpy()
@@ -65,7 +65,7 @@ class LiveIdentifiers(LogitsProcessor):
         if not valid.all():
             places, slots = places[valid[places]], slots[valid[places]]
         flat = torch.from_numpy(places * scores.shape[1] + own.start + slots).to(scores.device)
-        if torch.are_deterministic_algorithms_enabled():  # which refuse what is fastest
+        if torch.are_deterministic_algorithms_enabled():  # they refuse the fastest way
             constrained.view(-1).index_copy_(0, flat, scores.take(flat))
         else:
             constrained.put_(flat, scores.take(flat))
@@ -84,14 +84,14 @@ class LiveIdentifiers(LogitsProcessor):
             left.copy_(own)
         else:
             where = torch.from_numpy(allowed).to(scores.device)
-            if own.requires_grad:  # a gradient cannot be followed through `out`
+            if own.requires_grad:  # `out` has no gradient
                 left.copy_(torch.where(where, own, left))
             else:
                 torch.where(where, own, left, out=left)
         self._written = columns
 
     def _blank_like(self, scores: torch.Tensor) -> torch.Tensor:
-        """-inf everywhere; what was written before is taken back, where that is allowed."""
+        """-inf everywhere; with `reuse` the same tensor, without what the step before wrote."""
         blank, written = self._blank, self._written
         alike = (blank.shape, blank.dtype, blank.device) == (
             scores.shape,

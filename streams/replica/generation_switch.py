@@ -1,7 +1,7 @@
-"""Succession: which generations a replica follows, and from which of them it answers.
+"""Which generations a replica follows, and from which of them it answers.
 
-A thread opens what is announced, lets go of what is dropped, and switches once its view of the
-generation that is to serve covers the cut-over. Until then the one before goes on answering.
+A thread follows what is announced, stops following what is dropped, and switches to the generation
+that is to serve once its view covers the cut-over. Until then the previous one answers.
 """
 
 import threading
@@ -20,13 +20,13 @@ from kae.streams.generations.opening import Beginning, Opened, open_generation
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.replica.generation import (
     DRAIN_SECONDS,
-    GenerationParts,
+    FollowedGeneration,
     GenerationReplica,
     Serving,
 )
 from kae.streams.replica.notifier import ViewNotifier
-from kae.streams.replica.readings import note_view
-from kae.streams.replica.shared_views import SharedFolder
+from kae.streams.replica.readings import observe_view
+from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.replica.view import View
 from kae.streams.telemetry.meters import Meters
 from kae.streams.topology.types import Topology
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class GenerationSwitch:
-    """All that a replica follows."""
+    """All that a replica follows; it listens to the follower of each generation."""
 
     def __init__(
         self,
@@ -44,79 +44,79 @@ class GenerationSwitch:
         data: Path,
         name: str,
         on_end: Callable[[BaseException | None], None],
-        share: SharedFolder | None = None,
+        shared: SharedViewsWriter | None = None,
     ) -> None:
-        """Begin with the generation that serves; `start` follows it, and the others.
+        """Open the generation that serves; `start` follows it and the others.
 
-        The views that answer are laid in `share`, too. `on_end` is called when the logs of the
-        generation that answers, or the control topic, cannot be followed any more; and with None
-        after `close`.
+        The views that answer are written to `shared` too. `on_end` is called with the error when
+        the logs of the generation that answers, or the control topic, cannot be followed any more;
+        and with None after `close`.
         Raises: StoreUnusable, DiskFull, KafkaUnreachable.
         """
         self.name = name
         self.meters = Meters("replica")
-        self.bell = ViewNotifier()
+        self.notifier = ViewNotifier()
         self._topology = topology
         self._data = data
         self._on_end = on_end
-        self._share = share
+        self._shared = shared
         self._clients = KafkaClients.of(
             topology,
             f"{name}-control",
             timeout_seconds=topology.kafka.delivery_timeout_seconds,
             max_bytes=topology.limits.delta_bytes,
         )
-        # Followers that have ended with an error: they are told of by their own threads.
+        # Followers that ended with an error; their own threads add them.
         self._failed: deque[tuple[int, BaseException]] = deque()
         self._tried: dict[int, Announced | None] = {}
-        self._stirred = threading.Event()
+        self._woken = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="succession", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="generations", daemon=True)
         book = beginning.book
-        first = self._parts(beginning.first)
-        self._followed: dict[int, GenerationParts] = {first.line.generation: first}
+        first = self._open(beginning.first)
+        self._followed: dict[int, FollowedGeneration] = {first.replica.generation: first}
         self._control = ControlFollower(
-            self._clients.log(topology.control_topic, 0), book, self._stirred.set, on_end
+            self._clients.log(topology.control_topic, 0), book, self._woken.set, on_end
         )
-        self.serving = Serving(first.line, book)
+        self.serving = Serving(first.replica, book)
 
     @property
-    def line(self) -> GenerationReplica:
-        """The line that answers now."""
-        return self.serving.line
+    def current(self) -> GenerationReplica:
+        """The generation that answers now."""
+        return self.serving.current
 
     def start(self) -> None:
-        for parts in self._followed.values():
-            parts.follower.start()
+        for followed in self._followed.values():
+            followed.follower.start()
         self._control.start()
-        self._stirred.set()
+        self._woken.set()
         self._thread.start()
 
     def close(self, within_seconds: float = DRAIN_SECONDS) -> bool:
         """Stop following and close the stores; whether all ended in time."""
         self._stopping.set()
-        self._stirred.set()
+        self._woken.set()
         self._thread.join()
         self._control.stop()
-        ended = [parts.close(within_seconds) for parts in self._followed.values()]
+        ended = [followed.close(within_seconds) for followed in self._followed.values()]
         self._clients.close()
         return all(ended)
 
-    # What the control topic says.
+    # What the control topic asks for.
 
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                self._stirred.wait()
-                self._stirred.clear()
-                self._note_failures()
-                self._follow_all()
-                self._let_go()
+                self._woken.wait()
+                self._woken.clear()
+                self._remove_failed()
+                self._follow_announced()
+                self._retire_dropped()
                 self._switch()
         except BaseException as error:
             self._on_end(error)
 
-    def _follow_all(self) -> None:
+    def _follow_announced(self) -> None:
         for generation in self._book.followed:
             announced = self._book.announced.get(generation)
             # What failed is tried again when it is announced again: its codebook may lie elsewhere.
@@ -127,110 +127,103 @@ class GenerationSwitch:
                 continue
             self._tried[generation] = announced
             try:
-                parts = self._parts(open_generation(self._topology, self._book, generation))
+                followed = self._open(open_generation(self._topology, self._book, generation))
             except Exception as error:
-                # What answers goes on; the others, and `kae generation list`, are told why.
-                self._note_problem(generation, error)
+                # The generation that answers goes on; `kae generation list` shows the problem.
+                self._add_problem(generation, error)
                 continue
-            self._followed[generation] = parts
-            self.serving.add(parts.line)
-            parts.follower.start()
+            self._followed[generation] = followed
+            self.serving.add(followed.replica)
+            followed.follower.start()
             log.info("generation_followed", replica=self.name, generation=generation)
 
-    def _let_go(self) -> None:
+    def _retire_dropped(self) -> None:
         for generation in self._book.dropped & self._followed.keys():
-            if generation == self.line.generation:
+            if generation == self.current.generation:
                 continue
             self.serving.remove(generation)
-            self._followed.pop(generation).let_go()
-            log.info("generation_let_go", replica=self.name, generation=generation)
+            self._followed.pop(generation).retire()
+            log.info("generation_retired", replica=self.name, generation=generation)
 
     def _switch(self) -> None:
-        made, before = self._book.made, self.line
-        if made is None or made.cutover.generation == before.generation:
+        made, previous = self._book.made, self.current
+        if made is None or made.cutover.generation == previous.generation:
             return
-        line = self.serving.lines.get(made.cutover.generation)
-        if line is None or not (line.index.hears and covers(line.index.view, made.cutover)):
+        wanted = self.serving.replicas.get(made.cutover.generation)
+        if wanted is None or not wanted.index.postings_ready:
             return
-        self.serving.switch(line.generation)
-        for generation in (before.generation, line.generation):
-            self._followed[generation].follower.tell_soon()
-        self.bell.ring()
-        self._lay(line.index.view)
+        if not covers(wanted.index.view, made.cutover):
+            return
+        self.serving.switch(wanted.generation)
+        for generation in (previous.generation, wanted.generation):
+            self._followed[generation].follower.renew_lease()
+        self.notifier.notify()
+        self._share(wanted.index.view)
         log.info(
             "generation_switched",
             replica=self.name,
-            generation=line.generation,
-            previous=before.generation,
+            generation=wanted.generation,
+            previous=previous.generation,
             cutover=made.offset,
         )
-        self._stirred.set()  # the one before may be dropped by now
+        self._woken.set()  # the previous one may be dropped by now
 
     @property
     def _book(self) -> GenerationState:
         return self._control.book
 
-    # One generation.
+    def _open(self, opened: Opened) -> FollowedGeneration:
+        return FollowedGeneration(opened, self._data, self.name, self.notifier, self)
 
-    def _parts(self, opened: Opened) -> GenerationParts:
-        generation = opened.topology.generation
-        parts = GenerationParts(
-            opened.topology,
-            opened.codebook,
-            self._data,
-            self.name,
-            self.bell,
-            serves=lambda: self.line.generation == generation,
-            on_view=lambda view, caught_up: self._note_view(generation, view, caught_up),
-            on_end=lambda error: self._ended(generation, error),
-        )
-        parts.line.gauge.on_complete = lambda asked_at: self._note_complete(generation, asked_at)
-        return parts
+    # What the followers tell, each from its own thread.
 
-    def _note_view(self, generation: int, view: View, caught_up: bool) -> None:
-        if generation == self.line.generation:
-            note_view(self.meters, view, caught_up=caught_up)
-            self._lay(view)
-        elif generation == self._book.serving:
-            self._stirred.set()
+    def is_serving(self, generation: int) -> bool:
+        return generation == self.current.generation
 
-    def _lay(self, view: View) -> None:
-        if self._share is not None and self._share.has_begun:
-            self._share.lay(view, self.serving.lines[view.generation].codebook)
+    def view_swapped(self, view: View, *, caught_up: bool) -> None:
+        if self.is_serving(view.generation):
+            observe_view(self.meters, view, caught_up=caught_up)
+            self._share(view)
+        elif view.generation == self._book.serving:
+            self._woken.set()
 
-    def _note_complete(self, generation: int, asked_at: float) -> None:
-        line = self.line
-        if self._share is None or generation != line.generation:
+    def view_complete(self, generation: int, asked_at: float) -> None:
+        current = self.current
+        if self._shared is None or generation != current.generation:
             return
-        if not self._share.has_begun:
-            self._share.begin(line.index.view, line.codebook)
-        self._share.note_complete(now_ms() - round((time.monotonic() - asked_at) * 1000))
+        if not self._shared.has_started:
+            self._shared.start(current.index.view, current.codebook)
+        self._shared.mark_complete(now_ms() - round((time.monotonic() - asked_at) * 1000))
 
-    def _ended(self, generation: int, error: BaseException | None) -> None:
-        """A follower's last call. One that does not answer takes nothing down with it."""
-        if generation == self.line.generation:
+    def follower_ended(self, generation: int, error: BaseException | None) -> None:
+        """End the replica only if the generation that answers is not followed any more."""
+        if self.is_serving(generation):
             self._on_end(error)
         elif error is not None:
             self._failed.append((generation, error))
-            self._stirred.set()
+            self._woken.set()
 
-    def _note_failures(self) -> None:
+    def _share(self, view: View) -> None:
+        if self._shared is not None and self._shared.has_started:
+            self._shared.write(view, self.serving.replicas[view.generation].codebook)
+
+    def _remove_failed(self) -> None:
         while self._failed:
             generation, error = self._failed.popleft()
-            parts = self._followed.pop(generation, None)
-            if parts is not None and generation not in self._book.dropped:
-                self._note_problem(generation, error)
-            if parts is not None:
-                parts.let_go()
+            followed = self._followed.pop(generation, None)
+            if followed is not None and generation not in self._book.dropped:
+                self._add_problem(generation, error)
+            if followed is not None:
+                followed.retire()
 
-    def _note_problem(self, generation: int, error: BaseException) -> None:
-        told = f"{type(error).__name__}: {error}"
-        self.serving.remove(generation, told)
-        log.error("generation_not_followed", generation=generation, error=told)
+    def _add_problem(self, generation: int, error: BaseException) -> None:
+        problem = f"{type(error).__name__}: {error}"
+        self.serving.remove(generation, problem)
+        log.error("generation_not_followed", generation=generation, error=problem)
 
 
 def covers(view: View, cutover: Cutover) -> bool:
-    """Whether a view holds all that the generation before had been given by the cut-over."""
+    """Whether a view holds all that the previous generation had read by the cut-over."""
     bindings = view.bindings
     return (
         len(view.shards) == len(cutover.items)

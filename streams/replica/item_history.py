@@ -1,4 +1,4 @@
-"""What an item was at a time, and why, from its shard's log and the bindings log."""
+"""What an item was at a past time, and why, from its shard's log and the bindings log."""
 
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from kae.streams.errors import ItemUnknown
 from kae.streams.kafka.log import KafkaClients, poll
 from kae.streams.kafka.partitioner import partition_of
 from kae.streams.kafka.reader import clients_for, deltas_from
-from kae.streams.replica.explain import attributes_of
+from kae.streams.replica.explain import describe_attributes
 from kae.streams.replica_api import words
 from kae.streams.replica_api.answers import AttributeShown, Words
 from kae.streams.snapshots.archives import snapshots_in_log
@@ -31,7 +31,7 @@ from kae.streams.terms.history import BindingsHistory
 from kae.streams.topology.types import Topology
 
 
-class DeltaThen(msgspec.Struct, frozen=True):
+class DeltaReference(msgspec.Struct, frozen=True):
     """A delta of the shard's log."""
 
     version: int
@@ -39,10 +39,10 @@ class DeltaThen(msgspec.Struct, frozen=True):
     at_ms: int
 
 
-class TermOfItem(msgspec.Struct, frozen=True):
+class TermAtTime(msgspec.Struct, frozen=True):
     """A term that was attached to the item; `state` says whether readers saw it then.
 
-    `since` is null for what was attached before the snapshot that reading began with.
+    `since` is null if it was attached before the snapshot that reading started from.
     """
 
     term: str
@@ -51,11 +51,11 @@ class TermOfItem(msgspec.Struct, frozen=True):
     why: str
     owner: str
     reason: str
-    since: DeltaThen | None
+    since: DeltaReference | None
 
 
-class ItemThen(msgspec.Struct, frozen=True):
-    """What `kae item explain ID --at TIME --json` prints; what is not `live` was dropped."""
+class ItemAtTime(msgspec.Struct, frozen=True):
+    """What `kae item explain ID --at TIME --json` prints; if it is not `live`, it was dropped."""
 
     at_ms: int
     id: str
@@ -63,19 +63,19 @@ class ItemThen(msgspec.Struct, frozen=True):
     shard: int
     version: int  # of the shard's log then
     revision: int
-    since: DeltaThen | None
+    since: DeltaReference | None
     title: str
     identifier: Words
     groups: list[str]
     attributes: list[AttributeShown]
-    terms: list[TermOfItem]
+    terms: list[TermAtTime]
 
 
-def explain_at(topology: Topology, item_id: str, at_ms: int) -> ItemThen:
-    """Read the logs up to a time.
+def explain_item_at(topology: Topology, item_id: str, at_ms: int) -> ItemAtTime:
+    """What an item was at a time, from the logs up to then.
 
-    Raises: ItemUnknown when no event of the item was in the log; LogTruncated when the log was
-    trimmed and no snapshot from before the time is left; KafkaUnreachable, TopicDiffers.
+    Raises: ItemUnknown when the log had no event of the item; LogTruncated when the log was
+    trimmed and there is no snapshot from before the time; KafkaUnreachable, TopicDiffers.
     """
     codebook = open_codebook(topology)
     bindings = BindingsHistory.read(topology).bindings(at_ms)
@@ -91,45 +91,45 @@ def explain_at(topology: Topology, item_id: str, at_ms: int) -> ItemThen:
             f"(version {version}). Is the id right, and the time? kae status shows whether the "
             "shard lags"
         )
-    return describe_history(codebook, past, bindings, shard, version, at_ms)
+    return describe_item_at(codebook, past, bindings, shard, version, at_ms)
 
 
-def describe_history(
+def describe_item_at(
     codebook: Codebook, past: ItemPast, bindings: Bindings, shard: int, version: int, at_ms: int
-) -> ItemThen:
-    """Tell what a fold of the item's past has come to, of an item that it knows."""
+) -> ItemAtTime:
+    """What a fold of the item's past has led to; the item is known."""
     item = past.edit if isinstance(past.edit, PutItem) else None
     own = words.own_words(codebook, item) if item else (None,) * len(codebook.groups)
-    return ItemThen(
+    return ItemAtTime(
         at_ms=at_ms,
         id=past.id,
         live=item is not None,
         shard=shard,
         version=version,
         revision=past.edit.revision if past.edit else -1,
-        since=_told(past.since),
+        since=_reference(past.since),
         title=item.title if item else "",
         identifier=own,
         groups=[group.name for group in codebook.groups],
-        attributes=attributes_of(codebook, item) if item else [],
+        attributes=describe_attributes(codebook, item) if item else [],
         terms=_terms(past, item, own, bindings, at_ms) if item else [],
     )
 
 
 def _terms(
     past: ItemPast, item: PutItem, own: Words, bindings: Bindings, at_ms: int
-) -> list[TermOfItem]:
-    """Those of a binding that the bindings log held then; others readers did not see."""
+) -> list[TermAtTime]:
+    """The attached terms that the bindings log had then; readers did not see any other."""
     seen = bindings.visible(at_ms, past.bindings_version)
     return [
-        TermOfItem(
+        TermAtTime(
             term=bound.term,
             state="active" if binding in seen else _why_hidden(bound, bindings, at_ms),
             path=words.path_words(own, bound),
             why=why_selected(bound.selector, item.id),
             owner=bound.owner,
             reason=bound.reason,
-            since=_told(since),
+            since=_reference(since),
         )
         for binding, since in sorted(past.attached.items())
         if (bound := bindings.bound.get(binding)) is not None
@@ -143,7 +143,7 @@ def _why_hidden(bound: BindSlot, bindings: Bindings, at_ms: int) -> str:
 
 
 def why_selected(selector: Selector, item_id: str) -> str:
-    """What of a selector led to an item that it selects."""
+    """Why a selector selects an item that it selects."""
     if item_id in selector.pins:
         return f"pinned, number {selector.pins.index(item_id) + 1}"
     if item_id in selector.plus:
@@ -154,8 +154,8 @@ def why_selected(selector: Selector, item_id: str) -> str:
     return " and ".join(parts)
 
 
-def _told(written: Written | None) -> DeltaThen | None:
-    return DeltaThen(written.version, written.offset, written.at_ms) if written else None
+def _reference(written: Written | None) -> DeltaReference | None:
+    return DeltaReference(written.version, written.offset, written.at_ms) if written else None
 
 
 def _read(
@@ -189,7 +189,7 @@ def _read(
 
 
 def _version_at(clients: KafkaClients, partition: TopicPartition, at_ms: int) -> int:
-    """The newest version that a trimmed log held at a time; of one from before it, -1."""
+    """The newest version that a trimmed log had at a time; -1 if it begins after that."""
     newest = -1
     consumer = clients.consumer()
     try:
@@ -216,15 +216,15 @@ def _snapshot(
 
     Raises: LogTruncated when there is none.
     """
-    passed_over: list[str] = []
+    rejected: list[str] = []
     with tempfile.TemporaryDirectory(prefix="kae-explain-") as folder:
         place = Path(folder) / "shard"
-        fit = snapshots_in_log(topology, clients, shard, fingerprint, newest=newest)
-        if next(fit(place, passed_over.append), None) is None:
-            tried = "; ".join(passed_over) or "there is none"
+        snapshots = snapshots_in_log(topology, clients, shard, fingerprint, newest=newest)
+        if next(snapshots(place, rejected.append), None) is None:
+            tried = "; ".join(rejected) or "there is none"
             raise LogTruncated(
-                f"{topology.deltas_topic}/{shard}: the log was trimmed, and no snapshot of "
-                f"before that time can be begun with: {tried}. Ask for a later time"
+                f"{topology.deltas_topic}/{shard}: the log was trimmed, and no snapshot "
+                f"from before that time can be used: {tried}. Ask for a later time"
             )
         store = ShardStore(place, topology.stores.write_buffer_bytes)
         try:

@@ -1,9 +1,9 @@
-"""Leases: what each replica says it has applied, and which replicas live.
+"""Leases: what each replica has applied, and which replicas are alive.
 
-A replica writes a lease for each generation that it follows to the replicas topic, again before a
-third of `replica.lease_seconds` is over, and at once when a view with other bindings is in use, or
-when it answers from another generation. A lease older than `lease_seconds`, or taken back by a
-tombstone, counts no more.
+A replica writes a lease to the replicas topic for each generation that it follows: every third of
+`replica.lease_seconds`, and at once when a view with other bindings comes into use or when it
+answers from another generation. A lease that is older than `lease_seconds`, or deleted by a
+tombstone, does not count.
 """
 
 import time
@@ -16,7 +16,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 log = structlog.get_logger()
-# A replica that is silent for a day is gone under that name, and not shown any more.
+# A replica without a lease for a day is gone, and is not shown any more.
 FORGOTTEN_MS = 86_400_000
 
 
@@ -27,7 +27,8 @@ class LeaseInvalid(Exception):
 class Lease(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """What one replica's view of a generation holds; `shards` are the versions of its logs.
 
-    A replica follows several generations and answers from one of them: whether this one.
+    A replica follows several generations and answers from one of them: `serving` says whether it
+    is this one.
     """
 
     generation: int
@@ -45,7 +46,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, tag=1):
         )
 
     def behind(self, bindings_version: int, versions: Sequence[int]) -> int:
-        """How many of the deltas up to these versions the view has not."""
+        """How many of the deltas up to these versions the view lacks."""
         held = (*self.shards, *[0] * (len(versions) - len(self.shards)))
         pairs = zip((bindings_version, *versions), (self.bindings_version, *held), strict=True)
         return sum(max(0, there - here) for there, here in pairs)
@@ -66,28 +67,28 @@ class Leases:
         self._lease_ms = int(lease_seconds * 1000)
         self._newest: Mapping[str, Lease] = MappingProxyType({})
 
-    def note(self, key: bytes | None, value: bytes | None) -> None:
-        """Take notice of one record.
+    def add(self, key: bytes | None, value: bytes | None) -> None:
+        """Add one record of the replicas topic.
 
         Raises: LeaseInvalid.
         """
         newest = dict(self._newest)
         try:
-            signed = (key or b"").decode()
+            writer = (key or b"").decode()
             if not value:
-                newest.pop(signed, None)
+                newest.pop(writer, None)
             else:
                 lease = _decoder.decode(value)
                 if lease.generation == self._generation:
-                    newest[signed] = lease
+                    newest[writer] = lease
                     newest = {
-                        of: known
-                        for of, known in newest.items()
+                        name: known
+                        for name, known in newest.items()
                         if lease.at_ms - known.at_ms <= FORGOTTEN_MS
                     }
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LeaseInvalid(
-                f"the replicas topic holds a record that is no lease: {error}. "
+                f"the replicas topic holds a record that is not a lease: {error}. "
                 "Give kae a topics.prefix of its own"
             ) from error
         self._newest = MappingProxyType(newest)
@@ -104,7 +105,7 @@ class Leases:
 
 
 class LeaseWriter:
-    """Writes one replica's lease; an error is logged, since a lease proves nothing by its absence.
+    """Writes one replica's lease; an error is only logged, since a missing lease proves nothing.
 
     Used by the follower's thread alone, unless a method says otherwise.
     """
@@ -136,7 +137,7 @@ class LeaseWriter:
         self._send(encode_lease(lease))
 
     def sign_off(self) -> None:
-        """Take the lease back, so that nobody waits for this replica."""
+        """Delete the lease, so that no receipt waits for this replica."""
         self._send(None)
 
     def _send(self, value: bytes | None) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for an answer to change: requests that are answered once a view has what they ask for."""
+"""Waiting until an answer may have changed: requests that wait for a term or an item."""
 
 import asyncio
 import threading
@@ -7,32 +7,32 @@ from collections.abc import Callable
 
 
 class ViewNotifier:
-    """Rung by the follower whenever an answer may have changed; requests wait for it."""
+    """The follower notifies it whenever an answer may have changed; requests wait for that."""
 
     def __init__(self) -> None:
-        self.rung = 0
+        self.count = 0  # of notifications
         self._lock = threading.Condition()
         self._waiting: set[asyncio.Future[None]] = set()
 
-    def ring(self) -> None:
-        """May be called from any thread."""
+    def notify(self) -> None:
+        """Wake all that wait; may be called from any thread."""
         with self._lock:
-            self.rung += 1
+            self.count += 1
             for woken in self._waiting:
                 woken.get_loop().call_soon_threadsafe(_wake, woken)
             self._waiting.clear()
             self._lock.notify_all()
 
-    def block_beyond(self, rung: int, seconds: float) -> None:
-        """The same as `wait_beyond`, for a thread that has no event loop."""
+    def block_beyond(self, count: int, seconds: float) -> None:
+        """Like `wait_beyond`, for a thread without an event loop."""
         with self._lock:
-            self._lock.wait_for(lambda: self.rung > rung, seconds)
+            self._lock.wait_for(lambda: self.count > count, seconds)
 
-    async def wait_beyond(self, rung: int, seconds: float) -> None:
-        """Return once it has been rung more often than that, or when the time is over."""
+    async def wait_beyond(self, count: int, seconds: float) -> None:
+        """Return once there were more notifications than `count`, or when the time is over."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
-            if self.rung > rung:
+            if self.count > count:
                 return
             self._waiting.add(woken)
         try:
@@ -47,12 +47,12 @@ def _wake(woken: asyncio.Future[None]) -> None:
         woken.set_result(None)
 
 
-async def wait_until(bell: ViewNotifier, seconds: float, holds: Callable[[], bool]) -> None:
-    """Return once `holds` does, which is asked after each ring, or when the time is over."""
+async def wait_until(notifier: ViewNotifier, seconds: float, holds: Callable[[], bool]) -> None:
+    """Return once `holds` does, or when the time is over; it is checked at each notification."""
     deadline = time.monotonic() + seconds
     while True:
-        rung = bell.rung
+        count = notifier.count
         left = deadline - time.monotonic()
         if holds() or left <= 0:
             return
-        await bell.wait_beyond(rung, left)
+        await notifier.wait_beyond(count, left)

@@ -1,10 +1,7 @@
-"""A view as it would be with one term more: for a search with it before it is bound.
+"""Previews: what binding a term would do to one view, and what a search would find with it.
 
-The preview: what a term would do to one view, without doing it.
-
-The selector is resolved against the view's items by the function that a shard's owner has, and the
-registrar's own planning says what would become of the slots, so the numbers are those of the bind,
-if nothing changes in between.
+The selector is resolved as a shard's owner resolves it, and the registrar's own planning decides
+about the slots, so a bind does what its preview shows if nothing changes in between.
 """
 
 from collections import Counter
@@ -29,8 +26,8 @@ from kae.streams.clock import now_ms
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.terms import decode_term, rules_of
 from kae.streams.replica.collisions import collisions_of
-from kae.streams.replica.explain import capacity_shown
-from kae.streams.replica.search import Search, version_of
+from kae.streams.replica.explain import describe_capacity
+from kae.streams.replica.search import Search
 from kae.streams.replica.view import View, pins_of, terms_of
 from kae.streams.replica_api import words
 from kae.streams.replica_api.terms import (
@@ -45,12 +42,15 @@ from kae.streams.replica_api.terms import (
 )
 from kae.streams.topology.types import Topology
 
-# Of an item that the term would lead to: shard, ordinal, identifier, popularity.
+# An item that the term would lead to: shard, ordinal, identifier, popularity.
 TermItem = tuple[int, int, Identifier, float]
 
 
 def view_with_term(view: View, edits: Iterable[BindingEdit], members: Sequence[TermItem]) -> View:
-    """The view after the registrar's edits for one bind, attached to these items, and active."""
+    """The view as it would be with one term more, active and attached to these items.
+
+    `edits` are the registrar's for the bind.
+    """
     bindings = view.bindings.copy()
     added: list[BindSlot] = []
     for edit in edits:
@@ -72,7 +72,7 @@ def view_with_term(view: View, edits: Iterable[BindingEdit], members: Sequence[T
 
 
 def _paths(bound: BindSlot, members: Sequence[TermItem], shards: int) -> Iterable[Entries]:
-    """The paths that a binding adds to its members, a piece a shard."""
+    """The paths that a binding adds to its members, one piece for each shard."""
     for shard in range(shards):
         mine = [member for member in members if member[0] == shard]
         slots = np.array([member[2] for member in mine], np.uint16).reshape(-1, POSITIONS).T.copy()
@@ -95,7 +95,7 @@ BRAND = CATEGORY_INDEX["brand"]
 
 @dataclass(slots=True)
 class _Tally:
-    """What is counted of the selected items, one after the other."""
+    """Counts of the selected items, added one by one."""
 
     ids: list[str] = field(default_factory=list)
     slots: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -113,8 +113,8 @@ class _Tally:
         self.paths.add((*identifier[:position], *identifier[position + 1 :]))
 
 
-class Previews:
-    """Previews for one generation."""
+class Previewer:
+    """Previews the terms of one generation."""
 
     def __init__(self, codebook: Codebook, topology: Topology, search: Search) -> None:
         self._codebook = codebook
@@ -129,28 +129,31 @@ class Previews:
 
     @property
     def event_bytes(self) -> int:
-        """The largest event that is looked at."""
+        """The size of the largest event that it decodes."""
         return self._event_bytes
 
-    def answer(self, view: View, event: bytes, query: str = "") -> Previewed:
-        """What the bind event would do, and what a query would find, if it was registered now.
+    def preview(self, view: View, event: bytes, query: str = "") -> Previewed:
+        """What a bind event would do, and a query find, if the event was registered now.
 
         Raises: Undecodable.
         """
-        return self._answer(view, self._decoded(event), len(event), query)
+        return self._preview(view, self._decoded(event), len(event), query)
 
-    def proposed(self, view: View, term: str, query: str = "") -> Previewed | None:
-        """The same for the bind of a normalised term that waits for approval; None if none does."""
+    def preview_proposed(self, view: View, term: str, query: str = "") -> Previewed | None:
+        """The same for a bind that waits for approval; None if no bind of the term does.
+
+        `term` is normalised.
+        """
         proposal = view.bindings.proposals.get(term)
         if proposal is None or not isinstance(proposal.change, Bind):
             return None
-        # Neither overtaken by itself nor in its own way.
+        # Without the proposal itself, which would make the change stale and hold its slot.
         bindings = view.bindings.copy()
         del bindings.proposals[term]
         size = len(encode_edit(proposal))
-        return self._answer(replace(view, bindings=bindings), proposal.change, size, query)
+        return self._preview(replace(view, bindings=bindings), proposal.change, size, query)
 
-    def _answer(self, view: View, change: Bind, event_bytes: int, query: str) -> Previewed:
+    def _preview(self, view: View, change: Bind, event_bytes: int, query: str) -> Previewed:
         began = perf_counter()
         tally = _Tally()
         sample = nsmallest(SAMPLE, self._counted(view, change, tally), key=_prominence)
@@ -158,7 +161,7 @@ class Previews:
         # As if it was approved: a proposal takes no slot.
         edits = plan_terms(view.bindings, [change], self._reserved, NO_APPROVALS).edits
         return Previewed(
-            version=version_of(view),
+            version=view.version,
             term=change.term,
             aliases=change.aliases,
             category=CATEGORIES[change.category],
@@ -203,10 +206,10 @@ class Previews:
 
     def _counted(self, view: View, bind: Bind, tally: _Tally) -> Iterable[PutItem]:
         selector = compile_selector(bind.selector)
-        for shard, (reader, said, unheard) in enumerate(
-            zip(view.shards, view.said.shards, view.unheard, strict=True)
+        for shard, (reader, postings, stale) in enumerate(
+            zip(view.shards, view.word_statistics.shards, view.stale, strict=True)
         ):
-            for item in selected(reader, said, unheard, selector):
+            for item in selected(reader, postings, stale, selector):
                 tally.add(shard, item, bind.position)
                 yield item
 
@@ -221,7 +224,7 @@ class Previews:
         return cause, any(isinstance(edit, Propose) for edit in plan.edits)
 
     def _room(self, view: View, bind: Bind, edits: Sequence[BindingEdit]) -> Room:
-        capacity = capacity_shown(self._codebook, view)[bind.position]
+        capacity = describe_capacity(self._codebook, view)[bind.position]
         return Room(
             position=bind.position,
             group=capacity.group,
@@ -257,6 +260,6 @@ def _prominence(item: PutItem) -> tuple[float, str]:
 
 
 def _counts(counted: list[tuple[str, int]], most: int) -> list[WordCount]:
-    """The most frequent first, of equally frequent ones by the alphabet."""
+    """The most frequent first; equally frequent ones in alphabetical order."""
     ordered = sorted(counted, key=lambda one: (-one[1], one[0]))
     return [WordCount(word, items) for word, items in ordered[:most]]

@@ -14,9 +14,9 @@ import uvicorn
 from kae.streams.generations.opening import Beginning
 from kae.streams.replica.generation import DRAIN_SECONDS
 from kae.streams.replica.generation_switch import GenerationSwitch
-from kae.streams.replica.http import Answers, build_app
+from kae.streams.replica.http import ReplicaHttp, build_app
 from kae.streams.replica.readings import ReplicaReadings
-from kae.streams.replica.shared_views import SharedFolder
+from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.runtime.interpreter import set_for_indexing
 from kae.streams.telemetry.meters import Sample
 from kae.streams.topology.types import Topology
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the replica: uvicorn would raise them again once it has ended."""
+    """Leaves signals to the replica: uvicorn would raise them again after it has stopped."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -38,13 +38,13 @@ async def serve(
     data: Path,
     listener: socket.socket,
     name: str,
-    share: SharedFolder | None = None,
+    shared: SharedViewsWriter | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT (returns 0) or until the follower fails (returns 1).
 
-    `data` is scratch: stores in it are removed and made anew from snapshots and the logs. Views are
-    laid in `share`, for decoders in other processes.
-    Raises: as `Succession`.
+    `data` is scratch space: stores in it are removed and built again from snapshots and the logs.
+    Views are written to `shared`, for decoders in other processes.
+    Raises: as `GenerationSwitch`.
     """
     failure: list[BaseException] = []
     loop = asyncio.get_running_loop()
@@ -58,15 +58,15 @@ async def serve(
             log.error("replica_failed", error=f"{type(error).__name__}: {error}")
             loop.call_soon_threadsafe(stop)
 
-    replica = GenerationSwitch(topology, beginning, data, name, follower_ended, share)
+    replica = GenerationSwitch(topology, beginning, data, name, follower_ended, shared)
 
     def samples() -> Iterator[Sample]:
-        line = replica.line
-        return ReplicaReadings(name, line.index, line.gauge).samples(time.monotonic())
+        current = replica.current
+        return ReplicaReadings(name, current.index, current.gauge).samples(time.monotonic())
 
     replica.meters.read_from(samples)
-    answers = Answers(name, replica.serving, replica.meters)
-    server = _server(build_app(answers, replica.meters, replica.bell))
+    answers = ReplicaHttp(name, replica.serving, replica.meters)
+    server = _server(build_app(answers, replica.meters, replica.notifier))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     set_for_indexing()

@@ -1,7 +1,7 @@
-"""What a view knows of a query's wants: who says each, how rare it is, what it is worth in a slot.
+"""The statistics of a query's wants in one view: their postings, rarity and worth in each slot.
 
-A want is worth, in a slot, the share of the slot's items that say it: what a trained model learns
-from titles and identifiers is counted here.
+A want is worth, in a slot, the share of the slot's items that mention it. A trained model learns
+this from titles and identifiers; here it is counted.
 """
 
 from collections import defaultdict
@@ -19,16 +19,19 @@ from kae.sinks.trie.beam import Wanted
 from kae.sinks.trie.ranges import Indices
 from kae.streams.replica.view import View
 
-# BM25's parameters for short texts: how soon repeating a word stops to help, what long texts pay.
+# BM25's k1 and b, for short texts.
 SATURATION = 0.9
 LENGTH = 0.4
-# Of a want that nobody says, so that its meaning is guessed from its spelling.
+# The weight of a want that no item mentions: its meaning is guessed from its spelling.
 GUESSED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class WantStatistics:
-    """A want in one view; `weight` is its share of what the whole query asks for."""
+    """A want in one view; the weights of a query's wants add up to 1.
+
+    `worth` has an array for each position, by slot index.
+    """
 
     want: Want
     weight: float
@@ -40,7 +43,7 @@ class WantStatistics:
 
 
 def want_statistics(view: View, query: Query) -> list[WantStatistics]:
-    """Look every want up; the rarer ones weigh more, and all of them weigh 1."""
+    """Look up every want; rarer ones weigh more."""
     looked_up = [_look_up(view, want) for want in query.wants]
     whole = sum(rarity for _, rarity in looked_up)
     return [
@@ -49,13 +52,13 @@ def want_statistics(view: View, query: Query) -> list[WantStatistics]:
     ]
 
 
-def heaviest_slots(asked: Sequence[WantStatistics], most: int) -> dict[Slot, float]:
-    """The slots of a query's words that weigh most in it, the heaviest first.
+def heaviest_slots(wants: Sequence[WantStatistics], most: int) -> dict[Slot, float]:
+    """The slots that weigh most in a query, the heaviest first.
 
-    A want that the codebook has no slot for is shown by the slots whose items say it.
+    A want that the codebook has no slot for counts in the slots whose items mention it.
     """
     weights: defaultdict[Slot, float] = defaultdict(float)
-    for one in asked:
+    for one in wants:
         for slot in one.want.slots or _most_worth(one.worth, most):
             weights[slot] += one.weight * float(one.worth[slot.position][slot.index])
     heaviest = sorted(weights.items(), key=lambda weighed: (-weighed[1], weighed[0]))
@@ -68,29 +71,31 @@ def _most_worth(worth: Sequence[FloatArray], most: int) -> Iterator[Slot]:
         yield from (Slot(position, index) for index in order[known[order] > 0].tolist())
 
 
-def own_words(
-    view: View, asked: Sequence[WantStatistics], items: Indices, bindings: Indices
+def score_own_words(
+    view: View, wants: Sequence[WantStatistics], items: Indices, bindings: Indices
 ) -> FloatArray:
-    """How much of the query some items say themselves, 0 to 1: BM25, divided by its most.
+    """How much of the query the items' own words cover, 0 to 1: BM25, divided by its maximum.
 
-    Whoever bound a term to an item says it for the item; `bindings` are those of the items' paths.
+    A term counts as an own word of the items that it is bound to; `bindings` are those of the
+    items' paths.
     """
-    mean = max(1.0, view.said.mean_length)
-    damping = SATURATION * (1 - LENGTH + LENGTH * view.said.lengths(items) / mean)
-    said = np.zeros(len(items), np.float32)
-    for one in asked:
+    mean = max(1.0, view.word_statistics.mean_length)
+    lengths = view.word_statistics.lengths(items)
+    damping = SATURATION * (1 - LENGTH + LENGTH * lengths / mean)
+    scores = np.zeros(len(items), np.float32)
+    for one in wants:
         times = one.mentions.times_of(items)
         share = times / (times + damping)
         if one.want.terms:
             share[np.isin(bindings, one.want.terms)] = 1
-        said += np.float32(one.weight) * share
-    return said
+        scores += np.float32(one.weight) * share
+    return scores
 
 
-def named(asked: Sequence[WantStatistics], paths: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Whether some paths, a column each, hold a slot that the query names."""
+def has_query_slot(wants: Sequence[WantStatistics], paths: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Whether each of some paths, one a column, has a slot of the query's words."""
     found = np.zeros(paths.shape[1], np.bool_)
-    slots = {slot for one in asked for slot in one.want.slots}
+    slots = {slot for one in wants for slot in one.want.slots}
     for position, held in enumerate(paths):
         indices = [slot.index for slot in slots if slot.position == position]
         found |= np.isin(held, indices)
@@ -98,18 +103,18 @@ def named(asked: Sequence[WantStatistics], paths: NDArray[np.uint16]) -> NDArray
 
 
 def _look_up(view: View, want: Want) -> tuple[Mentions, float]:
-    """Who says a want, and its rarity: BM25's inverse document frequency."""
+    """The items that mention a want, and its rarity: BM25's inverse document frequency."""
     mentions, trust = _mentions(view, want.ways), 1.0
     if not len(mentions.items) and want.instead:
         mentions, trust = _mentions(view, want.instead), GUESSED
-    # A term is as rare as a word can be: somebody bound it for it to be found.
+    # A term counts as the rarest of words: it was bound to be found.
     having = 0 if want.terms else len(mentions.items)
     return mentions, trust * log(1 + (view.items - having + 0.5) / (having + 0.5))
 
 
 def _mentions(view: View, ways: Sequence[Way]) -> Mentions:
-    """Who says a want in any way, as often as in the way that each says most."""
-    found = [view.said.saying(way) for way in ways]
+    """The items that mention a want in any way, each as often as in its most frequent way."""
+    found = [view.word_statistics.saying(way) for way in ways]
     if len(found) == 1:
         return found[0]
     items = np.unique(np.concatenate([one.items for one in found]))
@@ -117,8 +122,8 @@ def _mentions(view: View, ways: Sequence[Way]) -> Mentions:
 
 
 def _worth(view: View, want: Want, mentions: Mentions) -> list[FloatArray]:
-    """By position and slot, from what items say and from what the codebook knows."""
-    worth = view.said.shares(mentions)
+    """By position and slot: from what items mention and from what the codebook knows."""
+    worth = view.word_statistics.shares(mentions)
     for slot, share in want.slots.items():
         known = worth[slot.position]
         if slot.index >= len(known):

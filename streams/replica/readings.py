@@ -1,4 +1,4 @@
-"""What a replica tells when it is asked: read from the view in use."""
+"""The metrics of a replica that are read at each scrape, from the view in use."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from kae.streams.telemetry.meters import Meters, Sample, accounted
 
 
 class ReplicaReadings:
-    """Asked by the server's threads; takes one view for each answer."""
+    """Read by the server's threads; each scrape takes one view."""
 
     def __init__(self, name: str, index: ReplicaIndex, gauge: FreshnessGauge) -> None:
         self._name = name
@@ -25,7 +25,7 @@ class ReplicaReadings:
         yield Sample(
             metrics.REPLICA_INFO, 1, (self._name, str(view.generation), self._index.fingerprint)
         )
-        yield from _fresh(freshness)
+        yield from _freshness(freshness)
         yield Sample(metrics.REPLICA_BOOTSTRAP_LAG, _bootstrap_lag(view, freshness))
         yield Sample(metrics.REPLICA_BINDINGS_VERSION, view.bindings.version)
         yield Sample(metrics.REPLICA_BINDINGS, len(view.bindings.bound))
@@ -59,8 +59,8 @@ class ReplicaReadings:
             )
 
 
-def note_view(meters: Meters, view: View, *, caught_up: bool) -> None:
-    """Take notice of a view that has come into use."""
+def observe_view(meters: Meters, view: View, *, caught_up: bool) -> None:
+    """Count a view that came into use, and observe how long it took."""
     meters.count(metrics.REPLICA_VIEWS)
     meters.observe(metrics.REPLICA_VIEW_BUILD, view.built_seconds)
     if caught_up and view.oldest_delta_ms is not None:
@@ -76,7 +76,7 @@ def _bootstrap_lag(view: View, freshness: Freshness) -> float:
     return max(0, now_ms() - view.oldest_delta_ms) / 1000
 
 
-def _fresh(freshness: Freshness) -> Iterator[Sample]:
+def _freshness(freshness: Freshness) -> Iterator[Sample]:
     age = freshness.age_seconds
     yield Sample(metrics.REPLICA_READY, freshness.ready)
     yield Sample(metrics.REPLICA_AGE, -1 if age is None else age)

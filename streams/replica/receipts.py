@@ -3,27 +3,28 @@
     accepted    the broker took the term event
     bound       the registrar gave the term a slot
     attached    every shard has resolved the selector against its items
-    active      the term is in force: with its binding, or, of a schedule, a campaign or a change of
-                its items, once every shard has attached it and its time has come
-    applied     every live replica has a view that holds all of this
-    decodable   the view of the replica that answers has a path to an item by the term's slot
+    active      the term is in force: at once, or, for a schedule, a campaign or a change of its
+                items, when every shard has attached it and its time has come
+    applied     every live replica has a view with all of this
+    decodable   the view of the replica that answers has a path to an item through the term's slot
 
-A released term has instead: released, detached by every shard, applied by every live replica. One
-that is proposed: accepted, proposed.
+A released term has other stages: released, detached by every shard, applied by every live replica.
+A proposed one: accepted, proposed.
 """
 
 from collections.abc import Mapping, Sequence
 
 from kae.sinks.log.edits import EXPIRED, BindSlot
-from kae.streams.replica.journal import Journal, Placed, Released
 from kae.streams.replica.leases import Lease
-from kae.streams.replica.search import version_of
+from kae.streams.replica.term_progress import DeltaPosition, ReleasedTerm, TermProgress
 from kae.streams.replica.view import View
 from kae.streams.replica_api.terms import Receipt, Refusal, Stage
 
 
-def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -> Receipt | None:
-    """The receipt of a normalised term; None if no event of it has come."""
+def receipt_of(
+    term: str, view: View, progress: TermProgress, live: Sequence[Lease]
+) -> Receipt | None:
+    """The receipt of a normalised term; None if no event of it was registered."""
     bindings = view.bindings
     refused = bindings.refused.get(term)
     proposal = bindings.proposals.get(term)
@@ -31,16 +32,16 @@ def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -
         return None
     revision, binding = bindings.terms.get(term, (-1, 0))
     bound = bindings.bound.get(binding)
-    state, stages = _state(term, view, journal, live)
+    state, stages = _state(term, view, progress, live)
     return Receipt(
-        version=version_of(view),
+        version=view.version,
         term=term,
         state=state,
         revision=revision,
         binding=bound.binding if bound else None,
         position=bound.position if bound else None,
         index=bound.index if bound else None,
-        attached_items=attached_items(view, binding) if bound else 0,
+        attached_items=view.attached_items(binding) if bound else 0,
         stages=stages,
         refused=Refusal(refused.revision, refused.cause) if refused else None,
         proposed=proposal.revision if proposal else None,
@@ -51,35 +52,35 @@ def receipt_of(term: str, view: View, journal: Journal, live: Sequence[Lease]) -
 
 
 def _state(
-    term: str, view: View, journal: Journal, live: Sequence[Lease]
+    term: str, view: View, progress: TermProgress, live: Sequence[Lease]
 ) -> tuple[str, list[Stage]]:
     bindings = view.bindings
     revision, binding = bindings.terms.get(term, (-1, 0))
     bound = bindings.bound.get(binding)
-    released = journal.released.get(term)
+    released = progress.released.get(term)
     proposal = bindings.proposals.get(term)
     if bound is not None:
         state = "bound" if bound.is_valid_at(view.swapped_ms) else "scheduled"
         if bound.until_ms and bound.until_ms <= view.swapped_ms:
             state = "expired"
-        return state, _bound_stages(bound, view, journal, live)
+        return state, _bound_stages(bound, view, progress, live)
     if proposal is not None:
         accepted_ms = getattr(proposal.change, "accepted_ms", None)
         done = [Stage(name, True, 1, 1, accepted_ms) for name in ("accepted", "proposed")]
         return "proposed", done
     if released is not None:
         state = "expired" if released.cause == EXPIRED else "released"
-        return state, _released_stages(term, released, view, journal, live)
+        return state, _released_stages(term, released, view, progress, live)
     if revision >= 0:
-        # Released so long ago that the journal has forgotten when.
+        # Released so long ago that its time is not kept.
         return "released", [Stage("released", True, 1, 1, None)]
     return "refused", []
 
 
 def has_come(receipt: Receipt | None, revision: int, until: str) -> bool:
-    """Whether a revision has reached a stage, or will not: it is refused or superseded.
+    """Whether a revision has reached a stage, or never will: it is refused or superseded.
 
-    A term that is bound to no item at all is never decodable; then to be attached is enough.
+    A term that is attached to no item is never decodable; it only has to be attached everywhere.
     """
     if receipt is None:
         return False
@@ -95,35 +96,30 @@ def has_come(receipt: Receipt | None, revision: int, until: str) -> bool:
     return done.get(until, all(done.values()))
 
 
-def attached_items(view: View, binding: int) -> int:
-    """The items of all shards that a binding is attached to."""
-    return sum(len(reader.attached.get(binding, ())) for reader in view.shards)
-
-
 def _bound_stages(
-    bound: BindSlot, view: View, journal: Journal, live: Sequence[Lease]
+    bound: BindSlot, view: View, progress: TermProgress, live: Sequence[Lease]
 ) -> list[Stage]:
     binding = bound.binding
     version, bound_ms = view.bindings.changed_at[binding], view.bindings.bound_at[binding][1]
     # Only what this view holds counts, so that a receipt and a search never contradict each other.
-    places = {
-        shard: placed
-        for shard, placed in journal.attached.get(binding, {}).items()
+    positions = {
+        shard: position
+        for shard, position in progress.attached.get(binding, {}).items()
         if binding in view.shards[shard].attached
     }
     decodable = binding in view.trie.bindings
     return [
         Stage("accepted", True, 1, 1, bound.accepted_ms),
         Stage("bound", True, 1, 1, bound_ms),
-        _by_shards("attached", places, len(view.shards)),
+        _by_shards("attached", positions, len(view.shards)),
         _active(bound, view, bound_ms),
-        _applied(version, places, len(view.shards), live, journal.applied_ms.get(binding)),
+        _applied(version, positions, len(view.shards), live, progress.applied_ms.get(binding)),
         Stage(
             "decodable",
             decodable,
             int(decodable),
             1,
-            journal.decodable_ms.get(binding) if decodable else None,
+            progress.decodable_ms.get(binding) if decodable else None,
         ),
     ]
 
@@ -136,48 +132,48 @@ def _active(bound: BindSlot, view: View, bound_ms: int) -> Stage:
 
 
 def _released_stages(
-    term: str, released: Released, view: View, journal: Journal, live: Sequence[Lease]
+    term: str, released: ReleasedTerm, view: View, progress: TermProgress, live: Sequence[Lease]
 ) -> list[Stage]:
     shards = len(view.shards)
-    # One that detached before the snapshot that the replica began with shows it by its state.
-    places = {
-        shard: Placed(reader.state.version, reader.state.offset, None)
+    # A shard that detached it before the snapshot that the replica started from: by its state.
+    positions = {
+        shard: DeltaPosition(reader.state.version, reader.state.offset, None)
         for shard, reader in enumerate(view.shards)
         if reader.state.source.bindings_version >= released.version
         and released.binding not in reader.attached
-    } | dict(journal.detached.get(released.binding, {}))
+    } | dict(progress.detached.get(released.binding, {}))
     stages = [Stage("released", True, 1, 1, released.at_ms)]
-    if released.binding:  # one that was never bound has nothing to detach
-        stages.append(_by_shards("detached", places, shards))
-    at_ms = journal.release_applied_ms.get(term)
+    if released.binding:  # a term that was never bound has nothing to detach
+        stages.append(_by_shards("detached", positions, shards))
+    at_ms = progress.release_applied_ms.get(term)
     return [*stages, _by_replicas(live, released.version, {}, at_ms)]
 
 
-def _by_shards(stage: str, places: Mapping[int, Placed], shards: int) -> Stage:
-    done = len(places) == shards
-    times = [placed.at_ms for placed in places.values() if placed.at_ms is not None]
+def _by_shards(stage: str, positions: Mapping[int, DeltaPosition], shards: int) -> Stage:
+    done = len(positions) == shards
+    times = [position.at_ms for position in positions.values() if position.at_ms is not None]
     at_ms = max(times) if done and len(times) == shards else None
-    missing = tuple(f"shard {shard}" for shard in range(shards) if shard not in places)
-    return Stage(stage, done, len(places), shards, at_ms, missing)
+    missing = tuple(f"shard {shard}" for shard in range(shards) if shard not in positions)
+    return Stage(stage, done, len(positions), shards, at_ms, missing)
 
 
 def _applied(
     version: int,
-    places: Mapping[int, Placed],
+    positions: Mapping[int, DeltaPosition],
     shards: int,
     live: Sequence[Lease],
     at_ms: int | None,
 ) -> Stage:
-    if len(places) < shards:
+    if len(positions) < shards:
         return Stage("applied", False, 0, len(live), None, tuple(lease.replica for lease in live))
-    wanted = {shard: placed.version for shard, placed in places.items()}
+    wanted = {shard: position.version for shard, position in positions.items()}
     return _by_replicas(live, version, wanted, at_ms)
 
 
 def _by_replicas(
     live: Sequence[Lease], version: int, shards: Mapping[int, int], at_ms: int | None
 ) -> Stage:
-    """By those that live; one that is silent is not waited for, and a slow one is named."""
+    """Live replicas count: one that is gone is not waited for, and one that is slow is named."""
     missing = tuple(lease.replica for lease in live if not lease.covers(version, shards))
     done = bool(live) and not missing
     count = len(live) - len(missing)

@@ -1,11 +1,11 @@
 """Search: query -> wants -> slots -> beam over the trie -> items, ranked.
 
-Candidates come from the decoded identifiers alone. One that neither says anything of the query nor
-holds a slot that the query names is not shown: only its likes say it. The rank of the others is by
-how much of the query the item's own words say, to which how much of it the best path covers adds a
-fifth: what the identifier carries is what an item is, not only what its text mentions. Then by
-popularity, then by id. docs/adr/0015-search.md says why. Before all of them come the items that are
-pinned in a term that the query says, in their order.
+Candidates come from the decoded identifiers alone. A candidate whose own words cover nothing of the
+query, and whose path has no slot of the query's words, is left out: only similar items mention the
+query. The others are ranked by how much of the query their own words cover, plus a fifth of how
+much their best path covers: an identifier is what an item is, not only what its text mentions. Ties
+are ordered by popularity, then by id. Items that are pinned in one of the query's terms come first,
+in the order of the pins. docs/adr/0015-search.md gives the reasons.
 """
 
 from collections.abc import Sequence
@@ -25,28 +25,32 @@ from kae.sinks.trie.beam import Coverage, Decoded, Wanted, coverage_of, decode_a
 from kae.sinks.trie.decoding import UNPINNED
 from kae.sinks.trie.layer import Layer
 from kae.sinks.trie.ranges import Indices
-from kae.streams.replica.pins import Pinned, pinned_items
-from kae.streams.replica.query_statistics import heaviest_slots, named, own_words, want_statistics
-from kae.streams.replica.view import View
+from kae.streams.replica.query_statistics import (
+    has_query_slot,
+    heaviest_slots,
+    score_own_words,
+    want_statistics,
+)
+from kae.streams.replica.view import Pinned, View
 from kae.streams.replica_api import words
-from kae.streams.replica_api.answers import Found, Hit, QueryShown, SlotShown, Version
+from kae.streams.replica_api.answers import Found, Hit, QueryShown, SlotShown
 
-# Of the slots that a query was understood as, those that weigh most are shown.
+# The slots of a query that an answer lists: those that weigh most.
 SLOTS_SHOWN = 64
-# Equally ranked items that are read to tell them apart, beyond those that are asked for.
+# Items that are read to order ties by id, beyond the limit.
 TIED = 1000
-# What coverage adds to own words.
+# The weight of the path's coverage, beside that of own words.
 COVERAGE = 0.2
-# Ranks differ from here on; what is below is rounding.
+# Smaller differences of rank are rounding.
 DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class _Reached:
-    """The items that decoded paths lead to, each by its best path; an element each.
+    """The items that decoded paths lead to, each by its best path, as columns.
 
-    `paths` are (6, n); `bindings` are 0 where the path is the item's own; `items` are numbers as in
-    `Said`.
+    Shapes: paths (6, n), the others (n,). `bindings` are 0 where the path is the item's own;
+    `items` are numbers as in `WordStatistics`.
     """
 
     paths: NDArray[np.uint16]
@@ -66,7 +70,7 @@ class _Candidate:
     item: PutItem
     binding: int
     coverage: float
-    said: float
+    own_words: float
     rank: float
     pin: int  # its place among the pins, or UNPINNED
 
@@ -75,7 +79,7 @@ class _Candidate:
 
 
 class Search:
-    """Answers queries from whatever view is given."""
+    """Answers the queries of one generation, each from the view that is given."""
 
     def __init__(self, codebook: Codebook, beam: int) -> None:
         self._codebook = codebook
@@ -85,18 +89,19 @@ class Search:
     def answer(self, view: View, text: str, limit: int) -> Found:
         began = perf_counter()
         query = self._encoder.encode(text, view.terms)
-        asked = want_statistics(view, query)
-        reached = _reached(view, [one.wanted() for one in asked], self._beam, query.terms)
+        wants = want_statistics(view, query)
+        reached = _reached(view, [want.wanted() for want in wants], self._beam, query.terms)
         decoded = perf_counter()
-        said = own_words(view, asked, reached.items, reached.bindings)
-        shown = (said > 0) | named(asked, reached.paths) | (reached.pins < UNPINNED)
-        slots = heaviest_slots(asked, SLOTS_SHOWN)
+        own_words = score_own_words(view, wants, reached.items, reached.bindings)
+        relevant = (own_words > 0) | has_query_slot(wants, reached.paths)
+        relevant |= reached.pins < UNPINNED
+        slots = heaviest_slots(wants, SLOTS_SHOWN)
         return Found(
-            version=version_of(view),
+            version=view.version,
             query=self._understood(view, text, query, slots),
             items=[
                 self._hit(view, slots, found)
-                for found in _ranked(view, reached, said, shown, limit)
+                for found in _ranked(view, reached, own_words, relevant, limit)
             ],
             took_ms=_ms(perf_counter() - began),
             decoded_ms=_ms(decoded - began),
@@ -116,7 +121,7 @@ class Search:
             covers=[p for p, index in enumerate(path) if Slot(p, index) in slots],
             via=bound.term if bound else None,
             score=found.coverage,
-            own_words=found.said,
+            own_words=found.own_words,
             popularity=found.item.popularity,
             pinned=found.pin < UNPINNED,
         )
@@ -145,27 +150,23 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def version_of(view: View) -> Version:
-    return Version(view.generation, view.number, view.bindings.version, view.versions)
-
-
 def _reached(view: View, wanted: Sequence[Wanted], beam: int, terms: Sequence[int]) -> _Reached:
     layers = view.trie.stack.layers
-    pinned = pinned_items(view, terms)
+    pinned = view.pinned_items(terms)
     parts = [
-        (layer.trie.entries, *_behind(layer, decoded, held, wanted))
-        for layer, decoded, held in zip(
-            layers, decode_all(layers, wanted, beam), _held(view, pinned), strict=True
+        (layer.trie.entries, *_entries(layer, decoded, pins, wanted))
+        for layer, decoded, pins in zip(
+            layers, decode_all(layers, wanted, beam), _pinned_entries(view, pinned), strict=True
         )
     ]
 
-    def joined(column: str) -> NDArray[Any]:
-        return np.concatenate([getattr(entries, column)[found] for entries, found, _ in parts])
+    def column(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(entries, name)[found] for entries, found, _ in parts])
 
-    shards, ordinals, bindings = joined("shards"), joined("ordinals"), joined("bindings")
+    shards, ordinals, bindings = column("shards"), column("ordinals"), column("bindings")
     coverage = np.concatenate([covered for _, _, covered in parts])
-    items = view.said.numbers(shards, ordinals)
-    # Of two paths that cover the same the item's own comes first: its binding is 0.
+    items = view.word_statistics.numbers(shards, ordinals)
+    # Of two paths with the same coverage the item's own comes first: its binding is 0.
     order = np.lexsort((bindings, -coverage))
     once = order[np.unique(items[order], return_index=True)[1]]
     return _Reached(
@@ -174,32 +175,32 @@ def _reached(view: View, wanted: Sequence[Wanted], beam: int, terms: Sequence[in
         ordinals[once],
         items[once],
         bindings[once],
-        joined("popularity")[once],
+        column("popularity")[once],
         coverage[once],
-        _places(pinned, shards[once], ordinals[once]),
+        _pin_places(pinned, shards[once], ordinals[once]),
     )
 
 
-def _behind(
-    layer: Layer, decoded: Decoded, held: Indices, wanted: Sequence[Wanted]
+def _entries(
+    layer: Layer, decoded: Decoded, pins: Indices, wanted: Sequence[Wanted]
 ) -> tuple[Indices, Coverage]:
-    """The live entries behind decoded paths, and the `held` ones, with their coverage."""
+    """The live entries behind decoded paths, and those of `pins`, with their coverage."""
     entries, places = layer.entries_below(decoded.nodes)
-    if not len(held):
+    if not len(pins):
         return entries, decoded.coverage[places]
-    covered = coverage_of(layer.trie.entries.slots[:, held], wanted)
-    return np.append(entries, held), np.append(decoded.coverage[places], covered)
+    covered = coverage_of(layer.trie.entries.slots[:, pins], wanted)
+    return np.append(entries, pins), np.append(decoded.coverage[places], covered)
 
 
-def _held(view: View, pinned: Sequence[Pinned]) -> tuple[Indices, Indices]:
-    """The entries of pinned items, which no beam may lose, by layer."""
+def _pinned_entries(view: View, pinned: Sequence[Pinned]) -> tuple[Indices, Indices]:
+    """The entries of pinned items, by layer: they are candidates whatever the beam finds."""
     nothing = np.zeros(0, np.int64)
     found = [(nothing, nothing), *(view.trie.entries_of(*one) for one in pinned)]
     base, overlay = (np.concatenate(of_layer) for of_layer in zip(*found, strict=True))
     return base, overlay
 
 
-def _places(
+def _pin_places(
     pinned: Sequence[Pinned], shards: NDArray[np.uint16], ordinals: NDArray[np.uint32]
 ) -> Indices:
     places = np.full(len(ordinals), UNPINNED, np.int64)
@@ -209,14 +210,14 @@ def _places(
 
 
 def _ranked(
-    view: View, reached: _Reached, said: FloatArray, shown: NDArray[np.bool_], limit: int
+    view: View, reached: _Reached, own_words: FloatArray, relevant: NDArray[np.bool_], limit: int
 ) -> list[_Candidate]:
-    """The best `limit` of those shown; only they, and the ones that tie with the last, are read."""
-    rank = np.round(said + np.float32(COVERAGE) * reached.coverage, DECIMALS)
+    """The best `limit` of the relevant; only they and those that tie with the last are read."""
+    rank = np.round(own_words + np.float32(COVERAGE) * reached.coverage, DECIMALS)
     popularity = reached.popularity
     pins = reached.pins
     order = np.lexsort((-popularity, -rank, pins))
-    order = order[shown[order]]
+    order = order[relevant[order]]
     if len(order) > limit:
         last, rest = order[limit - 1], order[limit:]
         tied = (rank[rest] == rank[last]) & (popularity[rest] == popularity[last])
@@ -227,7 +228,7 @@ def _ranked(
         reached.ordinals,
         reached.bindings,
         reached.coverage,
-        said,
+        own_words,
         rank,
         pins,
     )

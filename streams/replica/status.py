@@ -1,7 +1,4 @@
-"""The replica's own state, as /status tells it.
-
-What a replica tells of the generations that it follows.
-"""
+"""What /status and /generations answer: the replica's own state, and the generations it follows."""
 
 import time
 from collections.abc import Iterator
@@ -12,16 +9,12 @@ from kae.sinks.log.edits import BindSlot, Counts
 from kae.sinks.store.reader import StoreReader
 from kae.streams.clock import now_ms
 from kae.streams.replica.generation import GenerationReplica, Serving
-from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.leases import Leases
-from kae.streams.replica.receipts import attached_items
-from kae.streams.replica.search import version_of
 from kae.streams.replica.view import View
 from kae.streams.replica_api.answers import (
     BindingsLogShown,
     CountsShown,
     CutoverShown,
-    Freshness,
     GenerationShown,
     GenerationsShown,
     ReplicaShown,
@@ -31,19 +24,14 @@ from kae.streams.replica_api.answers import (
 )
 
 
-def show_status(
-    name: str,
-    index: ReplicaIndex,
-    leases: Leases,
-    freshness: Freshness,
-    *,
-    hashed: bool,
-    view: View | None = None,
+def describe_status(
+    name: str, replica: GenerationReplica, *, hashed: bool, view: View | None = None
 ) -> Status:
-    """One view's state, by default of the one in use; `hashed` reads every item of it once."""
+    """The state of one view, by default the one in use; `hashed` reads every item of it once."""
+    index = replica.index
     view = view or index.view
     return Status(
-        version=version_of(view),
+        version=view.version,
         replica=name,
         codebook=index.fingerprint,
         items=view.items,
@@ -51,10 +39,10 @@ def show_status(
         view_swapped_ms=view.swapped_ms,
         view_built_ms=round(view.built_seconds * 1000, 3),
         ignored_records=index.ignored,
-        freshness=freshness,
+        freshness=replica.gauge.reading(time.monotonic()),
         shards=[_shard(shard, reader, hashed) for shard, reader in enumerate(view.shards)],
         bindings=_bindings(view),
-        replicas=_replicas(leases, view),
+        replicas=_replicas(replica.leases, view),
     )
 
 
@@ -67,14 +55,14 @@ def _shard(shard: int, reader: StoreReader, hashed: bool) -> ShardShown:
         epoch=state.epoch,
         bindings_version=state.source.bindings_version,
         source_next_offset=state.source.next_offset,
-        counts=show_counts(state.counts),
+        counts=describe_counts(state.counts),
         live=state.live,
         hash=reader.content_hash() if hashed else None,
         paused=state.source.paused,
     )
 
 
-def show_counts(counts: Counts) -> CountsShown:
+def describe_counts(counts: Counts) -> CountsShown:
     return CountsShown(counts.read, counts.put, counts.dropped, counts.stale, counts.dead)
 
 
@@ -84,7 +72,7 @@ def _bindings(view: View) -> BindingsLogShown:
         version=bindings.version,
         offset=view.bindings_offset,
         source_next_offset=bindings.source.next_offset,
-        counts=show_counts(bindings.counts),
+        counts=describe_counts(bindings.counts),
         active=len(bindings.bound),
         quarantined=len(bindings.quarantined),
     )
@@ -106,8 +94,8 @@ def _replicas(leases: Leases, view: View) -> list[ReplicaShown]:
     ]
 
 
-def show_generations(name: str, serving: Serving, *, hashed: bool) -> GenerationsShown:
-    """One view of each generation; `hashed` reads every item of them once."""
+def describe_generations(name: str, serving: Serving, *, hashed: bool) -> GenerationsShown:
+    """One view of each generation; `hashed` reads every item of each once."""
     made = serving.book.made
     cutover = None
     if made is not None:
@@ -116,22 +104,21 @@ def show_generations(name: str, serving: Serving, *, hashed: bool) -> Generation
             made.offset, one.generation, one.previous, one.items, one.terms, one.by, one.reason,
             one.at_ms,
         )  # fmt: skip
-    # All views before any is read: so they are of one moment.
-    views = [(line, line.view()) for _, line in sorted(serving.lines.items())]
+    # All views are taken before any is read, so they are of one moment.
+    views = [(replica, replica.view()) for _, replica in sorted(serving.replicas.items())]
     return GenerationsShown(
         replica=name,
-        serving=serving.line.generation,
+        serving=serving.current.generation,
         wanted=serving.book.serving,
         cutover=cutover,
-        generations=[_generation(name, line, view, hashed) for line, view in views],
+        generations=[_generation(name, replica, view, hashed) for replica, view in views],
         problems=dict(serving.problems),
     )
 
 
-def _generation(name: str, line: GenerationReplica, view: View, hashed: bool) -> GenerationShown:
-    freshness = line.gauge.reading(time.monotonic())
-    status = show_status(name, line.index, line.leases, freshness, hashed=hashed, view=view)
-    return GenerationShown(line.generation, status, list(_terms(line.codebook, view, hashed)))
+def _generation(name: str, replica: GenerationReplica, view: View, hashed: bool) -> GenerationShown:
+    status = describe_status(name, replica, hashed=hashed, view=view)
+    return GenerationShown(replica.generation, status, list(_terms(replica.codebook, view, hashed)))
 
 
 def _terms(codebook: Codebook, view: View, counted: bool) -> Iterator[TermStanding]:
@@ -141,7 +128,7 @@ def _terms(codebook: Codebook, view: View, counted: bool) -> Iterator[TermStandi
         yield TermStanding(
             term=bound.term,
             revision=bound.revision,
-            attached_items=attached_items(view, bound.binding),
+            attached_items=view.attached_items(bound.binding),
             decodable=bound.binding in decodable,
             promoted=slot is not None,
             own_items=_own_items(view, bound, slot) if counted else None,
@@ -149,7 +136,7 @@ def _terms(codebook: Codebook, view: View, counted: bool) -> Iterator[TermStandi
 
 
 def _own_items(view: View, bound: BindSlot, slot: Slot | None) -> int:
-    """How many of a term's items have the codebook's own slot of the word."""
+    """How many of a term's items have the slot that the codebook has for the word."""
     if slot is None:
         return 0
     return sum(

@@ -1,14 +1,9 @@
-"""The words that come most often, counted in bounded memory: space-saving.
+"""Words of queries that neither the codebook nor a term has: candidates for new terms.
 
-Source: Metwally, Agrawal, El Abbadi, Efficient computation of frequent and top-k elements in data
-streams (ICDT 2005). With c counters and n words counted, a word that came more than n / c times is
-among those kept, and no count is too high by more than n / c.
-
-Words of queries that neither the codebook nor a term knows: tomorrow's candidates.
-
-They are kept in memory alone, a bounded number of them, without who asked or what else. A word is
-told only once so many requests asked for it that it is nobody's own; what may name a person or a
-thing of theirs, mail addresses and whatever has a digit, is not counted at all.
+They are counted in bounded memory and never written to disk, without the rest of the query and
+without who sent it. A word is listed only when enough requests asked for it that it identifies
+nobody; parts of a query that may identify a person (mail addresses, all that has a digit) are not
+counted.
 """
 
 import re
@@ -22,8 +17,8 @@ from kae.streams.replica_api.answers import UnknownWord
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A word; it came `least` to `most` times."""
+class WordFrequency:
+    """A word that occurred between `least` and `most` times."""
 
     word: str
     least: int
@@ -31,14 +26,20 @@ class Counted:
 
 
 class HeavyHitters:
-    """Counts words; for one thread at a time."""
+    """The most frequent words, counted in bounded memory; for one thread at a time.
+
+    With c counters and n words counted, a word that occurred more than n / c times is kept, and no
+    count is too high by more than n / c.
+    Source: the space-saving algorithm; Metwally, Agrawal, El Abbadi, Efficient computation of
+    frequent and top-k elements in data streams (ICDT 2005).
+    """
 
     def __init__(self, counters: int) -> None:
         self._counters = counters
         self._counts: dict[str, tuple[int, int]] = {}  # word -> most, by how much that is too high
 
     def count(self, word: str) -> None:
-        """Count a word once; where no counter is free, the rarest word is forgotten."""
+        """Count a word once; where no counter is free, the rarest word is dropped."""
         known = self._counts.get(word)
         if known is not None:
             most, over = known
@@ -50,10 +51,10 @@ class HeavyHitters:
             over = most
         self._counts[word] = (most + 1, over)
 
-    def counted(self, least: int) -> list[Counted]:
-        """The words that came at least so often for sure, the most frequent first."""
+    def frequent(self, least: int) -> list[WordFrequency]:
+        """The words that certainly occurred at least `least` times, the most frequent first."""
         found = [
-            Counted(word, most - over, most)
+            WordFrequency(word, most - over, most)
             for word, (most, over) in self._counts.items()
             if most - over >= least
         ]
@@ -62,23 +63,23 @@ class HeavyHitters:
 
 COUNTERS = 1000
 WORD_CHARACTERS = 2, 32
-# A part of a query, between spaces, that is dropped with all of its words.
+# A part of a query, between spaces, whose words are not counted.
 PRIVATE = re.compile(r"[@\d]|://|^www\.", re.IGNORECASE)
 
 
 class UnknownWords:
-    """What the queries of one generation asked for in vain; used by any thread."""
+    """Counts the unknown words of one generation's queries; may be used by any thread."""
 
     def __init__(self, least_requests: int) -> None:
-        """A word is told once so many requests asked for it; 0: none is counted."""
+        """A word is listed when `least_requests` requests asked for it; 0 counts none."""
         self.least_requests = least_requests
         self.since_ms = now_ms()
         self.requests = 0
         self._lock = threading.Lock()
         self._heavy = HeavyHitters(COUNTERS)
 
-    def note(self, text: str, unknown: Sequence[str]) -> int:
-        """Count each of a query's unknown words once; returns how many were counted."""
+    def count(self, text: str, unknown: Sequence[str]) -> int:
+        """Count each unknown word of a query once; returns how many were counted."""
         if not self.least_requests:
             return 0
         countable = _countable(text, unknown)
@@ -89,11 +90,11 @@ class UnknownWords:
         return len(countable)
 
     def most_asked(self, limit: int) -> list[UnknownWord]:
-        """Those that enough requests asked for, the most frequent first."""
+        """The words that enough requests asked for, the most frequent first."""
         if not self.least_requests:
             return []
         with self._lock:
-            found = self._heavy.counted(self.least_requests)
+            found = self._heavy.frequent(self.least_requests)
         return [UnknownWord(one.word, one.least, one.most) for one in found[:limit]]
 
 

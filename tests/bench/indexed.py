@@ -36,8 +36,8 @@ def indexed(
             log = _written(mine, encoder, topology, Path(folder) / f"worker-{number}")
             for offset, record in enumerate(log.records):
                 index.fold_shard(number, offset, record)
-        while index.is_listening:
-            index.listen(time.monotonic())
+        while index.is_refreshing:
+            index.refresh_postings(time.monotonic())
         index.swap(at_ms=0)
         yield index
         index.close()

@@ -24,7 +24,8 @@ from kae.sinks.trie.prefixes import Prefixes
 from kae.streams.catalog.rows import read_items
 from kae.streams.cli import terminal
 from kae.streams.replica.decode import Decode
-from kae.streams.replica.shared_views import SharedFolder, SharedViews
+from kae.streams.replica.shared_views import SharedViews
+from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.runtime.interpreter import set_for_indexing
 from kae.streams.topology.types import Topology
 
@@ -128,8 +129,8 @@ def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombinatio
         return Decode(held.view, codebook).mask(prefixes)
 
     with TemporaryDirectory(prefix="kae-bench-", dir=SHARED_MEMORY) as folder:
-        share = SharedFolder(Path(folder))
-        share.lay(held.view, codebook)
+        share = SharedViewsWriter(Path(folder))
+        share.write(held.view, codebook)
         views = SharedViews(folder)
 
         def mapped(prefixes: Prefixes) -> object:

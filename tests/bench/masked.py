@@ -29,7 +29,7 @@ from kae.sinks.trie.prefixes import Prefixes
 from kae.sinks.trie.shard_table import ShardTable
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.follower import PAUSE_PER_BUILD, PAUSE_SECONDS
-from kae.streams.replica.shared_views import SharedFolder
+from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.replica.view import View
 from kae.streams.runtime.interpreter import set_for_indexing
 
@@ -98,7 +98,7 @@ class MaskedItems:
 
     @contextmanager
     def written_beside(
-        self, edits_a_second: int, share: SharedFolder, codebook: Codebook
+        self, edits_a_second: int, share: SharedViewsWriter, codebook: Codebook
     ) -> Iterator[None]:
         """Edits are applied, and views laid, by a process beside; what is here stays as it is."""
         forking = multiprocessing.get_context("fork")
@@ -108,7 +108,7 @@ class MaskedItems:
             # Of threads a fork has the one that called.
             self._bases = ThreadPoolExecutor(1)
             set_for_indexing()
-            self._write(edits_a_second, stopping, lambda view: share.lay(view, codebook))
+            self._write(edits_a_second, stopping, lambda view: share.write(view, codebook))
             self._bases.shutdown()
 
         process = forking.Process(target=write)

@@ -222,8 +222,8 @@ def _bytes(index: ReplicaIndex) -> int:
 
 def _words(index: ReplicaIndex) -> float:
     began = time.perf_counter()
-    while not index.hears:
-        index.listen(time.monotonic())
+    while not index.postings_ready:
+        index.refresh_postings(time.monotonic())
         time.sleep(0.01)
     return time.perf_counter() - began
 

@@ -14,7 +14,8 @@ from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.streams.errors import StoreFolderUnusable
-from kae.streams.replica.shared_views import SharedFolder, SharedViews
+from kae.streams.replica.shared_views import SharedViews
+from kae.streams.replica.shared_views_writer import SharedViewsWriter
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "decoding.md"
 ROOT = np.zeros((1, 0), np.uint16)
@@ -53,7 +54,7 @@ def test_decoders_keep_the_last_view_of_a_killed_replica_and_go_on_with_the_next
     wait_for(lambda: reserved(views, codebook) == 1, "the term's slot")
     with (
         pytest.raises(StoreFolderUnusable, match=r"another replica that runs.*--share"),
-        SharedFolder.held(share),
+        SharedViewsWriter.open(share),
     ):
         pass
 

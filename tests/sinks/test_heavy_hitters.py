@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kae.streams.replica.unknown_words import Counted, HeavyHitters
+from kae.streams.replica.unknown_words import HeavyHitters, WordFrequency
 
 
 @settings(deadline=None)
@@ -16,7 +16,7 @@ def test_what_is_counted_lies_between_its_bounds_and_what_is_frequent_is_kept(
     heavy, true = HeavyHitters(counters), Counter(words)
     for word in words:
         heavy.count(word)
-    kept = {one.word: one for one in heavy.counted(0)}
+    kept = {one.word: one for one in heavy.frequent(0)}
     assert len(kept) <= counters
     for one in kept.values():
         assert one.least <= true[one.word] <= one.most <= one.least + len(words) / counters
@@ -27,6 +27,10 @@ def test_only_what_came_often_enough_for_sure_is_told_the_most_frequent_first() 
     heavy = HeavyHitters(3)
     for word in "aabbbc":
         heavy.count(word)
-    assert heavy.counted(2) == [Counted("b", 3, 3), Counted("a", 2, 2)]
+    assert heavy.frequent(2) == [WordFrequency("b", 3, 3), WordFrequency("a", 2, 2)]
     heavy.count("d")
-    assert heavy.counted(1) == [Counted("b", 3, 3), Counted("a", 2, 2), Counted("d", 1, 2)]
+    assert heavy.frequent(1) == [
+        WordFrequency("b", 3, 3),
+        WordFrequency("a", 2, 2),
+        WordFrequency("d", 1, 2),
+    ]

@@ -63,7 +63,7 @@ class Followed:
         self.index = ReplicaIndex(self.topology, codebook.fingerprint, folder / "replica")
         self.leases = Leases(self.topology.generation, self.topology.replica.lease_seconds)
         self.gauge = FreshnessGauge(self.topology.replica.fresh_within_seconds)
-        self.bell = ViewNotifier()
+        self.notifier = ViewNotifier()
         self.searching = Search(codebook, self.topology.replica.beam)
 
     def close(self) -> None:
@@ -159,9 +159,9 @@ class Followed:
         for shard in range(SHARDS):
             self.follow_shard(shard)
         self.swap()
-        while self.index.is_listening:
+        while self.index.is_refreshing:
             self._seconds += 1
-            self.index.listen(self._seconds)
+            self.index.refresh_postings(self._seconds)
         self.swap()
 
     def swap(self) -> None:
@@ -170,18 +170,18 @@ class Followed:
             Lease(view.generation, NAME, view.bindings.version, view.versions, view.swapped_ms)
         )
         # Last: who is woken asks about the lease too.
-        self.bell.ring()
+        self.notifier.notify()
 
     def lease(self, lease: Lease) -> None:
-        self.leases.note(lease.replica.encode(), encode_lease(lease))
-        self.index.journal.note_leases(self.leases.live(self.now), SHARDS)
+        self.leases.add(lease.replica.encode(), encode_lease(lease))
+        self.index.term_progress.add_leases(self.leases.live(self.now), SHARDS)
 
     def search(self, query: str, limit: int = 1000) -> list[Hit]:
         return self.searching.answer(self.index.view, query, limit).items
 
     def receipt(self, term: str) -> Receipt:
         live = self.leases.live(self.now)
-        receipt = receipt_of(term, self.index.view, self.index.journal, live)
+        receipt = receipt_of(term, self.index.view, self.index.term_progress, live)
         if receipt is None:
             raise LookupError(term)
         return receipt

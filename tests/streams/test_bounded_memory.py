@@ -14,8 +14,8 @@ from kae.encoders.selector import Selector
 from kae.sinks.log.term_changes import Bind, Release, TermChange
 from kae.sinks.terms.bindings import REFUSALS_KEPT
 from kae.streams.kafka.log import IDLE_CONSUMERS, KafkaClients
-from kae.streams.replica.journal import RELEASED_KEPT
 from kae.streams.replica.leases import FORGOTTEN_MS, Lease
+from kae.streams.replica.term_progress import RELEASED_KEPT
 
 # docs/operations.md names this number: the revision of a term that was ever bound, in one process.
 TOMBSTONE_BYTES = 200
@@ -111,13 +111,13 @@ def test_a_term_that_came_and_went_leaves_its_revision_behind_and_no_more(
         each = (after[name] - before[name]) / TERMS
         print(f"{name}: {each:.0f} bytes a term")
         assert 0 < each < TOMBSTONE_BYTES, name
-    journal, view = line.index.journal, line.index.view
-    kept = (journal.released, journal.detached, journal.release_applied_ms)
+    progress, view = line.index.term_progress, line.index.view
+    kept = (progress.released, progress.detached, progress.release_applied_ms)
     assert [len(one) for one in kept] == [RELEASED_KEPT] * 3
     for gone in (
-        journal.attached,
-        journal.decodable_ms,
-        journal.applied_ms,
+        progress.attached,
+        progress.decodable_ms,
+        progress.applied_ms,
         view.bindings.bound_at,
     ):
         assert gone == {}

@@ -10,8 +10,8 @@ from kae.sinks.log.fold import LogState, fold
 from kae.sinks.log.item_past import ItemPast
 from kae.sinks.log.term_changes import Adjust
 from kae.streams.kafka.partitioner import partition_of
-from kae.streams.replica.explain import explain_item
-from kae.streams.replica.item_history import ItemThen, describe_history, why_selected
+from kae.streams.replica.explain import describe_item
+from kae.streams.replica.item_history import ItemAtTime, describe_item_at, why_selected
 
 
 def folded(line: Followed, item_id: str, at_ms: int) -> tuple[ItemPast, int]:
@@ -27,10 +27,10 @@ def folded(line: Followed, item_id: str, at_ms: int) -> tuple[ItemPast, int]:
     return known, version
 
 
-def then(line: Followed, item_id: str, at_ms: int) -> ItemThen:
+def then(line: Followed, item_id: str, at_ms: int) -> ItemAtTime:
     known, version = folded(line, item_id, at_ms)
     shard = partition_of(item_id, SHARDS)
-    return describe_history(line.codebook, known, past(line).bindings(at_ms), shard, version, at_ms)
+    return describe_item_at(line.codebook, known, past(line).bindings(at_ms), shard, version, at_ms)
 
 
 def test_an_item_is_told_as_it_was_at_each_time(line: Followed, catalog: list[Item]) -> None:
@@ -43,7 +43,7 @@ def test_an_item_is_told_as_it_was_at_each_time(line: Followed, catalog: list[It
     line.follow()
     item_id = line.search("quietcore", 1)[0].id
     bound_at = line.tick()
-    live = explain_item(line.codebook, line.index, line.index.view, item_id)
+    live = describe_item(line.codebook, line.index, line.index.view, item_id)
     assert live is not None
     seen = then(line, item_id, bound_at)
     assert (seen.live, seen.title, seen.revision) == (True, live.title, live.revision)

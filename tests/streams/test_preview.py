@@ -8,7 +8,7 @@ from kae.encoders.items import Item
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.term_data import BindData, ReleaseData, SelectorData
 from kae.streams.events.terms import encode_term
-from kae.streams.replica.preview import Previews
+from kae.streams.replica.preview import Previewer
 from kae.streams.replica_api.terms import Previewed
 
 
@@ -23,8 +23,8 @@ def ask(line: Followed, term: str, where: str = "", **data: object) -> Previewed
     selector = SelectorData(where=where)
     asked = BindData(revision=1 << 40, selector=selector, by="ann")
     asked = msgspec.structs.replace(asked, **data)
-    previews = Previews(line.codebook, line.topology, line.searching)
-    return previews.answer(line.index.view, encode_term(term, asked, "/test"))
+    previewer = Previewer(line.codebook, line.topology, line.searching)
+    return previewer.preview(line.index.view, encode_term(term, asked, "/test"))
 
 
 def kinds(previewed: Previewed) -> list[tuple[str, str]]:
@@ -90,10 +90,10 @@ def test_a_preview_tells_who_has_the_word_already(filled: Followed) -> None:
 def test_a_search_is_shown_as_it_would_be_beside_as_it_is(filled: Followed) -> None:
     asked = BindData(1 << 40, SelectorData(where='brand = "hp"'), category="color")
     event = encode_term("quietcore", asked, "/test")
-    previews = Previews(filled.codebook, filled.topology, filled.searching)
+    previewer = Previewer(filled.codebook, filled.topology, filled.searching)
     for query in ("quietcore", "quietcore toner"):
         before = filled.search(query, 10)
-        told = previews.answer(filled.index.view, event, query).search
+        told = previewer.preview(filled.index.view, event, query).search
         assert told is not None
         assert (told.now, filled.search(query, 10)) == (before, before)
         assert [hit.via for hit in told.then] == ["quietcore"] * 10
@@ -112,8 +112,8 @@ def test_a_term_that_takes_another_s_place_is_searched_in_its_place(filled: Foll
     filled.follow()
     asked = BindData(1 << 40, SelectorData(where='brand != "hp"'), category="color")
     event = encode_term("quietcore", asked, "/test")
-    previews = Previews(filled.codebook, filled.topology, filled.searching)
-    told = previews.answer(filled.index.view, event, "quietcore").search
+    previewer = Previewer(filled.codebook, filled.topology, filled.searching)
+    told = previewer.preview(filled.index.view, event, "quietcore").search
     assert told is not None
     assert {hit.id for hit in told.now}.isdisjoint(hit.id for hit in told.then)
     assert [hit.via for hit in told.then] == ["quietcore"] * 10
@@ -156,7 +156,7 @@ def test_a_preview_of_a_full_position_says_that_it_would_be_refused(filled: Foll
 def test_an_event_that_is_no_bind_is_refused_with_its_cause(
     filled: Followed, term: str, data: msgspec.Struct, cause: str
 ) -> None:
-    previews = Previews(filled.codebook, filled.topology, filled.searching)
+    previewer = Previewer(filled.codebook, filled.topology, filled.searching)
     with pytest.raises(Undecodable) as refused:
-        previews.answer(filled.index.view, encode_term(term, data, "/test"))
+        previewer.preview(filled.index.view, encode_term(term, data, "/test"))
     assert cause in str(refused.value)

@@ -16,7 +16,7 @@ from kae.encoders.items import Attribute, Item
 from kae.sinks.log.term_changes import Bind, plan_hash
 from kae.streams.events.term_data import BindData, SelectorData
 from kae.streams.events.terms import decode_term, encode_term, rules_of
-from kae.streams.replica.preview import Previews
+from kae.streams.replica.preview import Previewer
 from kae.streams.replica.view import View
 
 PREVIEWS = int(os.environ.get("KAE_TEST_PREVIEWS", "60"))
@@ -125,7 +125,7 @@ def test_a_preview_says_what_the_bind_then_does(line: Followed, catalog: list[It
     line.put(items)
     line.follow()
     draws = Draws(7, items, attributes_of(line))
-    previews = Previews(line.codebook, line.topology, line.searching)
+    previewer = Previewer(line.codebook, line.topology, line.searching)
     rules = rules_of(line.topology, line.codebook.position_of)
     selecting = 0
     for number in range(1, PREVIEWS + 1):
@@ -137,7 +137,7 @@ def test_a_preview_says_what_the_bind_then_does(line: Followed, catalog: list[It
         change = decode_term(None, event, MAX_BYTES, line.tick(), rules)
         assert isinstance(change, Bind)
         query = f"{change.term} black toner"
-        told = previews.answer(before, event, query)
+        told = previewer.preview(before, event, query)
         assert line.index.view is before
 
         binding = bind(line, change)

@@ -75,12 +75,12 @@ def test_a_begun_replica_searches_once_it_has_read_the_words(
     )
     search = Search(line.codebook, beam=1024)
     try:
-        heard = begun.hears
+        ready_at_once = begun.postings_ready
         assert begun.view.items == line.index.view.items == 300
-        while not begun.hears:
-            begun.listen(time.monotonic())
+        while not begun.postings_ready:
+            begun.refresh_postings(time.monotonic())
             time.sleep(0.001)
-        assert not heard
+        assert not ready_at_once
         ours = search.answer(begun.swap(0), "toner cartridge", 50)
         theirs = search.answer(line.index.view, "toner cartridge", 50)
         assert [hit.id for hit in ours.items] == [hit.id for hit in theirs.items]

@@ -20,9 +20,9 @@ from kae.streams.control.state import GenerationState
 from kae.streams.events.term_data import BindData, SelectorData
 from kae.streams.events.terms import decode_term, encode_term, rules_of
 from kae.streams.replica.generation import GenerationReplica, Serving
-from kae.streams.replica.http import Answers, build_app
-from kae.streams.replica.preview import Previews
-from kae.streams.replica.readings import ReplicaReadings, note_view
+from kae.streams.replica.http import ReplicaHttp, build_app
+from kae.streams.replica.preview import Previewer
+from kae.streams.replica.readings import ReplicaReadings, observe_view
 from kae.streams.replica.unknown_words import UnknownWords
 from kae.streams.telemetry.meters import Meters
 from kae.streams.telemetry.metrics import METRICS
@@ -57,7 +57,7 @@ def http(line: Followed, catalog: list[Item]) -> Face:
     line.spread_all()
     line.follow()
     meters = Meters("replica")
-    note_view(meters, line.index.view, caught_up=True)
+    observe_view(meters, line.index.view, caught_up=True)
     readings = ReplicaReadings(NAME, line.index, line.gauge)
     meters.read_from(lambda: readings.samples(time.monotonic()))
     served = GenerationReplica(
@@ -67,11 +67,11 @@ def http(line: Followed, catalog: list[Item]) -> Face:
         line.leases,
         line.gauge,
         line.searching,
-        Previews(line.codebook, line.topology, line.searching),
+        Previewer(line.codebook, line.topology, line.searching),
         UnknownWords(least_requests=3),
     )
-    answers = Answers(NAME, Serving(served, GenerationState(1)), meters)
-    return Face(build_app(answers, meters, line.bell))
+    answers = ReplicaHttp(NAME, Serving(served, GenerationState(1)), meters)
+    return Face(build_app(answers, meters, line.notifier))
 
 
 def test_every_answer_names_the_one_view_it_was_made_from(http: Face, line: Followed) -> None:
@@ -90,11 +90,11 @@ def test_every_answer_names_the_one_view_it_was_made_from(http: Face, line: Foll
 
 
 def test_a_search_is_refused_until_the_words_are_read(http: Face, line: Followed) -> None:
-    line.index.hears = False
+    line.index.postings_ready = False
     refused = http.get("/search", params={"q": "toner"})
     assert refused.status_code == 503
     assert "words of its items are still being read" in refused.json()["error"]
-    line.index.hears = True
+    line.index.postings_ready = True
     assert http.get("/search", params={"q": "toner"}).is_success
 
 
@@ -200,7 +200,7 @@ def test_a_preview_refuses_what_is_no_bind_and_what_is_too_large(
     large = http.post("/preview", b" " * (line.topology.limits.event_bytes + 1))
     assert (large.status_code, "limits.event_bytes" in large.json()["error"]) == (413, True)
     assert http.get("/preview").status_code == 405
-    line.index.hears = False
+    line.index.postings_ready = False
     assert http.post("/preview", b"{}").status_code == 503
 
 
@@ -230,11 +230,11 @@ def test_a_replica_is_ready_while_its_view_is_fresh(http: Face, line: Followed) 
     never = http.get("/readyz")
     assert never.status_code == 503
     assert "not been read to their ends" in never.json()["reasons"][0]
-    line.gauge.ask(time.monotonic(), {"deltas/0": 2})
-    line.gauge.note_view({"deltas/0": 2})
+    line.gauge.set_ends(time.monotonic(), {"deltas/0": 2})
+    line.gauge.update({"deltas/0": 2})
     assert http.get("/readyz").status_code == 200
-    line.gauge.ask(time.monotonic() - 60, {"deltas/0": 2})
-    line.gauge.note_view({"deltas/0": 2})
+    line.gauge.set_ends(time.monotonic() - 60, {"deltas/0": 2})
+    line.gauge.update({"deltas/0": 2})
     stale = http.get("/readyz")
     assert stale.status_code == 503
     assert "fresh_within_seconds is 5" in stale.json()["reasons"][0]
@@ -302,5 +302,5 @@ def test_words_that_nothing_knows_are_told_once_enough_requests_asked_for_them(h
 
 def test_where_no_unknown_word_is_to_be_counted_none_is() -> None:
     words = UnknownWords(least_requests=0)
-    assert words.note("glowfish", ["glowfish"]) == 0
+    assert words.count("glowfish", ["glowfish"]) == 0
     assert (words.requests, words.most_asked(10)) == (0, [])

@@ -111,13 +111,13 @@ def test_a_replica_that_is_silent_or_signed_off_is_not_waited_for(line: Followed
     assert [lease.replica for lease in line.leases.live(line.now + lease_ms)] == [NAME, "replica-2"]
     assert line.leases.live(line.now + lease_ms + 1) == []
     assert len(line.leases.all()) == 2
-    line.leases.note(b"replica-2", None)
+    line.leases.add(b"replica-2", None)
     assert [lease.replica for lease in line.leases.all()] == [NAME]
 
 
 def test_a_record_that_is_no_lease_stops_the_replica(line: Followed) -> None:
     with pytest.raises(LeaseInvalid, match="no lease"):
-        line.leases.note(b"x", b"\xc1")
+        line.leases.add(b"x", b"\xc1")
 
 
 def test_a_released_term_is_detached_and_applied(line: Followed, catalog: list[Item]) -> None:

@@ -13,7 +13,7 @@ from kae.encoders.selector import Selector, compile_selector
 from kae.sinks.log.term_changes import Adjust
 from kae.sinks.terms.due import ShardStates
 from kae.streams.replica.decode import Decode
-from kae.streams.replica.explain import explain_item
+from kae.streams.replica.explain import describe_item
 from kae.streams.replica.search import Search
 
 
@@ -289,7 +289,7 @@ def test_a_decode_has_pinned_items_first_behind_a_path_of_their_term_alone(
 
 
 def path_of(line: Followed, item_id: str, term: str | None) -> Identifier:
-    explained = explain_item(line.codebook, line.index, line.index.view, item_id)
+    explained = describe_item(line.codebook, line.index, line.index.view, item_id)
     assert explained is not None
     a, b, c, d, e, f = next(path.slots for path in explained.paths if path.term == term)
     return a, b, c, d, e, f

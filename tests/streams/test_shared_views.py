@@ -19,14 +19,15 @@ from kae.sinks.trie.arrays import ArrayFileBroken, map_arrays, write_arrays
 from kae.streams.clock import now_ms
 from kae.streams.errors import NothingShared
 from kae.streams.replica.decode import Constraint, Decode
-from kae.streams.replica.shared_views import FORMAT, SharedFolder, SharedViews
+from kae.streams.replica.shared_views import FORMAT, SharedViews
+from kae.streams.replica.shared_views_writer import SharedViewsWriter
 
 ROOT = np.zeros((1, 0), np.uint16)
 
 
 @pytest.fixture
-def share(tmp_path: Path) -> Iterator[SharedFolder]:
-    with SharedFolder.held(tmp_path / "share") as folder:
+def share(tmp_path: Path) -> Iterator[SharedViewsWriter]:
+    with SharedViewsWriter.open(tmp_path / "share") as folder:
         yield folder
 
 
@@ -51,10 +52,10 @@ def say_the_same(mapped: Constraint, own: Decode, paths: Sequence[tuple[int, ...
 
 
 def test_what_is_mapped_says_what_the_replica_says_after_any_edits(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedFolder, folder: Path
+    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
     chance = random.Random(7)
-    share.lay(line.index.view, codebook)
+    share.write(line.index.view, codebook)
     views = SharedViews(folder, refresh_seconds=0)
     paths = [line.encoder.encode(item).identifier for item in catalog[:400]]
     line.put(catalog[:300])
@@ -76,7 +77,7 @@ def test_what_is_mapped_says_what_the_replica_says_after_any_edits(
         line.drop([item.id for item in chance.sample(catalog[4:400], 20)])
         line.follow()
         held = views.decode()
-        share.lay(line.index.view, codebook)
+        share.write(line.index.view, codebook)
         own = Decode(line.index.view, codebook)
         bound = [
             (*path[: slot.position], slot.index, *path[slot.position + 1 :])
@@ -90,7 +91,7 @@ def test_what_is_mapped_says_what_the_replica_says_after_any_edits(
 
 
 def test_a_term_that_ends_is_gone_though_no_view_comes(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedFolder, folder: Path
+    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
     line.now = now_ms()
     number = CATEGORY_INDEX["entity"]
@@ -104,7 +105,7 @@ def test_a_term_that_ends_is_gone_though_no_view_comes(
     )  # fmt: skip
     line.spread_all()
     line.follow()
-    share.lay(line.index.view, codebook)
+    share.write(line.index.view, codebook)
     (bound,) = line.index.view.visible.values()
     path = list(line.encoder.encode(catalog[0]).identifier)
     path[bound.position] = bound.index
@@ -119,18 +120,18 @@ def test_a_term_that_ends_is_gone_though_no_view_comes(
 
 
 def test_a_view_that_was_not_finished_is_never_mapped_and_its_number_not_given_again(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedFolder, folder: Path
+    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
     line.put(catalog[:50])
     line.follow()
-    share.lay(line.index.view, codebook)
+    share.write(line.index.view, codebook)
     (folder / "base-2").write_bytes(b"begun, and then")
     (folder / "view-2").write_bytes(b"killed")
     views = SharedViews(folder, refresh_seconds=0)
     assert views.decode().count(ROOT).tolist() == [50]
     line.drop([catalog[0].id])
     line.follow()
-    SharedFolder(folder).lay(line.index.view, codebook)
+    SharedViewsWriter(folder).write(line.index.view, codebook)
     assert views.decode().count(ROOT).tolist() == [49]
     assert {path.name for path in folder.iterdir()} == {
         "replica.lock", "head", "base-3", "view-1", "view-2", "view-3",
@@ -138,34 +139,34 @@ def test_a_view_that_was_not_finished_is_never_mapped_and_its_number_not_given_a
 
 
 def test_without_room_decoders_keep_what_they_have_and_its_age_says_so(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedFolder, folder: Path
+    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
-    share.lay(line.index.view, codebook)
+    share.write(line.index.view, codebook)
     views = SharedViews(folder, refresh_seconds=0)
     assert views.age_seconds is None
-    share.note_complete(now_ms() - 5_000)
+    share.mark_complete(now_ms() - 5_000)
     line.put(catalog[:50])
     line.follow()
     (folder / "view-2").mkdir()
-    share.lay(line.index.view, codebook)
-    share.note_complete(now_ms())
+    share.write(line.index.view, codebook)
+    share.mark_complete(now_ms())
     assert views.decode().count(ROOT).tolist() == [0]
     assert views.age_seconds == pytest.approx(5, abs=1)
     (folder / "view-2").rmdir()
-    share.lay(line.index.view, codebook)
-    share.note_complete(now_ms())
+    share.write(line.index.view, codebook)
+    share.mark_complete(now_ms())
     assert views.decode().count(ROOT).tolist() == [50]
     assert views.age_seconds == pytest.approx(0, abs=1)
 
 
 def test_a_view_is_taken_up_when_the_one_before_has_had_its_time(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedFolder, folder: Path
+    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
-    share.lay(line.index.view, codebook)
+    share.write(line.index.view, codebook)
     patient, quick = (SharedViews(folder, refresh_seconds=seconds) for seconds in (3600, 0.01))
     line.put(catalog[:50])
     line.follow()
-    share.lay(line.index.view, codebook)
+    share.write(line.index.view, codebook)
     time.sleep(0.01)
     assert patient.decode().count(ROOT).tolist() == [0]
     assert quick.decode().count(ROOT).tolist() == [50]
@@ -175,16 +176,16 @@ def test_a_folder_without_a_view_is_told_with_its_remedy(folder: Path) -> None:
     with pytest.raises(NothingShared, match="kae replica run --share"):
         SharedViews(folder)
     with (
-        SharedFolder.held(folder),
-        pytest.raises(NothingShared, match="not laid a view yet"),
+        SharedViewsWriter.open(folder),
+        pytest.raises(NothingShared, match="not shared a view yet"),
     ):
         SharedViews(folder)
 
 
 def test_views_of_another_format_are_refused(
-    line: Followed, codebook: Codebook, share: SharedFolder, folder: Path
+    line: Followed, codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
-    share.lay(line.index.view, codebook)
+    share.write(line.index.view, codebook)
     note, arrays = map_arrays(folder / "view-1")
     (folder / "view-1").unlink()
     newer = msgspec.msgpack.encode([FORMAT + 1, *msgspec.msgpack.decode(note)[1:], "more"])
@@ -196,9 +197,9 @@ def test_views_of_another_format_are_refused(
 
 
 def test_a_damaged_file_is_named(
-    line: Followed, codebook: Codebook, share: SharedFolder, folder: Path
+    line: Followed, codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
-    share.lay(line.index.view, codebook)
+    share.write(line.index.view, codebook)
     path = folder / "view-1"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(NothingShared, match=r"view-1: .*; remove the folder"):

@@ -8,14 +8,14 @@ from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.items import Item
 from kae.encoders.vocabulary.candidates import read_candidates, write_candidates
 from kae.encoders.vocabulary.fit import learn_vocabulary
-from kae.streams.replica.explain import show_bindings
+from kae.streams.replica.explain import describe_bindings
 from kae.streams.terms.promotion import DAY_MS, Promotion, as_candidates, promotion_of
 
 
 def promotion(line: Followed, min_items: int) -> Promotion:
     line.spread_all()
     line.follow()
-    bound = show_bindings(line.codebook, line.index.view).active
+    bound = describe_bindings(line.codebook, line.index.view).active
     return promotion_of(bound, line.codebook, min_items, line.tick(), None)
 
 

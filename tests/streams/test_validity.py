@@ -68,7 +68,7 @@ def test_a_term_is_attached_before_its_time_and_found_from_then_on(
         "bound",
         "attached",
     ]
-    assert line.index.view.turns_ms == from_ms
+    assert line.index.view.next_change_ms == from_ms
     line.now = from_ms
     line.swap()
     assert len(line.search("quietcore")) == receipt.attached_items > 0
