@@ -2,7 +2,7 @@
 
 import sys
 
-from kae.streams.telemetry.metrics import METRICS, Face, Metric
+from kae.streams.telemetry.metrics import METRICS, Metric, MetricProcess
 
 HEAD = """# Metrics
 
@@ -18,16 +18,16 @@ append_unknown or disk_full.
 Generated from `streams/telemetry/metrics.py` by
 `python -m docs.generate.metrics_page > docs/metrics.md`; a test compares them.
 """
-FACES: dict[Face, str] = {"worker": "Worker", "replica": "Replica"}
+TITLES: dict[MetricProcess, str] = {"worker": "Worker", "replica": "Replica"}
 
 
 def page() -> str:
     """The content of the page."""
-    return "\n".join([HEAD, *(_section(face, title) for face, title in FACES.items())])
+    return "\n".join([HEAD, *(_section(process, title) for process, title in TITLES.items())])
 
 
-def _section(face: Face, title: str) -> str:
-    rows = [_row(metric) for metric in METRICS if metric.face == face]
+def _section(process: MetricProcess, title: str) -> str:
+    rows = [_row(metric) for metric in METRICS if metric.process == process]
     return "\n".join(
         [
             f"## {title}\n",

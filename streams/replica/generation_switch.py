@@ -28,7 +28,7 @@ from kae.streams.replica.notifier import ViewNotifier
 from kae.streams.replica.readings import observe_view
 from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.replica.view import View
-from kae.streams.telemetry.meters import Meters
+from kae.streams.telemetry.registry import MetricRegistry
 from kae.streams.topology.types import Topology
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ class GenerationSwitch:
         Raises: StoreUnusable, DiskFull, KafkaUnreachable.
         """
         self.name = name
-        self.meters = Meters("replica")
+        self.registry = MetricRegistry("replica")
         self.notifier = ViewNotifier()
         self._topology = topology
         self._data = data
@@ -182,7 +182,7 @@ class GenerationSwitch:
 
     def view_swapped(self, view: View, *, caught_up: bool) -> None:
         if self.is_serving(view.generation):
-            observe_view(self.meters, view, caught_up=caught_up)
+            observe_view(self.registry, view, caught_up=caught_up)
             self._share(view)
         elif view.generation == self._book.serving:
             self._woken.set()

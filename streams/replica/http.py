@@ -58,7 +58,7 @@ from kae.streams.replica.status import describe_generations, describe_status
 from kae.streams.replica_api.answers import Problem, UnknownWordsShown
 from kae.streams.replica_api.terms import Receipt
 from kae.streams.telemetry import metrics
-from kae.streams.telemetry.meters import TEXT, Meters
+from kae.streams.telemetry.registry import CONTENT_TYPE, MetricRegistry
 
 log = structlog.get_logger()
 LIMIT, MOST = 10, 1000
@@ -78,10 +78,10 @@ PAGE_FILES = {
 class ReplicaHttp:
     """One method for each route; they run on the server's threads, each with one view."""
 
-    def __init__(self, name: str, serving: Serving, meters: Meters) -> None:
+    def __init__(self, name: str, serving: Serving, registry: MetricRegistry) -> None:
         self._name = name
         self._serving = serving
-        self._meters = meters
+        self._registry = registry
 
     def search(self, request: Request) -> Response:
         text = query_text(request, required=True)
@@ -90,10 +90,10 @@ class ReplicaHttp:
         current = self._current_with_postings("search")
         found = current.search.answer(current.view(), text, limit)
         unknown = current.unknown.count(text, found.query.unknown)
-        self._meters.count(metrics.REPLICA_UNKNOWN_WORDS, by=unknown)
+        self._registry.count(metrics.REPLICA_UNKNOWN_WORDS, by=unknown)
         answer = _json(found)
-        self._meters.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
-        self._meters.observe(metrics.REPLICA_DECODE, found.decoded_ms / 1000)
+        self._registry.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
+        self._registry.observe(metrics.REPLICA_DECODE, found.decoded_ms / 1000)
         return answer
 
     def unknown_words(self, request: Request) -> Response:
@@ -178,7 +178,7 @@ class ReplicaHttp:
         return _json(freshness, 200 if freshness.ready else 503)
 
     def metrics(self, _request: Request) -> Response:
-        return Response(self._meters.text(), media_type=TEXT)
+        return Response(self._registry.text(), media_type=CONTENT_TYPE)
 
     def _current_with_postings(self, route: str) -> GenerationReplica:
         current = self._serving.current
@@ -205,7 +205,7 @@ Answer = Callable[[Request], Response]
 HasCome = Callable[[Request], bool]
 
 
-def build_app(answers: ReplicaHttp, meters: Meters, notifier: ViewNotifier) -> Starlette:
+def build_app(answers: ReplicaHttp, registry: MetricRegistry, notifier: ViewNotifier) -> Starlette:
     """The routes; each request is counted with the status of its answer."""
 
     def route(
@@ -227,7 +227,7 @@ def build_app(answers: ReplicaHttp, meters: Meters, notifier: ViewNotifier) -> S
                 response = await run_in_threadpool(answered, request)
             except RequestRefused as refused:
                 response = _json(Problem(refused.error), refused.status)
-            meters.count(metrics.REPLICA_REQUESTS, path, str(response.status_code))
+            registry.count(metrics.REPLICA_REQUESTS, path, str(response.status_code))
             return response
 
         return Route(path, counted, methods=[method])

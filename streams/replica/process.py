@@ -18,7 +18,7 @@ from kae.streams.replica.http import ReplicaHttp, build_app
 from kae.streams.replica.readings import ReplicaReadings
 from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.runtime.interpreter import set_for_indexing
-from kae.streams.telemetry.meters import Sample
+from kae.streams.telemetry.registry import Sample
 from kae.streams.topology.types import Topology
 
 log = structlog.get_logger()
@@ -64,9 +64,9 @@ async def serve(
         current = replica.current
         return ReplicaReadings(name, current.index, current.gauge).samples(time.monotonic())
 
-    replica.meters.read_from(samples)
-    answers = ReplicaHttp(name, replica.serving, replica.meters)
-    server = _server(build_app(answers, replica.meters, replica.notifier))
+    replica.registry.collect_from(samples)
+    answers = ReplicaHttp(name, replica.serving, replica.registry)
+    server = _server(build_app(answers, replica.registry, replica.notifier))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     set_for_indexing()

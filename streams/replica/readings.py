@@ -9,7 +9,7 @@ from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.view import View
 from kae.streams.replica_api.answers import Freshness
 from kae.streams.telemetry import metrics
-from kae.streams.telemetry.meters import Meters, Sample, accounted
+from kae.streams.telemetry.registry import MetricRegistry, Sample, accounting_samples
 
 
 class ReplicaReadings:
@@ -33,7 +33,7 @@ class ReplicaReadings:
         yield Sample(metrics.REPLICA_PATHS, view.trie.paths)
         yield Sample(metrics.REPLICA_IGNORED, self._index.ignored)
         yield from self._shards(view)
-        yield from accounted(
+        yield from accounting_samples(
             metrics.REPLICA_TERMS_READ,
             metrics.REPLICA_TERMS,
             metrics.REPLICA_TERMS_UNBALANCED,
@@ -50,7 +50,7 @@ class ReplicaReadings:
             yield Sample(metrics.REPLICA_VERSION, reader.state.version, labels)
             yield Sample(metrics.REPLICA_PAUSED, reader.state.source.paused, labels)
             yield Sample(metrics.REPLICA_STORE, self._index.store_bytes(shard), labels)
-            yield from accounted(
+            yield from accounting_samples(
                 metrics.REPLICA_READ,
                 metrics.REPLICA_EVENTS,
                 metrics.REPLICA_UNBALANCED,
@@ -59,13 +59,13 @@ class ReplicaReadings:
             )
 
 
-def observe_view(meters: Meters, view: View, *, caught_up: bool) -> None:
+def observe_view(registry: MetricRegistry, view: View, *, caught_up: bool) -> None:
     """Count a view that came into use, and observe how long it took."""
-    meters.count(metrics.REPLICA_VIEWS)
-    meters.observe(metrics.REPLICA_VIEW_BUILD, view.built_seconds)
+    registry.count(metrics.REPLICA_VIEWS)
+    registry.observe(metrics.REPLICA_VIEW_BUILD, view.built_seconds)
     if caught_up and view.oldest_delta_ms is not None:
         late_ms = max(0, view.swapped_ms - view.oldest_delta_ms)
-        meters.observe(metrics.REPLICA_APPLY_LAG, late_ms / 1000)
+        registry.observe(metrics.REPLICA_APPLY_LAG, late_ms / 1000)
 
 
 def _bootstrap_lag(view: View, freshness: Freshness) -> float:

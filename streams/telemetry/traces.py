@@ -1,15 +1,15 @@
-"""Traces: an item followed from its publishing to the views of the replicas, over OpenTelemetry.
+"""Traces: an item followed from its publishing to the replicas' views, with OpenTelemetry.
 
-A trace has three kinds of spans, each with what the messaging conventions of OpenTelemetry ask for:
+A trace has three kinds of spans, with the attributes of OpenTelemetry's messaging conventions:
     send ITEMS        from the feed's row to the broker's acknowledgement; or a producer's own
     process ITEMS     in the worker: from admission until the shard's store has the item
     process DELTAS    in each replica: from the delta's arrival until a view with it is in use
 
 W3C's `traceparent` is a header of the event's record, and one header of the delta's record for each
-event of it that is followed. Only what a producer has sampled is followed, so nothing costs
-anything here until a record carries the header; and nothing is read of it, nor OpenTelemetry
-imported, until the variables OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
-name a collector.
+event of it that is followed. Only events that a producer sampled are followed, so tracing costs
+nothing until a record carries the header. The header is not read, and OpenTelemetry is not
+imported, unless OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names a
+collector.
 """
 
 import os
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 HEADER = "traceparent"
-# Of one delta; a producer that samples every event is not followed beyond.
+# The most spans of one delta, for a producer that samples every event.
 FOLLOWED_PER_DELTA = 16
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SAMPLED = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf]")
@@ -39,7 +39,7 @@ _carried: ContextVar[tuple[tuple[str, bytes], ...]] = ContextVar("carried", defa
 
 
 class Traced(Protocol):
-    """A record as the Kafka clients give it."""
+    """A record, as the Kafka clients return it."""
 
     @property
     def topic(self) -> str: ...
@@ -52,14 +52,14 @@ class Traced(Protocol):
 
 
 class Spans:
-    """Spans that begin and end together: of the records that one piece of work is about."""
+    """Spans that begin and end together: one for each record of a piece of work."""
 
     def __init__(self, spans: Sequence["Span"] = ()) -> None:
         self._spans = spans
 
     @property
     def headers(self) -> Carried:
-        """What the records carry that come of this work."""
+        """The headers of the records that result from this work."""
         return [(HEADER, _traceparent(span)) for span in self._spans]
 
     def end(self, **attributes: str | int) -> None:
@@ -81,7 +81,7 @@ NOTHING = Spans()
 
 
 class Tracer:
-    """Begins spans, and hands those that have ended to the collector from a thread of its own."""
+    """Begins spans, and exports ended ones to the collector from a thread of its own."""
 
     def __init__(self, role: str, name: str) -> None:
         """Raises: NotInstalled."""
@@ -96,43 +96,45 @@ class Tracer:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        described = {
+        resource = {
             "service.namespace": "kae",
             "service.name": os.environ.get("OTEL_SERVICE_NAME") or f"kae-{role}",
             "service.instance.id": name,
             "service.version": version("kae"),
         }
-        # Sampler, limits and exporter are as OpenTelemetry's variables say.
-        self._provider = TracerProvider(resource=Resource.create(described))
+        # OpenTelemetry's own variables configure sampler, limits and exporter.
+        self._provider = TracerProvider(resource=Resource.create(resource))
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("kae", version("kae"))
         self._context = TraceContextTextMapPropagator()
 
     def send(self, topic: str, key: str) -> Spans:
-        """A span of a record that is published; a trace begins with it."""
+        """A span of a record that is published; it begins a trace."""
         from opentelemetry.trace import SpanKind
 
         attributes = {"messaging.kafka.message.key": key}
         return Spans([self._begin("send", topic, SpanKind.PRODUCER, None, attributes)])
 
     def process(self, records: Iterable[Traced]) -> Spans:
-        """Spans of the records that carry a sampled trace, the first FOLLOWED_PER_DELTA of them."""
+        """Spans of the records that carry a sampled trace; at most FOLLOWED_PER_DELTA."""
         from opentelemetry.trace import SpanKind
 
         spans: list[Span] = []
         for record in records:
             for parent in sampled(record.headers):
-                place: dict[str, str | int] = {
+                position: dict[str, str | int] = {
                     "messaging.destination.partition.id": str(record.partition),
                     "messaging.kafka.offset": record.offset,
                 }
-                spans.append(self._begin("process", record.topic, SpanKind.CONSUMER, parent, place))
+                spans.append(
+                    self._begin("process", record.topic, SpanKind.CONSUMER, parent, position)
+                )
                 if len(spans) == FOLLOWED_PER_DELTA:
                     return Spans(spans)
         return Spans(spans) if spans else NOTHING
 
     def close(self) -> None:
-        """Hand over what has ended; waits for a collector no longer than its exporter's timeout."""
+        """Export what has ended; waits no longer than the exporter's timeout."""
         self._provider.shutdown()
 
     def _begin(
@@ -159,24 +161,24 @@ class Tracer:
 
 @cache
 def tracer(role: str, name: str) -> Tracer | None:
-    """The one tracer of a process, if its environment names a collector.
+    """The one tracer of a process; None if its environment names no collector.
 
-    Raises: NotInstalled when the extra `traces` is not.
+    Raises: NotInstalled when the extra `traces` is not installed.
     """
     return Tracer(role, name) if any(map(os.environ.get, ENDPOINTS)) else None
 
 
 def sampled(headers: TraceHeaders) -> Iterator[bytes]:
-    """The traces that a record carries and whose producer has them recorded."""
+    """The traces of a record that its producer sampled."""
     for name, value in headers:
-        # The last flag says whether it is recorded.
+        # The last bit of the flags says whether it is sampled.
         if name == HEADER and value and _SAMPLED.fullmatch(value):
             yield value
 
 
 @contextmanager
 def carrying(spans: Spans) -> Iterator[None]:
-    """Records that are appended meanwhile, by this thread, carry these spans on."""
+    """Records that this thread appends meanwhile carry these spans."""
     token = _carried.set(tuple(spans.headers))
     try:
         yield
@@ -185,11 +187,11 @@ def carrying(spans: Spans) -> Iterator[None]:
 
 
 def carried() -> Carried:
-    """The headers that a record which is appended now is to carry."""
+    """The headers for a record that is appended now."""
     return list(_carried.get())
 
 
 def _traceparent(span: "Span") -> bytes:
     """Source: W3C Trace Context, section 3.2."""
-    told = span.get_span_context()
-    return f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}".encode()
+    context = span.get_span_context()
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}".encode()

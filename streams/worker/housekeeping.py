@@ -11,7 +11,7 @@ from faust.types import TP
 
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.telemetry import metrics
-from kae.streams.telemetry.meters import Meters
+from kae.streams.telemetry.registry import MetricRegistry
 from kae.streams.topology.types import Topology
 from kae.streams.worker.faust_app import App, StoreConsumer
 from kae.streams.worker.parts import WorkerParts
@@ -25,7 +25,9 @@ log = structlog.get_logger()
 class StallCheck:
     """Seeks once where nothing comes although the topic goes on, and then gives up."""
 
-    def __init__(self, clients: KafkaClients, meters: Meters, patience_seconds: float) -> None:
+    def __init__(
+        self, clients: KafkaClients, meters: MetricRegistry, patience_seconds: float
+    ) -> None:
         self._clients = clients
         self._meters = meters
         self._progress = WorkProgress(patience_seconds)

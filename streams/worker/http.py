@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import msgspec
 
-from kae.streams.telemetry.meters import TEXT, Meters
+from kae.streams.telemetry.registry import CONTENT_TYPE, MetricRegistry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -41,7 +41,7 @@ class WorkerHttp:
     """Answers at a socket that listens already, until `stop`."""
 
     def __init__(
-        self, listener: socket.socket, meters: Meters, readiness: Callable[[], Readiness]
+        self, listener: socket.socket, meters: MetricRegistry, readiness: Callable[[], Readiness]
     ) -> None:
         self._meters = meters
         self._readiness = readiness
@@ -65,7 +65,7 @@ class WorkerHttp:
     def _found(self, path: str) -> tuple[str, str, bytes]:
         match path:
             case "/metrics":
-                return "200 OK", TEXT, self._meters.text()
+                return "200 OK", CONTENT_TYPE, self._meters.text()
             case "/livez":
                 return _json("200 OK", {"live": True})
             case "/readyz":

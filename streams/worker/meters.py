@@ -9,13 +9,13 @@ from kae.sinks.log.protocol import AppendUnknown
 from kae.sinks.shard import SentDelta
 from kae.sinks.store.disk import DiskFull
 from kae.streams.telemetry import metrics
-from kae.streams.telemetry.meters import Meters
+from kae.streams.telemetry.registry import MetricRegistry
 
 _CAUSES = {Fenced: "fenced", AppendUnknown: "append_unknown", DiskFull: "disk_full"}
 ENCODE, PLAN, APPEND_WAIT, APPLY = "encode", "plan", "append_wait", "apply"
 
 
-class WorkerMeters(Meters):
+class WorkerMeters(MetricRegistry):
     """The worker's meters, bumped by the threads that do the work."""
 
     def __init__(self) -> None:

@@ -120,7 +120,7 @@ class WorkerParts:
             self.lag,
             self.control.book,
         )
-        self.meters.read_from(self.readings.samples)
+        self.meters.collect_from(self.readings.samples)
 
     def positions(self) -> dict[TP, int]:
         """Where the stores and the registrar go on."""

@@ -12,7 +12,7 @@ from kae.streams.control.state import ControlState
 from kae.streams.kafka.lag import LagWatch
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.telemetry import metrics
-from kae.streams.telemetry.meters import Sample, accounted
+from kae.streams.telemetry.registry import Sample, accounting_samples
 from kae.streams.topology.types import Topology
 from kae.streams.worker.bindings_follower import BindingsFollower
 from kae.streams.worker.http import Readiness
@@ -100,7 +100,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.postings.waiting, labels)
         yield Sample(metrics.WORKER_POSTINGS, shard.postings.bytes, labels)
         yield Sample(metrics.WORKER_STORE, bytes_in(shard.folder), labels)
-        yield from accounted(
+        yield from accounting_samples(
             metrics.WORKER_READ,
             metrics.WORKER_EVENTS,
             metrics.WORKER_UNBALANCED,
@@ -126,7 +126,7 @@ class WorkerReadings:
         return Sample(metrics.WORKER_SNAPSHOT_AGE, age, (str(number),))
 
     def _terms(self, bindings: Bindings) -> Iterator[Sample]:
-        yield from accounted(
+        yield from accounting_samples(
             metrics.WORKER_TERMS_READ,
             metrics.WORKER_TERMS,
             metrics.WORKER_TERMS_UNBALANCED,

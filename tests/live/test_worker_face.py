@@ -46,7 +46,7 @@ def test_two_workers_tell_every_metric_of_the_list_and_their_sums_are_the_input(
         "the lags and the term",
     )
     told = scraped(cluster)
-    names = {metric.name for metric in METRICS if metric.face == "worker"}
+    names = {metric.name for metric in METRICS if metric.process == "worker"}
     assert told[0].families | told[1].families == names
 
     def total(name: str, **labels: str) -> float:

@@ -16,8 +16,8 @@ from kae.encoders.items import Item
 from kae.sinks.log.edits import Counts, Delta, SourceRange, encode_record
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.readings import ReplicaReadings
-from kae.streams.telemetry.meters import Meters
 from kae.streams.telemetry.metrics import METRICS
+from kae.streams.telemetry.registry import MetricRegistry
 
 ROOT = Path(__file__).parents[2]
 RULES = [
@@ -132,9 +132,9 @@ def test_the_accounting_alarm_fires_for_a_shard_that_does_not_add_up(
 
 def firing(line: Followed) -> set[str]:
     """The shards for which the accounting alarm's expression holds, of what a replica tells."""
-    meters = Meters("replica")
+    meters = MetricRegistry("replica")
     readings = ReplicaReadings("r", line.index, FreshnessGauge(5))
-    meters.read_from(lambda: readings.samples(0))
+    meters.collect_from(lambda: readings.samples(0))
     expression = next(str(r["expr"]) for r in RULES if r["alert"] == "KaeAccountingBroken")
     found = set()
     for alternative in expression.split(" or "):

@@ -24,8 +24,8 @@ from kae.streams.replica.http import ReplicaHttp, build_app
 from kae.streams.replica.preview import Previewer
 from kae.streams.replica.readings import ReplicaReadings, observe_view
 from kae.streams.replica.unknown_words import UnknownWords
-from kae.streams.telemetry.meters import Meters
 from kae.streams.telemetry.metrics import METRICS
+from kae.streams.telemetry.registry import MetricRegistry
 
 
 class Face:
@@ -56,10 +56,10 @@ def http(line: Followed, catalog: list[Item]) -> Face:
     line.bind("quietcore", where='brand = "hp"')
     line.spread_all()
     line.follow()
-    meters = Meters("replica")
+    meters = MetricRegistry("replica")
     observe_view(meters, line.index.view, caught_up=True)
     readings = ReplicaReadings(NAME, line.index, line.gauge)
-    meters.read_from(lambda: readings.samples(time.monotonic()))
+    meters.collect_from(lambda: readings.samples(time.monotonic()))
     served = GenerationReplica(
         1,
         line.codebook,
@@ -252,7 +252,7 @@ def test_a_replica_tells_every_metric_of_the_list_and_no_other(http: Face) -> No
     http.get("/search?q=quietcore")
     text = http.get("/metrics").text
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE kae_")}
-    assert told == {metric.name for metric in METRICS if metric.face == "replica"}
+    assert told == {metric.name for metric in METRICS if metric.process == "replica"}
     assert 'kae_replica_requests_total{route="/search",status="200"} 1.0' in text
     assert "kae_replica_search_seconds_count 1.0" in text
     put = re.findall(r'kae_replica_shard_events_total{outcome="put",shard="\d"} (\S+)', text)

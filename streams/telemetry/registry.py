@@ -1,4 +1,4 @@
-"""The metrics of one process, as Prometheus reads them."""
+"""The metrics of one process, as Prometheus scrapes them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,40 +16,41 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 
 from kae.sinks.log.edits import Counts
-from kae.streams.telemetry.metrics import METRICS, Face, Metric
+from kae.streams.telemetry.metrics import METRICS, Metric, MetricProcess
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("put", "dropped", "stale", "dead")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One value of one metric; the labels' values come in the order of the metric's labels."""
+    """One value of one metric; the label values are in the order of the metric's labels."""
 
     metric: Metric
     value: float
     labels: tuple[str, ...] = ()
 
 
-class Meters:
-    """What is bumped is kept here; what `read_from` is given is asked at each scrape.
+class MetricRegistry:
+    """Keeps the metrics that are recorded; the others are read at each scrape.
 
-    Bumping may be done from any thread, and `read` is called by the one that asks for the text.
+    `count` and `observe` may be called from any thread. The function that `collect_from` takes is
+    called by the thread that calls `text`.
     """
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, process: MetricProcess) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._bumped: dict[str, Any] = {
-            metric.name: _bumped(metric, self._registry)
+        self._recorded: dict[str, Any] = {
+            metric.name: _recorder(metric, self._registry)
             for metric in METRICS
-            if metric.face == face and metric.bumped
+            if metric.process == process and metric.recorded
         }
         ProcessCollector(registry=self._registry)
 
-    def read_from(self, read: Callable[[], Iterable[Sample]]) -> None:
-        """Say where the rest comes from; called once."""
-        self._registry.register(_Readings(read))
+    def collect_from(self, read: Callable[[], Iterable[Sample]]) -> None:
+        """Set the function that reads the other metrics; called once."""
+        self._registry.register(_Collector(read))
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         self._of(metric, labels).inc(by)
@@ -58,16 +59,16 @@ class Meters:
         self._of(metric, labels).observe(value)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics, in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def _of(self, metric: Metric, labels: tuple[str, ...]) -> Any:
-        bumped = self._bumped[metric.name]
-        return bumped.labels(*labels) if labels else bumped
+        recorder = self._recorded[metric.name]
+        return recorder.labels(*labels) if labels else recorder
 
 
-class _Readings:
-    """A collector of prometheus_client: a family for each metric that has samples."""
+class _Collector:
+    """A collector for prometheus_client: one family for each metric that has samples."""
 
     def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
         self._read = read
@@ -81,18 +82,18 @@ class _Readings:
         yield from families.values()
 
 
-def accounted(
+def accounting_samples(
     read: Metric, events: Metric, unbalanced: Metric, counts: Counts, *labels: str
 ) -> Iterator[Sample]:
-    """Tell what became of source records, and whether that adds up."""
-    became: Mapping[str, int] = {outcome: getattr(counts, outcome) for outcome in OUTCOMES}
+    """What became of source records, and whether read = put + dropped + stale + dead."""
+    outcomes: Mapping[str, int] = {outcome: getattr(counts, outcome) for outcome in OUTCOMES}
     yield Sample(read, counts.read, labels)
-    for outcome, count in became.items():
+    for outcome, count in outcomes.items():
         yield Sample(events, count, (*labels, outcome))
     yield Sample(unbalanced, not counts.balanced, labels)
 
 
-def _bumped(metric: Metric, registry: CollectorRegistry) -> Counter | Histogram:
+def _recorder(metric: Metric, registry: CollectorRegistry) -> Counter | Histogram:
     if metric.kind == "counter":
         return Counter(metric.name, metric.meaning, metric.labels, registry=registry)
     return Histogram(
