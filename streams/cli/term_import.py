@@ -91,7 +91,7 @@ def _print(file: Path, rows: "list[RowReport]") -> None:
     )
     for row in rows:
         for collision in row.collisions:
-            terminal.print_warning(f"line {row.line}: {collision.told()}")
+            terminal.print_warning(f"line {row.line}: {collision.summary()}")
         for problem in row.problems:
             where = f"{problem.field} {problem.value!r}" if problem.field else repr(row.word)
             terminal.print_error(TermRefused(f"line {row.line}: {where}: {problem.cause}"))

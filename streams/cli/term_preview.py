@@ -177,7 +177,7 @@ def _print(preview: TermPreview) -> None:
             ),
         )
     for collision in previewed.collisions:
-        terminal.print_warning(collision.told())
+        terminal.print_warning(collision.summary())
     if previewed.refused is not None:
         terminal.print_warning(f"it would be refused: {previewed.refused}")
         return

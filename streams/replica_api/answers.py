@@ -1,6 +1,6 @@
-"""What the replica answers, as types; docs/formats.md and the page name the same fields.
+"""What a replica answers over HTTP, as types; docs/formats.md and the page name the same fields.
 
-Words of an identifier come by position; null where the position is empty.
+The words of an identifier are ordered by position; null where the position is empty.
 """
 
 import msgspec
@@ -10,14 +10,14 @@ class Freshness(msgspec.Struct, frozen=True):
     """How fresh a view is, and what keeps it from being fresher."""
 
     ready: bool
-    age_seconds: float | None  # None: it never was complete
+    age_seconds: float | None  # since it was complete; None: it never was
     within_seconds: float
     behind_records: int
     reasons: list[str]
 
 
 class UnknownWord(msgspec.Struct, frozen=True):
-    """`requests` asked for it for sure, `at_most` perhaps: rarer words had to be forgotten."""
+    """Asked for by `requests` to `at_most` requests: counts of rare words are dropped."""
 
     word: str
     requests: int
@@ -28,7 +28,7 @@ Words = tuple[str | None, ...]
 
 
 class Version(msgspec.Struct, frozen=True):
-    """The one view that an answer was made from."""
+    """The one view that an answer is from."""
 
     generation: int
     view: int
@@ -53,7 +53,7 @@ class SlotShown(msgspec.Struct, frozen=True):
 
 
 class QueryShown(msgspec.Struct, frozen=True):
-    """What a query was understood as; `slots` are those that weigh most, the heaviest first.
+    """How a query was understood; `slots` are those with the highest weights, the highest first.
 
     `unknown` are the words that neither the codebook nor a term has.
     """
@@ -66,13 +66,13 @@ class QueryShown(msgspec.Struct, frozen=True):
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """An item with the path that it was decoded by.
+    """An item with the path that led to it.
 
-    `identifier` are the item's own words; `path` those of the path, which differs where `via` names
-    a term; `covers` the positions at which the path holds one of the slots that are shown for the
-    query. `score` is how much of the query the path covers, `own_words` how much of it the item's
-    own words say, both 0 to 1 and by weight; the rank is by own_words + score / 5, after the items
-    that are `pinned` in a term that the query says.
+    `identifier` are the item's own words and `path` those of the path; they differ where `via`
+    names a term. `covers` are the positions at which the path has one of the query's slots. `score`
+    is how much of the query the path covers and `own_words` how much of it the item's own words
+    cover, by weight and from 0 to 1. Items that are `pinned` in one of the query's terms come
+    first; the others are ranked by own_words + score / 5.
     """
 
     id: str
@@ -92,7 +92,7 @@ class Found(msgspec.Struct, frozen=True):
     query: QueryShown
     items: list[Hit]
     took_ms: float
-    decoded_ms: float  # of it, until every identifier was decoded
+    decoded_ms: float  # the part of it until every identifier was decoded
 
 
 # /items/{id}
@@ -108,9 +108,9 @@ class AttributeShown(msgspec.Struct, frozen=True):
 
 
 class PathShown(msgspec.Struct, frozen=True):
-    """One way to the item; `term` and `attached` are null for its own path.
+    """A path that leads to the item; `term` and `attached` are null for its own path.
 
-    `attached` is also null where that happened before the snapshot that the replica began with.
+    `attached` is also null if that was before the snapshot that the replica started from.
     """
 
     slots: tuple[int, ...]
@@ -128,7 +128,7 @@ class LogPosition(msgspec.Struct, frozen=True):
 
 
 class ItemShown(msgspec.Struct, frozen=True):
-    """`put` is the delta that put it; null: one before the snapshot that the replica began with."""
+    """`put` is the delta that put it; null if that was before the replica's snapshot."""
 
     version: Version
     id: str
@@ -150,10 +150,10 @@ class ItemShown(msgspec.Struct, frozen=True):
 
 
 class UnknownWordsShown(msgspec.Struct, frozen=True):
-    """The words that queries asked for in vain, of one generation and this process.
+    """The unknown words of one generation's queries, counted in this process since `since_ms`.
 
-    Only those that `least_requests` asked for are told; 0: none is counted. `requests` are all that
-    were looked at since `since_ms`.
+    A word is listed if at least `least_requests` requests asked for it; with 0 none is counted.
+    `requests` counts all requests.
     """
 
     generation: int
@@ -189,9 +189,9 @@ class BindingShown(msgspec.Struct, frozen=True):
     by: str = ""
     approved_by: str = ""
     campaign: str | None = None
-    plus: int = 0  # single items that it leads to, whatever the selector says
-    minus: int = 0  # and that it does not
-    pins: tuple[str, ...] = ()  # and that come first
+    plus: int = 0  # single items that are added to those of the selector
+    minus: int = 0  # single items that are left out
+    pins: tuple[str, ...] = ()  # items that come first
 
 
 class ProposalShown(msgspec.Struct, frozen=True):
@@ -223,7 +223,7 @@ class CapacityShown(msgspec.Struct, frozen=True):
 
 
 class BindingsShown(msgspec.Struct, frozen=True):
-    """`active` is all that is bound; the state of each says whether it is in force."""
+    """`active` are all bindings; the state of each says whether it is in force."""
 
     version: Version
     active: list[BindingShown]
@@ -246,7 +246,7 @@ class CountsShown(msgspec.Struct, frozen=True):
 
 
 class ShardShown(msgspec.Struct, frozen=True):
-    """`offset` is the last accepted delta's; `source_next_offset` is in the items topic.
+    """`offset` is that of the last accepted delta; `source_next_offset` is in the items topic.
 
     A shard that is `paused` reads no items.
     """
@@ -275,7 +275,7 @@ class BindingsLogShown(msgspec.Struct, frozen=True):
 
 
 class ReplicaShown(msgspec.Struct, frozen=True):
-    """What a replica's lease says; `behind` counts the deltas of the view that it has not.
+    """A replica's lease; `behind` counts the deltas of the view that it has not applied.
 
     `serving` says whether it answers from this generation.
     """
@@ -310,8 +310,8 @@ class Status(msgspec.Struct, frozen=True):
 class TermStanding(msgspec.Struct, frozen=True):
     """A bound term in one generation.
 
-    `promoted` says that the codebook has the word itself, `own_items` how many of the items that
-    the term is attached to have it in their identifiers; it is counted when hashes are asked for.
+    `promoted` says that the codebook has the word itself. `own_items` is how many of the term's
+    items have the word in their own identifiers; it is counted only if hashes are asked for.
     """
 
     term: str
@@ -323,7 +323,7 @@ class TermStanding(msgspec.Struct, frozen=True):
 
 
 class GenerationShown(msgspec.Struct, frozen=True):
-    """A generation as this replica follows it."""
+    """A generation that this replica follows."""
 
     generation: int
     status: Status
@@ -344,9 +344,9 @@ class CutoverShown(msgspec.Struct, frozen=True):
 
 
 class GenerationsShown(msgspec.Struct, frozen=True):
-    """`serving` is the generation that this replica answers from, `wanted` the one that it should.
+    """`serving` is the generation that this replica answers from, `wanted` the one of the cut-over.
 
-    `problems` says of other generations, by number, why they are not followed.
+    `problems` has, by number, why other generations are not followed.
     """
 
     replica: str

@@ -1,4 +1,4 @@
-"""A replica's answers for the commands: typed, with errors that say what to do."""
+"""A client of a replica's HTTP interface, with typed answers."""
 
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 
 class ReplicaClient:
-    """Asks one replica."""
+    """A client of one replica."""
 
     def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
-        """Raises: ReplicaUnreachable if the address is none."""
+        """Raises: ReplicaUnreachable if `url` is not an address."""
         self.url = url
         try:
-            # No proxy stands between an operator and a replica.
+            # Proxies of the environment are for the internet, not for replicas.
             self._http = httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False)
         except httpx.InvalidURL as error:
             raise ReplicaUnreachable(
@@ -37,11 +37,11 @@ class ReplicaClient:
             ) from error
 
     def close(self) -> None:
-        """Give its connections back."""
+        """Close its connections."""
         self._http.close()
 
     def item(self, item_id: str) -> ItemShown:
-        """Raises: ReplicaUnreachable; ReplicaRefused when no such item is live."""
+        """Raises: ReplicaUnreachable; ReplicaRefused when no live item has the id."""
         return self._get(f"/items/{_segment(item_id)}", ItemShown)
 
     def search(self, query: str, limit: int = 5) -> list[Hit]:
@@ -57,7 +57,7 @@ class ReplicaClient:
         return self._get("/bindings", BindingsShown)
 
     def preview(self, event: bytes, query: str = "") -> Previewed:
-        """What a bind event, which goes nowhere else, would do, and what a query would find then.
+        """What a bind event would do, and what a query would find then; nothing is changed.
 
         Raises: ReplicaUnreachable; ReplicaRefused when it cannot be decoded.
         """
@@ -68,13 +68,13 @@ class ReplicaClient:
     def preview_proposed(self, term: str, query: str = "") -> Previewed:
         """What the bind of a term that waits for approval would do.
 
-        Raises: ReplicaUnreachable; ReplicaRefused when none waits.
+        Raises: ReplicaUnreachable; ReplicaRefused when no bind waits.
         """
-        asked = f"?{urlencode({'q': query})}" * bool(query)
-        return self._get(f"/preview/{_segment(term)}{asked}", Previewed)
+        parameters = f"?{urlencode({'q': query})}" * bool(query)
+        return self._get(f"/preview/{_segment(term)}{parameters}", Previewed)
 
     def status(self, with_hashes: bool = False, generation: int | None = None) -> Status:
-        """Of this generation, or of the one that serves.
+        """The status of a generation, by default of the one that serves.
 
         Raises: ReplicaUnreachable; ReplicaRefused when it does not follow the generation.
         """
@@ -89,9 +89,9 @@ class ReplicaClient:
     def receipt(
         self, term: str, revision: int = 0, until: str = "decodable", within_seconds: float = 0.0
     ) -> Receipt | None:
-        """None when the replica has not heard of the term.
+        """A term's receipt; None when the replica does not know the term.
 
-        The answer waits, `within_seconds` at most, until the revision has come to the stage.
+        Waits, `within_seconds` at most, until the revision has reached the stage `until`.
         Raises: ReplicaUnreachable.
         """
         within_ms = int(within_seconds * 1000)
@@ -124,5 +124,5 @@ class ReplicaClient:
 
 
 def _segment(text: str) -> str:
-    """One segment of a path, whatever stands in it: also `..` is an id that an item may have."""
+    """One segment of a path: an item's id may be anything, also `..`."""
     return quote(text, safe="").replace(".", "%2E")

@@ -1,6 +1,7 @@
-"""What a receipt tells: how far a term has come; `receipts.py` says what the stages mean.
+"""What a replica answers about one term, as types: receipts and previews.
 
-What a preview answers, as types; docs/formats.md and the console name the same fields.
+`streams/replica/receipts.py` says what the stages mean; docs/formats.md and the console name the
+same fields.
 """
 
 import msgspec
@@ -9,9 +10,9 @@ from kae.streams.replica_api.answers import Hit, Version, Words
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One stage: `count` of `of` have reached it; once all have, `at_ms` says when.
+    """One stage, reached by `count` of `of`; `at_ms` is when the last of them reached it.
 
-    `missing` names the shards or the replicas that have not.
+    `missing` names the shards or replicas that have not.
     """
 
     stage: str
@@ -30,7 +31,7 @@ class Refusal(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """`state` is proposed, scheduled, bound, released, expired or refused.
 
-    `refused` may also tell of a later attempt, `proposed` of a revision that waits for approval.
+    `refused` may be of a later attempt; `proposed` is a revision that waits for approval.
     """
 
     version: Version
@@ -50,7 +51,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Sampled(msgspec.Struct, frozen=True):
-    """An item that the term would lead to, with the words of its own identifier by position."""
+    """An item that the term would lead to, with the words of its own identifier."""
 
     id: str
     title: str
@@ -74,13 +75,14 @@ class GroupCount(msgspec.Struct, frozen=True):
 
 
 class Collision(msgspec.Struct, frozen=True):
-    """Something that has the word, or an alias of it, already: to be looked at, not refused.
+    """Something that already has the word or one of its aliases; a warning, not a refusal.
 
-    `kind`: `bound`, the word is bound and this takes its place; `proposed`, one of it waits for
-    approval; `form`, another term answers to it; `codebook`, the codebook has it, in this or
-    another spelling; `near`, one letter away, of a term or of the codebook; `meaning`, a word of
-    the codebook may mean much the same, with the `cosine` of their vectors. `items` are those of
-    the codebook's word in the catalog that it was built from, or those that the term leads to.
+    `kind`: `bound`, the word is bound and this replaces it; `proposed`, a bind of it waits for
+    approval; `form`, another term has it as its word or an alias; `codebook`, the codebook has it,
+    in this or another spelling; `near`, a term or a word of the codebook is one letter away;
+    `meaning`, a word of the codebook may mean much the same, by the `cosine` of their vectors.
+    `items` are those of the codebook's word in the catalog that it was built from, or those that
+    the term leads to.
     """
 
     kind: str
@@ -90,16 +92,16 @@ class Collision(msgspec.Struct, frozen=True):
     items: int
     cosine: float | None = None
 
-    def told(self) -> str:
-        """It in one line."""
+    def summary(self) -> str:
+        """The collision in one line."""
         form, other, items = self.form, self.other, f"{self.items:,} items"
         match self.kind:
             case "bound":
-                return f"{form!r}: is bound to {items}; this would take its place"
+                return f"{form!r}: is bound to {items}; this would replace it"
             case "proposed":
-                return f"{form!r}: one with {items} waits for approval; see kae term proposals"
+                return f"{form!r}: a bind to {items} waits for approval; see kae term proposals"
             case "form":
-                return f"{form!r}: leads to the term {other!r} ({items}) already"
+                return f"{form!r}: already leads to the term {other!r} ({items})"
             case "codebook":
                 return f"{form!r}: the codebook has {other!r} ({self.category}, {items})"
             case "meaning":
@@ -108,9 +110,9 @@ class Collision(msgspec.Struct, frozen=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """The reserved slots of the term's position: `needed` of those that are `free` now.
+    """The reserved slots of the term's position: how many are `needed`, and `free` now.
 
-    `released` are slots that it gives back, free again after their quarantine.
+    `released` are slots that the bind gives back; they are free again after their quarantine.
     """
 
     position: int
@@ -122,9 +124,9 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class Size(msgspec.Struct, frozen=True):
-    """Bytes of the event and ids in its selector, with the most that topology.yaml allows.
+    """Bytes of the event and ids in its selector, each with the limit of topology.yaml.
 
-    Of a proposal: its bytes in the bindings log.
+    The bytes of a proposal are those in the bindings log.
     """
 
     event_bytes: int
@@ -142,7 +144,7 @@ class SideBySide(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What `kae term bind --plan HASH --items-planned N` holds the world to."""
+    """What `kae term bind --plan HASH --items-planned N` requires to be still true."""
 
     hash: str
     items: int
@@ -152,9 +154,9 @@ class Plan(msgspec.Struct, frozen=True):
 class Previewed(msgspec.Struct, frozen=True):
     """What a bind would do to the view that `version` names.
 
-    `items` are the items that it would be attached to, `identifiers` the distinct identifiers that
-    it would create, `brands` those of the items, the most frequent first. `refused` is the cause
-    for which the registrar would refuse it now. `search` is there where a query was asked for and
+    `items` counts the items that the term would be attached to, `identifiers` the distinct
+    identifiers that it would create; `brands` are those of the items, the most frequent first.
+    `refused` is why the registrar would refuse it now. `search` is there if a query was given and
     the term would not be refused.
     """
 

@@ -9,12 +9,12 @@ from kae.streams.replica_api.answers import Words
 
 
 def own_words(codebook: Codebook, item: PutItem) -> Words:
-    """The six words of an item's identifier, as the item itself says them; null where empty."""
+    """The six words of an item's identifier, as the item spells them; None where empty."""
     alike: dict[Slot, Attribute] = {}
     for attribute in sorted(item.attributes, key=lambda found: (found.source, -found.score)):
         slot = codebook.slot_of(attribute.category, attribute.word)
         if slot is not None:
-            # Of several that share the slot, the most trusted.
+            # Of several attributes that share a slot, the most trusted one.
             alike.setdefault(slot, attribute)
     return tuple(
         _own_word(codebook, alike.get(Slot(position, index)), position, index) if index else None
@@ -38,7 +38,7 @@ def path_words(own: Words, bound: BindSlot | None) -> Words:
 def slot_word(
     codebook: Codebook, bindings: Bindings | None, position: int, index: int
 ) -> str | None:
-    """The word that stands for a slot: its head word, or the term that is bound to it."""
+    """The word of a slot: its head word, or the term that is bound to it."""
     head = codebook.word_at(position, index)
     if head is not None:
         return head[1]
