@@ -28,9 +28,9 @@ from kae.sinks.trie.growing import GrowingTrie
 from kae.sinks.trie.prefixes import Prefixes
 from kae.sinks.trie.shard_table import ShardTable
 from kae.streams.replica.decode import Decode
-from kae.streams.replica.follower import PAUSE_PER_BUILD, PAUSE_SECONDS
 from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.replica.view import View
+from kae.streams.replica.view_schedule import PAUSE_PER_BUILD, PAUSE_SECONDS
 from kae.streams.runtime.interpreter import set_for_indexing
 
 SHARDS = 8
@@ -173,12 +173,12 @@ class MaskedItems:
             generation=1,
             bindings=Bindings(),
             visible={},
-            turns_ms=None,
+            next_change_ms=None,
             bindings_offset=-1,
             terms=BoundTerms(),
             trie=self._trie.layers(self._tables, none, {}),
-            said=WordStatistics(()),
-            unheard=(),
+            word_statistics=WordStatistics(()),
+            stale=(),
             shards=(),
             swapped_ms=0,
             built_seconds=0.0,
