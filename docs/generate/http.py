@@ -7,7 +7,7 @@ from docs.generate.markdown import MADE, table
 
 from kae.streams.console.api import OPERATIONS
 from kae.streams.replica import http as replica_http
-from kae.streams.replica_api import answers
+from kae.streams.replica_api import answers, status
 from kae.streams.worker import http as worker_http
 
 HEAD = f"""# HTTP
@@ -44,10 +44,11 @@ def _docstring(text: str | None) -> str:
 def _structs() -> list[type[msgspec.Struct]]:
     return [
         each
-        for each in vars(answers).values()
+        for module in (answers, status)
+        for each in vars(module).values()
         if isinstance(each, type)
         and issubclass(each, msgspec.Struct)
-        and each.__module__ == answers.__name__
+        and each.__module__ == module.__name__
     ]
 
 

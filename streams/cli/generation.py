@@ -13,8 +13,8 @@ from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
     from kae.streams.generations.answers import CutoverMade, GenerationDropped
-    from kae.streams.replica_api.answers import GenerationsShown
     from kae.streams.replica_api.client import ReplicaClient
+    from kae.streams.replica_api.status import GenerationsShown
     from kae.streams.topology.types import Topology
 
 

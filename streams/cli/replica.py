@@ -37,13 +37,13 @@ def run(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="How this replica signs its lease; else HOST-PORT."),
+        typer.Option(metavar="NAME", help="Name of this replica in its leases; else HOST-PORT."),
     ] = None,
     share: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Lay each view there, for decoders in other processes; best in shared memory.",
+            help="Share each view there with decoders in other processes; best in shared memory.",
         ),
     ] = None,
 ) -> None:
@@ -60,13 +60,13 @@ def run(
         opened = opened.edited({"replica.listen": listen})
     listener = listen_at(opened.replica.listen, "replica.listen")
     beginning = open_serving(opened)
-    # From here on it is a service: what it has to say are log lines.
+    # From here on it is a service: it writes log lines.
     set_up_logs()
-    signed = name or f"{socket.gethostname()}-{listener.getsockname()[1]}"
+    own_name = name or f"{socket.gethostname()}-{listener.getsockname()[1]}"
     with (
         tempfile.TemporaryDirectory(prefix="kae-replica-") as scratch,
         hold_folder(data or Path(scratch), "replica"),
         SharedViewsWriter.open(share) if share else nullcontext() as shared,
     ):
         folder = data or Path(scratch)
-        sys.exit(asyncio.run(serve(opened, beginning, folder, listener, signed, shared)))
+        sys.exit(asyncio.run(serve(opened, beginning, folder, listener, own_name, shared)))

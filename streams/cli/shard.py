@@ -19,7 +19,7 @@ from kae.streams.local_run import open_topology, replica_address
 if TYPE_CHECKING:
     from kae.streams.control.client import ControlClient, RequestPlan, ShardAnswered
     from kae.streams.control.records import Request
-    from kae.streams.replica_api.answers import ShardShown
+    from kae.streams.replica_api.status import ShardShown
     from kae.streams.shards.plans import ShardStanding, Target
     from kae.streams.topology.types import Topology
 

@@ -30,8 +30,9 @@ from kae.streams.events.terms import decode_term, encode_term, rules_of
 from kae.streams.kafka.lag import Lag, read_lags
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.topic_plan import BATCH_BYTES
-from kae.streams.replica_api.answers import BindingShown, BindingsShown, ProposalShown, Status
+from kae.streams.replica_api.answers import BindingShown, BindingsShown, ProposalShown
 from kae.streams.replica_api.client import ReplicaClient
+from kae.streams.replica_api.status import Status
 from kae.streams.replica_api.terms import Previewed
 from kae.streams.terms.category import CategoryChoice, choose_category
 from kae.streams.terms.history import BindingsHistory, TermHistoryEntry

@@ -14,8 +14,8 @@ from kae.streams.errors import GenerationRefused, GenerationTimedOut
 from kae.streams.generations.answers import CutoverMade, GenerationListed, GenerationsListed, State
 from kae.streams.generations.client import GenerationsClient
 from kae.streams.generations.verify import followed, verify_generation
-from kae.streams.replica_api.answers import GenerationShown, GenerationsShown
 from kae.streams.replica_api.client import ReplicaClient
+from kae.streams.replica_api.status import GenerationShown, GenerationsShown
 
 ASK_SECONDS = 0.05
 

@@ -21,7 +21,7 @@ from kae.streams.generations.answers import GenerationDropped, StoresFound
 from kae.streams.generations.client import GenerationsClient
 from kae.streams.generations.cutover import answering_from
 from kae.streams.kafka.topics import admin_of
-from kae.streams.replica_api.answers import GenerationsShown
+from kae.streams.replica_api.status import GenerationsShown
 from kae.streams.runtime.folders import hold_folder
 from kae.streams.topology.types import Topology
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from kae.streams.errors import GenerationUnusable
 from kae.streams.generations.answers import GenerationVerified, TermVerified
-from kae.streams.replica_api.answers import (
+from kae.streams.replica_api.client import ReplicaClient
+from kae.streams.replica_api.status import (
     GenerationShown,
     GenerationsShown,
+    GenerationTerm,
     ShardShown,
-    TermStanding,
 )
-from kae.streams.replica_api.client import ReplicaClient
 
 ASK_SECONDS = 0.1
 
@@ -167,7 +167,7 @@ def _different(
 
 def _unreachable(one: GenerationShown, before: GenerationShown, together: bool) -> Iterator[str]:
     """Terms by which the serving generation reaches items, and this one does not."""
-    known: dict[str, TermStanding] = {term.term: term for term in one.terms}
+    known: dict[str, GenerationTerm] = {term.term: term for term in one.terms}
     for other in before.terms:
         term = known.get(other.term)
         if term is None:

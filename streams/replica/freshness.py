@@ -7,7 +7,7 @@ moment of the question. So a broker that stops answering makes a replica stale, 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kae.streams.replica_api.answers import Freshness
+from kae.streams.replica_api.status import Freshness
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from kae.streams.clock import now_ms
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.view import View
-from kae.streams.replica_api.answers import Freshness
+from kae.streams.replica_api.status import Freshness
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import MetricRegistry, Sample, accounting_samples
 

@@ -11,16 +11,16 @@ from kae.streams.clock import now_ms
 from kae.streams.replica.generation import GenerationReplica, Serving
 from kae.streams.replica.leases import Leases
 from kae.streams.replica.view import View
-from kae.streams.replica_api.answers import (
+from kae.streams.replica_api.status import (
     BindingsLogShown,
     CountsShown,
     CutoverShown,
     GenerationShown,
     GenerationsShown,
+    GenerationTerm,
     ReplicaShown,
     ShardShown,
     Status,
-    TermStanding,
 )
 
 
@@ -121,11 +121,11 @@ def _generation(name: str, replica: GenerationReplica, view: View, hashed: bool)
     return GenerationShown(replica.generation, status, list(_terms(replica.codebook, view, hashed)))
 
 
-def _terms(codebook: Codebook, view: View, counted: bool) -> Iterator[TermStanding]:
+def _terms(codebook: Codebook, view: View, counted: bool) -> Iterator[GenerationTerm]:
     decodable = view.trie.bindings
     for bound in sorted(view.visible.values(), key=lambda bound: bound.term):
         slot = codebook.slot_of(bound.category, bound.term)
-        yield TermStanding(
+        yield GenerationTerm(
             term=bound.term,
             revision=bound.revision,
             attached_items=view.attached_items(bound.binding),

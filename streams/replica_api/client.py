@@ -10,13 +10,12 @@ from kae.streams.errors import ReplicaRefused, ReplicaUnreachable
 from kae.streams.replica_api.answers import (
     BindingsShown,
     Found,
-    GenerationsShown,
     Hit,
     ItemShown,
     Problem,
-    Status,
     UnknownWordsShown,
 )
+from kae.streams.replica_api.status import GenerationsShown, Status
 from kae.streams.replica_api.terms import Previewed, Receipt
 
 T = TypeVar("T")

@@ -11,7 +11,8 @@ from kae.streams.dead_letters.index import DeadLetterIndex
 from kae.streams.kafka.lag import FETCH_BYTES, Lag, read_lags
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.topics import check_topics
-from kae.streams.replica_api.answers import (
+from kae.streams.replica_api.client import ReplicaClient
+from kae.streams.replica_api.status import (
     BindingsLogShown,
     CountsShown,
     GenerationsShown,
@@ -19,7 +20,6 @@ from kae.streams.replica_api.answers import (
     ShardShown,
     Status,
 )
-from kae.streams.replica_api.client import ReplicaClient
 from kae.streams.topology.types import Topology
 
 

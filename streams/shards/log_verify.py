@@ -13,8 +13,8 @@ from kae.sinks.store.store import ShardStore
 from kae.streams.codebooks.opening import open_codebook
 from kae.streams.kafka.log import KafkaClients, poll
 from kae.streams.kafka.topics import check_topics
-from kae.streams.replica_api.answers import CountsShown, ShardShown
 from kae.streams.replica_api.client import ReplicaClient
+from kae.streams.replica_api.status import CountsShown, ShardShown
 from kae.streams.snapshots.archives import snapshots_in_log
 from kae.streams.topology.types import Topology
 

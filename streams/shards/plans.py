@@ -19,7 +19,7 @@ from kae.streams.control.records import Pause
 from kae.streams.control.state import RequestState
 from kae.streams.dead_letters.index import patient_polls
 from kae.streams.kafka.connection import bootstrap_ms, connection
-from kae.streams.replica_api.answers import ShardShown
+from kae.streams.replica_api.status import ShardShown
 from kae.streams.shards.requests import RetainedOffsets, why_no_refold, why_no_reset
 from kae.streams.topology.types import Topology
 

@@ -18,8 +18,8 @@ from kae.sinks.store.state import content_hash
 from kae.streams.errors import ReplicaUnreachable
 from kae.streams.events.items import encode_item_upsert
 from kae.streams.kafka.partitioner import partition_of
-from kae.streams.replica_api.answers import ShardShown
 from kae.streams.replica_api.client import ReplicaClient
+from kae.streams.replica_api.status import ShardShown
 from kae.streams.topology.types import Topology
 
 PROBED_ITEMS = 64

@@ -25,7 +25,8 @@ from kae.sinks.log.edits import PutItem
 from kae.streams.kafka.topics import apply_topics
 from kae.streams.replica.embedded import Replica
 from kae.streams.replica_api import words
-from kae.streams.replica_api.answers import GenerationsShown, ItemShown, Words
+from kae.streams.replica_api.answers import ItemShown, Words
+from kae.streams.replica_api.status import GenerationsShown
 from kae.streams.topology.types import Topology
 
 C = TypeVar("C")

@@ -116,7 +116,7 @@ def test_a_replica_that_is_silent_or_signed_off_is_not_waited_for(line: Followed
 
 
 def test_a_record_that_is_no_lease_stops_the_replica(line: Followed) -> None:
-    with pytest.raises(LeaseInvalid, match="no lease"):
+    with pytest.raises(LeaseInvalid, match="not a lease"):
         line.leases.add(b"x", b"\xc1")
 
 
