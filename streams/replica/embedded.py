@@ -23,7 +23,7 @@ from kae.streams.local_run import open_topology
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.generation_switch import GenerationSwitch
-from kae.streams.replica.receipts import has_come, receipt_of
+from kae.streams.replica.receipts import has_reached, receipt_of
 from kae.streams.replica.view import View
 from kae.streams.runtime.folders import hold_folder
 from kae.streams.topology.types import Topology
@@ -173,7 +173,7 @@ class Replica:
             refused = receipt.refused if receipt else None
             if refused is not None and refused.revision == revision:
                 raise TermRefused(f"term {term!r}, revision {revision}: {refused.cause}")
-            return has_come(receipt, revision, "decodable")
+            return has_reached(receipt, revision, "decodable")
 
         return holds
 

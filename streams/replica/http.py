@@ -53,7 +53,7 @@ from kae.streams.replica.http_requests import (
     whole_number,
 )
 from kae.streams.replica.notifier import ViewNotifier, wait_until
-from kae.streams.replica.receipts import has_come, receipt_of
+from kae.streams.replica.receipts import has_reached, receipt_of
 from kae.streams.replica.status import describe_generations, describe_status
 from kae.streams.replica_api.answers import Problem, UnknownWordsShown
 from kae.streams.replica_api.terms import Receipt
@@ -159,7 +159,7 @@ class ReplicaHttp:
         revision = whole_number(request, "revision", 0, MOST_REVISION)
         term = subject_key(request.path_params["term"])
         until = request.query_params.get("until", "decodable")
-        return has_come(self._receipt(term), revision, until)
+        return has_reached(self._receipt(term), revision, until)
 
     def status(self, request: Request) -> Response:
         hashed = whole_number(request, "hash", 0, 1) == 1
@@ -202,14 +202,14 @@ class ReplicaHttp:
 
 
 Answer = Callable[[Request], Response]
-HasCome = Callable[[Request], bool]
+Condition = Callable[[Request], bool]
 
 
 def build_app(answers: ReplicaHttp, registry: MetricRegistry, notifier: ViewNotifier) -> Starlette:
     """The routes; each request is counted with the status of its answer."""
 
     def route(
-        path: str, answer: Answer, has_come: HasCome | None = None, method: str = "GET"
+        path: str, answer: Answer, condition: Condition | None = None, method: str = "GET"
     ) -> Route:
         def answered(request: Request) -> Response:
             try:
@@ -219,9 +219,9 @@ def build_app(answers: ReplicaHttp, registry: MetricRegistry, notifier: ViewNoti
 
         async def counted(request: Request) -> Response:
             try:
-                if has_come is not None and "revision" in request.query_params:
+                if condition is not None and "revision" in request.query_params:
                     seconds = whole_number(request, "within_ms", 0, MOST_MS) / 1000
-                    await wait_until(notifier, seconds, partial(has_come, request))
+                    await wait_until(notifier, seconds, partial(condition, request))
                 if method == "POST":
                     request.state.body = await read_body(request, answers.body_bytes())
                 response = await run_in_threadpool(answered, request)

@@ -77,7 +77,7 @@ def _state(
     return "refused", []
 
 
-def has_come(receipt: Receipt | None, revision: int, until: str) -> bool:
+def has_reached(receipt: Receipt | None, revision: int, until: str) -> bool:
     """Whether a revision has reached a stage, or never will: it is refused or superseded.
 
     A term that is attached to no item is never decodable; it only has to be attached everywhere.

@@ -33,7 +33,7 @@ from kae.streams.replica.query_statistics import (
 )
 from kae.streams.replica.view import Pinned, View
 from kae.streams.replica_api import words
-from kae.streams.replica_api.answers import Found, Hit, QueryShown, SlotShown
+from kae.streams.replica_api.answers import Hit, QueryShown, SearchAnswer, SlotShown
 
 # The slots of a query that an answer lists: those that weigh most.
 SLOTS_SHOWN = 64
@@ -86,7 +86,7 @@ class Search:
         self._encoder = QueryEncoder(codebook)
         self._beam = beam
 
-    def answer(self, view: View, text: str, limit: int) -> Found:
+    def answer(self, view: View, text: str, limit: int) -> SearchAnswer:
         began = perf_counter()
         query = self._encoder.encode(text, view.terms)
         wants = want_statistics(view, query)
@@ -96,7 +96,7 @@ class Search:
         relevant = (own_words > 0) | has_query_slot(wants, reached.paths)
         relevant |= reached.pins < UNPINNED
         slots = heaviest_slots(wants, SLOTS_SHOWN)
-        return Found(
+        return SearchAnswer(
             version=view.version,
             query=self._understood(view, text, query, slots),
             items=[

@@ -70,7 +70,7 @@ class Hit(msgspec.Struct, frozen=True):
     pinned: bool = False
 
 
-class Found(msgspec.Struct, frozen=True):
+class SearchAnswer(msgspec.Struct, frozen=True):
     version: Version
     query: QueryShown
     items: list[Hit]

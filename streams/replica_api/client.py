@@ -9,10 +9,10 @@ import msgspec
 from kae.streams.errors import ReplicaRefused, ReplicaUnreachable
 from kae.streams.replica_api.answers import (
     BindingsShown,
-    Found,
     Hit,
     ItemShown,
     Problem,
+    SearchAnswer,
     UnknownWordsShown,
 )
 from kae.streams.replica_api.status import GenerationsShown, Status
@@ -45,7 +45,7 @@ class ReplicaClient:
 
     def search(self, query: str, limit: int = 5) -> list[Hit]:
         """Raises: ReplicaUnreachable, ReplicaRefused."""
-        return self._get(f"/search?{urlencode({'q': query, 'limit': limit})}", Found).items
+        return self._get(f"/search?{urlencode({'q': query, 'limit': limit})}", SearchAnswer).items
 
     def unknown_words(self, limit: int) -> UnknownWordsShown:
         """Raises: ReplicaUnreachable, ReplicaRefused."""

@@ -5,7 +5,7 @@ from tests.streams.followed import NAME, SHARDS, Followed
 
 from kae.encoders.items import Item
 from kae.streams.replica.leases import Lease, LeaseInvalid
-from kae.streams.replica.receipts import has_come
+from kae.streams.replica.receipts import has_reached
 from kae.streams.replica_api.terms import Receipt
 
 
@@ -60,29 +60,29 @@ def test_a_revision_has_come_when_it_reached_the_stage_or_never_will(
     line: Followed, catalog: list[Item]
 ) -> None:
     line.put(catalog[:300])
-    assert not has_come(None, 0, "decodable")
+    assert not has_reached(None, 0, "decodable")
     revision = line.bind("quietcore", where='brand = "hp"')
     line.follow()
-    assert has_come(line.receipt("quietcore"), revision, "bound")
-    assert not has_come(line.receipt("quietcore"), revision, "decodable")
+    assert has_reached(line.receipt("quietcore"), revision, "bound")
+    assert not has_reached(line.receipt("quietcore"), revision, "decodable")
     line.spread_all()
     line.follow()
-    assert has_come(line.receipt("quietcore"), revision, "decodable")
-    assert has_come(line.receipt("quietcore"), revision - 1, "decodable")
-    assert not has_come(line.receipt("quietcore"), revision + 1, "decodable")
+    assert has_reached(line.receipt("quietcore"), revision, "decodable")
+    assert has_reached(line.receipt("quietcore"), revision - 1, "decodable")
+    assert not has_reached(line.receipt("quietcore"), revision + 1, "decodable")
     released = line.release("quietcore")
     line.follow()
-    assert not has_come(line.receipt("quietcore"), released, "detached")
+    assert not has_reached(line.receipt("quietcore"), released, "detached")
     line.spread_all()
     line.follow()
-    assert has_come(line.receipt("quietcore"), released, "detached")
+    assert has_reached(line.receipt("quietcore"), released, "detached")
 
 
 def test_a_term_without_items_is_waited_for_until_it_is_attached(line: Followed) -> None:
     revision = line.bind("quietcore", where='brand = "nobody"')
     line.spread_all()
     line.follow()
-    assert has_come(line.receipt("quietcore"), revision, "decodable")
+    assert has_reached(line.receipt("quietcore"), revision, "decodable")
 
 
 def test_a_term_is_applied_once_every_live_replica_has_it(

@@ -1,10 +1,10 @@
-// The page of a replica: ask /search while typing, show each item's path word by word.
+// The page of a replica: it searches while you type and shows each item's path word by word.
 
 const $ = (id) => document.getElementById(id);
 const STATUS_EVERY_MS = 2000;
 const LIMIT = 20;
 let groups = [];
-let asked = 0;
+let searches = 0;
 
 function make(tag, className, ...children) {
   const node = document.createElement(tag);
@@ -111,11 +111,11 @@ function show(found) {
   $("start").hidden = true;
 }
 
-// Asking
+// Searching
 
 async function search() {
   const text = $("q").value.trim();
-  const mine = ++asked;
+  const mine = ++searches;
   history.replaceState(null, "", text ? `?q=${encodeURIComponent(text)}` : "./");
   document.title = text ? `${text} · kae` : "kae";
   if (!text) {
@@ -124,10 +124,10 @@ async function search() {
   }
   try {
     const found = await get(`search?q=${encodeURIComponent(text)}&limit=${LIMIT}`);
-    // An answer that a later question has overtaken is not shown.
-    if (mine === asked) show(found);
+    // An answer is not shown if a later search has begun.
+    if (mine === searches) show(found);
   } catch (error) {
-    if (mine === asked) $("summary").textContent = error.message;
+    if (mine === searches) $("summary").textContent = error.message;
   }
 }
 
@@ -141,7 +141,7 @@ async function start() {
     const node = make("button", "chip", binding.term,
       make("small", "", count(binding.attached_items, "item")));
     node.type = "button";
-    node.addEventListener("click", () => ask(binding.term));
+    node.addEventListener("click", () => searchFor(binding.term));
     return node;
   });
   const hint = terms.length
@@ -155,7 +155,7 @@ async function start() {
     hint));
 }
 
-function ask(text) {
+function searchFor(text) {
   $("q").value = text;
   search();
 }
@@ -167,7 +167,7 @@ function shardVersions(versions) {
   return `${count(versions.length, "shard")} v${low === high ? low : `${low}–${high}`}`;
 }
 
-async function watch() {
+async function refreshStatus() {
   try {
     const status = await get("status");
     const fresh = status.freshness;
@@ -181,7 +181,7 @@ async function watch() {
     $("fresh").className = "fresh no";
     $("fresh").textContent = "the replica does not answer";
   }
-  setTimeout(watch, STATUS_EVERY_MS);
+  setTimeout(refreshStatus, STATUS_EVERY_MS);
 }
 
 $("ask").addEventListener("submit", (event) => { event.preventDefault(); search(); });
@@ -196,4 +196,4 @@ document.addEventListener("keydown", (event) => {
 groups = (await get("bindings")).capacity.map((position) => position.group);
 $("q").value = new URLSearchParams(location.search).get("q") ?? "";
 search();
-watch();
+refreshStatus();
