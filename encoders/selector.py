@@ -141,7 +141,7 @@ class Compiled:
 def compile_selector(selector: Selector) -> Compiled:
     """Parse a selector once.
 
-    Raises: Rejected.
+    Raises: SelectorInvalid.
     """
     phrase = normalise(selector.match)
     if selector.match and not phrase:
@@ -161,7 +161,7 @@ def compile_selector(selector: Selector) -> Compiled:
 def parse_where(expression: str) -> Expression:
     """Parse a `where` expression.
 
-    Raises: Rejected.
+    Raises: SelectorInvalid.
     """
     if len(expression) > EXPRESSION_CHARACTERS:
         raise SelectorInvalid(

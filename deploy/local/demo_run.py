@@ -58,7 +58,7 @@ def plan_demo(
 ) -> DemoPlan:
     """Refuse what cannot work before anything is started.
 
-    Raises: Rejected if `where` does not parse; DemoFailed.
+    Raises: SelectorInvalid if `where` does not parse; DemoFailed.
     """
     compile_selector(Selector(where=where))
     if not normalise(term):

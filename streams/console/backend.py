@@ -25,6 +25,7 @@ from kae.streams.events.term_data import (
     RejectData,
     ReleaseData,
     SelectorData,
+    TermData,
 )
 from kae.streams.events.terms import decode_term, encode_term, rules_of
 from kae.streams.kafka.lag import Lag, read_lags
@@ -198,7 +199,7 @@ class ConsoleBackend:
                 return one
         raise TermRefused(f"{key!r}: revision {proposal} is no longer waiting for approval")
 
-    def _publish(self, subject: str, data: msgspec.Struct, revision: int) -> Published:
+    def _publish(self, subject: str, data: TermData, revision: int) -> Published:
         publish(self.topology, subject, data)
         return Published(normalise(subject), revision)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from kafka import TopicPartition
@@ -155,7 +155,7 @@ def _differs(old: BindSlot, bound: BindSlot | None, now: int) -> bool:
 
 
 def _bind(old: BindSlot, revision: int, by: str) -> BindData:
-    selector = {
+    selector: dict[str, Any] = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in asdict(old.selector).items()
     }

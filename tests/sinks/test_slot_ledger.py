@@ -129,7 +129,7 @@ def check(slots: Slots) -> None:
         more = [slots.bind(f"new {n}", position) for n in range(ledger.free + 1)]
         plan = plan_terms(bindings, more, RESERVED, POLICY)
         assert (plan.counts.put, plan.counts.dead) == (ledger.free, 1)
-        assert f"position {position}: 0 of {len(reserved)} free" in plan.refused[0].cause
+        assert f"position {position}: 0 of {len(reserved)} free" in plan.refused[ledger.free].cause
 
 
 @settings(deadline=None)

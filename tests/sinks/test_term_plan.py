@@ -297,7 +297,7 @@ def test_what_is_rejected_or_overtaken_waits_no_longer() -> None:
     assert log.bindings.proposals == {}
     assert log.tell(Approve("b", 3, 1, "ben")).stale == 1
     assert log.tell(bind("c", by="")).dead == 1
-    assert "says not who proposes it" in log.refusal("c")
+    assert "does not say who proposes it" in log.refusal("c")
 
 
 # Single items.

@@ -6,7 +6,7 @@ from tests.streams.followed import Followed
 
 from kae.encoders.items import Item
 from kae.streams.events.envelope import Undecodable
-from kae.streams.events.term_data import BindData, ReleaseData, SelectorData
+from kae.streams.events.term_data import BindData, ReleaseData, SelectorData, TermData
 from kae.streams.events.terms import encode_term
 from kae.streams.replica.preview import Previewer
 from kae.streams.replica_api.terms import Previewed
@@ -154,7 +154,7 @@ def test_a_preview_of_a_full_position_says_that_it_would_be_refused(filled: Foll
     ],
 )
 def test_an_event_that_is_no_bind_is_refused_with_its_cause(
-    filled: Followed, term: str, data: msgspec.Struct, cause: str
+    filled: Followed, term: str, data: TermData, cause: str
 ) -> None:
     previewer = Previewer(filled.codebook, filled.topology, filled.searching)
     with pytest.raises(Undecodable) as refused:

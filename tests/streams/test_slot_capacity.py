@@ -7,8 +7,8 @@ from tests.streams.test_term_history import past
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.selector import Selector
 from kae.sinks.log.term_changes import Bind
-from kae.streams.clock import rfc3339
-from kae.streams.terms.capacity import DAY_MS, Capacity, PositionCapacity, capacity_of
+from kae.streams.clock import DAY_MS, rfc3339
+from kae.streams.terms.capacity import Capacity, PositionCapacity, capacity_of
 
 
 def capacity(line: Followed, items: dict[str, int]) -> Capacity:

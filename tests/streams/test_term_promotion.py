@@ -8,8 +8,9 @@ from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.items import Item
 from kae.encoders.vocabulary.candidates import read_candidates, write_candidates
 from kae.encoders.vocabulary.fit import learn_vocabulary
+from kae.streams.clock import DAY_MS
 from kae.streams.replica.explain import describe_bindings
-from kae.streams.terms.promotion import DAY_MS, Promotion, as_candidates, promotion_of
+from kae.streams.terms.promotion import Promotion, as_candidates, promotion_of
 
 
 def promotion(line: Followed, min_items: int) -> Promotion:
