@@ -26,7 +26,7 @@ KaeError
   TermTimedOut        a term has not come as far as was waited for
   UsersInvalid        the file of the console's users is none, or a user cannot be written to it
   ConsoleUnguarded    a console would answer beyond this machine to whoever asks
-  LetterUnknown       no dead letter lies at the place that was named
+  DeadLetterUnknown   there is no dead letter at the given place
   RepairInvalid       a repaired event is none, or would die again
   ReplayRefused       dead letters were not sent again; the message says which and why
   ShardUnknown        a shard was named that the topology does not have
@@ -148,7 +148,7 @@ class ConsoleUnguarded(KaeError):
     """A console would answer beyond this machine to whoever asks."""
 
 
-class LetterUnknown(KaeError):
+class DeadLetterUnknown(KaeError):
     """No dead letter lies at the place that was named."""
 
 

@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 
 from fsspec.core import url_to_fs
 
-from kae.sinks.snapshots.manifest import CHUNK_BYTES, Manifest, SnapshotBroken, SnapshotFile, decode
+from kae.sinks.snapshots.manifest import (
+    CHUNK_BYTES,
+    Manifest,
+    SnapshotBroken,
+    SnapshotFile,
+    decode_manifest,
+)
 from kae.sinks.store import keys
 
 _NEEDS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
@@ -61,7 +67,7 @@ class Archive:
                 payload = self._fs.cat_file(self._path(keys.MANIFESTS, name))
         except FileNotFoundError as error:
             raise SnapshotBroken(f"manifest {name} is gone: it was pruned") from error
-        return decode(name, payload)
+        return decode_manifest(name, payload)
 
     def put_manifest(self, name: str, payload: bytes) -> None:
         with self._reached(FileNotFoundError):

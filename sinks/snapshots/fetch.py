@@ -25,7 +25,7 @@ def broken_files(archive: Archive, manifest: Manifest, trusted: set[str]) -> dic
         if file.blake2b in trusted:
             continue
         try:
-            for _ in checked(archive, file):
+            for _ in read_checked(archive, file):
                 pass
         except SnapshotBroken as error:
             found[file.blake2b] = str(error)
@@ -34,7 +34,7 @@ def broken_files(archive: Archive, manifest: Manifest, trusted: set[str]) -> dic
     return found
 
 
-def fetch(archive: Archive, manifest: Manifest, folder: Path) -> None:
+def fetch_snapshot(archive: Archive, manifest: Manifest, folder: Path) -> None:
     """Lay a snapshot's files as a store's folder, which comes into being when all are whole.
 
     Raises: SnapshotBroken, which names the file; DiskFull; ArchiveUnreachable.
@@ -46,7 +46,7 @@ def fetch(archive: Archive, manifest: Manifest, folder: Path) -> None:
         beside.mkdir(parents=True)
         for file in manifest.files:
             with (beside / file.name).open("wb") as written:
-                for chunk in checked(archive, file):
+                for chunk in read_checked(archive, file):
                     written.write(chunk)
         beside.rename(folder)
     except OSError as error:
@@ -57,7 +57,7 @@ def fetch(archive: Archive, manifest: Manifest, folder: Path) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def fetched(
+def fetch_newest_first(
     archive: Archive, folder: Path, why_not: WhyNot, note: Callable[[str], None]
 ) -> Iterator[Manifest]:
     """Lay snapshots at a folder, the newest first; whoever takes the next had no use for the last.
@@ -71,7 +71,7 @@ def fetched(
             manifest = archive.manifest(name)
             reason = why_not(manifest)
             if not reason:
-                fetch(archive, manifest, folder)
+                fetch_snapshot(archive, manifest, folder)
         except SnapshotBroken as error:
             reason = str(error)
         if reason:
@@ -80,7 +80,7 @@ def fetched(
             yield manifest
 
 
-def checked(archive: Archive, file: SnapshotFile, folder: str = keys.BLOBS) -> Iterator[bytes]:
+def read_checked(archive: Archive, file: SnapshotFile, folder: str = keys.BLOBS) -> Iterator[bytes]:
     """The bytes of a file; they are not to be used before the last has come.
 
     Raises: SnapshotBroken.

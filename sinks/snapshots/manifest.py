@@ -75,7 +75,9 @@ class SnapshotOrigin(msgspec.Struct, frozen=True):
     created_ms: int
 
 
-def describe(origin: SnapshotOrigin, state: StoreState, files: Sequence[SnapshotFile]) -> Manifest:
+def describe_store(
+    origin: SnapshotOrigin, state: StoreState, files: Sequence[SnapshotFile]
+) -> Manifest:
     """The manifest of a store in that state."""
     source: SourceRange = state.source
     return Manifest(
@@ -96,13 +98,13 @@ def describe(origin: SnapshotOrigin, state: StoreState, files: Sequence[Snapshot
     )
 
 
-def encode(manifest: Manifest) -> tuple[str, bytes]:
+def encode_manifest(manifest: Manifest) -> tuple[str, bytes]:
     """The name and the bytes of a manifest."""
     payload = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
     return keys.manifest_file(manifest.version, _digest(payload)), payload
 
 
-def decode(name: str, payload: bytes) -> Manifest:
+def decode_manifest(name: str, payload: bytes) -> Manifest:
     """Raises: SnapshotBroken when the bytes are not those that the name was made from."""
     told = keys.parse_manifest_file(name)
     if told is None or told[1] != _digest(payload):

@@ -10,7 +10,7 @@ old snapshot, and uploads that have no manifest yet.
 from dataclasses import dataclass, field
 
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.fetch import broken_files, checked
+from kae.sinks.snapshots.fetch import broken_files, read_checked
 from kae.sinks.snapshots.manifest import Manifest, SnapshotBroken, SnapshotFile
 from kae.sinks.store import keys
 
@@ -59,7 +59,9 @@ def survey(archive: Archive, trusted: set[str], enough: int | None = None) -> Su
     return found
 
 
-def plan(archive: Archive, keep: int, grace_ms: int, now_ms: int, trusted: set[str]) -> PrunePlan:
+def plan_prune(
+    archive: Archive, keep: int, grace_ms: int, now_ms: int, trusted: set[str]
+) -> PrunePlan:
     """What is to go: all but the `keep` newest whole snapshots, if it is older than the grace.
 
     Raises: ArchiveUnreachable.
@@ -105,7 +107,7 @@ def prune(archive: Archive, planned: PrunePlan) -> None:
 def _is_whole(archive: Archive, file: SnapshotFile) -> bool:
     """Whether a file in the trash is what it should be."""
     try:
-        for _ in checked(archive, file, keys.TRASH):
+        for _ in read_checked(archive, file, keys.TRASH):
             pass
     except SnapshotBroken:
         return False

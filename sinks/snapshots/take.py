@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.manifest import Manifest, SnapshotFile, SnapshotOrigin, describe, encode
+from kae.sinks.snapshots.manifest import (
+    Manifest,
+    SnapshotFile,
+    SnapshotOrigin,
+    describe_store,
+    encode_manifest,
+)
 from kae.sinks.store.state import StoreState
 
 OnFileSent = Callable[[SnapshotFile], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenSnapshot:
     """A snapshot that is in the archive, and what had to travel for it."""
 
     name: str
@@ -21,13 +27,13 @@ class Taken:
     sent_bytes: int
 
 
-def take(
+def take_snapshot(
     archive: Archive,
     checkpoint: Path,
     state: StoreState,
     origin: SnapshotOrigin,
     on_sent: OnFileSent = lambda _file: None,
-) -> Taken:
+) -> TakenSnapshot:
     """Put a store's checkpoint into the archive; `state` is what the store was at.
 
     Killed at any step, it leaves files that no manifest names: those that are whole are used by
@@ -35,14 +41,14 @@ def take(
     Raises: ArchiveUnreachable.
     """
     files = [SnapshotFile.of(path) for path in sorted(checkpoint.iterdir())]
-    manifest = describe(origin, state, files)
+    manifest = describe_store(origin, state, files)
     sent = _send_missing(archive, checkpoint, files, on_sent)
-    name, payload = encode(manifest)
+    name, payload = encode_manifest(manifest)
     archive.put_manifest(name, payload)
     # Whoever prunes may have taken a file away before it could know of this manifest. From now on
     # it knows, so this look is the last one needed (prune.py).
     sent |= _send_missing(archive, checkpoint, files, on_sent)
-    return Taken(name, manifest, frozenset(sent), sum(sent.values()))
+    return TakenSnapshot(name, manifest, frozenset(sent), sum(sent.values()))
 
 
 def _send_missing(

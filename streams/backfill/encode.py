@@ -24,11 +24,11 @@ from kae.streams.backfill.work import SHARED, WorkFolder, write_whole
 from kae.streams.catalog.rows import FeedRow, RejectedRow
 from kae.streams.codebooks.opening import open_codebook
 from kae.streams.dead_letters.poison import find_poison
-from kae.streams.dead_letters.records import DeadLetter, SourceRecord, publish
+from kae.streams.dead_letters.records import DeadLetter, SourceRecord, publish_dead_letters
 from kae.streams.errors import BackfillDiffers
 from kae.streams.events import causes
 from kae.streams.kafka.log import KafkaClients
-from kae.streams.kafka.partitioner import home_of
+from kae.streams.kafka.partitioner import partition_of_key
 from kae.streams.runtime.interpreter import set_for_indexing
 from kae.streams.topology.types import Topology
 
@@ -79,13 +79,7 @@ class Setting:
     @property
     def clients(self) -> KafkaClients:
         if self._clients is None:
-            kafka = self.topology.kafka
-            self._clients = KafkaClients.of(
-                self.topology,
-                "backfill",
-                timeout_seconds=kafka.delivery_timeout_seconds,
-                max_bytes=self.topology.limits.delta_bytes,
-            )
+            self._clients = KafkaClients.for_writing(self.topology, "backfill")
         return self._clients
 
 
@@ -164,7 +158,7 @@ class _Split:
             entries = self._encoded([one for n, one in enumerate(batch) if n not in poison])
         shards = self._here.job.shards
         for entry in entries:
-            self._entries[home_of(entry[0], shards)].append(entry)
+            self._entries[partition_of_key(entry[0], shards)].append(entry)
             self._bytes += len(entry[5])
 
     def _encoded(self, batch: Sequence[InputPart]) -> list[RunEntry]:
@@ -206,7 +200,7 @@ class _Split:
         if letters:
             topology = self._here.topology
             timeout = topology.kafka.delivery_timeout_seconds
-            publish(self._here.clients, topology.dead_letters_topic, letters, timeout)
+            publish_dead_letters(self._here.clients, topology.dead_letters_topic, letters, timeout)
 
     def _refusal(
         self, change: Change, source: FeedRow | SourceRecord, error: Exception

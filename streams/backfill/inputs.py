@@ -17,7 +17,8 @@ from kae.streams.dead_letters.records import DeadLetter, SourceRecord
 from kae.streams.errors import BackfillDiffers
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import as_decoded, beyond_bounds, check_home, decode_item
-from kae.streams.kafka.log import KafkaClients, poll
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.reader import read_ranges
 from kae.streams.topology.types import Topology
 
 RefusedInput = RefusedRow | DeadLetter
@@ -72,15 +73,11 @@ def read_events(
     name = f"{place.topic}/{place.partition}"
     expected = split.begin
     with clients.borrowed_consumer() as consumer:
-        consumer.assign([place])
-        consumer.seek(place, split.begin)
-        while expected < split.end:
-            for record in poll(consumer, name):
-                refuse_gap(name, expected, record.offset)
-                if record.offset >= split.end:
-                    return
-                expected = record.offset + 1
-                yield _decoded(record, topology)
+        wanted = {place: range(split.begin, split.end)}
+        for record in read_ranges(consumer, wanted, clients.timeout_seconds):
+            refuse_gap(name, expected, record.offset)
+            expected = record.offset + 1
+            yield _decoded(record, topology)
 
 
 def _decoded(record: "SourceRecord", topology: Topology) -> InputPart | RefusedInput:

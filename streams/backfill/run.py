@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from kae.sinks.log.edits import Counts, SourceRange
 from kae.sinks.snapshots.manifest import SnapshotOrigin
-from kae.sinks.snapshots.take import take
+from kae.sinks.snapshots.take import take_snapshot
 from kae.sinks.store.disk import DiskFull
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.build import Built
@@ -33,12 +33,12 @@ from kae.streams.backfill.seal import SealedPosition, beginnings, next_offsets, 
 from kae.streams.backfill.work import WorkFolder, write_whole
 from kae.streams.clock import now_ms
 from kae.streams.codebooks.opening import open_codebook
-from kae.streams.dead_letters.records import publish
+from kae.streams.dead_letters.records import publish_dead_letters
 from kae.streams.errors import BackfillFailed, GenerationBegun
 from kae.streams.kafka.connection import reached_brokers
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.topics import apply_topics
-from kae.streams.snapshots.archives import archive_of, log_of, url_of
+from kae.streams.snapshots.archives import log_name, open_archive, snapshots_url
 from kae.streams.snapshots.pruning import trim_logs
 from kae.streams.topology.types import Topology
 
@@ -100,18 +100,8 @@ class BackfillProgress(NamedTuple):
 
 @contextmanager
 def _clients(topology: Topology) -> Iterator[KafkaClients]:
-    kafka = topology.kafka
-    clients = KafkaClients.of(
-        topology,
-        "backfill",
-        timeout_seconds=kafka.delivery_timeout_seconds,
-        max_bytes=topology.limits.delta_bytes,
-    )
-    try:
-        with reached_brokers(topology):
-            yield clients
-    finally:
-        clients.close()
+    with KafkaClients.for_writing(topology, "backfill") as clients, reached_brokers(topology):
+        yield clients
 
 
 def begin(topology: Topology, plan: BackfillPlan) -> Job:
@@ -121,7 +111,7 @@ def begin(topology: Topology, plan: BackfillPlan) -> Job:
     Raises: BackfillDiffers, GenerationBegun, AsOfGone, CatalogInvalid, SnapshotsOff,
     CodebookDiffers.
     """
-    url_of(topology)
+    snapshots_url(topology)
     work = WorkFolder(plan.work)
     if plan.restart:
         shutil.rmtree(work.folder, ignore_errors=True)
@@ -258,7 +248,7 @@ def _send_letters(topology: Topology, clients: KafkaClients, job: Job, work: Wor
     for number in range(len(job.splits)):
         if work.letters(number).exists():
             for letters in read_letters(work.letters(number)):
-                publish(clients, topology.dead_letters_topic, letters, timeout)
+                publish_dead_letters(clients, topology.dead_letters_topic, letters, timeout)
 
 
 def _refused_by_shard(job: Job, work: WorkFolder) -> list[int]:
@@ -302,9 +292,9 @@ def _seal_one(
     try:
         store.checkpoint(checkpoint)
         origin = SnapshotOrigin(
-            log_of(topology, shard), job.generation, shard, "backfill", job.as_of_ms
+            log_name(topology, shard), job.generation, shard, "backfill", job.as_of_ms
         )
-        taken = take(archive_of(topology, shard), checkpoint, store.state, origin)
+        taken = take_snapshot(open_archive(topology, shard), checkpoint, store.state, origin)
     finally:
         store.close()
     shutil.rmtree(checkpoint)

@@ -1,4 +1,4 @@
-"""`kae dead-letters list|show|replay`: what could not be indexed, and sending it again."""
+"""`kae dead-letters list|show|replay`: events that could not be indexed, and their replay."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from kae.streams.errors import ReplayRefused
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.streams.dead_letters.answers import LetterOpened, LetterShown, ReplayReport
+    from kae.streams.dead_letters.answers import DeadLetterOpened, DeadLetterShown, ReplayReport
     from kae.streams.dead_letters.index import DeadLetterFilter, DeadLetterIndex
     from kae.streams.dead_letters.replay_plan import PlannedReplay
     from kae.streams.topology.types import Topology
@@ -25,49 +25,50 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 KindOption = Annotated[
-    str, typer.Option(metavar="KIND", help="Of this kind of cause, or any under it: data.title.")
+    str,
+    typer.Option(metavar="KIND", help="With this kind of cause, or any below it: data.title."),
 ]
-CauseOption = Annotated[str, typer.Option(metavar="TEXT", help="With this in the cause.")]
+CauseOption = Annotated[str, typer.Option(metavar="TEXT", help="With this text in the cause.")]
 TopicOption = Annotated[
-    Literal["items", "terms"] | None, typer.Option(help="From this topic alone.")
+    Literal["items", "terms"] | None, typer.Option(help="From this topic only.")
 ]
 SinceOption = Annotated[
-    str, typer.Option(metavar="TIME", help="Not older: 2026-01-31T09:30 (UTC), or 30m, 2h, 7d ago.")
+    str, typer.Option(metavar="TIME", help="Not older than 2026-01-31T09:30 (UTC), or 30m, 2h, 7d.")
 ]
-LettersArgument = Annotated[
+AddressesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[PARTITION/OFFSET]...", show_default=False)
 ]
 
 
 @app.command("list")
-def list_letters(
+def list_open(
     cause: CauseOption = "",
     kind: KindOption = "",
     topic: TopicOption = None,
     since: SinceOption = "",
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Rows, the newest ones.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Rows to show, the newest.")] = 50,
     with_replayed: Annotated[
-        bool, typer.Option("--all", help="Those too that were sent again.")
+        bool, typer.Option("--all", help="Also those that were replayed.")
     ] = False,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the dead letters that are open, with their causes, and count them by kind."""
+    """List the open dead letters with their causes, and count them by kind."""
     from kae.streams.dead_letters import answers
-    from kae.streams.dead_letters.index import choose
+    from kae.streams.dead_letters.index import choose_dead_letters
 
     loaded = open_topology(topology, bootstrap)
-    with _letterbox(loaded) as box:
-        chosen = choose(box, _choice(loaded, kind, cause, topic, since))
+    with _open_index(loaded) as index:
+        chosen = choose_dead_letters(index, _filter(loaded, kind, cause, topic, since))
         if not with_replayed:
-            chosen = [letter for letter in chosen if box.is_open(letter)]
-        found = answers.list_letters(box, chosen, limit)
-        counted = answers.count(box)
+            chosen = [entry for entry in chosen if index.is_open(entry)]
+        found = answers.list_dead_letters(index, chosen, limit)
+        counted = answers.count_dead_letters(index)
     if as_json:
         terminal.print_json(found)
         return
-    columns = ["letter", "time", "source, key", "kind, cause", "bytes", "replays"]
+    columns = ["dead letter", "time", "source, key", "kind, cause", "bytes", "replays"]
     terminal.print_table(
         f"{counted.open:,} dead letters open, {counted.replayed:,} replayed",
         [*columns, "replayed to"] if with_replayed else columns,
@@ -75,28 +76,30 @@ def list_letters(
     )
     terminal.print_table(
         f"{found.letters_found:,} by kind, {len(found.letters):,} shown",
-        ("kind", "letters"),
+        ("kind", "dead letters"),
         ((one.kind, one.letters) for one in found.kinds),
     )
 
 
 @app.command()
 def show(
-    letters: LettersArgument = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Write the bytes alone, as they are.")] = False,
+    addresses: AddressesArgument = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Write only the bytes, unchanged.")] = False,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show letters whole: cause, headers and bytes; with --json a line each, as --with takes it."""
+    """Show dead letters: cause, headers and bytes; with --json one a line, as --with reads them."""
     from kae.streams.dead_letters import answers
 
-    if not letters or (raw and len(letters) > 1):
-        raise typer.BadParameter(f"name {'one letter' if raw else 'letters'} as PARTITION/OFFSET")
-    with _letterbox(open_topology(topology, bootstrap)) as box:
-        named = [box.at(address) for address in letters]
-        values = box.values(named)
-        found = [answers.open_letter(box, letter, values[letter.identity]) for letter in named]
+    if not addresses or (raw and len(addresses) > 1):
+        raise typer.BadParameter(
+            f"name {'one dead letter' if raw else 'dead letters'} as PARTITION/OFFSET"
+        )
+    with _open_index(open_topology(topology, bootstrap)) as index:
+        named = [index.at(address) for address in addresses]
+        values = index.values(named)
+        found = [answers.open_dead_letter(index, entry, values[entry.identity]) for entry in named]
     if raw:
         sys.stdout.buffer.write(values[named[0].identity] or b"")
         return
@@ -104,74 +107,76 @@ def show(
         if as_json:
             terminal.print_json(one)
         else:
-            _print_letter(one)
+            _print_dead_letter(one)
 
 
 @app.command()
 def replay(
-    letters: LettersArgument = None,
+    addresses: AddressesArgument = None,
     cause: CauseOption = "",
     kind: KindOption = "",
     topic: TopicOption = None,
     since: SinceOption = "",
-    every: Annotated[bool, typer.Option("--all", help="Every letter that is open.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every open dead letter.")] = False,
     repaired: Annotated[
         Path | None,
         typer.Option(
             "--with",
             metavar="FILE",
-            help="The event that replaces the one letter named, or a line for each letter: "
+            help="A repaired event for the one dead letter named, or a line for each dead letter: "
             '{"letter": "PARTITION/OFFSET", "event": {...}}.',
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Those too that died limits.replays times again.")
+        bool, typer.Option("--force", help="Also those that were replayed limits.replays times.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen; send nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send letters to their topic again, as they were or repaired; each once, however often run."""
-    from kae.streams.dead_letters.answers import report
-    from kae.streams.dead_letters.index import choose
-    from kae.streams.dead_letters.replay import replay as send
-    from kae.streams.dead_letters.replay_plan import plan, read_repairs
+    """Send dead letters to their topic again, unchanged or repaired; each is sent only once."""
+    from kae.streams.dead_letters.answers import replay_report
+    from kae.streams.dead_letters.index import choose_dead_letters
+    from kae.streams.dead_letters.replay import replay_dead_letters
+    from kae.streams.dead_letters.replay_plan import plan_replay, read_repairs
 
     loaded = open_topology(topology, bootstrap)
-    named = list(letters or ())
+    named = list(addresses or ())
     repairs = {}
     if repaired is not None:
         repairs = read_repairs(repaired, named[0] if len(named) == 1 else None)
         named = named or list(repairs)
     if not (named or kind or cause or topic or since or every):
-        raise typer.BadParameter("name letters as PARTITION/OFFSET, or give a filter, or --all")
-    with _letterbox(loaded) as box:
-        chosen = choose(box, _choice(loaded, kind, cause, topic, since), named)
+        raise typer.BadParameter("name dead letters as PARTITION/OFFSET, give a filter, or --all")
+    with _open_index(loaded) as index:
+        chosen = choose_dead_letters(index, _filter(loaded, kind, cause, topic, since), named)
         if not named:
-            chosen = [letter for letter in chosen if box.is_open(letter)]
-        planned = plan(box, chosen, {box.at(a).address: r for a, r in repairs.items()}, force)
+            chosen = [entry for entry in chosen if index.is_open(entry)]
+        replays = plan_replay(
+            index, chosen, {index.at(a).address: r for a, r in repairs.items()}, force
+        )
         outcome = None
         if not as_json:
-            _print_plan(planned)
+            _print_plan(replays)
         if not dry_run:
-            _ask(planned, yes)
-            outcome = send(box, planned)
-    _conclude(report(planned, outcome), as_json)
+            _ask(replays, yes)
+            outcome = replay_dead_letters(index, replays)
+    _conclude(replay_report(replays, outcome), as_json)
 
 
 @contextmanager
-def _letterbox(topology: "Topology") -> Iterator["DeadLetterIndex"]:
+def _open_index(topology: "Topology") -> Iterator["DeadLetterIndex"]:
     from kae.streams.dead_letters.index import open_index
 
-    with open_index(topology) as box:
-        yield box
+    with open_index(topology) as index:
+        yield index
 
 
-def _choice(
+def _filter(
     topology: "Topology", kind: str, cause: str, topic: str | None, since: str
 ) -> "DeadLetterFilter":
     from kae.streams.clock import parse_time_ms
@@ -187,34 +192,35 @@ def _choice(
     return DeadLetterFilter(kind, cause, topics[topic] if topic else "", at_ms)
 
 
-def _ask(planned: "list[PlannedReplay]", yes: bool) -> None:
-    from kae.streams.dead_letters.replay_plan import Fate
+def _ask(replays: "list[PlannedReplay]", yes: bool) -> None:
+    from kae.streams.dead_letters.replay_plan import ReplayDecision
 
-    count = sum(one.fate is Fate.SEND for one in planned)
+    count = sum(one.decision is ReplayDecision.SEND for one in replays)
     if yes or not count:
         return
     if not sys.stdin.isatty():
         raise ReplayRefused(
-            f"{count} letters would be sent; nothing was: nobody can be asked here; give --yes"
+            f"{count} dead letters would be sent; nothing was sent: nobody can be asked here; "
+            "give --yes"
         )
-    typer.confirm(f"Send {count:,} letters?", abort=True, err=True)
+    typer.confirm(f"Send {count:,} dead letters?", abort=True, err=True)
 
 
-def _print_plan(planned: "list[PlannedReplay]") -> None:
+def _print_plan(replays: "list[PlannedReplay]") -> None:
     rows = Counter(
         (
-            one.fate.value,
-            one.letter.kind,
+            one.decision.value,
+            one.entry.kind,
             one.topic,
             one.repair is not None,
-            one.dies_of or "",
+            one.refused_as or "",
         )
-        for one in planned
+        for one in replays
     )
     terminal.print_table(
-        f"{len(planned):,} letters",
-        ("what happens", "kind", "to topic", "repaired", "dies again here of", "letters"),
-        ((*row, letters) for row, letters in rows.most_common()),
+        f"{len(replays):,} dead letters",
+        ("what happens", "kind", "to topic", "repaired", "refused again as", "dead letters"),
+        ((*row, count) for row, count in rows.most_common()),
     )
 
 
@@ -230,14 +236,14 @@ def _conclude(report: "ReplayReport", as_json: bool) -> None:
         )
     if report.refused or report.busy:
         raise ReplayRefused(
-            f"{report.refused} letters are refused (beyond limits.replays, or of another topic; "
-            f"--force lifts the limit), {report.busy} are claimed by another run that may still be "
-            "at work (run the same command again in a minute)"
+            f"{report.refused} dead letters are refused (beyond limits.replays, or of another "
+            f"topic; --force lifts the limit), {report.busy} are claimed by another run that "
+            "may be active (run the same command again in a minute)"
         )
 
 
-def _row(one: "LetterShown") -> tuple[object, ...]:
-    """Two lines a letter, so that a table fits a terminal."""
+def _row(one: "DeadLetterShown") -> tuple[object, ...]:
+    """Two lines a dead letter, so that the table fits a terminal."""
     return (
         one.letter,
         one.at.partition(".")[0].replace("T", "\n"),
@@ -249,7 +255,7 @@ def _row(one: "LetterShown") -> tuple[object, ...]:
     )
 
 
-def _print_letter(one: "LetterOpened") -> None:
+def _print_dead_letter(one: "DeadLetterOpened") -> None:
     facts = msgspec.structs.asdict(one)
     headers, event = facts.pop("headers"), facts.pop("event")
     rows = [(name, value) for name, value in facts.items() if value is not None]

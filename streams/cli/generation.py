@@ -1,4 +1,4 @@
-"""`kae generation announce|list|verify|promote|rollback|drop`: a new index beside the old one."""
+"""`kae generation announce|list|verify|promote|rollback|drop`: replace one index by another."""
 
 import sys
 from pathlib import Path
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(no_args_is_help=True)
-# Not 1, which is that nothing could be told.
+# Not 1, which says that the generation could not be verified.
 EXIT_INCOMPLETE = 3
 GenerationArgument = Annotated[int, typer.Argument(metavar="N", min=1, help="The generation.")]
 CutoverReasonOption = Annotated[
-    str, typer.Option(metavar="TEXT", help="Why, for those who look later.")
+    str, typer.Option(metavar="TEXT", help="Why, kept with the record.")
 ]
 WithinOption = Annotated[
     float,
@@ -35,11 +35,11 @@ WithinOption = Annotated[
 def announce(
     topology: TopologyOption = None, bootstrap: BootstrapOption = None, as_json: JsonOption = False
 ) -> None:
-    """Tell the replicas of the topology's generation, so that they follow it beside the others."""
+    """Announce the topology's generation, so that replicas follow it beside the others."""
     from kae.streams.generations.client import announce, open_generations_client
 
-    with open_generations_client(open_topology(topology, bootstrap)) as desk:
-        done = announce(desk)
+    with open_generations_client(open_topology(topology, bootstrap)) as client:
+        done = announce(client)
     if as_json:
         terminal.print_json(done)
     else:
@@ -57,14 +57,14 @@ def list_generations(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the generations, which one serves, and which replicas answer from which."""
+    """List the generations, which one serves, and which replicas answer from which."""
     from kae.streams.generations.client import open_generations_client
     from kae.streams.generations.cutover import list_generations
 
     opened = open_topology(topology, bootstrap)
-    with open_generations_client(opened) as desk:
-        book = desk.book
-    found = list_generations(book, _asked(opened, replica))
+    with open_generations_client(opened) as client:
+        state = client.state
+    found = list_generations(state, _shown(opened, replica))
     if as_json:
         terminal.print_json(found)
         return
@@ -93,11 +93,11 @@ def verify(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a generation is as complete as the one that serves; exits with 3 if it is not."""
+    """Check that a generation is as complete as the one that serves; exits with 3 if it is not."""
     from kae.streams.generations.verify import verify_generation
 
     opened = open_topology(topology, bootstrap)
-    found = verify_generation(_client(opened, replica), generation, within)
+    found = verify_generation(_replica(opened, replica), generation, within)
     if as_json:
         terminal.print_json(found)
     else:
@@ -124,13 +124,13 @@ def promote(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have a complete generation serve; waits until every live replica answers from it."""
+    """Let a complete generation serve; waits until every live replica answers from it."""
     from kae.streams.generations.client import open_generations_client
     from kae.streams.generations.cutover import promote
 
     opened = open_topology(topology, bootstrap)
-    with open_generations_client(opened) as desk:
-        done = promote(desk, _client(opened, replica), generation, reason, within)
+    with open_generations_client(opened) as client:
+        done = promote(client, _replica(opened, replica), generation, reason, within)
     _show_cutover(done, as_json)
 
 
@@ -143,13 +143,13 @@ def rollback(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have the generation before the last cut-over serve again."""
+    """Let the generation serve again that the last cut-over replaced."""
     from kae.streams.generations.client import open_generations_client
     from kae.streams.generations.cutover import rollback
 
     opened = open_topology(topology, bootstrap)
-    with open_generations_client(opened) as desk:
-        done = rollback(desk, _client(opened, replica), reason, within)
+    with open_generations_client(opened) as client:
+        done = rollback(client, _replica(opened, replica), reason, within)
     _show_cutover(done, as_json)
 
 
@@ -162,14 +162,14 @@ def drop(
             "--data",
             metavar="DIR",
             show_default=False,
-            help="A worker's folder on this machine, whose stores of it go; else stores.path.",
+            help="A worker's folder on this machine, to remove its stores from; else stores.path.",
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also when it is the way back of the last cut-over.")
+        bool, typer.Option("--force", help="Also when `rollback` would promote it.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be removed; remove nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     reason: CutoverReasonOption = "",
@@ -186,63 +186,65 @@ def drop(
 
     opened = open_topology(topology, bootstrap)
     folders = data or [opened.stores_folder]
-    with open_generations_client(opened) as desk:
-        planned = plan_drop(desk, generation, _asked(opened, replica), folders)
+    with open_generations_client(opened) as client:
+        plan = plan_drop(client, generation, _shown(opened, replica), folders)
         if not as_json:
-            _print_drop(planned)
+            _print_drop(plan)
         if not dry_run:
-            _refuse_drop(planned, force)
-            _confirm_drop(planned, yes)
-            drop_generation(desk, planned, reason, folders)
+            _refuse_drop(plan, force)
+            _confirm_drop(plan, yes)
+            drop_generation(client, plan, reason, folders)
     if as_json:
-        terminal.print_json(msgspec.structs.replace(planned, dry_run=dry_run))
+        terminal.print_json(msgspec.structs.replace(plan, dry_run=dry_run))
     elif dry_run:
         terminal.out.print("dry run: nothing was removed")
 
 
-def _print_drop(planned: "GenerationDropped") -> None:
+def _print_drop(plan: "GenerationDropped") -> None:
     rows: list[tuple[str, str, int | None]]
-    rows = [("topic", name, None) for name in planned.topics]
-    rows += [("consumer group", planned.consumer_group, None)]
-    rows += [("stores", found.folder, found.bytes) for found in planned.folders]
-    if planned.snapshots is not None:
-        rows += [("snapshots", planned.snapshots.folder, planned.snapshots.bytes)]
-    terminal.print_table(f"Of generation {planned.generation}", ("what", "where", "bytes"), rows)
-    if planned.refused:
-        terminal.out.print(planned.refused, style="red", markup=False, soft_wrap=True)
+    rows = [("topic", name, None) for name in plan.topics]
+    rows += [("consumer group", plan.consumer_group, None)]
+    rows += [("stores", found.folder, found.bytes) for found in plan.folders]
+    if plan.snapshots is not None:
+        rows += [("snapshots", plan.snapshots.folder, plan.snapshots.bytes)]
+    terminal.print_table(
+        f"To drop with generation {plan.generation}", ("what", "where", "bytes"), rows
+    )
+    if plan.refused:
+        terminal.out.print(plan.refused, style="red", markup=False, soft_wrap=True)
 
 
-def _refuse_drop(planned: "GenerationDropped", force: bool) -> None:
-    if planned.refused:
-        raise GenerationRefused(f"{planned.refused}. Nothing was removed")
-    if planned.last_way_back and not force:
+def _refuse_drop(plan: "GenerationDropped", force: bool) -> None:
+    if plan.refused:
+        raise GenerationRefused(f"{plan.refused}. Nothing was removed")
+    if plan.last_way_back and not force:
         raise GenerationRefused(
-            f"generation {planned.generation} is the way back of the last cut-over; nothing was "
-            "removed. Give --force when nobody will want it again"
+            f"generation {plan.generation} is the one that `kae generation rollback` would "
+            "promote; nothing was removed. Give --force if it is not needed any more"
         )
 
 
-def _confirm_drop(planned: "GenerationDropped", yes: bool) -> None:
+def _confirm_drop(plan: "GenerationDropped", yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
         raise GenerationRefused(
-            f"would drop generation {planned.generation}; nothing was removed: nobody can be asked "
+            f"would drop generation {plan.generation}; nothing was removed: nobody can be asked "
             "here; give --yes"
         )
-    typer.confirm(f"Drop generation {planned.generation} for good?", abort=True, err=True)
+    typer.confirm(f"Drop generation {plan.generation} for good?", abort=True, err=True)
 
 
-def _asked(topology: "Topology", replica: str | None) -> "GenerationsShown | None":
-    """What a replica knows, if one answers; else it is told that none does."""
+def _shown(topology: "Topology", replica: str | None) -> "GenerationsShown | None":
+    """What a replica knows; None, and a message on stderr, if none answers."""
     try:
-        return _client(topology, replica).generations()
+        return _replica(topology, replica).generations()
     except ReplicaUnreachable as error:
         terminal.print_error(error)
         return None
 
 
-def _client(topology: "Topology", replica: str | None) -> "ReplicaClient":
+def _replica(topology: "Topology", replica: str | None) -> "ReplicaClient":
     from kae.streams.replica_api.client import ReplicaClient
 
     return ReplicaClient(replica_address(topology, replica))

@@ -1,7 +1,4 @@
-"""What `kae shard` does with a plan: show it, ask the user and the owners, tell what came of it.
-
-`kae shard list|pause|resume|reset|refold`: shards in the hands of operations.
-"""
+"""`kae shard list|pause|resume|reset|refold`: requests to the owners of shards."""
 
 import sys
 import time
@@ -17,141 +14,43 @@ from kae.streams.errors import ShardRefused, ShardTimedOut
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
-    from kae.streams.control.client import ControlClient, RequestPlan, ShardAnswered
+    from kae.streams.control.client import ControlClient, RequestAnswerShown, RequestPlan
     from kae.streams.control.records import Request
     from kae.streams.replica_api.status import ShardShown
-    from kae.streams.shards.plans import ShardStanding, Target
+    from kae.streams.shards.listing import ShardListed
+    from kae.streams.shards.plans import ResetTarget
     from kae.streams.topology.types import Topology
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """Which command this is, and how it was asked to go about it."""
-
-    command: str
-    dry_run: bool
-    yes: bool
-    timeout: float
-    as_json: bool
-
-
-def carry(
-    desk: "ControlClient", asked: "Sequence[Request]", planned: "Sequence[RequestPlan]", how: How
-) -> None:
-    """Go from a plan to its end, unless it is refused or only a dry run.
-
-    Raises: ShardRefused, before anything is asked or by an owner; ShardTimedOut.
-    """
-    from kae.streams.shards.plans import ShardReport
-
-    answers: list[ShardAnswered] = []
-    refused = [one.refused for one in planned if one.refused]
-    if refused:
-        if how.as_json:
-            terminal.print_json(ShardReport(how.command, how.dry_run, list(planned), answers))
-        raise ShardRefused("\n".join(refused))
-    if not how.as_json:
-        _print_plan(planned, how)
-    if not how.dry_run:
-        _confirm(len(planned), how)
-        answers = desk.carry(asked, how.timeout)
-    if how.as_json:
-        terminal.print_json(ShardReport(how.command, how.dry_run, list(planned), answers))
-    elif how.dry_run:
-        terminal.out.print("dry run: nothing was asked for")
-    else:
-        _print_answers(answers, how)
-    _conclude(desk, answers, how)
-
-
-def _print_plan(planned: "Sequence[RequestPlan]", how: How) -> None:
-    rows = [_planned_row(one) for one in planned]
-    terminal.print_table(f"To {how.command}", list(rows[0]), (list(row.values()) for row in rows))
-
-
-def _planned_row(one: "RequestPlan") -> dict[str, object]:
-    from kae.streams.shards.plans import RefoldPlanned, ResetPlanned
-
-    row: dict[str, object] = {"shard": one.shard, "owner": one.owner}
-    if isinstance(one, ResetPlanned):
-        age = one.to_age_seconds
-        row |= {"from": one.from_offset, "to": one.to_offset, "events again": one.events_again}
-        row |= {"since": one.to_at, "ago": None if age is None else _ago(age)}
-    elif isinstance(one, RefoldPlanned):
-        row |= {"version": one.version, "log records": one.log_records, "log bytes": one.log_bytes}
-    return row
-
-
-def _ago(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def _confirm(count: int, how: How) -> None:
-    what = f"{how.command} {count} shard{'s' if count > 1 else ''}"
-    if how.yes:
-        return
-    if not sys.stdin.isatty():
-        raise ShardRefused(
-            f"would {what}; nothing was asked for: nobody can be asked here; give --yes"
-        )
-    typer.confirm(f"{what.capitalize()}?", abort=True, err=True)
-
-
-def _print_answers(answers: "Sequence[ShardAnswered]", how: How) -> None:
-    terminal.print_table(
-        f"Asked to {how.command}",
-        ("shard", "outcome", "by worker", "at version"),
-        ((one.shard, one.outcome.value, one.worker, one.version) for one in answers),
-    )
-
-
-def _conclude(desk: "ControlClient", answers: "Sequence[ShardAnswered]", how: How) -> None:
-    from kae.streams.control.client import RequestOutcome
-
-    refused = [one.cause for one in answers if one.outcome is RequestOutcome.REFUSED]
-    if refused:
-        raise ShardRefused("\n".join(refused))
-    silent = [one.shard for one in answers if one.outcome is RequestOutcome.OPEN]
-    if silent:
-        owners = ", ".join(f"{shard}: {desk.owner(shard)}" for shard in silent)
-        raise ShardTimedOut(
-            f"no answer in {how.timeout:g} s for shards of which these were the last owners: "
-            f"{owners}. The request stays, and whoever holds the shard next carries it out: see "
-            "that workers run (`kae worker run`), and look again with `kae shard list`"
-        )
 
 
 app = typer.Typer(no_args_is_help=True)
 ShardsArgument = Annotated[list[int], typer.Argument(metavar="SHARD...", show_default=False)]
 RequestReasonOption = Annotated[
-    str, typer.Option(metavar="TEXT", help="Why, for those who look later.")
+    str, typer.Option(metavar="TEXT", help="Why, kept with the request.")
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would happen; ask for nothing.")
+    bool, typer.Option("--dry-run", help="Show what would happen; request nothing.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 RequestTimeoutOption = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait for it.")
+    float,
+    typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait for the answers."),
 ]
 
 
 @app.command("list")
-def list_shards(
+def list_all(
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who holds each shard, how far it is, whether it is paused, and what was asked last."""
+    """List the shards: owner, position, lag, pause, and the last request."""
     from kae.streams.control.client import open_control_client
-    from kae.streams.shards.plans import list_standing
+    from kae.streams.shards.listing import list_shards
 
     opened = open_topology(topology, bootstrap)
-    with open_control_client(opened) as desk:
-        listed = list_standing(desk, _shown(opened, replica))
+    with open_control_client(opened) as client:
+        listed = list_shards(client, _shown(opened, replica))
     if as_json:
         terminal.print_json(listed)
         return
@@ -173,13 +72,18 @@ def pause(
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let shards index no items; terms are still attached to them, and they are still owned."""
+    """Stop shards from indexing items; they keep their owners, and terms are still attached."""
     from kae.streams.control.client import open_control_client
     from kae.streams.control.records import Pause
 
-    with open_control_client(open_topology(topology, bootstrap), shards) as desk:
-        asked = [desk.sign(Pause, shard, reason) for shard in desk.shards]
-        carry(desk, asked, desk.owners(), How("pause", dry_run, yes, timeout, as_json))
+    with open_control_client(open_topology(topology, bootstrap), shards) as client:
+        requests = [client.request(Pause, shard, reason) for shard in client.shards]
+        _carry_out(
+            client,
+            requests,
+            client.plan_requests(),
+            ShardCommand("pause", dry_run, yes, timeout, as_json),
+        )
 
 
 @app.command()
@@ -193,13 +97,18 @@ def resume(
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let paused shards go on, with the first item that they have not indexed."""
+    """Let paused shards go on with the first item that they have not indexed."""
     from kae.streams.control.client import open_control_client
     from kae.streams.control.records import Resume
 
-    with open_control_client(open_topology(topology, bootstrap), shards) as desk:
-        asked = [desk.sign(Resume, shard, reason) for shard in desk.shards]
-        carry(desk, asked, desk.owners(), How("resume", dry_run, yes, timeout, as_json))
+    with open_control_client(open_topology(topology, bootstrap), shards) as client:
+        requests = [client.request(Resume, shard, reason) for shard in client.shards]
+        _carry_out(
+            client,
+            requests,
+            client.plan_requests(),
+            ShardCommand("resume", dry_run, yes, timeout, as_json),
+        )
 
 
 @app.command()
@@ -215,7 +124,7 @@ def reset(
         ),
     ] = "",
     to_earliest: Annotated[
-        bool, typer.Option("--to-earliest", help="From the first event that the topic holds.")
+        bool, typer.Option("--to-earliest", help="From the first event that the topic still holds.")
     ] = False,
     reason: RequestReasonOption = "",
     dry_run: DryRunOption = False,
@@ -226,17 +135,17 @@ def reset(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let shards read their items again from an earlier place; what is not newer is stale."""
+    """Let shards read their items again from an earlier offset; what is not newer is stale."""
     from kae.streams.control.client import open_control_client
     from kae.streams.control.records import Reset
     from kae.streams.shards.plans import plan_reset
 
     target = _target(to_offset, to_time, to_earliest)
     opened = open_topology(topology, bootstrap)
-    with open_control_client(opened, shards) as desk:
-        planned = plan_reset(desk, _shown(opened, replica), target)
-        asked = [desk.sign(Reset, p.shard, reason, to_offset=p.to_offset) for p in planned]
-        carry(desk, asked, planned, How("reset", dry_run, yes, timeout, as_json))
+    with open_control_client(opened, shards) as client:
+        plans = plan_reset(client, _shown(opened, replica), target)
+        requests = [client.request(Reset, p.shard, reason, to_offset=p.to_offset) for p in plans]
+        _carry_out(client, requests, plans, ShardCommand("reset", dry_run, yes, timeout, as_json))
 
 
 @app.command()
@@ -257,10 +166,115 @@ def refold(
     from kae.streams.shards.plans import plan_refold
 
     opened = open_topology(topology, bootstrap)
-    with open_control_client(opened, shards) as desk:
-        planned = plan_refold(desk, _shown(opened, replica))
-        asked = [desk.sign(Refold, p.shard, reason) for p in planned]
-        carry(desk, asked, planned, How("refold", dry_run, yes, timeout, as_json))
+    with open_control_client(opened, shards) as client:
+        plans = plan_refold(client, _shown(opened, replica))
+        requests = [client.request(Refold, p.shard, reason) for p in plans]
+        _carry_out(client, requests, plans, ShardCommand("refold", dry_run, yes, timeout, as_json))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardCommand:
+    """A command that sends requests, and its options."""
+
+    name: str
+    dry_run: bool
+    yes: bool
+    timeout: float
+    as_json: bool
+
+
+def _carry_out(
+    client: "ControlClient",
+    requests: "Sequence[Request]",
+    plans: "Sequence[RequestPlan]",
+    command: ShardCommand,
+) -> None:
+    """Show the plans, ask the user, send the requests and show the answers.
+
+    Raises: ShardRefused, when a plan or an owner refuses; ShardTimedOut.
+    """
+    from kae.streams.shards.plans import ShardReport
+
+    answers: list[RequestAnswerShown] = []
+    refused = [one.refused for one in plans if one.refused]
+    if refused:
+        if command.as_json:
+            terminal.print_json(ShardReport(command.name, command.dry_run, list(plans), answers))
+        raise ShardRefused("\n".join(refused))
+    if not command.as_json:
+        _print_plan(plans, command)
+    if not command.dry_run:
+        _confirm(len(plans), command)
+        answers = client.answers(requests, command.timeout)
+    if command.as_json:
+        terminal.print_json(ShardReport(command.name, command.dry_run, list(plans), answers))
+    elif command.dry_run:
+        terminal.out.print("dry run: nothing was requested")
+    else:
+        _print_answers(answers, command)
+    _conclude(client, answers, command)
+
+
+def _print_plan(plans: "Sequence[RequestPlan]", command: ShardCommand) -> None:
+    rows = [_plan_row(one) for one in plans]
+    terminal.print_table(f"To {command.name}", list(rows[0]), (list(row.values()) for row in rows))
+
+
+def _plan_row(one: "RequestPlan") -> dict[str, object]:
+    from kae.streams.shards.plans import RefoldPlan, ResetPlan
+
+    row: dict[str, object] = {"shard": one.shard, "owner": one.owner}
+    if isinstance(one, ResetPlan):
+        age = one.to_age_seconds
+        row |= {"from": one.from_offset, "to": one.to_offset, "events again": one.events_again}
+        row |= {"since": one.to_at, "ago": None if age is None else _ago(age)}
+    elif isinstance(one, RefoldPlan):
+        row |= {"version": one.version, "log records": one.log_records, "log bytes": one.log_bytes}
+    return row
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _confirm(count: int, command: ShardCommand) -> None:
+    what = f"{command.name} {count} shard{'s' if count > 1 else ''}"
+    if command.yes:
+        return
+    if not sys.stdin.isatty():
+        raise ShardRefused(
+            f"would {what}; nothing was requested: nobody can be asked here; give --yes"
+        )
+    typer.confirm(f"{what.capitalize()}?", abort=True, err=True)
+
+
+def _print_answers(answers: "Sequence[RequestAnswerShown]", command: ShardCommand) -> None:
+    terminal.print_table(
+        f"Requests to {command.name}",
+        ("shard", "outcome", "by worker", "at version"),
+        ((one.shard, one.outcome.value, one.worker, one.version) for one in answers),
+    )
+
+
+def _conclude(
+    client: "ControlClient", answers: "Sequence[RequestAnswerShown]", command: ShardCommand
+) -> None:
+    from kae.streams.control.client import RequestOutcome
+
+    refused = [one.cause for one in answers if one.outcome is RequestOutcome.REFUSED]
+    if refused:
+        raise ShardRefused("\n".join(refused))
+    unanswered = [one.shard for one in answers if one.outcome is RequestOutcome.OPEN]
+    if unanswered:
+        owners = ", ".join(f"{shard}: {client.owner(shard)}" for shard in unanswered)
+        raise ShardTimedOut(
+            f"no answer in {command.timeout:g} s from the last owners of these shards: {owners}. "
+            "The request is kept, and the next owner carries it out: see that workers run "
+            "(`kae worker run`), and look again with `kae shard list`"
+        )
 
 
 def _shown(topology: "Topology", replica: str | None) -> "list[ShardShown]":
@@ -270,7 +284,7 @@ def _shown(topology: "Topology", replica: str | None) -> "list[ShardShown]":
     return client.status(generation=topology.generation).shards
 
 
-def _target(offset: int | None, at: str, earliest: bool) -> "Target":
+def _target(offset: int | None, at: str, earliest: bool) -> "ResetTarget":
     from kae.streams.clock import parse_time_ms
     from kae.streams.shards import plans
 
@@ -289,12 +303,12 @@ def _target(offset: int | None, at: str, earliest: bool) -> "Target":
 
 
 def _minute(at: str) -> str:
-    """A time as a narrow column has room for it, still in UTC."""
+    """A time, in UTC, cut to fit a narrow column."""
     return at[:16].replace("T", " ")
 
 
-def _row(one: "ShardStanding") -> tuple[object, ...]:
-    """More lines a shard where there is more to say, so that a table fits a terminal."""
+def _row(one: "ShardListed") -> tuple[object, ...]:
+    """Several lines for a shard, where needed, so that the table fits a terminal."""
     paused, last = "-", "-"
     if one.paused:
         paused = "paused"

@@ -1,4 +1,4 @@
-"""`kae snapshot create|list|verify|prune`: copies of the shards' stores, and what they allow."""
+"""`kae snapshot create|list|verify|prune`: snapshots of the shards' stores."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from kae.streams.errors import ShardRefused, SnapshotFailed, SnapshotsBroken
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.streams.snapshots.listing import PrunePlanned, SnapshotAsked, SnapshotShown
+    from kae.streams.snapshots.listing import ShardPruneReport, SnapshotOutcome, SnapshotShown
     from kae.streams.topology.types import Topology
 
 
@@ -28,9 +28,7 @@ ShardOption = Annotated[
 @app.command()
 def create(
     shard: ShardOption = None,
-    reason: Annotated[
-        str, typer.Option(metavar="TEXT", help="Why, for those who look later.")
-    ] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, kept with the request.")] = "",
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.1, help="How long to wait for them.")
     ] = 600.0,
@@ -38,38 +36,42 @@ def create(
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the owners of shards for a snapshot now, and wait until it is in the archive."""
+    """Request a snapshot from the owners of shards, and wait until it is in the archive."""
     from kae.streams.control.client import RequestOutcome, open_control_client
-    from kae.streams.snapshots.archives import url_of
-    from kae.streams.snapshots.listing import SnapshotsAsked
-    from kae.streams.snapshots.requests import ask_for_snapshots
+    from kae.streams.snapshots.archives import snapshots_url
+    from kae.streams.snapshots.listing import SnapshotOutcomes
+    from kae.streams.snapshots.requests import request_snapshots
 
     opened = open_topology(topology, bootstrap)
-    url_of(opened)
+    snapshots_url(opened)
     with (
-        open_control_client(opened, _shards(opened, shard)) as desk,
-        _progress(desk.shards) as step,
+        open_control_client(opened, _shards(opened, shard)) as client,
+        _progress(client.shards) as step,
     ):
-        asked = ask_for_snapshots(desk, desk.shards, reason, timeout, lambda _: step())
-        silent = {
-            one.shard: desk.owner(one.shard) for one in asked if one.outcome is RequestOutcome.OPEN
+        outcomes = request_snapshots(client, reason, timeout, lambda _: step())
+        unanswered = {
+            one.shard: client.owner(one.shard)
+            for one in outcomes
+            if one.outcome is RequestOutcome.OPEN
         }
     if as_json:
-        terminal.print_json(SnapshotsAsked(asked))
+        terminal.print_json(SnapshotOutcomes(outcomes))
     else:
         terminal.print_table(
             "Snapshots",
             ("shard", "outcome", "version", "bytes", "of them sent", "by worker"),
-            map(_asked_row, asked),
+            map(_outcome_row, outcomes),
         )
     failed = [
-        f"shard {one.shard}: {one.cause}" for one in asked if one.outcome is RequestOutcome.REFUSED
+        f"shard {one.shard}: {one.cause}"
+        for one in outcomes
+        if one.outcome is RequestOutcome.REFUSED
     ]
-    if silent:
-        owners = ", ".join(f"{number}: {owner}" for number, owner in silent.items())
+    if unanswered:
+        owners = ", ".join(f"{number}: {owner}" for number, owner in unanswered.items())
         failed.append(
             f"no snapshot in {timeout:g} s of shards whose last owners were {owners}. "
-            "See that workers run (`kae worker run`), look with `kae snapshot list`, ask again"
+            "See that workers run (`kae worker run`), look with `kae snapshot list`, then try again"
         )
     if failed:
         raise SnapshotFailed("\n".join(failed))
@@ -79,7 +81,7 @@ def create(
 def list_snapshots(
     shard: ShardOption = None, topology: TopologyOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show the snapshots that there are; their manifests are read, and no broker is asked."""
+    """List the snapshots; reads their manifests, and asks no broker."""
     from kae.streams.snapshots.listing import list_snapshots
 
     opened = open_topology(topology, None)
@@ -90,7 +92,7 @@ def list_snapshots(
 def verify(
     shard: ShardOption = None, topology: TopologyOption = None, as_json: JsonOption = False
 ) -> None:
-    """Read every byte of the snapshots, and name what is not as it was written."""
+    """Read every byte of the snapshots, and name what was cut or altered."""
     from kae.streams.snapshots.listing import verify_snapshots
 
     opened, found = open_topology(topology, None), []
@@ -106,35 +108,35 @@ def verify(
 def prune(
     shard: ShardOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be removed; remove nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove superseded snapshots, and the logs below the second newest whole one of each shard."""
+    """Remove superseded snapshots, and trim each shard's log below its second newest whole one."""
     from kae.streams.control.client import open_control_client
     from kae.streams.snapshots import pruning
-    from kae.streams.snapshots.archives import url_of
-    from kae.streams.snapshots.listing import Pruned
+    from kae.streams.snapshots.archives import snapshots_url
+    from kae.streams.snapshots.listing import PruneReport
 
     opened = open_topology(topology, bootstrap)
-    url_of(opened)
-    with open_control_client(opened, _shards(opened, shard)) as desk:
-        with _progress(desk.shards) as step:
-            plans = pruning.plan_pruning(
-                opened, desk.clients, desk.shards, now_ms(), lambda _: step()
+    snapshots_url(opened)
+    with open_control_client(opened, _shards(opened, shard)) as client:
+        with _progress(client.shards) as step:
+            prunings = pruning.plan_pruning(
+                opened, client.clients, client.shards, now_ms(), lambda _: step()
             )
-        planned = [told for _, told in plans.values()]
+        reports = [report for _, report in prunings]
         if not as_json:
-            _print_plan(planned)
+            _print_plan(reports)
         if not dry_run:
-            _confirm(planned, yes)
-            with _progress(desk.shards) as step:
-                pruning.prune_snapshots(opened, plans, lambda _: step())
+            _confirm(reports, yes)
+            with _progress(client.shards) as step:
+                pruning.prune_snapshots(opened, prunings, lambda _: step())
     if as_json:
-        terminal.print_json(Pruned(dry_run, planned))
+        terminal.print_json(PruneReport(dry_run, reports))
     elif dry_run:
         terminal.out.print("dry run: nothing was removed")
 
@@ -146,10 +148,10 @@ def _shards(topology: "Topology", named: Sequence[int] | None) -> list[int]:
 
 
 def _show(topology: "Topology", found: "list[SnapshotShown]", as_json: bool) -> None:
-    from kae.streams.snapshots.archives import url_of
+    from kae.streams.snapshots.archives import snapshots_url
     from kae.streams.snapshots.listing import SnapshotsListed
 
-    url = url_of(topology)
+    url = snapshots_url(topology)
     if as_json:
         terminal.print_json(SnapshotsListed(topology.generation, url, found))
     else:
@@ -165,8 +167,9 @@ def _show(topology: "Topology", found: "list[SnapshotShown]", as_json: bool) -> 
     ]
     if broken:
         raise SnapshotsBroken(
-            "\n".join(broken) + "\nWhoever begins passes these over for the ones before; "
-            "`kae snapshot prune` removes what is damaged, `kae snapshot create` takes new ones"
+            "\n".join(broken) + "\nWorkers and replicas start from older snapshots "
+            "instead. `kae snapshot prune` removes damaged files, `kae snapshot create` takes new "
+            "snapshots"
         )
 
 
@@ -178,11 +181,11 @@ def _row(one: "SnapshotShown") -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _asked_row(one: "SnapshotAsked") -> tuple[object, ...]:
+def _outcome_row(one: "SnapshotOutcome") -> tuple[object, ...]:
     return one.shard, one.outcome.value, one.version, one.bytes, one.sent_bytes, one.worker
 
 
-def _print_plan(planned: "Sequence[PrunePlanned]") -> None:
+def _print_plan(reports: "Sequence[ShardPruneReport]") -> None:
     terminal.print_table(
         "To prune",
         ("shard", "kept", "dropped", "broken", "files", "bytes", "log begins at", "trimmed to"),
@@ -191,16 +194,16 @@ def _print_plan(planned: "Sequence[PrunePlanned]") -> None:
                 one.shard, len(one.keep), len(one.drop), len(one.broken), one.blobs, one.bytes,
                 one.log_from, one.log_kept if one.log_to is None else one.log_to,
             )
-            for one in planned
+            for one in reports
         ),
     )  # fmt: skip
 
 
-def _confirm(planned: "Sequence[PrunePlanned]", yes: bool) -> None:
+def _confirm(reports: "Sequence[ShardPruneReport]", yes: bool) -> None:
     if yes:
         return
-    trimmed = sum(one.log_to is not None for one in planned)
-    what = f"remove {sum(len(one.drop) for one in planned)} snapshots and trim {trimmed} logs"
+    trimmed = sum(one.log_to is not None for one in reports)
+    what = f"remove {sum(len(one.drop) for one in reports)} snapshots and trim {trimmed} logs"
     if not sys.stdin.isatty():
         raise ShardRefused(
             f"would {what}; nothing was removed: nobody can be asked here; give --yes"
@@ -210,7 +213,7 @@ def _confirm(planned: "Sequence[PrunePlanned]", yes: bool) -> None:
 
 @contextmanager
 def _progress(shards: Sequence[int]) -> Iterator[Any]:
-    """A bar on a terminal, a step a shard."""
+    """A progress bar, with a step for each shard."""
     from rich.progress import Progress
 
     with Progress(console=terminal.err, transient=True) as bar:

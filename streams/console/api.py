@@ -16,7 +16,7 @@ from kae.streams.console.audit import AuditRow
 from kae.streams.console.backend import ConsoleBackend, Overview, Published
 from kae.streams.console.guard import RequestRefused
 from kae.streams.console.users import ConsoleRole, User
-from kae.streams.dead_letters.answers import LetterOpened, LettersListed, ReplayReport
+from kae.streams.dead_letters.answers import DeadLetterOpened, DeadLettersListed, ReplayReport
 from kae.streams.events.cloudevents import Id, Short
 from kae.streams.events.term_data import Aliases, BindData, CategoryName, SelectorData, Timestamp
 from kae.streams.replica_api.answers import BindingsShown, ItemShown
@@ -199,14 +199,14 @@ OPERATIONS = (
     ),
     ApiOperation(
         "GET", "/api/dead-letters", "dead_letters", "List dead letters.",
-        ConsoleRole.viewer, DeadLettersRequest, LettersListed,
+        ConsoleRole.viewer, DeadLettersRequest, DeadLettersListed,
         lambda backend, _user, request: backend.dead_letters(
             request.kind, request.cause, request.every
         ),
     ),
     ApiOperation(
         "GET", "/api/dead-letter", "dead_letter", "Show one dead letter.",
-        ConsoleRole.viewer, DeadLetterRequest, LetterOpened,
+        ConsoleRole.viewer, DeadLetterRequest, DeadLetterOpened,
         lambda backend, _user, request: backend.dead_letter(request.at)[0],
     ),
     ApiOperation(

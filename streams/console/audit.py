@@ -1,7 +1,6 @@
 """The audit log: the terms topic, which keeps every term event, as rows."""
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -9,9 +8,9 @@ from kafka import TopicPartition
 
 from kae.encoders.text.normal_form import normalise
 from kae.streams import clock
-from kae.streams.dead_letters.index import patient_polls
 from kae.streams.events.cloudevents import read_event
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.reader import read_to_end
 from kae.streams.topology.types import Topology
 
 ROWS = 100
@@ -48,7 +47,6 @@ class AuditLog:
         self._partition = TopicPartition(topology.terms_topic, 0)
         self._clients = clients
         self._rows: list[AuditRow] = []
-        self._next: int | None = None
         self._lock = threading.Lock()
 
     def rows(self, term: str = "", before: int | None = None, limit: int = ROWS) -> list[AuditRow]:
@@ -58,30 +56,18 @@ class AuditLog:
         """
         found = (
             row
-            for row in reversed(self._read_on())
+            for row in reversed(self._all_rows())
             if (not term or row.term == term) and (before is None or row.offset < before)
         )
         return [row for row, _ in zip(found, range(limit), strict=False)]
 
-    def _read_on(self) -> list[AuditRow]:
+    def _all_rows(self) -> list[AuditRow]:
+        """The rows of every record that the topic holds now."""
         with self._lock:
-            self._rows += self._new_rows()
+            start = self._rows[-1].offset + 1 if self._rows else None
+            for record in read_to_end(self._clients, {self._partition: start}):
+                self._rows.append(_row(record))
             return self._rows
-
-    def _new_rows(self) -> Iterator[AuditRow]:
-        with self._clients.borrowed_consumer() as consumer:
-            end = consumer.end_offsets([self._partition])[self._partition]
-            if self._next is None:
-                self._next = consumer.beginning_offsets([self._partition])[self._partition]
-            if self._next >= end:
-                return
-            consumer.assign([self._partition])
-            consumer.seek(self._partition, self._next)
-            polls = patient_polls(consumer, self._partition.topic)
-            while self._next < end:
-                for record in next(polls):
-                    self._next = record.offset + 1
-                    yield _row(record)
 
 
 def _row(record: Any) -> AuditRow:

@@ -13,9 +13,9 @@ from kae.encoders.text.normal_form import normalise
 from kae.streams.clock import now_ms
 from kae.streams.console.audit import AuditLog
 from kae.streams.dead_letters import answers
-from kae.streams.dead_letters.index import DeadLetterFilter, DeadLetterIndex, choose
-from kae.streams.dead_letters.replay import replay
-from kae.streams.dead_letters.replay_plan import plan
+from kae.streams.dead_letters.index import DeadLetterFilter, DeadLetterIndex, choose_dead_letters
+from kae.streams.dead_letters.replay import replay_dead_letters
+from kae.streams.dead_letters.replay_plan import plan_replay
 from kae.streams.errors import TermRefused
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.term_data import (
@@ -30,7 +30,6 @@ from kae.streams.events.term_data import (
 from kae.streams.events.terms import decode_term, encode_term, rules_of
 from kae.streams.kafka.lag import Lag, read_lags
 from kae.streams.kafka.log import KafkaClients
-from kae.streams.kafka.topic_plan import BATCH_BYTES
 from kae.streams.replica_api.answers import BindingShown, BindingsShown, ProposalShown
 from kae.streams.replica_api.client import ReplicaClient
 from kae.streams.replica_api.status import Status
@@ -59,7 +58,7 @@ class Overview(msgspec.Struct, frozen=True):
     lag_events: int
     lag_seconds: float
     late_shards: list[int]
-    dead_letters: answers.LettersCounted
+    dead_letters: answers.DeadLetterCounts
 
 
 class ConsoleBackend:
@@ -68,12 +67,7 @@ class ConsoleBackend:
     def __init__(self, topology: Topology, replica: ReplicaClient) -> None:
         self.topology = topology
         self.replica = replica
-        self._clients = KafkaClients.of(
-            topology,
-            "console",
-            timeout_seconds=topology.kafka.request_timeout_seconds,
-            max_bytes=BATCH_BYTES,
-        )
+        self._clients = KafkaClients.for_reading(topology, "console")
         self.audit = AuditLog(topology, self._clients)
         self._dead_letters = DeadLetterIndex(topology, self._clients)
         self._dead_letters_lock = threading.Lock()
@@ -94,7 +88,7 @@ class ConsoleBackend:
         now, limit = now_ms(), self.topology.limits.lag_seconds
         seconds = [lag.seconds(lag.position, now) for lag in lags]
         with self._read_dead_letters() as index:
-            dead_letters = answers.count(index)
+            dead_letters = answers.count_dead_letters(index)
         return Overview(
             status=status,
             bindings=self.replica.bindings(),
@@ -213,32 +207,33 @@ class ConsoleBackend:
 
     def dead_letters(
         self, kind: str = "", cause: str = "", include_replayed: bool = False
-    ) -> answers.LettersListed:
+    ) -> answers.DeadLettersListed:
         """Raises: KafkaUnreachable."""
         with self._read_dead_letters() as index:
-            chosen = choose(index, DeadLetterFilter(kind, cause))
+            chosen = choose_dead_letters(index, DeadLetterFilter(kind, cause))
             if not include_replayed:
-                chosen = [letter for letter in chosen if index.is_open(letter)]
-            return answers.list_letters(index, chosen, DEAD_LETTERS_SHOWN)
+                chosen = [entry for entry in chosen if index.is_open(entry)]
+            return answers.list_dead_letters(index, chosen, DEAD_LETTERS_SHOWN)
 
-    def dead_letter(self, address: str) -> tuple[answers.LetterOpened, answers.ReplayStep]:
+    def dead_letter(self, address: str) -> tuple[answers.DeadLetterOpened, answers.ReplayStep]:
         """A dead letter, and what a replay would do with it.
 
-        Raises: LetterUnknown; KafkaUnreachable.
+        Raises: DeadLetterUnknown; KafkaUnreachable.
         """
         with self._read_dead_letters() as index:
-            letter = index.at(address)
-            opened = answers.open_letter(index, letter, index.values([letter])[letter.identity])
-            return opened, answers.report(plan(index, [letter], {}, False), None).steps[0]
+            entry = index.at(address)
+            opened = answers.open_dead_letter(index, entry, index.values([entry])[entry.identity])
+            replays = plan_replay(index, [entry], {}, False)
+            return opened, answers.replay_report(replays, None).steps[0]
 
     def replay(self, addresses: Sequence[str]) -> answers.ReplayReport:
         """Replay dead letters, each at most once.
 
-        Raises: LetterUnknown; KafkaUnreachable.
+        Raises: DeadLetterUnknown; KafkaUnreachable.
         """
         with self._read_dead_letters() as index:
-            planned = plan(index, [index.at(address) for address in addresses], {}, False)
-            return answers.report(planned, replay(index, planned))
+            replays = plan_replay(index, [index.at(address) for address in addresses], {}, False)
+            return answers.replay_report(replays, replay_dead_letters(index, replays))
 
     @contextmanager
     def _read_dead_letters(self) -> Iterator[DeadLetterIndex]:

@@ -14,7 +14,7 @@ from kae.streams.console.guard import RequestRefused
 from kae.streams.console.render import PageRequest, redirect
 from kae.streams.console.term_form import TermForm
 from kae.streams.console.users import ConsoleRole
-from kae.streams.dead_letters.answers import LetterOpened
+from kae.streams.dead_letters.answers import DeadLetterOpened
 from kae.streams.errors import ReplicaRefused
 from kae.streams.replica_api.answers import BindingShown
 from kae.streams.replica_api.terms import Receipt
@@ -167,7 +167,7 @@ class Pages:
         return request.render("audit.html", rows=rows, query={"word": word, "before": before})
 
 
-def _content(letter: LetterOpened) -> str:
+def _content(letter: DeadLetterOpened) -> str:
     """The event for display: JSON indented, other text unchanged, bytes as base64."""
     if letter.event is not None:
         return msgspec.json.format(bytes(letter.event), indent=2).decode()

@@ -12,8 +12,8 @@ from kae.encoders.selector import SelectorInvalid
 from kae.sinks.log.protocol import LogTruncated
 from kae.streams.console.guard import RequestRefused, SignInRequired
 from kae.streams.errors import (
+    DeadLetterUnknown,
     KafkaUnreachable,
-    LetterUnknown,
     ReplicaRefused,
     ReplicaUnreachable,
     TermRefused,
@@ -82,7 +82,7 @@ def parse_query(query: Mapping[str, str], kind: type[T]) -> T:
 EXPECTED_ERRORS = (
     KafkaError,
     KafkaUnreachable,
-    LetterUnknown,
+    DeadLetterUnknown,
     LogTruncated,
     RequestRefused,
     SelectorInvalid,
@@ -104,7 +104,7 @@ def problem_of(error: Exception) -> tuple[int, str]:
             return 401, "not signed in; sign in first"
         case TermRefused() | SelectorInvalid():
             return 422, str(error)
-        case LetterUnknown():
+        case DeadLetterUnknown():
             return 404, str(error)
         case LogTruncated():
             return 410, str(error)

@@ -1,53 +1,43 @@
-"""Reading the book of generations, once, before anything is followed.
-
-The desk of requests: where a command reads the control topic, asks, and waits for answers.
-"""
+"""How a command uses the control topic: read its state, send requests, wait for the answers."""
 
 import getpass
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from kafka import TopicPartition
 
 from kae.streams.clock import now_ms
-from kae.streams.control import records
-from kae.streams.control.records import Request, RequestAnswer
+from kae.streams.control.follower import ControlFold
+from kae.streams.control.records import (
+    ControlRecord,
+    Request,
+    RequestAnswer,
+    decode_control_record,
+    encode_control_record,
+)
 from kae.streams.control.state import ControlState, GenerationState
-from kae.streams.dead_letters.index import patient_polls
 from kae.streams.errors import ShardUnknown
 from kae.streams.kafka.connection import reached_brokers
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.reader import read_to_end
 from kae.streams.kafka.topics import check_topics
 from kae.streams.topology.types import Topology
 
+R = TypeVar("R", bound=Request)
 
-def read_generations(topology: Topology, clients: KafkaClients) -> GenerationState:
-    """The book as far as the control topic goes now; an empty one where there is no such topic.
 
-    Raises: KafkaTimeoutError, KafkaConnectionError: no broker answers.
-    """
-    book = GenerationState(topology.generation)
-    place = TopicPartition(topology.control_topic, 0)
-    with clients.borrowed_consumer() as consumer:
-        if place.topic not in consumer.topics():
-            return book  # told by who checks the topics
-        end = consumer.end_offsets([place])[place]
-        consumer.assign([place])
-        consumer.seek_to_beginning(place)
-        polls = patient_polls(consumer, place.topic)
-        while consumer.position(place) < end:
-            for record in next(polls):
-                try:
-                    book.enter(record.offset, records.decode(record.value))
-                except msgspec.DecodeError:
-                    continue  # who carries requests out passes it over too, and logs it
-    return book
+class RequestPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request would do to one shard; `refused` says why it cannot be made."""
+
+    shard: int
+    owner: str
+    refused: str = ""
 
 
 class RequestOutcome(StrEnum):
@@ -58,7 +48,7 @@ class RequestOutcome(StrEnum):
     OPEN = "open"  # no answer yet
 
 
-class ShardAnswered(msgspec.Struct, frozen=True):
+class RequestAnswerShown(msgspec.Struct, frozen=True):
     """What became of a request; `request` is its offset on the control topic."""
 
     shard: int
@@ -69,127 +59,94 @@ class ShardAnswered(msgspec.Struct, frozen=True):
     version: int | None
 
 
-class RequestPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command would do to one shard; `refused` says why it would not."""
-
-    shard: int
-    owner: str
-    refused: str = ""
-
-
-R = TypeVar("R", bound=Request)
-
-
-class ControlClient:
-    """The control topic as one command sees it."""
-
-    def __init__(self, topology: Topology, clients: KafkaClients, shards: Sequence[int]) -> None:
-        self.topology = topology
-        self.shards = shards
-        self.clients = clients
-        self.book = ControlState(topology.generation)
-        self._log = clients.log(topology.control_topic, 0)
-
-    def read(self) -> None:
-        """Take in the topic as far as it goes now.
-
-        Raises: KafkaUnreachable.
-        """
-        place = TopicPartition(self.topology.control_topic, 0)
-        with self.clients.borrowed_consumer() as consumer:
-            end = consumer.end_offsets([place])[place]
-            consumer.assign([place])
-            consumer.seek_to_beginning(place)
-            polls = patient_polls(consumer, self._log.name)
-            while consumer.position(place) < end:
-                for record in next(polls):
-                    self._enter(record)
-
-    def _enter(self, record: Any) -> None:
-        try:
-            self.book.enter(record.offset, records.decode(record.value))
-        except msgspec.DecodeError:
-            return  # whoever carries requests out passes it over too, and logs it
-
-    def owner(self, shard: int) -> str:
-        """Who held a shard last, and under which epoch, as people read it."""
-        known = self.book.owners.get(shard)
-        return f"{known.owner} (epoch {known.epoch})" if known else "nobody yet"
-
-    def owners(self) -> list[RequestPlan]:
-        """The plan of a request that needs no more than an owner."""
-        return [RequestPlan(shard=shard, owner=self.owner(shard)) for shard in self.shards]
-
-    def sign(self, kind: Callable[..., R], shard: int, reason: str, **more: int) -> R:
-        """A request in the name of whoever runs this command."""
-        return kind(self.topology.generation, shard, signature(), reason, now_ms(), **more)
-
-    def carry(self, requests: Sequence[Request], within_seconds: float) -> list[ShardAnswered]:
-        """Ask, and wait for the answers.
-
-        Raises: AppendUnknown.
-        """
-        asked = self._log.append([records.encode(one) for one in requests]).offsets()
-        answers = self._wait(asked, within_seconds)
-        return [
-            show_answer(request.shard, offset, answers.get(offset))
-            for request, offset in zip(requests, asked, strict=True)
-        ]
-
-    def _wait(self, asked: Sequence[int], within_seconds: float) -> dict[int, RequestAnswer]:
-        """The answers to requests, by offset; those that come in time."""
-        answers: dict[int, RequestAnswer] = {}
-        deadline = time.monotonic() + within_seconds
-        for offset, payload in self._log.read(asked[0]):
-            if offset >= 0:
-                answer = _answer(payload)
-                if answer is not None and answer.request in asked:
-                    answers.setdefault(answer.request, answer)
-            if len(answers) == len(asked) or time.monotonic() > deadline:
-                break
-        return answers
-
-
-def show_answer(shard: int, request: int, answer: RequestAnswer | None) -> ShardAnswered:
-    if answer is None:
-        return ShardAnswered(shard, request, RequestOutcome.OPEN, "", None, None)
-    outcome = RequestOutcome.REFUSED if answer.refused else RequestOutcome.DONE
-    return ShardAnswered(shard, request, outcome, answer.refused, answer.worker, answer.version)
-
-
-def _answer(payload: bytes) -> RequestAnswer | None:
-    try:
-        record = records.decode(payload)
-    except msgspec.DecodeError:
-        return None
-    return record if isinstance(record, RequestAnswer) else None
-
-
 @contextmanager
-def open_control_client(topology: Topology, shards: Sequence[int] = ()) -> Iterator[ControlClient]:
-    """A desk that has read the topic, for requests about these shards.
+def open_control_client(
+    topology: Topology, shards: Sequence[int] = ()
+) -> Iterator["ControlClient"]:
+    """A client that has read the topic, for requests to these shards.
 
     Raises: ShardUnknown; KafkaUnreachable; TopicDiffers.
     """
     named = named_shards(topology, shards)
     check_topics(topology)
-    clients = KafkaClients.of(
-        topology,
-        "shard",
-        timeout_seconds=topology.kafka.delivery_timeout_seconds,
-        max_bytes=topology.limits.delta_bytes,
+    with KafkaClients.for_writing(topology, "shard") as clients, reached_brokers(topology):
+        yield ControlClient(topology, clients, named)
+
+
+class ControlClient:
+    """The control topic as one command sees it; `state` is its fold when the command began."""
+
+    def __init__(self, topology: Topology, clients: KafkaClients, shards: Sequence[int]) -> None:
+        """Raises: KafkaUnreachable."""
+        self.topology = topology
+        self.shards = shards
+        self.clients = clients
+        self.state = ControlState(topology.generation)
+        self._log = clients.log(topology.control_topic, 0)
+        _read(topology, clients, self.state)
+
+    def owner(self, shard: int) -> str:
+        """A shard's last owner and its epoch, as text."""
+        known = self.state.owners.get(shard)
+        return f"{known.owner} (epoch {known.epoch})" if known else "nobody yet"
+
+    def plan_requests(self) -> list[RequestPlan]:
+        """The plans of requests that every owner can carry out."""
+        return [RequestPlan(shard=shard, owner=self.owner(shard)) for shard in self.shards]
+
+    def request(self, kind: Callable[..., R], shard: int, reason: str, **more: int) -> R:
+        """A request in the name of the user who runs this command."""
+        return kind(self.topology.generation, shard, user_at_host(), reason, now_ms(), **more)
+
+    def send(self, requests: Sequence[Request]) -> Sequence[int]:
+        """Append requests; returns their offsets.
+
+        Raises: AppendUnknown.
+        """
+        return self._log.append([encode_control_record(one) for one in requests]).offsets()
+
+    def answers(
+        self, requests: Sequence[Request], within_seconds: float
+    ) -> list[RequestAnswerShown]:
+        """Send requests and wait for their answers; those that do not come in time are open.
+
+        Raises: AppendUnknown.
+        """
+        offsets = self.send(requests)
+        answers: dict[int, RequestAnswer] = {}
+        for record in self.read_on(offsets[0], within_seconds):
+            if isinstance(record, RequestAnswer) and record.request in offsets:
+                answers.setdefault(record.request, record)
+            if len(answers) == len(offsets):
+                break
+        return [
+            show_answer(request.shard, offset, answers.get(offset))
+            for request, offset in zip(requests, offsets, strict=True)
+        ]
+
+    def read_on(self, offset: int, within_seconds: float) -> Iterator[ControlRecord]:
+        """The records from an offset on, as they come, for so many seconds."""
+        deadline = time.monotonic() + within_seconds
+        for at, payload in self._log.read(offset):
+            if at >= 0:
+                # Workers skip and log what does not decode.
+                with suppress(msgspec.DecodeError):
+                    yield decode_control_record(payload)
+            if time.monotonic() > deadline:
+                return
+
+
+def show_answer(shard: int, request: int, answer: RequestAnswer | None) -> RequestAnswerShown:
+    if answer is None:
+        return RequestAnswerShown(shard, request, RequestOutcome.OPEN, "", None, None)
+    outcome = RequestOutcome.REFUSED if answer.refused else RequestOutcome.DONE
+    return RequestAnswerShown(
+        shard, request, outcome, answer.refused, answer.worker, answer.version
     )
-    try:
-        with reached_brokers(topology):
-            desk = ControlClient(topology, clients, named)
-            desk.read()
-            yield desk
-    finally:
-        clients.close()
 
 
 def named_shards(topology: Topology, shards: Sequence[int]) -> list[int]:
-    """The shards that were named, each once.
+    """The named shards in ascending order, each once.
 
     Raises: ShardUnknown.
     """
@@ -202,10 +159,31 @@ def named_shards(topology: Topology, shards: Sequence[int]) -> list[int]:
     return sorted(set(shards))
 
 
-def signature() -> str:
-    """Who asks: user and host."""
+def user_at_host() -> str:
+    """Who runs this command, for the records that it sends."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def read_generations(topology: Topology, clients: KafkaClients) -> GenerationState:
+    """What the control topic says about generations now; nothing if there is no such topic.
+
+    Raises: KafkaUnreachable; KafkaTimeoutError, KafkaConnectionError when no broker answers.
+    """
+    state = GenerationState(topology.generation)
+    with clients.borrowed_consumer() as consumer:
+        exists = topology.control_topic in consumer.topics()
+    if exists:  # `check_topics` reports a missing topic
+        _read(topology, clients, state)
+    return state
+
+
+def _read(topology: Topology, clients: KafkaClients, state: ControlFold) -> None:
+    """Fold the whole control topic, up to its present end."""
+    for record in read_to_end(clients, {TopicPartition(topology.control_topic, 0): None}):
+        # Workers skip and log what does not decode.
+        with suppress(msgspec.DecodeError):
+            state.apply(record.offset, decode_control_record(record.value))

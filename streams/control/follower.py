@@ -1,4 +1,4 @@
-"""Following the control topic: every worker holds its fold, and knows of requests as they come."""
+"""Follow the control topic in a thread, and keep its fold up to date."""
 
 import threading
 from collections.abc import Callable
@@ -13,35 +13,36 @@ from kae.streams.control.records import ControlRecord
 from kae.streams.kafka.log import KafkaLog
 
 log = structlog.get_logger()
-# A topic that has more to tell tells it within this time.
+# How long `wait_for` waits between two records.
 SILENCE_SECONDS = 30.0
 
 
 class ControlFold(Protocol):
     """A fold of the control topic."""
 
-    def enter(self, offset: int, record: ControlRecord) -> bool:
-        """Take one record in; whether who holds the book has to know."""
+    def apply(self, offset: int, record: ControlRecord) -> bool:
+        """Fold one record; returns whether the follower's owner has to know."""
         ...
 
 
-B = TypeVar("B", bound=ControlFold)
+F = TypeVar("F", bound=ControlFold)
 
 
-class ControlFollower(Generic[B]):
-    """Reads the topic from its beginning, in a thread."""
+class ControlFollower(Generic[F]):
+    """Reads the topic from its beginning; `state` is the fold so far."""
 
     def __init__(
         self,
         log: KafkaLog,
-        book: B,
-        on_news: Callable[[], None],
+        state: F,
+        on_change: Callable[[], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
-        self.book = book
+        """The callbacks are called from the thread."""
+        self.state = state
         self._log = log
         self._next_offset = 0
-        self._on_news = on_news
+        self._on_change = on_change
         self._on_error = on_error
         self._advanced = threading.Condition()
         self._stopping = threading.Event()
@@ -55,16 +56,17 @@ class ControlFollower(Generic[B]):
         self._thread.join()
 
     def wait_for(self, offset: int) -> None:
-        """Wait until the record at `offset`, which is known to exist, is in the book.
+        """Wait until the record at `offset`, which is known to exist, is folded.
 
-        Raises: KafkaTimeoutError when the topic falls silent before it.
+        Raises: KafkaTimeoutError when no record comes for SILENCE_SECONDS.
         """
         with self._advanced:
             while self._next_offset <= offset:
                 if not self._advanced.wait(SILENCE_SECONDS):
                     raise KafkaTimeoutError(
-                        f"{self._log.name}: offset {offset} did not come, and nothing else in "
-                        f"{SILENCE_SECONDS:g} s; it was read up to {self._next_offset}"
+                        f"{self._log.name}: no record came for {SILENCE_SECONDS:g} s at offset "
+                        f"{self._next_offset}; the record at offset {offset} is waited for. See "
+                        "that every Kafka broker runs"
                     )
 
     def _run(self) -> None:
@@ -73,19 +75,19 @@ class ControlFollower(Generic[B]):
                 if self._stopping.is_set():
                     return
                 if offset >= 0:
-                    self._enter(offset, payload)
+                    self._fold(offset, payload)
         except BaseException as error:
             self._on_error(error)
 
-    def _enter(self, offset: int, payload: bytes) -> None:
-        is_news = False
+    def _fold(self, offset: int, payload: bytes) -> None:
+        has_changed = False
         try:
-            is_news = self.book.enter(offset, records.decode(payload))
+            has_changed = self.state.apply(offset, records.decode_control_record(payload))
         except msgspec.DecodeError as error:
-            # Anybody's bytes, or a newer kae's: they must not stop those who read past them.
+            # Anybody may write here, a newer kae too: such records must not stop the reader.
             log.warning("control_record_passed_over", offset=offset, error=str(error))
         with self._advanced:
             self._next_offset = offset + 1
             self._advanced.notify_all()
-        if is_news:
-            self._on_news()
+        if has_changed:
+            self._on_change()

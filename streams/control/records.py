@@ -147,21 +147,21 @@ class Snapshotted(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
 Request = Pause | Resume | Reset | Refold | Snapshot
 ControlRecord = Reached | Request | RequestAnswer | Snapshotted | GenerationRecord
-encode = msgspec.msgpack.Encoder().encode
+encode_control_record = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[ControlRecord] = msgspec.msgpack.Decoder(ControlRecord)
 
 
-def decode(payload: bytes | None) -> ControlRecord:
+def decode_control_record(payload: bytes | None) -> ControlRecord:
     """Raises msgspec.DecodeError when the bytes are no record of this topic."""
     return _decoder.decode(payload or b"")
 
 
-def announce(producer: KafkaProducer, topic: str, reached: Reached) -> None:
+def send_reached(producer: KafkaProducer, topic: str, reached: Reached) -> None:
     """Send without waiting: whoever opens the shard next says it again.
 
     Raises: AppendUnknown when the producer does not take it.
     """
     try:
-        producer.send(topic, value=encode(reached), partition=0)
+        producer.send(topic, value=encode_control_record(reached), partition=0)
     except KafkaError as error:
         raise AppendUnknown(f"{topic}: {reached} was not sent: {error!r}") from error

@@ -1,4 +1,7 @@
-"""The fold of the control topic that says which generations there are, and which one serves."""
+"""Two folds of the control topic: a generation's shard requests, and which generations there are.
+
+Each ignores the records that belong to the other.
+"""
 
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
@@ -20,7 +23,7 @@ from kae.streams.control.records import (
 
 @dataclass(frozen=True, slots=True)
 class RequestState:
-    """A request at its offset, and what became of it."""
+    """A request, its offset on the control topic, and its answer."""
 
     offset: int
     request: Request
@@ -29,22 +32,22 @@ class RequestState:
 
 @dataclass(slots=True)
 class ControlState:
-    """The fold of the control topic for one generation."""
+    """What the control topic says about the shards of one generation."""
 
     generation: int
     bindings_reached: dict[int, int] = field(default_factory=dict)
-    # By shard: the items of each pending binding with a plan, at that version.
+    # By shard, at that version: how many items each pending binding has there.
     attached: dict[int, dict[int, int]] = field(default_factory=dict)
     owners: dict[int, Reached] = field(default_factory=dict)
-    # By offset, rising: requests without an answer.
-    open: dict[int, RequestState] = field(default_factory=dict)
-    # By shard: the newest request, and the Pause that was carried out and is in force.
-    last: dict[int, RequestState] = field(default_factory=dict)
+    # By offset, ascending: requests without an answer.
+    open_requests: dict[int, RequestState] = field(default_factory=dict)
+    # By shard: the newest request, and the Pause that is in force.
+    newest: dict[int, RequestState] = field(default_factory=dict)
     pauses: dict[int, Pause] = field(default_factory=dict)
-    snapshots: dict[int, Snapshotted] = field(default_factory=dict)  # by shard: the newest taken
+    snapshots: dict[int, Snapshotted] = field(default_factory=dict)  # by shard: the newest
 
-    def enter(self, offset: int, record: ControlRecord) -> bool:
-        """Take one record in; whether it is a request of this generation."""
+    def apply(self, offset: int, record: ControlRecord) -> bool:
+        """Fold one record; returns whether it is a request to this generation."""
         if record.generation != self.generation or isinstance(record, GenerationRecord):
             return False
         if isinstance(record, Reached):
@@ -57,12 +60,14 @@ class ControlState:
             if not record.failed:
                 self.snapshots[record.shard] = record
             return False
-        self.open[offset] = self.last[record.shard] = RequestState(offset, record)
+        self.open_requests[offset] = self.newest[record.shard] = RequestState(offset, record)
         return True
 
-    def open_of(self, shards: Container[int]) -> list[RequestState]:
-        """The requests of these shards that have no answer, in the order of their offsets."""
-        return [filed for filed in list(self.open.values()) if filed.request.shard in shards]
+    def open_for(self, shards: Container[int]) -> list[RequestState]:
+        """The unanswered requests to these shards, in the order of their offsets."""
+        return [
+            state for state in list(self.open_requests.values()) if state.request.shard in shards
+        ]
 
     def _reach(self, reached: Reached) -> None:
         shard = reached.shard
@@ -73,54 +78,55 @@ class ControlState:
             self.owners[shard] = reached
 
     def _close(self, answer: RequestAnswer) -> None:
-        """The first answer counts: who was killed before it knew of its answer gives it again."""
-        filed = self.open.pop(answer.request, None)
-        if filed is None:
+        """The first answer counts: a worker killed right after it answers, answers again."""
+        state = self.open_requests.pop(answer.request, None)
+        if state is None:
             return
-        shard = filed.request.shard
-        if self.last[shard].offset == filed.offset:
-            self.last[shard] = replace(filed, answer=answer)
+        shard = state.request.shard
+        if self.newest[shard].offset == state.offset:
+            self.newest[shard] = replace(state, answer=answer)
         if answer.refused:
             return
-        if isinstance(filed.request, Pause):
-            self.pauses[shard] = filed.request
-        elif isinstance(filed.request, Resume):
+        if isinstance(state.request, Pause):
+            self.pauses[shard] = state.request
+        elif isinstance(state.request, Resume):
             self.pauses.pop(shard, None)
 
 
 @dataclass(frozen=True, slots=True)
 class CutoverAt:
-    """The cut-over that counts, at its offset."""
+    """The cut-over in force, and its offset on the control topic."""
 
     offset: int
-    cutover: Cutover
+    record: Cutover
 
 
 @dataclass(slots=True)
 class GenerationState:
-    """Written by one thread; values are replaced, so readers need no lock.
+    """Which generations the control topic announces, and which one serves.
 
-    `own` is the generation of the topology at hand: where nothing is announced, it is the only one.
+    One thread writes; fields are replaced as a whole, so readers need no lock. `own` is the
+    generation of the reader's topology: the only one until a generation is announced.
     """
 
     own: int
     announced: dict[int, Announced] = field(default_factory=dict)
     dropped: frozenset[int] = frozenset()
-    made: CutoverAt | None = None
+    cutover: CutoverAt | None = None
     next_offset: int = 0
 
     @property
     def serving(self) -> int:
-        """The one that the newest cut-over names; before there is any, the oldest."""
-        return self.made.cutover.generation if self.made else min(self.followed)
+        """The generation that the cut-over in force names; before the first one, the oldest."""
+        return self.cutover.record.generation if self.cutover else min(self.followed)
 
     @property
     def followed(self) -> tuple[int, ...]:
         """The generations that replicas follow."""
         return tuple(sorted(({self.own} | self.announced.keys()) - self.dropped)) or (self.own,)
 
-    def enter(self, offset: int, record: object) -> bool:
-        """Take one record of the control topic in, once; whether it changed anything."""
+    def apply(self, offset: int, record: object) -> bool:
+        """Fold one record, unless it was folded before; returns whether anything changed."""
         if offset < self.next_offset:
             return False
         self.next_offset = offset + 1
@@ -134,7 +140,7 @@ class GenerationState:
         return False
 
     def _announce(self, record: Announced) -> bool:
-        """A later one may say where the codebook lies now, never that it is another."""
+        """A later announcement may move the codebook, but not replace it."""
         known = self.announced.get(record.generation, record)
         if record.generation in self.dropped or known.fingerprint != record.fingerprint:
             return False
@@ -142,20 +148,20 @@ class GenerationState:
         return True
 
     def _cut_over(self, offset: int, record: Cutover) -> bool:
-        """Only from the generation that serves, so that of two at the same moment one counts."""
-        if self.made and record.previous != self.made.cutover.generation:
+        """Only from the generation that serves: of two concurrent cut-overs, one counts."""
+        if self.cutover and record.previous != self.cutover.record.generation:
             return False
         if not self._is_open(record.generation):
             return False
-        self.made = CutoverAt(offset, record)
+        self.cutover = CutoverAt(offset, record)
         return True
 
     def _is_open(self, generation: int) -> bool:
         return generation in self.announced and generation not in self.dropped
 
     def _drop(self, record: Dropped) -> bool:
-        """Never the one that a cut-over made serve: the two may meet."""
-        serves = self.made is not None and self.made.cutover.generation == record.generation
+        """Ignored for the serving generation: a drop and a cut-over may be sent concurrently."""
+        serves = self.cutover is not None and self.cutover.record.generation == record.generation
         if record.generation in self.dropped or serves:
             return False
         self.dropped = self.dropped | {record.generation}

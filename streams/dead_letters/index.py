@@ -1,37 +1,33 @@
-"""The letterbox: the dead letters topic, folded into letters and what became of each.
+"""The dead letters topic, folded: an entry for each dead letter, and how far its replay is."""
 
-Which letters a command is about.
-"""
-
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
-from kae.streams.dead_letters import records
 from kae.streams.dead_letters.records import (
     REPLAY_OF,
     REPLAYS,
     NotADeadLetter,
     ReplayProgress,
     SourceRecord,
+    decode_replay_record,
+    is_replay_record,
     read_dead_letter,
 )
-from kae.streams.errors import KafkaUnreachable, LetterUnknown
+from kae.streams.errors import DeadLetterUnknown
 from kae.streams.events import causes
-from kae.streams.kafka.log import KafkaClients, poll
-from kae.streams.kafka.topic_plan import BATCH_BYTES
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.reader import read_ranges, read_to_end
 from kae.streams.kafka.topics import check_topics
 from kae.streams.topology.types import Topology
 
-# A partition that holds more tells it within this time.
-SILENCE_SECONDS = 10.0
-# The same source record has one letter, also where a crash wrote it twice.
-DeadLetterKey = tuple[bytes, int]  # key of the letter, time of the source record
+# The dead letter's key and its source record's time: a dead letter that a crash stored twice is
+# one entry.
+DeadLetterKey = tuple[bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,207 +45,162 @@ class DeadLetterEntry:
 
     @property
     def address(self) -> str:
-        """How commands and records name it."""
+        """PARTITION/OFFSET, as commands and records name it."""
         return f"{self.partition}/{self.offset}"
 
     @property
     def replay_of(self) -> str | None:
-        """The letter that its source record was sent for, if it was sent again."""
+        """The address of the dead letter whose replay failed as this one."""
         found = dict(self.source.headers).get(REPLAY_OF)
         return None if found is None else found.decode(errors="replace")
 
     @property
     def replays(self) -> int:
-        """How often the event has been sent again so far."""
+        """How often the event was replayed before it failed as this dead letter."""
         found = dict(self.source.headers).get(REPLAYS) or b""
         return int(found) if found.isdigit() else 0
 
 
 @dataclass(slots=True)
 class DeadLetterIndex:
-    """All letters of the topic, in the order in which each partition holds them."""
+    """All entries of the topic; those of one partition in offset order."""
 
     topology: Topology
     clients: KafkaClients
-    letters: dict[DeadLetterKey, DeadLetterEntry] = field(default_factory=dict)
-    deaths: dict[str, DeadLetterEntry] = field(
-        default_factory=dict
-    )  # by the letter that was sent again
-    foreign: int = 0  # records that are neither letter nor mark
-    _replays: dict[DeadLetterKey, ReplayProgress] = field(default_factory=dict)
+    entries: dict[DeadLetterKey, DeadLetterEntry] = field(default_factory=dict)
+    # By the address of the dead letter that was replayed: the one that its replay failed as.
+    failed_replays: dict[str, DeadLetterEntry] = field(default_factory=dict)
+    foreign: int = 0  # records that kae did not write
+    _progress: dict[DeadLetterKey, ReplayProgress] = field(default_factory=dict)
     _addresses: dict[str, DeadLetterKey] = field(default_factory=dict)
     _next: dict[TopicPartition, int] = field(default_factory=dict)
 
     def read_on(self) -> None:
-        """Read to where the topic ends now.
+        """Read what has come since the last call.
 
-        Raises: KafkaUnreachable when a partition says that it holds more and does not tell it.
+        Raises: KafkaUnreachable.
         """
         topic = self.topology.dead_letters_topic
         places = [TopicPartition(topic, shard) for shard in range(self.topology.shards)]
-        with self.clients.borrowed_consumer() as consumer:
-            if not self._next:
-                self._next.update(consumer.beginning_offsets(places))
-            ends = consumer.end_offsets(places)
-            behind = [place for place in places if self._next[place] < ends[place]]
-            consumer.assign(behind)
-            for place in behind:
-                consumer.seek(place, self._next[place])
-            polls = patient_polls(consumer, topic)
-            while any(self._next[place] < ends[place] for place in behind):
-                for record in next(polls):
-                    self._fold(record)
-                    self._next[TopicPartition(topic, record.partition)] = record.offset + 1
+        starts = {place: self._next.get(place) for place in places}
+        for record in read_to_end(self.clients, starts):
+            self._fold(record)
+            self._next[TopicPartition(topic, record.partition)] = record.offset + 1
 
     def _fold(self, record: Any) -> None:
         try:
-            if records.is_mark(record.headers):
-                mark = records.decode(record.value)
-                replay = self._replays.setdefault((record.key, mark.source_ms), ReplayProgress())
-                replay.apply(mark, record.timestamp)
+            if is_replay_record(record.headers):
+                replayed = decode_replay_record(record.value)
+                identity = (record.key, replayed.source_ms)
+                progress = self._progress.setdefault(identity, ReplayProgress())
+                progress.apply(replayed, record.timestamp)
                 return
-            letter = _letter(record)
+            entry = _entry(record)
         except (NotADeadLetter, msgspec.DecodeError):
             self.foreign += 1
             return
-        self.letters.setdefault(letter.identity, letter)
-        self._addresses[letter.address] = letter.identity
-        if letter.replay_of is not None:
-            self.deaths.setdefault(letter.replay_of, letter)
+        self.entries.setdefault(entry.identity, entry)
+        self._addresses[entry.address] = entry.identity
+        if entry.replay_of is not None:
+            self.failed_replays.setdefault(entry.replay_of, entry)
 
-    def replay(self, letter: DeadLetterEntry) -> ReplayProgress:
-        """What became of a letter."""
-        return self._replays.get(letter.identity) or ReplayProgress()
+    def progress(self, entry: DeadLetterEntry) -> ReplayProgress:
+        """How far the replay of an entry is."""
+        return self._progress.get(entry.identity) or ReplayProgress()
 
-    def is_open(self, letter: DeadLetterEntry) -> bool:
-        return self.replay(letter).done is None
+    def is_open(self, entry: DeadLetterEntry) -> bool:
+        """Whether an entry was not replayed yet."""
+        return self.progress(entry).done is None
 
     def at(self, address: str) -> DeadLetterEntry:
-        """The letter at partition/offset.
+        """The entry at PARTITION/OFFSET.
 
-        Raises: LetterUnknown.
+        Raises: DeadLetterUnknown.
         """
         identity = self._addresses.get(address)
         if identity is None:
-            raise LetterUnknown(
+            raise DeadLetterUnknown(
                 f"{self.topology.dead_letters_topic}: no dead letter at {address!r}; name one as "
                 "PARTITION/OFFSET, as `kae dead-letters list` shows them"
             )
-        return self.letters[identity]
+        return self.entries[identity]
 
-    def values(self, letters: Iterable[DeadLetterEntry]) -> dict[DeadLetterKey, bytes | None]:
-        """The source records' values, read again.
+    def values(self, entries: Iterable[DeadLetterEntry]) -> dict[DeadLetterKey, bytes | None]:
+        """Read the source records' values.
 
-        Raises: LogTruncated when retention has taken a letter meanwhile; KafkaUnreachable.
+        Raises: LogTruncated when retention has removed a dead letter since; KafkaUnreachable.
         """
-        wanted: dict[int, list[DeadLetterEntry]] = {}
-        for letter in sorted(letters, key=lambda one: one.offset):
-            wanted.setdefault(letter.partition, []).append(letter)
+        wanted: dict[TopicPartition, dict[int, DeadLetterEntry]] = {}
+        for entry in entries:
+            place = TopicPartition(self.topology.dead_letters_topic, entry.partition)
+            wanted.setdefault(place, {})[entry.offset] = entry
+        # Reads the records in between too: no more than `read_on` has read already.
+        ranges = {place: range(min(group), max(group) + 1) for place, group in wanted.items()}
         found: dict[DeadLetterKey, bytes | None] = {}
         with self.clients.borrowed_consumer() as consumer:
-            for partition, group in wanted.items():
-                place = TopicPartition(self.topology.dead_letters_topic, partition)
-                consumer.assign([place])
-                for letter, value in _read_values(consumer, place, group):
-                    found[letter.identity] = value
+            for record in read_ranges(consumer, ranges, self.clients.timeout_seconds):
+                group = wanted[TopicPartition(record.topic, record.partition)]
+                if one := group.get(record.offset):
+                    dead = read_dead_letter(record.value, record.headers)
+                    found[one.identity] = dead.record.value
         return found
 
 
-def patient_polls(consumer: KafkaConsumer, name: str) -> Iterator[list[Any]]:
-    """Poll for ever, but not for a broker that says nothing.
-
-    Raises: KafkaUnreachable.
-    """
-    heard_at = time.monotonic()
-    while True:
-        records = poll(consumer, name)
-        if records:
-            heard_at = time.monotonic()
-        elif time.monotonic() - heard_at > SILENCE_SECONDS:
-            raise KafkaUnreachable(
-                f"{name}: the broker says that it holds more records and has sent none for "
-                f"{SILENCE_SECONDS:g} s; look at the broker, then run the same command again"
-            )
-        yield records
-
-
-def _read_values(
-    consumer: KafkaConsumer, place: TopicPartition, letters: list[DeadLetterEntry]
-) -> Iterator[tuple[DeadLetterEntry, bytes | None]]:
-    waiting = list(reversed(letters))
-    polls = patient_polls(consumer, place.topic)
-    while waiting:
-        consumer.seek(place, waiting[-1].offset)
-        for record in next(polls):
-            if not waiting:
-                break
-            if record.offset == waiting[-1].offset:
-                value = read_dead_letter(record.value, record.headers).record.value
-                yield waiting.pop(), value
-
-
-def _letter(record: Any) -> DeadLetterEntry:
-    read = read_dead_letter(record.value, record.headers)
-    source = read.record
+def _entry(record: Any) -> DeadLetterEntry:
+    """Raises: NotADeadLetter."""
+    dead = read_dead_letter(record.value, record.headers)
+    source = dead.record
     return DeadLetterEntry(
         partition=record.partition,
         offset=record.offset,
         at_ms=record.timestamp,
         identity=(record.key, source.timestamp),
         source=replace(source, value=None),
-        cause=read.cause,
-        kind=read.kind,
+        cause=dead.cause,
+        kind=dead.kind,
         size_bytes=len(source.value or b""),
     )
 
 
 @contextmanager
 def open_index(topology: Topology) -> Iterator[DeadLetterIndex]:
-    """A letterbox that has read the topic to its end.
+    """An index that has read the topic to its end.
 
     Raises: KafkaUnreachable; TopicDiffers.
     """
     check_topics(topology)
-    clients = KafkaClients.of(
-        topology,
-        "dead-letters",
-        timeout_seconds=topology.kafka.delivery_timeout_seconds,
-        max_bytes=BATCH_BYTES,
-    )
-    box = DeadLetterIndex(topology, clients)
-    try:
-        box.read_on()
-        yield box
-    finally:
-        clients.close()
+    with KafkaClients.for_writing(topology, "dead-letters") as clients:
+        index = DeadLetterIndex(topology, clients)
+        index.read_on()
+        yield index
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """What every chosen letter has; a filter that is empty lets all pass."""
+    """What every chosen entry has in common; an empty field matches all."""
 
-    kind: str = ""  # this one, or any under it
-    cause: str = ""  # a part of it, in any case
-    topic: str = ""  # of the source
+    kind: str = ""  # this kind, or any below it
+    cause: str = ""  # a part of the cause, in any case
+    topic: str = ""  # of the source record
     since_ms: int = 0
 
-    def has(self, letter: DeadLetterEntry) -> bool:
+    def matches(self, entry: DeadLetterEntry) -> bool:
         return (
-            (not self.kind or causes.within(letter.kind, self.kind))
-            and self.cause.lower() in letter.cause.lower()
-            and (not self.topic or letter.source.topic == self.topic)
-            and letter.at_ms >= self.since_ms
+            (not self.kind or causes.within(entry.kind, self.kind))
+            and self.cause.lower() in entry.cause.lower()
+            and (not self.topic or entry.source.topic == self.topic)
+            and entry.at_ms >= self.since_ms
         )
 
 
-def choose(
-    box: DeadLetterIndex, choice: DeadLetterFilter, addresses: Sequence[str] = ()
+def choose_dead_letters(
+    index: DeadLetterIndex, chosen: DeadLetterFilter, addresses: Sequence[str] = ()
 ) -> list[DeadLetterEntry]:
-    """The letters that are chosen, oldest first; those at `addresses` alone, if any are named.
+    """The entries that match, oldest first; only those at `addresses`, if there are any.
 
-    Raises: LetterUnknown.
+    Raises: DeadLetterUnknown.
     """
-    named = {letter.identity: letter for letter in map(box.at, addresses)}
-    found = named if addresses else box.letters
-    chosen = [letter for letter in found.values() if choice.has(letter)]
-    return sorted(chosen, key=lambda letter: (letter.at_ms, letter.partition, letter.offset))
+    named = {entry.identity: entry for entry in map(index.at, addresses)}
+    entries = named if addresses else index.entries
+    matching = [entry for entry in entries.values() if chosen.matches(entry)]
+    return sorted(matching, key=lambda entry: (entry.at_ms, entry.partition, entry.offset))

@@ -1,4 +1,4 @@
-"""The batch of one partition, and the search for the events in it that make it fail."""
+"""A partition's batch of items, and the search for those that make its planning fail."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class ItemBatch:
-    """The records of one partition that are news to its shard, decoded and encoded."""
+    """The records of one partition that its shard has not indexed, decoded and encoded."""
 
     next_offset: int
     changes: list[Change] = field(default_factory=list)
-    # Those of `changes`, and then those of `prepared`, which may be fewer.
+    # Of `changes`; once these are prepared, of `prepared`, which may be fewer.
     records: list[SourceRecord] = field(default_factory=list)
     prepared: list[Prepared] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
@@ -32,36 +32,36 @@ class ItemBatch:
         return bool(self.records or self.dead)
 
     def without_poison(self, attempt: Callable[[Sequence[int]], T]) -> T:
-        """What `attempt` makes of this batch's changes, named by their places.
+        """Call `attempt` with the indices of this batch's changes; returns its result.
 
-        The changes that it fails for are found by halving and go to the dead letters.
+        Changes that it raises for are found by bisection and become dead letters.
         """
-        places: Sequence[int] = range(len(self.records))
+        indices: Sequence[int] = range(len(self.records))
         try:
-            return attempt(places)
+            return attempt(indices)
         except Exception as error:
             log.warning("batch_halved", shard=self.records[0].partition, error=repr(error))
-        poison = dict(find_poison(places, attempt))
-        for place, wrong in poison.items():
+        poison = dict(find_poison(indices, attempt))
+        for index, wrong in poison.items():
             cause = f"item: {type(wrong).__name__}: {wrong}"
-            self.dead.append(DeadLetter(self.records[place], cause, causes.ITEM_UNPLANNABLE))
-        sound = [place for place in places if place not in poison]
-        self.records = [self.records[place] for place in sound]
+            self.dead.append(DeadLetter(self.records[index], cause, causes.ITEM_UNPLANNABLE))
+        sound = [index for index in indices if index not in poison]
+        self.records = [self.records[index] for index in sound]
         return attempt(sound)
 
 
 def find_poison(
-    places: Sequence[int], attempt: Callable[[Sequence[int]], object]
+    indices: Sequence[int], attempt: Callable[[Sequence[int]], object]
 ) -> Iterator[tuple[int, Exception]]:
-    """Find the places that `attempt` fails for, each with its error, by halving."""
-    if not places:
+    """The indices that `attempt` raises for, each with its error, found by bisection."""
+    if not indices:
         return
     try:
-        attempt(places)
+        attempt(indices)
     except Exception as error:
-        if len(places) == 1:
-            yield places[0], error
+        if len(indices) == 1:
+            yield indices[0], error
             return
-        middle = len(places) // 2
-        yield from find_poison(places[:middle], attempt)
-        yield from find_poison(places[middle:], attempt)
+        middle = len(indices) // 2
+        yield from find_poison(indices[:middle], attempt)
+        yield from find_poison(indices[middle:], attempt)

@@ -1,13 +1,12 @@
-"""Dead letters: what could not be indexed, with its cause, bytes and headers.
+"""The records of the dead letters topic: dead letters, and how far their replays are.
 
-The record's value is the source's bytes unchanged; what is known about it are headers, so that a
-replay is the value, the original key and the original headers sent again.
+A dead letter's value is the source record's, unchanged; everything else is in headers, so that a
+replay sends the value with the original key and headers again.
 
-Marks: what is remembered of a letter's replays, in the dead letters topic itself.
-
-A mark lies in the partition of its letter, after it, so that retention takes the letter first. Who
-wants to send letters again claims them, and sends those whose claim counts; a claim that no
-`Replayed` follows was cut short, and is taken over by a claim that names it.
+A replay record follows its dead letter in the same partition, so that retention removes the dead
+letter first. A run claims dead letters before it sends them, and sends those whose claim is in
+force. A claim that no `Replayed` follows was cut short; a later run takes it over with a claim that
+names it.
 """
 
 from collections.abc import Sequence
@@ -21,22 +20,22 @@ from kae.sinks.log.protocol import AppendUnknown
 from kae.streams.kafka.log import KafkaClients
 
 MAX_CAUSE = 2000
-# On a record that was sent again: which letter it is, as partition/offset, and how often.
+# Headers of a replayed record: the dead letter as PARTITION/OFFSET, and how often it was replayed.
 REPLAY_OF = "kae_replay_of"
 REPLAYS = "kae_replays"
-# The source of a letter that was a row of a feed is this and the path of the file, which no topic's
-# name can be; its partition is the file's place in the feed, its offset the row's number.
+# A row of a feed has this and its file's path, which is no topic's name, as the source topic; its
+# partition is the file's index in the feed, its offset the row's number.
 FEED = "feed:"
 RecordHeaders = Sequence[tuple[str, bytes | None]]
 
 
 class NotADeadLetter(ValueError):
-    """A record of the dead letters topic that no worker wrote."""
+    """A record of the dead letters topic that kae did not write."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """A record, under the names that consumers give; `timestamp` is in milliseconds."""
+    """A Kafka record; `timestamp` is in milliseconds."""
 
     topic: str
     partition: int
@@ -49,19 +48,19 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A source record and why it could not be carried out; `kind` is the cause's stable code."""
+    """A source record and why it could not be indexed; `kind` is the cause's stable code."""
 
     record: SourceRecord
     cause: str
     kind: str
 
 
-def publish(
+def publish_dead_letters(
     clients: KafkaClients, topic: str, letters: Sequence[DeadLetter], timeout_seconds: float
 ) -> None:
     """Send dead letters and wait until all are stored.
 
-    A crash before the delta that counts them sends them again, under the same key.
+    After a crash before the delta that counts them, they are sent again with the same key.
     Raises: AppendUnknown.
     """
     producer: KafkaProducer | None = None
@@ -85,19 +84,19 @@ def publish(
 
 
 def source_key(record: SourceRecord) -> bytes:
-    """Where a dead letter came from; the same record has the same key each time."""
+    """The key of a source record's dead letter: the record's place."""
     return f"{record.topic}/{record.partition}/{record.offset}".encode()
 
 
-def home_topic(source_topic: str, items_topic: str) -> str:
-    """The topic that a letter is sent to again: rows of a feed are items."""
+def replay_topic(source_topic: str, items_topic: str) -> str:
+    """The topic that a dead letter is replayed to: rows of a feed are items."""
     return items_topic if source_topic.startswith(FEED) else source_topic
 
 
 def read_dead_letter(value: bytes | None, headers: RecordHeaders) -> DeadLetter:
-    """The letter that a record of the dead letters topic is.
+    """Decode a dead letter.
 
-    Raises: NotALetter.
+    Raises: NotADeadLetter.
     """
     try:
         # The source's own headers come last, and may have any name.
@@ -136,18 +135,18 @@ def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     return [*known, *((name, content or b"") for name, content in record.headers)]
 
 
-HEADER = ("kae-mark", b"1")
+REPLAY_RECORD_HEADER = ("kae-mark", b"1")
 
 
 class Claimed(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """A run is about to send a letter again.
+    """A run is about to replay a dead letter.
 
-    It counts if the letter is not replayed and `after` is the run whose claim counts so far, or "".
-    What the run sends lies in `topic`/`partition`, at `from_offset` or later.
+    The claim is in force if the dead letter is not replayed and `after` is the run whose claim was
+    in force, or "". The run's record is in `topic`/`partition`, at `from_offset` or later.
     """
 
     source_ms: int
-    offset: int  # the letter's
+    offset: int  # of the dead letter
     run: str
     after: str
     topic: str
@@ -156,10 +155,10 @@ class Claimed(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 class Replayed(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A letter was sent again, and lies at this place."""
+    """A dead letter was replayed; its record is at this offset of the source topic."""
 
     source_ms: int
-    offset: int  # the letter's
+    offset: int  # of the dead letter
     run: str
     topic: str
     partition: int
@@ -168,39 +167,39 @@ class Replayed(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 ReplayRecord = Claimed | Replayed
 _decoder: msgspec.msgpack.Decoder[ReplayRecord] = msgspec.msgpack.Decoder(ReplayRecord)
-encode = msgspec.msgpack.Encoder().encode
+encode_replay_record = msgspec.msgpack.Encoder().encode
 
 
-def is_mark(headers: Sequence[tuple[str, bytes | None]]) -> bool:
-    """A letter's first header is another, whatever its source's are."""
-    return bool(headers) and headers[0][0] == HEADER[0]
+def is_replay_record(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """Whether a record is no dead letter: those have another first header."""
+    return bool(headers) and headers[0][0] == REPLAY_RECORD_HEADER[0]
 
 
-def decode(value: bytes | None) -> ReplayRecord:
+def decode_replay_record(value: bytes | None) -> ReplayRecord:
     """Raises: msgspec.DecodeError."""
     return _decoder.decode(value or b"")
 
 
 @dataclass(slots=True)
 class ReplayProgress:
-    """The fold of one letter's marks."""
+    """The fold of one dead letter's replay records."""
 
     claim: Claimed | None = None
-    claimed_ms: int = 0  # when the broker was given the claim
+    claimed_ms: int = 0  # the time of the claim's record
     done: Replayed | None = None
 
-    def apply(self, mark: ReplayRecord, at_ms: int) -> None:
-        """Fold one mark in the order of the partition."""
-        match mark:
+    def apply(self, record: ReplayRecord, at_ms: int) -> None:
+        """Fold one replay record; the order is the partition's."""
+        match record:
             case Replayed():
-                self.done = self.done or mark
-            case Claimed() if self.done is None and mark.after == self.run:
-                self.claim, self.claimed_ms = mark, at_ms
+                self.done = self.done or record
+            case Claimed() if self.done is None and record.after == self.run:
+                self.claim, self.claimed_ms = record, at_ms
             case _:
-                # Another claim was first; whoever wrote this one reads so, and sends nothing.
+                # Another claim came first; the run of this one reads that and sends nothing.
                 pass
 
     @property
     def run(self) -> str:
-        """Whose claim counts."""
+        """The run whose claim is in force, or ""."""
         return self.claim.run if self.claim else ""

@@ -1,7 +1,4 @@
-"""Repairs: events from a file that take the place of those that died.
-
-Planning a replay: what would be sent, what would not, what would die again.
-"""
+"""Plan a replay: which dead letters are sent, repaired how, and which would be refused again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,19 +9,19 @@ from pathlib import Path
 import msgspec
 
 from kae.streams.dead_letters.index import DeadLetterEntry, DeadLetterIndex
-from kae.streams.dead_letters.records import SourceRecord, home_topic
+from kae.streams.dead_letters.records import SourceRecord, replay_topic
 from kae.streams.errors import RepairInvalid
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import check_home, decode_item
 from kae.streams.events.terms import decode_term, rules_of
-from kae.streams.kafka.partitioner import home_of
+from kae.streams.kafka.partitioner import partition_of_key
 from kae.streams.topology.types import Topology
 
 
 class Repair(msgspec.Struct, frozen=True):
-    """One line of a file of repairs; other names in it are ignored.
+    """One line of a file of repairs; other keys are ignored.
 
-    Without `key` it is the event's subject, as item events must have it.
+    Without `key`, the record's key is the event's subject, as item events require.
     """
 
     letter: str
@@ -41,7 +38,7 @@ class _Subject(msgspec.Struct, frozen=True):
 
 
 def read_repairs(file: Path, letter: str | None) -> dict[str, Repair]:
-    """The repairs of a file by letter: the event for `letter`, else one repair a line.
+    """The repairs in a file, by address: the event for `letter`, or one repair a line.
 
     Raises: RepairInvalid, which names the line.
     """
@@ -71,23 +68,23 @@ def read_repairs(file: Path, letter: str | None) -> dict[str, Repair]:
     return repairs
 
 
-def key_of(repair: Repair, before: bytes | None) -> bytes | None:
-    """The key to send a repaired event with: its own, its subject, or the one it had."""
+def repaired_key(repair: Repair, before: bytes | None) -> bytes | None:
+    """The key of a repaired event: its own, its subject, or the dead letter's."""
     if repair.key is not None:
         return repair.key.encode()
     try:
         return msgspec.json.decode(repair.value, type=_Subject).subject.encode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # What the event lacks is said when it is looked at as a whole.
+        # `plan_replay` checks the event as a whole, and says what it lacks.
         return before
 
 
-# Letters whose values are in memory at once.
+# Dead letters whose values are in memory at once.
 BATCH = 200
 
 
-class Fate(StrEnum):
-    """What a replay does with a letter."""
+class ReplayDecision(StrEnum):
+    """What a replay does with a dead letter."""
 
     SEND = "send"
     REPLAYED = "replayed already"
@@ -97,95 +94,95 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedReplay:
-    """One letter and what would become of it."""
+    """One dead letter, and what a replay does with it."""
 
-    letter: DeadLetterEntry
-    fate: Fate
-    topic: str  # to which it would be sent: the source's, or that of items for a row of a feed
+    entry: DeadLetterEntry
+    decision: ReplayDecision
+    topic: str  # to send it to: the source's, or the items topic for a row of a feed
     partition: int
     repair: Repair | None = None
-    dies_of: str | None = None  # the kind of cause that this installation would refuse it for
+    refused_as: str | None = None  # the kind of cause that a worker would refuse it for
 
     def record(self, value: bytes | None) -> SourceRecord:
-        """The record to send, but for its headers, given the letter's value."""
-        source = self.letter.source
+        """The record to send, except for its headers, given the dead letter's value."""
+        source = self.entry.source
         return SourceRecord(
             self.topic,
             self.partition,
             source.offset,
             source.timestamp,
-            key_of(self.repair, source.key) if self.repair else source.key,
+            repaired_key(self.repair, source.key) if self.repair else source.key,
             self.repair.value if self.repair else value,
             source.headers,
         )
 
 
-def plan(
-    box: DeadLetterIndex,
-    letters: Sequence[DeadLetterEntry],
+def plan_replay(
+    index: DeadLetterIndex,
+    entries: Sequence[DeadLetterEntry],
     repairs: Mapping[str, Repair],
     force: bool,
 ) -> list[PlannedReplay]:
-    """Plan the replay of these letters; `force` lifts the limit of replays.
+    """Plan the replay of dead letters; `force` lifts limits.replays.
 
-    Raises: RepairInvalid when a repaired event would die again; KafkaUnreachable.
+    Raises: RepairInvalid when a repaired event would be refused again; KafkaUnreachable.
     """
-    decided = [_decide(box, letter, repairs.get(letter.address), force) for letter in letters]
-    return [seen for batch in batches(decided) for seen in _foresee_all(box, batch)]
+    decided = [_decide(index, entry, repairs.get(entry.address), force) for entry in entries]
+    return [seen for batch in batches(decided) for seen in _check_batch(index, batch)]
 
 
 def batches(planned: Sequence[PlannedReplay]) -> Iterator[list[PlannedReplay]]:
-    """Cut into pieces whose values fit into memory."""
+    """Split into batches whose values fit into memory."""
     rest = iter(planned)
     while batch := list(islice(rest, BATCH)):
         yield batch
 
 
 def _decide(
-    box: DeadLetterIndex, letter: DeadLetterEntry, repair: Repair | None, force: bool
+    index: DeadLetterIndex, entry: DeadLetterEntry, repair: Repair | None, force: bool
 ) -> PlannedReplay:
-    topology, source = box.topology, letter.source
-    fate, topic = Fate.SEND, home_topic(source.topic, topology.items_topic)
+    topology, source = index.topology, entry.source
+    decision, topic = ReplayDecision.SEND, replay_topic(source.topic, topology.items_topic)
     if topic not in (topology.items_topic, topology.terms_topic):
-        fate = Fate.FOREIGN
-    elif not box.is_open(letter):
-        fate = Fate.REPLAYED
-    elif letter.replays >= topology.limits.replays and not force:
-        fate = Fate.LIMIT
-    return PlannedReplay(letter, fate, topic, _partition(topology, letter, topic, repair), repair)
+        decision = ReplayDecision.FOREIGN
+    elif not index.is_open(entry):
+        decision = ReplayDecision.REPLAYED
+    elif entry.replays >= topology.limits.replays and not force:
+        decision = ReplayDecision.LIMIT
+    return PlannedReplay(entry, decision, topic, _partition(topology, entry, topic, repair), repair)
 
 
 def _partition(
-    topology: Topology, letter: DeadLetterEntry, topic: str, repair: Repair | None
+    topology: Topology, entry: DeadLetterEntry, topic: str, repair: Repair | None
 ) -> int:
-    """Where the key belongs; a record without a key goes where it was, a row without one to 0."""
-    source = letter.source
-    key = key_of(repair, source.key) if repair else source.key
+    """The key's partition; without a key, the source's partition, and 0 for a row of a feed."""
+    source = entry.source
+    key = repaired_key(repair, source.key) if repair else source.key
     if topic != topology.items_topic or key is None:
         return source.partition if topic == source.topic else 0
-    return home_of(key, topology.shards)
+    return partition_of_key(key, topology.shards)
 
 
-def _foresee_all(box: DeadLetterIndex, batch: Sequence[PlannedReplay]) -> Iterator[PlannedReplay]:
-    to_send = [one.letter for one in batch if one.fate is Fate.SEND]
-    values = box.values(to_send)
+def _check_batch(index: DeadLetterIndex, batch: Sequence[PlannedReplay]) -> Iterator[PlannedReplay]:
+    to_send = [one.entry for one in batch if one.decision is ReplayDecision.SEND]
+    values = index.values(to_send)
     for one in batch:
-        if one.fate is not Fate.SEND:
+        if one.decision is not ReplayDecision.SEND:
             yield one
             continue
-        record = one.record(values[one.letter.identity])
-        refusal = foresee_deaths(box.topology, record)
+        record = one.record(values[one.entry.identity])
+        refusal = find_refusal(index.topology, record)
         if refusal is not None and one.repair is not None:
             raise RepairInvalid(
-                f"{one.letter.address}: the repaired event would die again: {refusal}; nothing was "
+                f"{one.entry.address}: the repaired event would die again: {refusal}; nothing was "
                 "sent"
             )
         kind = refusal.kind if refusal else None
-        yield replace(one, dies_of=kind)
+        yield replace(one, refused_as=kind)
 
 
-def foresee_deaths(topology: Topology, record: SourceRecord) -> Undecodable | None:
-    """What a worker of this installation would refuse the record for, as far as decoding goes."""
+def find_refusal(topology: Topology, record: SourceRecord) -> Undecodable | None:
+    """Why a worker with this topology would fail to decode the record; None if it would not."""
     limit = topology.limits.event_bytes
     try:
         if record.topic == topology.items_topic:

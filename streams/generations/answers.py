@@ -1,12 +1,12 @@
-"""What `kae generation` prints, as types."""
+"""What `kae generation` prints."""
 
 from enum import StrEnum
 
 import msgspec
 
 
-class State(StrEnum):
-    """Where a generation stands."""
+class GenerationStage(StrEnum):
+    """What a generation is used for now."""
 
     SERVING = "serving"  # the cut-over in force names it, or it is the only one
     FOLLOWED = "followed"  # by the replica that was asked, beside the one that serves
@@ -15,19 +15,19 @@ class State(StrEnum):
 
 
 class GenerationListed(msgspec.Struct, frozen=True):
-    """One generation; what a replica would have to tell is null where none was asked.
+    """One generation; what only a replica knows is null where none was asked.
 
     `problem` says why the replica does not follow it; `answering` are the live replicas that answer
     from it.
     """
 
     generation: int
-    state: State
+    state: GenerationStage
     codebook: str
     announced: str | None
     by: str | None
     items: int | None
-    behind_events: int | None  # of what the serving one has read
+    behind_events: int | None  # events that the serving generation has read and this one has not
     answering: list[str] | None
     problem: str
 
@@ -41,7 +41,7 @@ class GenerationsListed(msgspec.Struct, frozen=True):
 
 
 class GenerationAnnounced(msgspec.Struct, frozen=True):
-    """What `announce --json` prints; `offset` is that of the record on the control topic."""
+    """What `announce --json` prints; `offset` is the record's on the control topic."""
 
     generation: int
     codebook: str
@@ -50,7 +50,7 @@ class GenerationAnnounced(msgspec.Struct, frozen=True):
 
 
 class TermVerified(msgspec.Struct, frozen=True):
-    """An active term in the generation that is verified, beside the one that serves.
+    """An active term in the verified generation, compared with the one that serves.
 
     It is promoted where the codebook has the word itself, else rebound; either way it holds a
     reserved slot, so items that lack the word stay reachable by it (`items` less `own_items`).
@@ -64,7 +64,7 @@ class TermVerified(msgspec.Struct, frozen=True):
 
 
 class GenerationVerified(msgspec.Struct, frozen=True):
-    """What `verify --json` prints; `problems` say what is incomplete, a sentence each.
+    """What `verify --json` prints; `problems` says what is incomplete, a sentence each.
 
     `compared` are the shards that stood at the same source offsets in both generations, so that
     their items could be compared; by hash where both have the same codebook.
@@ -82,7 +82,7 @@ class GenerationVerified(msgspec.Struct, frozen=True):
 
 
 class CutoverMade(msgspec.Struct, frozen=True):
-    """What `promote --json` and `rollback --json` print; `seconds` until all replicas had it."""
+    """What `promote --json` and `rollback --json` print; `seconds` until all replicas switched."""
 
     generation: int
     previous: int
@@ -93,24 +93,24 @@ class CutoverMade(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class StoresFound(msgspec.Struct, frozen=True):
-    """A folder with stores or snapshots of a generation."""
+class FolderSize(msgspec.Struct, frozen=True):
+    """A folder with stores or snapshots, and its size."""
 
     folder: str
     bytes: int
 
 
 class GenerationDropped(msgspec.Struct, frozen=True):
-    """What `drop --json` prints: what goes, or would.
+    """What `drop --json` prints: what is removed, or would be.
 
-    `refused` says why it would not; `last_way_back`, that rollback leads there.
+    `refused` says why it cannot be; `last_way_back`, that `rollback` would promote it.
     """
 
     generation: int
     dry_run: bool
     topics: list[str]
     consumer_group: str
-    folders: list[StoresFound]
-    snapshots: StoresFound | None
+    folders: list[FolderSize]
+    snapshots: FolderSize | None
     refused: str
     last_way_back: bool

@@ -1,54 +1,56 @@
-"""Cutting over: one record, and then the waiting until every live replica answers from there.
-
-Listing the generations: what the book says, and what a replica knows of them.
-"""
+"""List generations, and cut over: one record, then wait for every live replica to switch."""
 
 import time
 
 from kae.streams import clock
 from kae.streams.clock import now_ms
-from kae.streams.control.client import signature
+from kae.streams.control.client import user_at_host
 from kae.streams.control.records import Cutover
 from kae.streams.control.state import GenerationState
 from kae.streams.errors import GenerationRefused, GenerationTimedOut
-from kae.streams.generations.answers import CutoverMade, GenerationListed, GenerationsListed, State
+from kae.streams.generations.answers import (
+    CutoverMade,
+    GenerationListed,
+    GenerationsListed,
+    GenerationStage,
+)
 from kae.streams.generations.client import GenerationsClient
-from kae.streams.generations.verify import followed, verify_generation
+from kae.streams.generations.verify import find_followed, verify_generation
 from kae.streams.replica_api.client import ReplicaClient
 from kae.streams.replica_api.status import GenerationShown, GenerationsShown
 
-ASK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 def promote(
-    desk: GenerationsClient,
+    client: GenerationsClient,
     replica: ReplicaClient,
     generation: int,
     reason: str,
     within_seconds: float,
 ) -> CutoverMade:
-    """Have a generation serve that `verify` finds complete.
+    """Let a generation serve that `verify` finds complete.
 
     Raises: GenerationRefused, GenerationUnusable, ReplicaUnreachable, AppendUnknown;
-    GenerationTimedOut when the record counts, and a live replica has not switched in time.
+    GenerationTimedOut when the cut-over is in force and a live replica has not switched in time.
     """
-    previous = desk.book.serving
+    previous = client.state.serving
     if generation == previous:
         raise GenerationRefused(f"generation {generation} serves already; nothing was changed")
-    desk.refuse_unannounced(generation, previous)
+    client.refuse_unannounced(generation, previous)
     verified = verify_generation(replica, generation, within_seconds, compared=False)
     if not verified.complete:
-        told = "; ".join(verified.problems[:5])
+        problems = "; ".join(verified.problems[:5])
         raise GenerationRefused(
-            f"generation {generation} is not complete: {told}. Nothing was changed; see "
+            f"generation {generation} is not complete: {problems}. Nothing was changed; see "
             f"`kae generation verify {generation}`"
         )
     began = time.monotonic()
     record = _record(replica.generations(), generation, previous, reason)
-    offset = desk.write(record)
-    if desk.book.made is None or desk.book.made.offset != offset:
+    offset = client.append(record)
+    if client.state.cutover is None or client.state.cutover.offset != offset:
         raise GenerationRefused(
-            f"another cut-over or a drop came between: generation {desk.book.serving} serves; "
+            f"another cut-over or a drop came first: generation {client.state.serving} serves; "
             "look with `kae generation list`"
         )
     replicas = _wait(replica, generation, within_seconds)
@@ -59,34 +61,34 @@ def promote(
 
 
 def rollback(
-    desk: GenerationsClient, replica: ReplicaClient, reason: str, within_seconds: float
+    client: GenerationsClient, replica: ReplicaClient, reason: str, within_seconds: float
 ) -> CutoverMade:
-    """Have the generation serve again that the last cut-over has taken the place of.
+    """Let the generation serve again that the last cut-over replaced.
 
     Raises: as `promote`.
     """
-    made = desk.book.made
-    if made is None:
+    if client.state.cutover is None:
         raise GenerationRefused("no generation was promoted yet: there is no way back")
-    return promote(desk, replica, made.cutover.previous, reason, within_seconds)
+    previous = client.state.cutover.record.previous
+    return promote(client, replica, previous, reason, within_seconds)
 
 
 def _record(shown: GenerationsShown, generation: int, previous: int, reason: str) -> Cutover:
-    """What the generation before has been given by now is what the new one has to cover."""
-    status = followed(shown, previous).status
+    """The new generation has to cover what the previous one has read by now."""
+    status = find_followed(shown, previous).status
     return Cutover(
         generation,
         previous,
         tuple(shard.source_next_offset for shard in status.shards),
         status.bindings.source_next_offset,
-        signature(),
+        user_at_host(),
         reason,
         now_ms(),
     )
 
 
 def _wait(replica: ReplicaClient, generation: int, within_seconds: float) -> list[str]:
-    """The live replicas, once all of them answer from a generation."""
+    """The live replicas, as soon as all of them answer from a generation."""
     deadline = time.monotonic() + within_seconds
     while True:
         shown = replica.generations()
@@ -95,62 +97,65 @@ def _wait(replica: ReplicaClient, generation: int, within_seconds: float) -> lis
         if there and not elsewhere:
             return there
         if time.monotonic() > deadline:
+            missing = ", ".join(elsewhere) or "no replica lives"
             raise GenerationTimedOut(
-                f"generation {generation} is to serve, and after {within_seconds:g} s these do not "
-                f"answer from it: {', '.join(elsewhere) or 'no replica lives'}. They switch as "
-                "soon as they cover the cut-over; `kae generation list` asks again, "
-                "`kae generation rollback` goes back"
+                f"generation {generation}: after {within_seconds:g} s these replicas do not answer "
+                f"from it: {missing}. The cut-over is in force, and they switch as soon as they "
+                "cover it: look with `kae generation list`, or go back with "
+                "`kae generation rollback`"
             )
-        time.sleep(ASK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _live(shown: GenerationsShown) -> set[str]:
-    """The live replicas, whatever they answer from, or between two: from none by their leases."""
+    """All live replicas; one that switches just now answers from no generation by its leases."""
     return {r.replica for one in shown.generations for r in one.status.replicas if r.live}
 
 
 def answering_from(shown: GenerationsShown) -> dict[int, list[str]]:
-    """The live replicas by the generation that they answer from, as their leases say."""
+    """The live replicas by the generation that they answer from, by their leases."""
     return {
         one.generation: [r.replica for r in one.status.replicas if r.live and r.serving]
         for one in shown.generations
     }
 
 
-def list_generations(book: GenerationState, shown: GenerationsShown | None) -> GenerationsListed:
-    """All generations; `shown` is a replica's answer, if one answers."""
-    numbers = sorted({*book.followed, *book.dropped})
-    made = book.made
+def list_generations(state: GenerationState, shown: GenerationsShown | None) -> GenerationsListed:
+    """All generations; `shown` is the answer of a replica, if there is one."""
+    numbers = sorted({*state.followed, *state.dropped})
+    previous = state.cutover.record.previous if state.cutover else None
     return GenerationsListed(
-        book.serving,
-        made.cutover.previous if made and made.cutover.previous not in book.dropped else None,
-        [_listed(book, number, shown) for number in numbers],
+        state.serving,
+        None if previous in state.dropped else previous,
+        [_listed(state, number, shown) for number in numbers],
     )
 
 
-def _listed(book: GenerationState, number: int, shown: GenerationsShown | None) -> GenerationListed:
-    announced = book.announced.get(number)
+def _listed(
+    state: GenerationState, number: int, shown: GenerationsShown | None
+) -> GenerationListed:
+    announced = state.announced.get(number)
     known = {one.generation: one for one in shown.generations} if shown else {}
     one = known.get(number)
     return GenerationListed(
         generation=number,
-        state=_state(book, number, one),
+        state=_state(state, number, one),
         codebook=announced.fingerprint if announced else one.status.codebook if one else "",
         announced=clock.rfc3339(announced.at_ms) if announced else None,
         by=announced.by if announced else None,
         items=one.status.items if one else None,
-        behind_events=_behind(one, known.get(book.serving)),
+        behind_events=_behind(one, known.get(state.serving)),
         answering=answering_from(shown).get(number, []) if shown else None,
         problem=shown.problems.get(number, "") if shown else "",
     )
 
 
-def _state(book: GenerationState, number: int, one: GenerationShown | None) -> State:
-    if number in book.dropped:
-        return State.DROPPED
-    if number == book.serving:
-        return State.SERVING
-    return State.FOLLOWED if one else State.UNFOLLOWED
+def _state(state: GenerationState, number: int, one: GenerationShown | None) -> GenerationStage:
+    if number in state.dropped:
+        return GenerationStage.DROPPED
+    if number == state.serving:
+        return GenerationStage.SERVING
+    return GenerationStage.FOLLOWED if one else GenerationStage.UNFOLLOWED
 
 
 def _behind(one: GenerationShown | None, serving: GenerationShown | None) -> int | None:

@@ -1,7 +1,7 @@
-"""Dropping a generation: its topics, its workers' group, its snapshots, and stores on this machine.
+"""Drop a generation: its topics, its workers' group, its snapshots, and its stores on this machine.
 
-The record comes first, so that replicas let go before anything is taken from under them; whoever is
-killed after it runs the same command again.
+The record is appended first, so that replicas stop following the generation before its topics go.
+A command that is killed after that is run again.
 """
 
 import shutil
@@ -14,27 +14,27 @@ from kae.sinks.snapshots.archive import Archive
 from kae.sinks.store import keys
 from kae.sinks.store.disk import bytes_in
 from kae.streams.clock import now_ms
-from kae.streams.control.client import signature
+from kae.streams.control.client import user_at_host
 from kae.streams.control.records import Dropped
 from kae.streams.errors import GenerationRefused
-from kae.streams.generations.answers import GenerationDropped, StoresFound
+from kae.streams.generations.answers import FolderSize, GenerationDropped
 from kae.streams.generations.client import GenerationsClient
 from kae.streams.generations.cutover import answering_from
-from kae.streams.kafka.topics import admin_of
+from kae.streams.kafka.topics import admin_client
 from kae.streams.replica_api.status import GenerationsShown
 from kae.streams.runtime.folders import hold_folder
 from kae.streams.topology.types import Topology
 
 
 def plan_drop(
-    desk: GenerationsClient, generation: int, shown: GenerationsShown | None, data: Sequence[Path]
+    client: GenerationsClient, generation: int, shown: GenerationsShown | None, data: Sequence[Path]
 ) -> GenerationDropped:
-    """What would go; `data` are folders of workers that ran on this machine.
+    """What would be removed; `data` are folders of workers that ran on this machine.
 
     Raises: KafkaUnreachable, ArchiveUnreachable.
     """
-    topology = desk.topology.edited({"generation": generation})
-    with admin_of(topology) as admin:
+    topology = client.topology.edited({"generation": generation})
+    with admin_client(topology) as admin:
         topics = sorted({topology.bindings_topic, topology.deltas_topic} & {*admin.list_topics()})
     stores = (keys.generation_folder(folder, generation) for folder in data)
     archive = _archive(topology)
@@ -43,29 +43,32 @@ def plan_drop(
         dry_run=True,
         topics=topics,
         consumer_group=topology.worker_group,
-        folders=[StoresFound(str(f), bytes_in(f)) for f in stores if f.is_dir()],
-        snapshots=StoresFound(archive.folder, archive.bytes()) if archive else None,
-        refused=_why_not(desk, generation, shown, topology),
-        last_way_back=_is_way_back(desk, generation),
+        folders=[FolderSize(str(f), bytes_in(f)) for f in stores if f.is_dir()],
+        snapshots=FolderSize(archive.folder, archive.bytes()) if archive else None,
+        refused=_refusal(client, generation, shown, topology),
+        last_way_back=_is_way_back(client, generation),
     )
 
 
 def drop_generation(
-    desk: GenerationsClient, planned: GenerationDropped, reason: str, data: Sequence[Path]
+    client: GenerationsClient, plan: GenerationDropped, reason: str, data: Sequence[Path]
 ) -> None:
-    """Raises: GenerationRefused when the generation serves by now; StoreFolderUnusable when a
-    worker still runs on one of the folders; KafkaUnreachable, AppendUnknown, ArchiveUnreachable."""
-    generation = planned.generation
-    topology = desk.topology.edited({"generation": generation})
-    if generation not in desk.book.dropped:
-        desk.write(Dropped(generation, signature(), reason, now_ms()))
-    if generation not in desk.book.dropped:
+    """Remove what `plan_drop` found.
+
+    Raises: GenerationRefused when the generation serves by now; StoreFolderUnusable when a worker
+    still runs on one of the folders; KafkaUnreachable, AppendUnknown, ArchiveUnreachable.
+    """
+    generation = plan.generation
+    topology = client.topology.edited({"generation": generation})
+    if generation not in client.state.dropped:
+        client.append(Dropped(generation, user_at_host(), reason, now_ms()))
+    if generation not in client.state.dropped:
         raise GenerationRefused(
-            f"a cut-over came between: generation {generation} serves; nothing was dropped"
+            f"a cut-over came first: generation {generation} serves; nothing was dropped"
         )
-    with admin_of(topology) as admin:
-        if planned.topics:
-            admin.delete_topics(planned.topics)
+    with admin_client(topology) as admin:
+        if plan.topics:
+            admin.delete_topics(plan.topics)
         if _members(admin, topology.worker_group) is not None:
             admin.delete_groups([topology.worker_group])
     archive = _archive(topology)
@@ -78,12 +81,12 @@ def drop_generation(
                 shutil.rmtree(stores)
 
 
-def _why_not(
-    desk: GenerationsClient, generation: int, shown: GenerationsShown | None, topology: Topology
+def _refusal(
+    client: GenerationsClient, generation: int, shown: GenerationsShown | None, topology: Topology
 ) -> str:
-    if generation not in {*desk.book.followed, *desk.book.dropped}:
+    if generation not in {*client.state.followed, *client.state.dropped}:
         return f"generation {generation} is not known; `kae generation list` shows them"
-    if generation == desk.book.serving:
+    if generation == client.state.serving:
         return f"generation {generation} serves; promote another one first"
     answering = answering_from(shown).get(generation, []) if shown else []
     if answering:
@@ -91,7 +94,7 @@ def _why_not(
             f"generation {generation}: {', '.join(answering)} still answer from it; they switch "
             "once they cover the cut-over (`kae generation list`)"
         )
-    with admin_of(topology) as admin:
+    with admin_client(topology) as admin:
         members = _members(admin, topology.worker_group)
     if members:
         return (
@@ -101,9 +104,9 @@ def _why_not(
     return ""
 
 
-def _is_way_back(desk: GenerationsClient, generation: int) -> bool:
-    made = desk.book.made
-    return made is not None and made.cutover.previous == generation
+def _is_way_back(client: GenerationsClient, generation: int) -> bool:
+    cutover = client.state.cutover
+    return cutover is not None and cutover.record.previous == generation
 
 
 def _members(admin: KafkaAdminClient, group: str) -> int | None:

@@ -1,6 +1,6 @@
-"""What makes a generation, taken out of one topology and put into another's.
+"""Announce a generation's part of topology.yaml, and open it with another process's own part.
 
-Opening a generation: topology and codebook, checked before anything is claimed or followed.
+A generation's topology, codebook and logs are checked before anything is claimed or followed.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from kae.streams.kafka.reader import check_logs
 from kae.streams.kafka.topics import check_topics
 from kae.streams.topology.types import PACKAGE, Topology
 
-# Everything else is the replica's own: brokers, paces, limits, where it listens.
+# Every other section is the replica's own: brokers, intervals, limits, address.
 SECTIONS = ("generation", "shards", "codebook", "catalog", "groups")
 
 
 def announcement(topology: Topology, codebook: Codebook, by: str, at_ms: int) -> Announced:
-    """The record that tells replicas of a topology's generation."""
+    """The record that announces a topology's generation to replicas."""
     data: dict[str, Any] = topology.model_dump(mode="json", include=set(SECTIONS))
     if not topology.codebook.path.startswith(PACKAGE):
         data["codebook"]["path"] = str(topology.codebook_folder.resolve())
@@ -34,12 +34,12 @@ def announcement(topology: Topology, codebook: Codebook, by: str, at_ms: int) ->
     )
 
 
-def topology_of(own: Topology, book: GenerationState, generation: int) -> Topology:
-    """A generation's topology as this process runs it.
+def generation_topology(own: Topology, state: GenerationState, generation: int) -> Topology:
+    """A generation's topology, completed with the sections of this process.
 
-    Raises: TopologyInvalid; GenerationUnusable when nobody has announced it.
+    Raises: TopologyInvalid; GenerationUnusable when it was never announced.
     """
-    announced = book.announced.get(generation)
+    announced = state.announced.get(generation)
     if generation == own.generation:
         return own
     if announced is None:
@@ -50,24 +50,24 @@ def topology_of(own: Topology, book: GenerationState, generation: int) -> Topolo
     return own.edited(msgspec.json.decode(announced.topology))
 
 
-def codebook_of(topology: Topology, book: GenerationState) -> Codebook:
-    """The codebook of a generation, where its announcement says that it lies.
+def generation_codebook(topology: Topology, state: GenerationState) -> Codebook:
+    """The codebook of a generation, read from where its announcement says.
 
-    Raises: CodebookInvalid, CodebookDiffers; GenerationUnusable when it is another by now.
+    Raises: CodebookInvalid, CodebookDiffers; GenerationUnusable when another codebook is there.
     """
     codebook = open_codebook(topology)
-    announced = book.announced.get(topology.generation)
+    announced = state.announced.get(topology.generation)
     if announced is not None and announced.fingerprint != codebook.fingerprint:
         raise GenerationUnusable(
             f"generation {topology.generation} was announced with codebook "
             f"{announced.fingerprint}, {topology.codebook_folder} holds {codebook.fingerprint}; "
-            "lay the announced one there, or announce the generation from where it lies"
+            "put the announced codebook there, or announce the generation from its new folder"
         )
     return codebook
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedGeneration:
     """A generation that can be followed."""
 
     topology: Topology
@@ -75,38 +75,29 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
-    """What a replica begins with: the book, and the generation that serves by it."""
+class ReplicaStart:
+    """The generations at a replica's start, and the one that serves."""
 
-    book: GenerationState
-    first: Opened
+    state: GenerationState
+    first: OpenedGeneration
 
 
-def open_generation(own: Topology, book: GenerationState, generation: int) -> Opened:
+def open_generation(own: Topology, state: GenerationState, generation: int) -> OpenedGeneration:
     """Raises: GenerationUnusable, CodebookInvalid, CodebookDiffers, TopicDiffers, LogCorrupt,
     TopologyInvalid, KafkaUnreachable."""
-    topology = topology_of(own, book, generation)
-    codebook = codebook_of(topology, book)
+    topology = generation_topology(own, state, generation)
+    codebook = generation_codebook(topology, state)
     check_topics(topology)
     check_logs(topology, codebook)
-    return Opened(topology, codebook)
+    return OpenedGeneration(topology, codebook)
 
 
-def open_serving(own: Topology) -> Beginning:
-    """The own codebook is looked at before any broker is asked, whichever generation serves.
+def open_serving(own: Topology) -> ReplicaStart:
+    """Open the generation that serves; the own codebook is checked before any broker is asked.
 
     Raises: as `open_generation`.
     """
     open_codebook(own)
-    clients = KafkaClients.of(
-        own,
-        "opening",
-        timeout_seconds=own.kafka.request_timeout_seconds,
-        max_bytes=own.limits.delta_bytes,
-    )
-    try:
-        with reached_brokers(own):
-            book = read_generations(own, clients)
-    finally:
-        clients.close()
-    return Beginning(book, open_generation(own, book, book.serving))
+    with KafkaClients.for_reading(own, "opening") as clients, reached_brokers(own):
+        state = read_generations(own, clients)
+    return ReplicaStart(state, open_generation(own, state, state.serving))

@@ -1,4 +1,4 @@
-"""Parity: two generations over one input, folded anew from their logs and compared item by item."""
+"""Fold the logs of two generations over one items topic, and compare them item by item."""
 
 import shutil
 import tempfile
@@ -7,39 +7,41 @@ from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from kae.sinks.log.edits import PutItem
-from kae.sinks.log.fold import fold
-from kae.sinks.log.protocol import LogTruncated, refuse_gap
 from kae.sinks.store.store import ShardStore
 from kae.streams.codebooks.opening import open_codebook
 from kae.streams.errors import ParityBroken
-from kae.streams.kafka.log import KafkaClients, poll
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.reader import read_deltas
 from kae.streams.kafka.topics import check_topics
-from kae.streams.snapshots.archives import snapshots_in_log
+from kae.streams.snapshots.archives import restore_if_trimmed
 from kae.streams.topology.types import Topology
 
 
-class Side(msgspec.Struct, frozen=True):
-    """One item as one generation has it; what a generation does not have is null."""
+class ParityItem(msgspec.Struct, frozen=True):
+    """One item as one generation has it."""
 
     revision: int
     identifier: list[int]
     terms: list[str]
 
 
-class Difference(msgspec.Struct, frozen=True):
-    """The first item, in the order of ids, that is not the same, and in what."""
+class ItemDifference(msgspec.Struct, frozen=True):
+    """The first item, in the order of ids, that differs, and in which fields.
+
+    A generation that lacks it is null.
+    """
 
     item: str
     fields: list[str]
-    ours: Side | None
-    theirs: Side | None
+    ours: ParityItem | None
+    theirs: ParityItem | None
 
 
 class ShardCompared(msgspec.Struct, frozen=True):
-    """One shard of both; `next_offset` of the items is where either stood."""
+    """One shard of both generations; each `next_offset` is of the items topic."""
 
     shard: int
     equal: bool
@@ -49,7 +51,7 @@ class ShardCompared(msgspec.Struct, frozen=True):
     against_items: int
     next_offset: int
     against_next_offset: int
-    first_difference: Difference | None
+    first_difference: ItemDifference | None
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -61,8 +63,8 @@ class Parity(msgspec.Struct, frozen=True):
     shards: list[ShardCompared]
 
 
-class _Reader:
-    """Folds the shards of one generation, each in a store of its own."""
+class _GenerationStores:
+    """The shards of one generation, each folded into a store of its own."""
 
     def __init__(self, topology: Topology, clients: KafkaClients, folder: Path) -> None:
         self._topology = topology
@@ -71,27 +73,17 @@ class _Reader:
         self._fingerprint = open_codebook(topology).fingerprint
         self._stores: dict[int, ShardStore] = {}
 
-    def store(self, shard: int, consumer: KafkaConsumer) -> ShardStore:
-        """A shard's store, folded on to where its log ends now.
+    def store(self, shard: int) -> ShardStore:
+        """A shard's store, folded up to its log's present end.
 
-        Raises: LogTruncated when no snapshot leads to what the log still holds.
+        Raises: LogTruncated when the log was trimmed and no snapshot fits it.
         """
         place = TopicPartition(self._topology.deltas_topic, shard)
         if shard not in self._stores:
-            self._stores[shard] = self._begin(place, consumer)
+            self._stores[shard] = self._begin(shard)
         store = self._stores[shard]
-        state = store.state.log_state()
-        name = f"{place.topic}/{shard}"
-        consumer.assign([place])
-        consumer.seek(place, state.next_offset)
-        end = consumer.end_offsets([place])[place]
-        while state.next_offset < end:
-            for record in poll(consumer, name):
-                refuse_gap(name, state.next_offset, record.offset)
-                folded = fold(state, record.offset, record.value or b"")
-                state = folded.state
-                if folded.delta is not None:
-                    store.apply(folded.delta, state)
+        for state, delta in read_deltas(self._clients, place, store.state.log_state()):
+            store.apply(delta, state)
         return store
 
     def close(self, shard: int) -> None:
@@ -100,53 +92,40 @@ class _Reader:
             store.close()
             shutil.rmtree(store.folder)
 
-    def _begin(self, place: TopicPartition, consumer: KafkaConsumer) -> ShardStore:
-        folder = self._folder / str(place.partition)
-        if consumer.beginning_offsets([place])[place] > 0:
-            passed_over: list[str] = []
-            fit = snapshots_in_log(
-                self._topology, self._clients, place.partition, self._fingerprint
-            )
-            if next(fit(folder, passed_over.append), None) is None:
-                tried = "; ".join(passed_over) or "there is none"
-                raise LogTruncated(
-                    f"{place.topic}/{place.partition}: the log was trimmed, and no snapshot can be "
-                    f"begun with: {tried}. Backfill a new generation"
-                )
+    def _begin(self, shard: int) -> ShardStore:
+        folder = self._folder / str(shard)
+        restore_if_trimmed(
+            self._topology,
+            self._clients,
+            shard,
+            self._fingerprint,
+            folder,
+            remedy="Backfill a new generation",
+        )
         return ShardStore(folder, self._topology.stores.write_buffer_bytes)
 
 
 def check_parity(topology: Topology, other: Topology, wait_seconds: float) -> Parity:
     """Compare every shard of two generations that read the same items topic.
 
-    Both go on being written; a shard is compared when both stand at one offset of the items, and
-    looked at again until they do, or the time is over.
+    Both are still written, so a shard that differs is compared again until both have read the same
+    items, or `wait_seconds` are over.
     Raises: ParityBroken when the generations are not comparable; KafkaUnreachable, TopicDiffers,
     LogCorrupt, LogTruncated.
     """
     _refuse_incomparable(topology, other)
     for one in (topology, other):
         check_topics(one)
-    kafka = topology.kafka
-    clients = KafkaClients.of(
-        topology,
-        "parity",
-        timeout_seconds=kafka.request_timeout_seconds,
-        max_bytes=topology.limits.delta_bytes,
-    )
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="kae-parity-") as folder,
-            clients.borrowed_consumer() as consumer,
-        ):
-            sides = (
-                _Reader(topology, clients, Path(folder)),
-                _Reader(other, clients, Path(folder)),
-            )
-            ends_at = time.monotonic() + wait_seconds
-            shards = [_compare(shard, sides, consumer, ends_at) for shard in range(topology.shards)]
-    finally:
-        clients.close()
+    with (
+        KafkaClients.for_reading(topology, "parity") as clients,
+        tempfile.TemporaryDirectory(prefix="kae-parity-") as folder,
+    ):
+        sides = (
+            _GenerationStores(topology, clients, Path(folder)),
+            _GenerationStores(other, clients, Path(folder)),
+        )
+        deadline = time.monotonic() + wait_seconds
+        shards = [_compare(shard, sides, deadline) for shard in range(topology.shards)]
     equal = all(one.equal for one in shards)
     return Parity(equal, topology.generation, other.generation, shards)
 
@@ -159,19 +138,20 @@ def _refuse_incomparable(topology: Topology, other: Topology) -> None:
     if topology.shards != other.shards:
         raise ParityBroken(
             f"generation {topology.generation} has {topology.shards} shards, {other.generation} "
-            f"has {other.shards}; a hash per shard tells nothing then"
+            f"has {other.shards}: shards that hold other items cannot be compared; give --against "
+            "one with as many shards"
         )
 
 
 def _compare(
-    shard: int, sides: tuple[_Reader, _Reader], consumer: KafkaConsumer, ends_at: float
+    shard: int, sides: tuple[_GenerationStores, _GenerationStores], deadline: float
 ) -> ShardCompared:
     try:
         while True:
-            ours, theirs = (side.store(shard, consumer) for side in sides)
+            ours, theirs = (side.store(shard) for side in sides)
             at, against = ours.state.source.next_offset, theirs.state.source.next_offset
-            found = compared(shard, ours, theirs)
-            if found.equal or time.monotonic() > ends_at:
+            found = compare_stores(shard, ours, theirs)
+            if found.equal or time.monotonic() > deadline:
                 return found
             time.sleep(0.2 if at == against else 0.05)
     finally:
@@ -179,8 +159,8 @@ def _compare(
             side.close(shard)
 
 
-def compared(shard: int, ours: ShardStore, theirs: ShardStore) -> ShardCompared:
-    """One shard of both sides, as they are."""
+def compare_stores(shard: int, ours: ShardStore, theirs: ShardStore) -> ShardCompared:
+    """Compare one shard of both, as the stores are now."""
     mine, other = ours.content_hash(), theirs.content_hash()
     return ShardCompared(
         shard=shard,
@@ -195,23 +175,25 @@ def compared(shard: int, ours: ShardStore, theirs: ShardStore) -> ShardCompared:
     )
 
 
-def _first_difference(ours: ShardStore, theirs: ShardStore) -> Difference | None:
-    """Both come in the order of their ids, so the first that is not in both is found by merging."""
+def _first_difference(ours: ShardStore, theirs: ShardStore) -> ItemDifference | None:
+    """Both stores list items in the order of ids, so one pass over both finds it."""
     left, right = ours.items(), theirs.items()
     for mine, other in zip_longest(left, right):
         if mine is None or (other is not None and other.id.encode() < mine.id.encode()):
-            return Difference(other.id, ["missing"], None, _side(theirs, other))
+            return ItemDifference(other.id, ["missing"], None, _side(theirs, other))
         if other is None or mine.id != other.id:
-            return Difference(mine.id, ["missing"], _side(ours, mine), None)
+            return ItemDifference(mine.id, ["missing"], _side(ours, mine), None)
         one, two = _side(ours, mine), _side(theirs, other)
         fields = [
-            name for name in Side.__struct_fields__ if getattr(one, name) != getattr(two, name)
+            name
+            for name in ParityItem.__struct_fields__
+            if getattr(one, name) != getattr(two, name)
         ]
         if fields:
-            return Difference(mine.id, fields, one, two)
+            return ItemDifference(mine.id, fields, one, two)
     return None
 
 
-def _side(store: ShardStore, item: PutItem) -> Side:
+def _side(store: ShardStore, item: PutItem) -> ParityItem:
     terms = sorted(store.bindings[b].term for b in store.attached_to(item.ordinal))
-    return Side(item.revision, list(item.identifier), terms)
+    return ParityItem(item.revision, list(item.identifier), terms)

@@ -1,4 +1,4 @@
-"""Verifying: is a generation as complete as the one that serves?"""
+"""Verify that a generation is as complete as the one that serves."""
 
 import time
 from collections.abc import Iterator
@@ -13,74 +13,80 @@ from kae.streams.replica_api.status import (
     ShardShown,
 )
 
-ASK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 def verify_generation(
     replica: ReplicaClient, generation: int, within_seconds: float, *, compared: bool = True
 ) -> GenerationVerified:
-    """Compare it with the generation that serves, as one replica holds both.
+    """Compare a generation with the one that serves, as one replica follows both.
 
-    It is given this time to read what the serving one had read at the beginning, and, if items are
-    to be `compared`, to stand where that one stands.
+    It has `within_seconds` to read what the serving one has read at the start and, if items are
+    `compared`, to reach the same offsets.
     Raises: ReplicaUnreachable; GenerationUnusable when the replica does not follow it.
     """
     deadline = time.monotonic() + within_seconds
     shown = replica.generations()
-    goal = followed(shown, shown.wanted)
+    goal = find_followed(shown, shown.wanted)
     while True:
         late = time.monotonic() > deadline
         ready = _is_ready(shown, generation, goal, compared)
         if compared and (late or ready):
-            # Reading every item takes its time, and what is compared may have moved meanwhile.
+            # Hashing reads every item; the offsets may have moved meanwhile.
             shown = replica.generations(with_hashes=True)
             ready = _is_ready(shown, generation, goal, compared)
         if late or ready:
-            return _verified(followed(shown, generation), followed(shown, goal.generation), goal)
-        time.sleep(ASK_SECONDS)
+            return _verified(
+                find_followed(shown, generation), find_followed(shown, goal.generation), goal
+            )
+        time.sleep(POLL_SECONDS)
         shown = replica.generations()
 
 
 def _is_ready(
     shown: GenerationsShown, generation: int, goal: GenerationShown, compared: bool
 ) -> bool:
-    one, before = followed(shown, generation), followed(shown, goal.generation)
+    one, serving = find_followed(shown, generation), find_followed(shown, goal.generation)
     covered = not any(_uncovered(one, goal))
-    return covered and (not compared or len(_together(one, before)) == len(one.status.shards))
+    return covered and (
+        not compared or len(_at_same_offsets(one, serving)) == len(one.status.shards)
+    )
 
 
-def followed(shown: GenerationsShown, generation: int) -> GenerationShown:
+def find_followed(shown: GenerationsShown, generation: int) -> GenerationShown:
     """Raises: GenerationUnusable."""
     for one in shown.generations:
         if one.generation == generation:
             return one
-    why = shown.problems.get(generation, "it was not announced, or not heard of yet")
+    why = shown.problems.get(
+        generation, "it was not announced, or its announcement is not read yet"
+    )
     raise GenerationUnusable(
         f"generation {generation} is not followed by replica {shown.replica}: {why}. See "
-        "`kae generation list`; announce it again when the cause is gone"
+        "`kae generation list`; announce it again once the cause is removed"
     )
 
 
 def _verified(
-    one: GenerationShown, before: GenerationShown, goal: GenerationShown
+    one: GenerationShown, serving: GenerationShown, goal: GenerationShown
 ) -> GenerationVerified:
-    same = one.status.codebook == before.status.codebook
-    together = _together(one, before)
-    terms_together = len(together) == len(one.status.shards)
+    same = one.status.codebook == serving.status.codebook
+    same_offsets = _at_same_offsets(one, serving)
+    all_same_offsets = len(same_offsets) == len(one.status.shards)
     problems = [
         *_uncovered(one, goal),
         *_unsound(one),
-        *_different(one, before, together, same),
-        *_unreachable(one, before, terms_together),
+        *_different(one, serving, same_offsets, same),
+        *_unreachable(one, serving, all_same_offsets),
     ]
-    known = {term.term: term for term in before.terms}
+    known = {term.term: term for term in serving.terms}
     return GenerationVerified(
         generation=one.generation,
-        against=before.generation,
+        against=serving.generation,
         complete=not problems,
         problems=problems,
         same_codebook=same,
-        compared=together,
+        compared=same_offsets,
         shards=len(one.status.shards),
         items=one.status.items,
         terms=[
@@ -97,7 +103,7 @@ def _verified(
 
 
 def _uncovered(one: GenerationShown, goal: GenerationShown) -> Iterator[str]:
-    """What the goal had read of the sources, and the generation has not."""
+    """What the goal has read of the items and terms topics, and the generation has not."""
     shards, wanted = one.status.shards, goal.status.shards
     if len(shards) != len(wanted):
         yield f"it has {len(shards)} shards, generation {goal.generation} has {len(wanted)}"
@@ -130,10 +136,10 @@ def _unsound(one: GenerationShown) -> Iterator[str]:
             yield f"shard {shard.shard}: paused; `kae shard resume` with its topology"
 
 
-def _together(one: GenerationShown, before: GenerationShown) -> list[int]:
-    """The shards that have read the same items and the same terms in both."""
-    terms, terms_before = one.status.bindings, before.status.bindings
-    if terms.source_next_offset != terms_before.source_next_offset:
+def _at_same_offsets(one: GenerationShown, serving: GenerationShown) -> list[int]:
+    """The shards that have read the same items and the same terms in both generations."""
+    terms, terms_serving = one.status.bindings, serving.status.bindings
+    if terms.source_next_offset != terms_serving.source_next_offset:
         return []
 
     def attached(shard: ShardShown, of: GenerationShown) -> bool:
@@ -141,41 +147,43 @@ def _together(one: GenerationShown, before: GenerationShown) -> list[int]:
 
     return [
         mine.shard
-        for mine, other in zip(one.status.shards, before.status.shards, strict=False)
+        for mine, other in zip(one.status.shards, serving.status.shards, strict=False)
         if mine.source_next_offset == other.source_next_offset
         and attached(mine, one)
-        and attached(other, before)
+        and attached(other, serving)
     ]
 
 
 def _different(
-    one: GenerationShown, before: GenerationShown, together: list[int], same_codebook: bool
+    one: GenerationShown, serving: GenerationShown, same_offsets: list[int], same_codebook: bool
 ) -> Iterator[str]:
-    for number in together:
-        shard, other = one.status.shards[number], before.status.shards[number]
+    for number in same_offsets:
+        shard, other = one.status.shards[number], serving.status.shards[number]
         if shard.live != other.live:
             yield (
-                f"shard {number}: {shard.live:,} items, generation {before.generation} has "
+                f"shard {number}: {shard.live:,} items, generation {serving.generation} has "
                 f"{other.live:,} at the same offset"
             )
-        elif same_codebook and shard.hash != other.hash:  # both are null where none were asked for
+        elif same_codebook and shard.hash != other.hash:  # both null without hashes
             yield (
-                f"shard {number}: content {shard.hash}, generation {before.generation} has "
+                f"shard {number}: content {shard.hash}, generation {serving.generation} has "
                 f"{other.hash} with the same codebook at the same offset"
             )
 
 
-def _unreachable(one: GenerationShown, before: GenerationShown, together: bool) -> Iterator[str]:
-    """Terms by which the serving generation reaches items, and this one does not."""
+def _unreachable(
+    one: GenerationShown, serving: GenerationShown, same_offsets: bool
+) -> Iterator[str]:
+    """Terms that lead to fewer items here than in the serving generation, or to none."""
     known: dict[str, GenerationTerm] = {term.term: term for term in one.terms}
-    for other in before.terms:
+    for other in serving.terms:
         term = known.get(other.term)
         if term is None:
             yield f"term {other.term!r}: not bound; `kae term show {other.term}` says why"
-        elif together and term.attached_items < other.attached_items:
+        elif same_offsets and term.attached_items < other.attached_items:
             yield (
                 f"term {other.term!r}: attached to {term.attached_items:,} items, generation "
-                f"{before.generation} has {other.attached_items:,}"
+                f"{serving.generation} has {other.attached_items:,}"
             )
         elif term.attached_items and not term.decodable:
             yield f"term {other.term!r}: attached and not decodable"

@@ -109,7 +109,7 @@ CONNECT_SECONDS = 5.0
 # A broker that takes connections and never answers is told after so long.
 ANSWER_SECONDS = 10.0
 # Nobody answers, or nobody leads a partition: kafka-python then asks the broker of number -1.
-SILENCES = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, UnknownBrokerIdError)
+NO_ANSWER = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, UnknownBrokerIdError)
 # What no waiting mends: the brokers answer, and say no.
 REFUSALS = (AuthorizationError, SaslAuthenticationFailedError)
 
@@ -135,7 +135,7 @@ def reached_brokers(topology: Topology) -> Iterator[None]:
         yield
     except REFUSALS as error:
         raise refused(topology, error) from error
-    except SILENCES as error:
+    except NO_ANSWER as error:
         # kafka-python tries a login that was refused again, until its time is over.
         if topology.kafka.security.has_sasl and "bootstrap" in str(error):
             raise refused(topology, "no login, by a wrong name or password as a rule") from error

@@ -70,7 +70,7 @@ def _first_waiting(
     return found
 
 
-class LagWatch:
+class LagMonitor:
     """Looks at the lag of what a worker holds, in a thread with a consumer of its own.
 
     Faust knows the ends too, but only those of its last fetch: while its queue is full, it fetches

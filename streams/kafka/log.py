@@ -161,7 +161,7 @@ class KafkaClients:
             "client_id": client_id,
             **(security or {}),
         }
-        self._timeout = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._max_bytes = max_bytes
         self._producer: KafkaProducer | None = None
         self._idle: list[KafkaConsumer] = []
@@ -169,20 +169,36 @@ class KafkaClients:
         self.producers_renewed = 0
 
     @classmethod
-    def of(
-        cls, topology: Topology, who: str, *, timeout_seconds: float, max_bytes: int
-    ) -> "KafkaClients":
-        """Those of a process that the brokers know as CLIENT_ID-WHO.
+    def for_reading(cls, topology: Topology, name: str) -> "KafkaClients":
+        """Clients of a command that appends nothing; the brokers know them as CLIENT_ID-NAME.
 
         Raises: CredentialsUnusable.
         """
+        return cls._named(topology, name, topology.kafka.request_timeout_seconds)
+
+    @classmethod
+    def for_writing(cls, topology: Topology, name: str) -> "KafkaClients":
+        """Clients of a command or process that appends; the brokers know them as CLIENT_ID-NAME.
+
+        Raises: CredentialsUnusable.
+        """
+        return cls._named(topology, name, topology.kafka.delivery_timeout_seconds)
+
+    @classmethod
+    def _named(cls, topology: Topology, name: str, timeout_seconds: float) -> "KafkaClients":
         return cls(
             topology.kafka.bootstrap,
-            f"{topology.kafka.client_id}-{who}",
+            f"{topology.kafka.client_id}-{name}",
             timeout_seconds=timeout_seconds,
-            max_bytes=max_bytes,
+            max_bytes=topology.limits.delta_bytes,
             security=connection(topology),
         )
+
+    def __enter__(self) -> "KafkaClients":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def producer(self) -> KafkaProducer:
@@ -196,10 +212,10 @@ class KafkaClients:
                     linger_ms=1,
                     batch_size=1 << 20,
                     max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
-                    delivery_timeout_ms=int(self._timeout * 1000),
-                    request_timeout_ms=int(self._timeout * 1000) // 2,
-                    max_block_ms=int(self._timeout * 1000),
-                    bootstrap_timeout_ms=int(self._timeout * 1000),
+                    delivery_timeout_ms=int(self.timeout_seconds * 1000),
+                    request_timeout_ms=int(self.timeout_seconds * 1000) // 2,
+                    max_block_ms=int(self.timeout_seconds * 1000),
+                    bootstrap_timeout_ms=int(self.timeout_seconds * 1000),
                 )
             return self._producer
 
@@ -212,7 +228,7 @@ class KafkaClients:
             self.producers_renewed += 1
         log.warning("producer_renewed")
         # What other logs have in flight is still brought to its end.
-        patience = self._timeout + 5
+        patience = self.timeout_seconds + 5
         threading.Thread(
             target=_retire, args=(failed, patience), name="retire", daemon=True
         ).start()
@@ -226,8 +242,8 @@ class KafkaClients:
             auto_offset_reset="none",
             max_partition_fetch_bytes=fetch_bytes,
             fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=int(self._timeout * 1000) // 2,
-            bootstrap_timeout_ms=int(self._timeout * 1000),
+            request_timeout_ms=int(self.timeout_seconds * 1000) // 2,
+            bootstrap_timeout_ms=int(self.timeout_seconds * 1000),
             max_poll_records=2000,
         )
 
@@ -257,7 +273,7 @@ class KafkaClients:
         consumer.close(autocommit=False)
 
     def log(self, topic: str, partition: int) -> KafkaLog:
-        return KafkaLog(topic, partition, self, self._timeout + 5)
+        return KafkaLog(topic, partition, self, self.timeout_seconds + 5)
 
     def close(self) -> None:
         with self._lock:

@@ -5,9 +5,9 @@ from kafka.partitioner.default import murmur2
 
 def partition_of(item_id: str, partitions: int) -> int:
     """The partition that Kafka's own producers choose for this key."""
-    return home_of(item_id.encode(), partitions)
+    return partition_of_key(item_id.encode(), partitions)
 
 
-def home_of(key: bytes, partitions: int) -> int:
+def partition_of_key(key: bytes, partitions: int) -> int:
     """The partition of a record's key."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions

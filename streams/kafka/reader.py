@@ -1,10 +1,10 @@
-"""Reading a log that kae owns to its end, once, by the rule of every reader.
+"""Read partitions up to an end that is fixed before reading starts.
 
-The first record of each log, which says with which codebook it was begun.
+Also the check, made before a process starts, that the logs belong to its codebook.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -18,59 +18,81 @@ from kae.streams.kafka.connection import bootstrap_ms, connection, reached_broke
 from kae.streams.kafka.log import KafkaClients, poll
 from kae.streams.topology.types import Topology
 
-
-def clients_for(topology: Topology, purpose: str) -> KafkaClients:
-    """Clients for a command that reads; close them."""
-    return KafkaClients.of(
-        topology,
-        purpose,
-        timeout_seconds=topology.kafka.request_timeout_seconds,
-        max_bytes=topology.limits.delta_bytes,
-    )
+# Enough for the first record of a log, which is small; a log's later records are not fetched.
+FIRST_RECORD_BYTES = 64 << 10
 
 
-def deltas_from(
-    topology: Topology, clients: KafkaClients, partition: TopicPartition, state: LogState
+def read_ranges(
+    consumer: KafkaConsumer, ranges: Mapping[TopicPartition, range], silence_seconds: float
+) -> Iterator[Any]:
+    """The records of each partition in its range of offsets; within a partition in offset order.
+
+    The range is contiguous; the consumer is reassigned.
+    Raises: LogTruncated when a partition no longer holds the start of its range; KafkaUnreachable
+    when no record comes for `silence_seconds` and the ranges are not read to their ends.
+    """
+    unread = [place for place, offsets in ranges.items() if offsets]
+    if not unread:
+        return
+    name = ", ".join(map(_name, unread))
+    consumer.assign(unread)
+    for place in unread:
+        consumer.seek(place, ranges[place].start)
+    last_record_at = time.monotonic()
+    # The position also moves past transaction markers, which are no records.
+    while unread := [place for place in unread if consumer.position(place) < ranges[place].stop]:
+        records = poll(consumer, name)
+        if records:
+            last_record_at = time.monotonic()
+        elif time.monotonic() - last_record_at > silence_seconds:
+            place = unread[0]
+            raise KafkaUnreachable(
+                f"{_name(place)}: no record came for {silence_seconds:g} s at offset "
+                f"{consumer.position(place)} of {ranges[place].stop}; see that every Kafka broker "
+                "runs, then run the same command again"
+            )
+        for record in records:
+            if record.offset < ranges[TopicPartition(record.topic, record.partition)].stop:
+                yield record
+
+
+def read_to_end(
+    clients: KafkaClients, starts: Mapping[TopicPartition, int | None]
+) -> Iterator[Any]:
+    """The records of each partition from an offset to its present end; None: from its beginning.
+
+    Raises: LogTruncated, KafkaUnreachable.
+    """
+    with clients.borrowed_consumer() as consumer:
+        unknown = [place for place, start in starts.items() if start is None]
+        begins = consumer.beginning_offsets(unknown) if unknown else {}
+        ends = consumer.end_offsets(list(starts))
+        ranges = {
+            place: range(begins[place] if start is None else start, ends[place])
+            for place, start in starts.items()
+        }
+        yield from read_ranges(consumer, ranges, clients.timeout_seconds)
+
+
+def read_deltas(
+    clients: KafkaClients, place: TopicPartition, state: LogState
 ) -> Iterator[tuple[LogState, Delta]]:
-    """The deltas that count, from a state on to the log's end, each with the state after it.
+    """The accepted deltas from a state to the log's present end, each with the state after it.
 
     Raises: KafkaUnreachable, LogTruncated, LogCorrupt.
     """
-    name = f"{partition.topic}/{partition.partition}"
-    consumer = clients.consumer()
-    try:
-        consumer.assign([partition])
-        consumer.seek(partition, state.next_offset)
-        end = consumer.end_offsets([partition])[partition]
-        heard_at = time.monotonic()
-        while state.next_offset < end:
-            records = poll(consumer, name)
-            if records:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > topology.kafka.request_timeout_seconds:
-                raise KafkaUnreachable(
-                    f"{name}: silent at offset {state.next_offset} of {end} for "
-                    f"{topology.kafka.request_timeout_seconds:g} s; see that every broker of "
-                    f"{topology.kafka.bootstrap} runs"
-                )
-            for record in records:
-                refuse_gap(name, state.next_offset, record.offset)
-                folded = fold(state, record.offset, record.value or b"")
-                state = folded.state
-                if folded.delta is not None:
-                    yield state, folded.delta
-    finally:
-        consumer.close(autocommit=False)
-
-
-HEAD_BYTES = 64 << 10
+    for record in read_to_end(clients, {place: state.next_offset}):
+        refuse_gap(_name(place), state.next_offset, record.offset)
+        folded = fold(state, record.offset, record.value or b"")
+        state = folded.state
+        if folded.delta is not None:
+            yield state, folded.delta
 
 
 def check_logs(topology: Topology, codebook: Codebook) -> None:
-    """Refuse to begin on logs of another codebook, before anything is claimed or followed.
+    """Refuse to start on logs that were begun with another codebook.
 
-    Raises: CodebookDiffers; LogCorrupt when a log begins with what kae did not write;
-    KafkaUnreachable.
+    Raises: CodebookDiffers; LogCorrupt when a log's first record is not kae's; KafkaUnreachable.
     """
     with reached_brokers(topology):
         consumer = KafkaConsumer(
@@ -78,50 +100,39 @@ def check_logs(topology: Topology, codebook: Codebook) -> None:
             client_id=f"{topology.kafka.client_id}-check",
             group_id=None,
             enable_auto_commit=False,
-            max_partition_fetch_bytes=HEAD_BYTES,
+            max_partition_fetch_bytes=FIRST_RECORD_BYTES,
             bootstrap_timeout_ms=bootstrap_ms(topology),
         )
         try:
-            for name, record in _heads(consumer, topology):
-                _check(name, record, topology, codebook)
+            for record in _first_records(consumer, topology):
+                _check_codebook(record, topology, codebook)
         finally:
             consumer.close(autocommit=False)
 
 
-def _heads(consumer: KafkaConsumer, topology: Topology) -> Iterator[tuple[str, Any]]:
+def _first_records(consumer: KafkaConsumer, topology: Topology) -> Iterator[Any]:
     """The first record of every log that has one."""
     logs = [TopicPartition(topology.bindings_topic, 0)]
     logs += [TopicPartition(topology.deltas_topic, shard) for shard in range(topology.shards)]
     begins, ends = consumer.beginning_offsets(logs), consumer.end_offsets(logs)
-    waiting = {log for log in logs if ends[log] > begins[log]}
-    consumer.assign(sorted(waiting))
-    for log in waiting:
-        consumer.seek(log, begins[log])
-    deadline = time.monotonic() + topology.kafka.request_timeout_seconds
-    while waiting:
-        if time.monotonic() > deadline:
-            log = min(waiting)
-            raise KafkaUnreachable(
-                f"{log.topic}/{log.partition}: its first record did not come in "
-                f"{topology.kafka.request_timeout_seconds:g} s; see that every broker of "
-                f"{topology.kafka.bootstrap} runs"
-            )
-        for log, records in consumer.poll(timeout_ms=100).items():
-            consumer.pause(log)
-            if log in waiting:
-                waiting.discard(log)
-                yield f"{log.topic}/{log.partition}", records[0]
+    first = {log: range(begins[log], min(begins[log] + 1, ends[log])) for log in logs}
+    yield from read_ranges(consumer, first, topology.kafka.request_timeout_seconds)
 
 
-def _check(name: str, record: Any, topology: Topology, codebook: Codebook) -> None:
+def _check_codebook(record: Any, topology: Topology, codebook: Codebook) -> None:
+    name = f"{record.topic}/{record.partition}"
     try:
         begun_with = fold(LogState(), record.offset, record.value or b"").state.fingerprint
     except LogCorrupt as error:
         raise LogCorrupt(f"{name}: {error}") from error
-    # A log that was cut at its beginning does not say it there; whoever reads it finds out.
+    # The first record of a trimmed log need not be a claim; its readers check the fingerprint.
     if begun_with and begun_with != codebook.fingerprint:
         raise CodebookDiffers(
             f"{name}: begun with codebook {begun_with}, {topology.codebook_folder} is "
             f"{codebook.fingerprint}; point codebook.path in {topology.path} at the first, or "
             "raise generation for the second"
         )
+
+
+def _name(place: TopicPartition) -> str:
+    return f"{place.topic}/{place.partition}"

@@ -21,7 +21,7 @@ from kae.streams.kafka.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology.types import Topology
 
 # Settings by which a topic forgets.
-KEEPING = ("cleanup.policy", "retention.bytes", "retention.ms")
+RETENTION_SETTINGS = ("cleanup.policy", "retention.bytes", "retention.ms")
 
 
 class TopicChange(StrEnum):
@@ -48,7 +48,7 @@ def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome
     KafkaUnreachable.
     """
     plans = plan_topics(topology)
-    with admin_of(topology) as admin:
+    with admin_client(topology) as admin:
         partitions = _partitions(admin)
         _refuse_differences(plans, partitions, topology)
         missing = [plan for plan in plans if plan.name not in partitions]
@@ -66,7 +66,7 @@ def check_topics(topology: Topology) -> None:
     """
     plans = plan_topics(topology)
     logs = [p for p in plans if p.name in (topology.deltas_topic, topology.bindings_topic)]
-    with admin_of(topology) as admin:
+    with admin_client(topology) as admin:
         partitions = _partitions(admin)
         for plan in plans:
             if plan.name not in partitions:
@@ -87,7 +87,7 @@ def _or_hidden(topology: Topology) -> str:
 def _refuse_forgetting(corrections: dict[str, dict[str, str]]) -> None:
     """A log is trimmed by `kae snapshot prune` alone, never by time, size or compaction."""
     for name, settings in corrections.items():
-        forgetting = [key for key in settings if key in KEEPING]
+        forgetting = [key for key in settings if key in RETENTION_SETTINGS]
         if forgetting:
             told = ", ".join(f"{key} should be {settings[key]}" for key in sorted(forgetting))
             raise TopicDiffers(
@@ -112,7 +112,7 @@ _ALLOWED = (
 
 
 @contextmanager
-def admin_of(topology: Topology) -> Iterator[KafkaAdminClient]:
+def admin_client(topology: Topology) -> Iterator[KafkaAdminClient]:
     """A client for a few requests about topics and groups.
 
     Raises: KafkaUnreachable.
@@ -139,7 +139,7 @@ def check_group(topology: Topology) -> None:
     security = topology.kafka.security
     if not (security.has_tls or security.has_sasl):
         return
-    with admin_of(topology) as admin, contextlib.suppress(*_ALLOWED):
+    with admin_client(topology) as admin, contextlib.suppress(*_ALLOWED):
         admin.describe_groups([topology.worker_group])
 
 

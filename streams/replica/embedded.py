@@ -18,7 +18,7 @@ import structlog
 
 from kae.encoders.text.normal_form import normalise
 from kae.streams.errors import ReplicaEnded, ReplicaTimedOut, TermRefused
-from kae.streams.generations.opening import Beginning, open_serving
+from kae.streams.generations.opening import ReplicaStart, open_serving
 from kae.streams.local_run import open_topology
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.freshness import FreshnessGauge
@@ -38,13 +38,13 @@ class Replica:
     generation takes over.
     """
 
-    def __init__(self, topology: Topology, beginning: Beginning, data: Path, name: str) -> None:
+    def __init__(self, topology: Topology, start: ReplicaStart, data: Path, name: str) -> None:
         """Start to follow; programs call `open`."""
         self._ended = False
         self._failure: BaseException | None = None
         self._closing = ExitStack()
         self._drain_seconds = topology.kafka.request_timeout_seconds
-        self._switch = GenerationSwitch(topology, beginning, data, name, self._end)
+        self._switch = GenerationSwitch(topology, start, data, name, self._end)
         self._switch.start()
 
     @classmethod
@@ -66,14 +66,14 @@ class Replica:
         TopicDiffers, KafkaUnreachable, StoreFolderUnusable, StoreUnusable, DiskFull.
         """
         opened = _opened(topology, bootstrap)
-        beginning = open_serving(opened)
+        start = open_serving(opened)
         with ExitStack() as stack:
             scratch = data or stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="kae-replica-")
             )
             stack.enter_context(hold_folder(Path(scratch), "replica"))
             own_name = name or f"{socket.gethostname()}-{os.getpid()}"
-            replica = cls(opened, beginning, Path(scratch), own_name)
+            replica = cls(opened, start, Path(scratch), own_name)
             stack.callback(replica._stop)
             replica._wait(
                 "a view of all that the logs held", within_seconds, replica._has_caught_up

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from kae.encoders.codebook.codebook import Codebook
 from kae.streams.clock import now_ms
 from kae.streams.control.state import GenerationState
-from kae.streams.generations.opening import Opened
+from kae.streams.generations.opening import OpenedGeneration
 from kae.streams.kafka.connection import reached_brokers
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.replica.follower import Follower, FollowerListener
@@ -54,9 +54,9 @@ class Serving:
     Each answer reads `current` once, so no answer mixes generations.
     """
 
-    def __init__(self, current: GenerationReplica, book: GenerationState) -> None:
+    def __init__(self, current: GenerationReplica, state: GenerationState) -> None:
         self.current = current
-        self.book = book
+        self.state = state
         self.replicas: Mapping[int, GenerationReplica] = MappingProxyType(
             {current.generation: current}
         )
@@ -83,7 +83,7 @@ class FollowedGeneration:
 
     def __init__(
         self,
-        opened: Opened,
+        opened: OpenedGeneration,
         data: Path,
         name: str,
         notifier: ViewNotifier,
@@ -94,12 +94,7 @@ class FollowedGeneration:
         Raises: StoreUnusable, DiskFull, KafkaUnreachable.
         """
         topology, codebook = opened.topology, opened.codebook
-        self._clients = KafkaClients.of(
-            topology,
-            name,
-            timeout_seconds=topology.kafka.delivery_timeout_seconds,
-            max_bytes=topology.limits.delta_bytes,
-        )
+        self._clients = KafkaClients.for_writing(topology, name)
         with reached_brokers(topology):
             index = ReplicaIndex(
                 topology,

@@ -16,7 +16,7 @@ from kae.streams.clock import now_ms
 from kae.streams.control.follower import ControlFollower
 from kae.streams.control.records import Announced, Cutover
 from kae.streams.control.state import GenerationState
-from kae.streams.generations.opening import Beginning, Opened, open_generation
+from kae.streams.generations.opening import OpenedGeneration, ReplicaStart, open_generation
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.replica.generation import (
     DRAIN_SECONDS,
@@ -40,7 +40,7 @@ class GenerationSwitch:
     def __init__(
         self,
         topology: Topology,
-        beginning: Beginning,
+        start: ReplicaStart,
         data: Path,
         name: str,
         on_end: Callable[[BaseException | None], None],
@@ -60,25 +60,20 @@ class GenerationSwitch:
         self._data = data
         self._on_end = on_end
         self._shared = shared
-        self._clients = KafkaClients.of(
-            topology,
-            f"{name}-control",
-            timeout_seconds=topology.kafka.delivery_timeout_seconds,
-            max_bytes=topology.limits.delta_bytes,
-        )
+        self._clients = KafkaClients.for_writing(topology, f"{name}-control")
         # Followers that ended with an error; their own threads add them.
         self._failed: deque[tuple[int, BaseException]] = deque()
         self._tried: dict[int, Announced | None] = {}
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="generations", daemon=True)
-        book = beginning.book
-        first = self._open(beginning.first)
+        state = start.state
+        first = self._open(start.first)
         self._followed: dict[int, FollowedGeneration] = {first.replica.generation: first}
         self._control = ControlFollower(
-            self._clients.log(topology.control_topic, 0), book, self._woken.set, on_end
+            self._clients.log(topology.control_topic, 0), state, self._woken.set, on_end
         )
-        self.serving = Serving(first.replica, book)
+        self.serving = Serving(first.replica, state)
 
     @property
     def current(self) -> GenerationReplica:
@@ -117,8 +112,8 @@ class GenerationSwitch:
             self._on_end(error)
 
     def _follow_announced(self) -> None:
-        for generation in self._book.followed:
-            announced = self._book.announced.get(generation)
+        for generation in self._state.followed:
+            announced = self._state.announced.get(generation)
             # What failed is tried again when it is announced again: its codebook may lie elsewhere.
             is_new = self._tried.get(generation) is not announced
             if self._stopping.is_set() or generation in self._followed:
@@ -127,7 +122,7 @@ class GenerationSwitch:
                 continue
             self._tried[generation] = announced
             try:
-                followed = self._open(open_generation(self._topology, self._book, generation))
+                followed = self._open(open_generation(self._topology, self._state, generation))
             except Exception as error:
                 # The generation that answers goes on; `kae generation list` shows the problem.
                 self._add_problem(generation, error)
@@ -138,7 +133,7 @@ class GenerationSwitch:
             log.info("generation_followed", replica=self.name, generation=generation)
 
     def _retire_dropped(self) -> None:
-        for generation in self._book.dropped & self._followed.keys():
+        for generation in self._state.dropped & self._followed.keys():
             if generation == self.current.generation:
                 continue
             self.serving.remove(generation)
@@ -146,13 +141,13 @@ class GenerationSwitch:
             log.info("generation_retired", replica=self.name, generation=generation)
 
     def _switch(self) -> None:
-        made, previous = self._book.made, self.current
-        if made is None or made.cutover.generation == previous.generation:
+        cutover, previous = self._state.cutover, self.current
+        if cutover is None or cutover.record.generation == previous.generation:
             return
-        wanted = self.serving.replicas.get(made.cutover.generation)
+        wanted = self.serving.replicas.get(cutover.record.generation)
         if wanted is None or not wanted.index.postings_ready:
             return
-        if not covers(wanted.index.view, made.cutover):
+        if not covers(wanted.index.view, cutover.record):
             return
         self.serving.switch(wanted.generation)
         for generation in (previous.generation, wanted.generation):
@@ -164,15 +159,15 @@ class GenerationSwitch:
             replica=self.name,
             generation=wanted.generation,
             previous=previous.generation,
-            cutover=made.offset,
+            cutover=cutover.offset,
         )
         self._woken.set()  # the previous one may be dropped by now
 
     @property
-    def _book(self) -> GenerationState:
-        return self._control.book
+    def _state(self) -> GenerationState:
+        return self._control.state
 
-    def _open(self, opened: Opened) -> FollowedGeneration:
+    def _open(self, opened: OpenedGeneration) -> FollowedGeneration:
         return FollowedGeneration(opened, self._data, self.name, self.notifier, self)
 
     # What the followers tell, each from its own thread.
@@ -184,7 +179,7 @@ class GenerationSwitch:
         if self.is_serving(view.generation):
             observe_view(self.registry, view, caught_up=caught_up)
             self._share(view)
-        elif view.generation == self._book.serving:
+        elif view.generation == self._state.serving:
             self._woken.set()
 
     def view_complete(self, generation: int, asked_at: float) -> None:
@@ -211,7 +206,7 @@ class GenerationSwitch:
         while self._failed:
             generation, error = self._failed.popleft()
             followed = self._followed.pop(generation, None)
-            if followed is not None and generation not in self._book.dropped:
+            if followed is not None and generation not in self._state.dropped:
                 self._add_problem(generation, error)
             if followed is not None:
                 followed.retire()

@@ -20,9 +20,9 @@ from kae.sinks.terms.bindings import Bindings
 from kae.streams.clock import rfc3339
 from kae.streams.codebooks.opening import open_codebook
 from kae.streams.errors import ItemUnknown
-from kae.streams.kafka.log import KafkaClients, poll
+from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.partitioner import partition_of
-from kae.streams.kafka.reader import clients_for, deltas_from
+from kae.streams.kafka.reader import read_deltas, read_to_end
 from kae.streams.replica.explain import describe_attributes
 from kae.streams.replica_api import words
 from kae.streams.replica_api.answers import AttributeShown, Words
@@ -80,11 +80,8 @@ def explain_item_at(topology: Topology, item_id: str, at_ms: int) -> ItemAtTime:
     codebook = open_codebook(topology)
     bindings = BindingsHistory.read(topology).bindings(at_ms)
     shard = partition_of(item_id, topology.shards)
-    clients = clients_for(topology, "items")
-    try:
+    with KafkaClients.for_reading(topology, "items") as clients:
         past, version = _read(topology, clients, codebook.fingerprint, shard, item_id, at_ms)
-    finally:
-        clients.close()
     if past.edit is None:
         raise ItemUnknown(
             f"{item_id!r}: the log of shard {shard} had no event of it by {rfc3339(at_ms)} "
@@ -180,7 +177,7 @@ def _read(
             past = ItemPast(item_id, edit, reader.attached, bindings_version)
             state = store.state.log_state()
     version = state.version
-    for after, delta in deltas_from(topology, clients, partition, state):
+    for after, delta in read_deltas(clients, partition, state):
         if delta.at_ms > at_ms:
             break
         past.note(delta, after.offset)
@@ -191,20 +188,12 @@ def _read(
 def _version_at(clients: KafkaClients, partition: TopicPartition, at_ms: int) -> int:
     """The newest version that a trimmed log had at a time; -1 if it begins after that."""
     newest = -1
-    consumer = clients.consumer()
-    try:
-        consumer.assign([partition])
-        consumer.seek_to_beginning(partition)
-        end = consumer.end_offsets([partition])[partition]
-        while consumer.position(partition) < end:
-            for record in poll(consumer, f"{partition.topic}/{partition.partition}"):
-                decoded = decode_record(record.value or b"")
-                if isinstance(decoded, Delta):
-                    if decoded.at_ms > at_ms:
-                        return newest
-                    newest = decoded.version
-    finally:
-        consumer.close(autocommit=False)
+    for record in read_to_end(clients, {partition: None}):
+        decoded = decode_record(record.value or b"")
+        if isinstance(decoded, Delta):
+            if decoded.at_ms > at_ms:
+                break
+            newest = decoded.version
     return newest
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from kae.streams.generations.opening import Beginning
+from kae.streams.generations.opening import ReplicaStart
 from kae.streams.replica.generation import DRAIN_SECONDS
 from kae.streams.replica.generation_switch import GenerationSwitch
 from kae.streams.replica.http import ReplicaHttp, build_app
@@ -34,7 +34,7 @@ class _Server(uvicorn.Server):
 
 async def serve(
     topology: Topology,
-    beginning: Beginning,
+    start: ReplicaStart,
     data: Path,
     listener: socket.socket,
     name: str,
@@ -58,7 +58,7 @@ async def serve(
             log.error("replica_failed", error=f"{type(error).__name__}: {error}")
             loop.call_soon_threadsafe(stop)
 
-    replica = GenerationSwitch(topology, beginning, data, name, follower_ended, shared)
+    replica = GenerationSwitch(topology, start, data, name, follower_ended, shared)
 
     def samples() -> Iterator[Sample]:
         current = replica.current

@@ -96,20 +96,19 @@ def _replicas(leases: Leases, view: View) -> list[ReplicaShown]:
 
 def describe_generations(name: str, serving: Serving, *, hashed: bool) -> GenerationsShown:
     """One view of each generation; `hashed` reads every item of each once."""
-    made = serving.book.made
     cutover = None
-    if made is not None:
-        one = made.cutover
+    if serving.state.cutover is not None:
+        one = serving.state.cutover.record
         cutover = CutoverShown(
-            made.offset, one.generation, one.previous, one.items, one.terms, one.by, one.reason,
-            one.at_ms,
+            serving.state.cutover.offset, one.generation, one.previous, one.items, one.terms,
+            one.by, one.reason, one.at_ms,
         )  # fmt: skip
     # All views are taken before any is read, so they are of one moment.
     views = [(replica, replica.view()) for _, replica in sorted(serving.replicas.items())]
     return GenerationsShown(
         replica=name,
         serving=serving.current.generation,
-        wanted=serving.book.serving,
+        wanted=serving.state.serving,
         cutover=cutover,
         generations=[_generation(name, replica, view, hashed) for replica, view in views],
         problems=dict(serving.problems),

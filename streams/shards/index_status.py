@@ -1,12 +1,13 @@
-"""The state of a whole line: lag, versions, and the accounting, from Kafka and a replica."""
+"""What `kae status` prints: lag, versions and event counts, from Kafka and a replica."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import msgspec
 from kafka import TopicPartition
 
 from kae.streams.clock import now_ms
-from kae.streams.dead_letters.answers import LettersCounted, count
+from kae.streams.dead_letters.answers import DeadLetterCounts, count_dead_letters
 from kae.streams.dead_letters.index import DeadLetterIndex
 from kae.streams.kafka.lag import FETCH_BYTES, Lag, read_lags
 from kae.streams.kafka.log import KafkaClients
@@ -26,7 +27,7 @@ from kae.streams.topology.types import Topology
 class ShardLag(msgspec.Struct, frozen=True):
     """One shard; `lag_seconds` is the age of the first event that is not indexed yet.
 
-    A shard that is late because it is paused is no problem: somebody wants it so.
+    A paused shard may be late: that is no problem.
     """
 
     shard: int
@@ -44,10 +45,10 @@ class ShardLag(msgspec.Struct, frozen=True):
 
 
 class IndexStatus(msgspec.Struct, frozen=True):
-    """What `kae status --json` prints; `problems` is what is out of bounds, a sentence each.
+    """What `kae status --json` prints; `problems` says what is out of bounds, a sentence each.
 
-    `generation` is the one that serves, by the replica that was asked; `prepared` are the others
-    that it follows.
+    `generation` is the one that the replica answers from; `prepared` are the others that it
+    follows.
     """
 
     generation: int
@@ -58,7 +59,7 @@ class IndexStatus(msgspec.Struct, frozen=True):
     balanced: bool
     items: int
     counts: CountsShown
-    dead_letters: LettersCounted
+    dead_letters: DeadLetterCounts
     shards: list[ShardLag]
     terms_lag_events: int
     bindings: BindingsLogShown
@@ -66,33 +67,24 @@ class IndexStatus(msgspec.Struct, frozen=True):
 
 
 def read_status(topology: Topology, replica: ReplicaClient) -> IndexStatus:
-    """Ask the replica where the shards stand, and the brokers where the topics end.
+    """Ask the replica for the shards' positions, and the brokers for the topics' ends.
 
     Raises: KafkaUnreachable, ReplicaUnreachable, TopicDiffers.
     """
     check_topics(topology)
     generations = replica.generations()
     status = replica.status(generation=generations.serving)
-    clients = KafkaClients.of(
-        topology,
-        "status",
-        timeout_seconds=topology.kafka.request_timeout_seconds,
-        max_bytes=topology.limits.delta_bytes,
-    )
-    consumer = clients.consumer(FETCH_BYTES)
     items = {
         shard.shard: TopicPartition(topology.items_topic, shard.shard) for shard in status.shards
     }
     terms = TopicPartition(topology.terms_topic, 0)
-    try:
-        positions = {items[s.shard]: s.source_next_offset for s in status.shards}
-        lags = read_lags(consumer, positions)
-        terms_end = consumer.end_offsets([terms])[terms]
-        box = DeadLetterIndex(topology, clients)
-        box.read_on()
-    finally:
-        consumer.close(autocommit=False)
-        clients.close()
+    positions = {items[s.shard]: s.source_next_offset for s in status.shards}
+    with KafkaClients.for_reading(topology, "status") as clients:
+        with closing(clients.consumer(FETCH_BYTES)) as consumer:
+            lags = read_lags(consumer, positions)
+            terms_end = consumer.end_offsets([terms])[terms]
+        index = DeadLetterIndex(topology, clients)
+        index.read_on()
     now, limit = now_ms(), topology.limits.lag_seconds
     shards = [_shard(shard, lags[items[shard.shard]], now, limit) for shard in status.shards]
     return IndexStatus(
@@ -108,7 +100,7 @@ def read_status(topology: Topology, replica: ReplicaClient) -> IndexStatus:
         balanced=all(shard.balanced for shard in shards),
         items=status.items,
         counts=_total(shard.counts for shard in shards),
-        dead_letters=count(box),
+        dead_letters=count_dead_letters(index),
         shards=shards,
         terms_lag_events=max(0, terms_end - status.bindings.source_next_offset),
         bindings=status.bindings,

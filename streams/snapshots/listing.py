@@ -1,7 +1,4 @@
-"""What `kae snapshot` prints, as types.
-
-The archive as `kae snapshot list` and `verify` show it; no broker is asked.
-"""
+"""What `kae snapshot` prints; `list` and `verify` read the archive, and ask no broker."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,14 +10,14 @@ from kae.sinks.snapshots.manifest import Manifest, SnapshotBroken
 from kae.sinks.store import keys
 from kae.streams import clock
 from kae.streams.control.client import RequestOutcome
-from kae.streams.snapshots.archives import archive_of
+from kae.streams.snapshots.archives import open_archive
 from kae.streams.topology.types import Topology
 
 
-class SnapshotAsked(msgspec.Struct, frozen=True):
-    """What became of asking for one shard's snapshot; `request` is its offset on the control topic.
+class SnapshotOutcome(msgspec.Struct, frozen=True):
+    """What became of the request for one shard's snapshot; `request` is its control topic offset.
 
-    `done` means that it is in the archive; `cause` says why it was refused or did not come about.
+    `done` means that the snapshot is in the archive; `cause` says why it was refused or failed.
     """
 
     shard: int
@@ -34,16 +31,16 @@ class SnapshotAsked(msgspec.Struct, frozen=True):
     sent_bytes: int | None = None
 
 
-class SnapshotsAsked(msgspec.Struct, frozen=True):
+class SnapshotOutcomes(msgspec.Struct, frozen=True):
     """What `create --json` prints."""
 
-    snapshots: list[SnapshotAsked]
+    snapshots: list[SnapshotOutcome]
 
 
 class SnapshotShown(msgspec.Struct, frozen=True):
-    """One snapshot; what a manifest that cannot be read would say is null.
+    """One snapshot; the fields of a manifest that cannot be read are null.
 
-    `broken` names what is wrong with it; `list` looks at manifests alone, `verify` at all bytes.
+    `broken` says what is wrong with it; `list` reads only manifests, `verify` all bytes.
     """
 
     shard: int
@@ -60,18 +57,18 @@ class SnapshotShown(msgspec.Struct, frozen=True):
 
 
 class SnapshotsListed(msgspec.Struct, frozen=True):
-    """What `list --json` and `verify --json` print; the newest of a shard come first."""
+    """What `list --json` and `verify --json` print; a shard's newest snapshot comes first."""
 
     generation: int
     url: str
     snapshots: list[SnapshotShown]
 
 
-class PrunePlanned(msgspec.Struct, frozen=True):
-    """What pruning does for one shard.
+class ShardPruneReport(msgspec.Struct, frozen=True):
+    """What pruning does to one shard.
 
-    `keep` are the newest whole snapshots. The log keeps `log_to` and what follows: the record of
-    the second newest of them; null where it is not trimmed, and `log_kept` says why.
+    `keep` are the newest whole snapshots. The log is trimmed before `log_to`, the record of the
+    second newest of them; if it is null the log is not trimmed, and `log_kept` says why.
     """
 
     shard: int
@@ -85,14 +82,14 @@ class PrunePlanned(msgspec.Struct, frozen=True):
     log_kept: str
 
 
-class Pruned(msgspec.Struct, frozen=True):
+class PruneReport(msgspec.Struct, frozen=True):
     """What `prune --json` prints."""
 
     dry_run: bool
-    shards: list[PrunePlanned]
+    shards: list[ShardPruneReport]
 
 
-WhatIsBroken = Callable[[Archive, Manifest], list[str]]
+FindBroken = Callable[[Archive, Manifest], list[str]]
 
 
 def list_snapshots(
@@ -105,24 +102,24 @@ def list_snapshots(
 def verify_snapshots(
     topology: Topology, shards: Sequence[int], now_ms: int
 ) -> Iterator[SnapshotShown]:
-    """The same, with all bytes read, each blob once.
+    """The same, after reading all bytes, each blob once.
 
     Raises: SnapshotsOff, ArchiveUnreachable.
     """
     for shard in shards:
         whole: set[str] = set()
 
-        def wrong(archive: Archive, manifest: Manifest, whole: set[str] = whole) -> list[str]:
+        def find_broken(archive: Archive, manifest: Manifest, whole: set[str] = whole) -> list[str]:
             return list(broken_files(archive, manifest, whole).values())
 
-        yield from _shown(topology, [shard], now_ms, wrong)
+        yield from _shown(topology, [shard], now_ms, find_broken)
 
 
 def _shown(
-    topology: Topology, shards: Sequence[int], now_ms: int, wrong: WhatIsBroken
+    topology: Topology, shards: Sequence[int], now_ms: int, find_broken: FindBroken
 ) -> Iterator[SnapshotShown]:
     for shard in shards:
-        archive = archive_of(topology, shard)
+        archive = open_archive(topology, shard)
         for name in archive.manifests():
             try:
                 manifest = archive.manifest(name)
@@ -134,7 +131,7 @@ def _shown(
                 shard=shard,
                 version=manifest.version,
                 manifest=name,
-                broken=wrong(archive, manifest),
+                broken=find_broken(archive, manifest),
                 offset=manifest.offset,
                 items=manifest.items,
                 files=len(manifest.files),

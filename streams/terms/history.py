@@ -24,7 +24,8 @@ from kae.sinks.log.fold import LogState
 from kae.sinks.log.term_changes import CAMPAIGN_PREFIX
 from kae.sinks.terms.bindings import Bindings
 from kae.streams.events.term_data import BindData, CampaignReleaseData, ReleaseData, SelectorData
-from kae.streams.kafka.reader import clients_for, deltas_from
+from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.reader import read_deltas
 from kae.streams.kafka.topics import check_topics
 from kae.streams.topology.types import Topology
 
@@ -212,10 +213,7 @@ def _entry(edit: Edit, delta: Delta, known: bool) -> TermHistoryEntry:
 
 
 def _read_deltas(topology: Topology) -> Iterator[Delta]:
-    clients = clients_for(topology, "terms")
     partition = TopicPartition(topology.bindings_topic, 0)
-    try:
-        for _, delta in deltas_from(topology, clients, partition, LogState()):
+    with KafkaClients.for_reading(topology, "terms") as clients:
+        for _, delta in read_deltas(clients, partition, LogState()):
             yield delta
-    finally:
-        clients.close()

@@ -16,7 +16,7 @@ from kae.sinks.shard import SentDelta
 from kae.sinks.store.disk import DiskFull
 from kae.sinks.store.plan import DeltaPlan, prepare
 from kae.streams.clock import now_ms
-from kae.streams.control.records import Reached, announce
+from kae.streams.control.records import Reached, send_reached
 from kae.streams.dead_letters import records
 from kae.streams.dead_letters.poison import ItemBatch
 from kae.streams.kafka.log import KafkaClients
@@ -158,7 +158,7 @@ class Indexer:
         if letters:
             topic = self._topology.dead_letters_topic
             timeout = self._topology.kafka.delivery_timeout_seconds
-            records.publish(self._clients, topic, letters, timeout)
+            records.publish_dead_letters(self._clients, topic, letters, timeout)
 
     def _send(self, plans: Mapping[int, DeltaPlan], batches: Mapping[int, ItemBatch]) -> None:
         failpoints.reach(failpoints.BEFORE_APPEND)
@@ -187,7 +187,7 @@ class Indexer:
         settled = self.settle(sent)
         for partition in sent.keys() - settled.lost.keys():
             topic = self._topology.control_topic
-            announce(self._clients.producer, topic, self.reached(partition))
+            send_reached(self._clients.producer, topic, self.reached(partition))
         return outcome.and_then(settled)
 
     def reached(self, partition: int) -> Reached:

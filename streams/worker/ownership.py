@@ -24,7 +24,7 @@ from kae.streams.control.records import Reached
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.runtime import failpoints
 from kae.streams.runtime.folders import FullDisk
-from kae.streams.snapshots.archives import snapshots_of
+from kae.streams.snapshots.archives import shard_snapshots
 from kae.streams.topology.types import Topology
 from kae.streams.worker.meters import WorkerMeters
 
@@ -168,7 +168,7 @@ class OwnedShards:
         return ShardWorkResult(lost={partition: str(cause)})
 
     def _snapshots(self, partition: int) -> SnapshotSource:
-        return snapshots_of(self._topology, partition, self._identity.fingerprint)
+        return shard_snapshots(self._topology, partition, self._identity.fingerprint)
 
     def _open(self, partition: int, snapshots: SnapshotSource) -> None:
         topology = self._topology

@@ -14,7 +14,7 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.streams.control.follower import ControlFollower
 from kae.streams.control.state import ControlState
-from kae.streams.kafka.lag import LagWatch
+from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.telemetry.traces import tracer
 from kae.streams.topology.types import Topology
@@ -73,12 +73,7 @@ class WorkerParts:
         self.threads = WorkerThreads()
         self.watchdog = Watchdog(topology.worker.stall_seconds)
         self.meters = WorkerMeters()
-        self.clients = KafkaClients.of(
-            topology,
-            identity.name,
-            timeout_seconds=topology.kafka.delivery_timeout_seconds,
-            max_bytes=topology.limits.delta_bytes,
-        )
+        self.clients = KafkaClients.for_writing(topology, identity.name)
         self.bindings = BindingsFollower(
             self.clients.log(topology.bindings_topic, 0), lambda _view: on_bindings(), on_error
         )
@@ -99,7 +94,7 @@ class WorkerParts:
             tracer("worker", identity.name),
         )
         self.upkeep = SnapshotSchedule(
-            topology, identity, self.clients, self.held, self.control.book, self.meters, on_error
+            topology, identity, self.clients, self.held, self.control.state, self.meters, on_error
         )
         self.requests = ShardRequests(
             topology, identity, self.clients, self.held, self.indexer, self.control, self.upkeep
@@ -107,7 +102,7 @@ class WorkerParts:
         self.desk = RegistrarService(
             topology, identity, codebook, self.clients, self.control, self.meters
         )
-        self.lag = LagWatch(self.clients, topology.items_topic, self.held.positions)
+        self.lag = LagMonitor(self.clients, topology.items_topic, self.held.positions)
         self.readings = WorkerReadings(
             topology,
             identity,
@@ -118,7 +113,7 @@ class WorkerParts:
             self.desk,
             self.bindings,
             self.lag,
-            self.control.book,
+            self.control.state,
         )
         self.meters.collect_from(self.readings.samples)
 

@@ -9,7 +9,7 @@ from kae.sinks.store.disk import bytes_in, space_at
 from kae.sinks.terms.bindings import Bindings
 from kae.streams.clock import now_ms
 from kae.streams.control.state import ControlState
-from kae.streams.kafka.lag import LagWatch
+from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import Sample, accounting_samples
@@ -33,8 +33,8 @@ class WorkerReadings:
         held: OwnedShards,
         desk: RegistrarService,
         bindings: BindingsFollower,
-        lag: LagWatch,
-        book: ControlState,
+        lag: LagMonitor,
+        control_state: ControlState,
     ) -> None:
         self._topology = topology
         self._identity = identity
@@ -45,7 +45,7 @@ class WorkerReadings:
         self._desk = desk
         self._bindings = bindings
         self._lag = lag
-        self._book = book
+        self._control_state = control_state
 
     def readiness(self) -> Readiness:
         if not self._assignment.is_known:
@@ -119,7 +119,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_LAG_SECONDS, lag.seconds(position, now_ms()), labels)
 
     def _snapshot(self, number: int, shard: Shard) -> Sample:
-        newest, age = self._book.snapshots.get(number), -1.0
+        newest, age = self._control_state.snapshots.get(number), -1.0
         if newest is not None:
             unchanged = newest.version == shard.store.state.version
             age = 0.0 if unchanged else max(0, now_ms() - newest.at_ms) / 1000

@@ -146,7 +146,7 @@ class RegistrarService:
         if dead:
             topic = self._topology.dead_letters_topic
             timeout = self._topology.kafka.delivery_timeout_seconds
-            records.publish(self._clients, topic, dead, timeout)
+            records.publish_dead_letters(self._clients, topic, dead, timeout)
         at_ms = now_ms()
         done = self._own_log(lambda: registrar.register(plan, beside_plan, next_offset, at_ms))
         if not done:
@@ -159,7 +159,7 @@ class RegistrarService:
         registrar, topology = self._registrar, self._topology
         if registrar is None:
             return
-        reached = list(self._follower.book.bindings_reached.values())
+        reached = list(self._follower.state.bindings_reached.values())
         rest_ms = topology.terms.quarantine_ms
         self._own_log(lambda: registrar.free_slots(reached, topology.shards, now_ms(), rest_ms))
 
@@ -168,9 +168,9 @@ class RegistrarService:
         registrar, topology = self._registrar, self._topology
         if registrar is None:
             return
-        book = self._follower.book
+        control = self._follower.state
         # In this order: what is attached is then as new as what is reached, or newer.
-        states = ShardStates(dict(book.bindings_reached), dict(book.attached))
+        states = ShardStates(dict(control.bindings_reached), dict(control.attached))
         attach_ms = int(topology.terms.attach_seconds * 1000)
         self._own_log(lambda: registrar.apply_due(states, topology.shards, now_ms(), attach_ms))
 

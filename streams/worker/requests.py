@@ -19,7 +19,12 @@ from kae.streams.control.records import Refold, Request, RequestAnswer, Reset, R
 from kae.streams.control.state import ControlState, RequestState
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.runtime import failpoints
-from kae.streams.shards.requests import RetainedOffsets, carried_out, why_no_refold, why_no_reset
+from kae.streams.shards.requests import (
+    RetainedOffsets,
+    apply_request,
+    refold_refusal,
+    reset_refusal,
+)
 from kae.streams.topology.types import Topology
 from kae.streams.worker.indexer import Indexer
 from kae.streams.worker.ownership import OwnedShards, ShardWorkResult, WorkerIdentity
@@ -70,65 +75,65 @@ class ShardRequests:
         Raises: AppendUnknown when an answer is in doubt.
         """
         outcome = ShardWorkResult()
-        open_requests = self._follower.book.open_of(self._held.shards)
-        self._answered.intersection_update([filed.offset for filed in open_requests])
-        for filed in open_requests:
-            if filed.offset not in self._answered:
-                outcome = outcome.and_then(self._carry_out(filed))
+        waiting = self._follower.state.open_for(self._held.shards)
+        self._answered.intersection_update([open_request.offset for open_request in waiting])
+        for open_request in waiting:
+            if open_request.offset not in self._answered:
+                outcome = outcome.and_then(self._carry_out(open_request))
         return outcome
 
-    def _carry_out(self, filed: RequestState) -> ShardWorkResult:
+    def _carry_out(self, open_request: RequestState) -> ShardWorkResult:
         outcome = self._indexer.land()
-        partition = filed.request.shard
+        partition = open_request.request.shard
         shard = self._held.shards.get(partition)
         if shard is None:
             return outcome
         refused = ""
-        if shard.source.next_control <= filed.offset:
-            refused = self._why_not(filed.request, shard.next_offset)
-            if isinstance(filed.request, Refold) and not refused:
+        if shard.source.next_control <= open_request.offset:
+            refused = self._why_not(open_request.request, shard.next_offset)
+            if isinstance(open_request.request, Refold) and not refused:
                 outcome = outcome.and_then(self._held.refold(partition))
                 if partition in outcome.lost:
                     return outcome  # whoever opens it next finds the request open
                 shard = self._held.shards[partition]
                 self._announce([partition])
-            outcome = outcome.and_then(self._append(filed, shard, refused))
+            outcome = outcome.and_then(self._append(open_request, shard, refused))
             if partition in outcome.lost:
                 return outcome
-        self._answer(filed, shard, refused)
-        if isinstance(filed.request, Snapshot) and not refused:
+        self._answer(open_request, shard, refused)
+        if isinstance(open_request.request, Snapshot) and not refused:
             self._upkeep.begin(partition)
-        if isinstance(filed.request, Reset | Resume) and not shard.source.paused:
+        if isinstance(open_request.request, Reset | Resume) and not shard.source.paused:
             outcome.seek[partition] = shard.next_offset
         return outcome
 
-    def _append(self, filed: RequestState, shard: Shard, refused: str) -> ShardWorkResult:
+    def _append(self, open_request: RequestState, shard: Shard, refused: str) -> ShardWorkResult:
         # A refusal is appended too, and changes nothing: only the owner may refuse.
-        source = shard.source if refused else carried_out(filed, shard.source)
+        source = shard.source if refused else apply_request(open_request, shard.source)
         failpoints.reach(failpoints.REQUEST_READ)
         sent = shard.send_source(source, now_ms())
         failpoints.when_stored([sent.flight.appending], failpoints.REQUEST_APPENDED)
-        return self._indexer.settle({filed.request.shard: sent})
+        return self._indexer.settle({open_request.request.shard: sent})
 
-    def _answer(self, filed: RequestState, shard: Shard, refused: str) -> None:
+    def _answer(self, open_request: RequestState, shard: Shard, refused: str) -> None:
         failpoints.reach(failpoints.REQUEST_APPLIED)
-        request, version = filed.request, shard.store.state.version
+        request, version = open_request.request, shard.store.state.version
         answer = RequestAnswer(
             request.generation,
             request.shard,
-            filed.offset,
+            open_request.offset,
             refused,
             self._identity.name,
             version,
             now_ms(),
         )
-        self._log.append([records.encode(answer)]).offsets()
-        self._answered.add(filed.offset)
+        self._log.append([records.encode_control_record(answer)]).offsets()
+        self._answered.add(open_request.offset)
         log.info(
             "request_answered",
             shard=request.shard,
             request=type(request).__name__.lower(),
-            control_offset=filed.offset,
+            control_offset=open_request.offset,
             by=request.by,
             refused=refused,
             version=version,
@@ -137,21 +142,21 @@ class ShardRequests:
 
     def _announce(self, shards: list[int]) -> int:
         """Say who holds these shards; the last record's offset."""
-        reached = [records.encode(self._indexer.reached(shard)) for shard in shards]
+        reached = [records.encode_control_record(self._indexer.reached(shard)) for shard in shards]
         return self._log.append(reached).offsets()[-1]
 
     def _why_not(self, request: Request, next_offset: int) -> str:
         shard = request.shard
         if isinstance(request, Reset):
-            items = self._kept(self._topology.items_topic, shard)
-            return why_no_reset(shard, request.to_offset, next_offset, items)
+            items = self._retained(self._topology.items_topic, shard)
+            return reset_refusal(shard, request.to_offset, next_offset, items)
         if isinstance(request, Refold):
-            return why_no_refold(shard, self._kept(self._topology.deltas_topic, shard))
+            return refold_refusal(shard, self._retained(self._topology.deltas_topic, shard))
         if isinstance(request, Snapshot):
             return self._upkeep.why_not(shard)
         return ""
 
-    def _kept(self, topic: str, partition: int) -> RetainedOffsets:
+    def _retained(self, topic: str, partition: int) -> RetainedOffsets:
         place = TopicPartition(topic, partition)
         with self._clients.borrowed_consumer() as consumer:
             return RetainedOffsets(

@@ -16,8 +16,8 @@ import structlog
 
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.manifest import SnapshotBroken, SnapshotFile, SnapshotOrigin
-from kae.sinks.snapshots.prune import plan, prune
-from kae.sinks.snapshots.take import Taken, take
+from kae.sinks.snapshots.prune import plan_prune, prune
+from kae.sinks.snapshots.take import TakenSnapshot, take_snapshot
 from kae.sinks.store.disk import DiskFull, require_space
 from kae.sinks.store.state import StoreState
 from kae.sinks.store.store import ShardStore
@@ -27,7 +27,7 @@ from kae.streams.control.records import Snapshotted
 from kae.streams.control.state import ControlState
 from kae.streams.kafka.log import BROKER_AWAY, KafkaClients
 from kae.streams.runtime import failpoints
-from kae.streams.snapshots.archives import log_of
+from kae.streams.snapshots.archives import log_name
 from kae.streams.telemetry import metrics
 from kae.streams.topology.types import Topology
 from kae.streams.worker.meters import WorkerMeters
@@ -51,14 +51,14 @@ class SnapshotSchedule:
         identity: WorkerIdentity,
         clients: KafkaClients,
         held: OwnedShards,
-        book: ControlState,
+        control_state: ControlState,
         meters: WorkerMeters,
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._held = held
-        self._book = book
+        self._control_state = control_state
         self._meters = meters
         self._on_error = on_error
         self._control = clients.log(topology.control_topic, 0)
@@ -131,7 +131,7 @@ class SnapshotSchedule:
         every = self._topology.snapshots.every_seconds
         if now - self._tried_ms.get(shard, 0) < min(every, RETRY_SECONDS) * 1000:
             return False
-        newest = self._book.snapshots.get(shard)
+        newest = self._control_state.snapshots.get(shard)
         if newest is None:
             return version > 0
         return version != newest.version and now - newest.at_ms >= every * 1000
@@ -140,7 +140,7 @@ class SnapshotSchedule:
 
     def _upload(self, shard: int, checkpoint: Path, state: StoreState) -> None:
         url = self._topology.snapshots.url or ""
-        name = log_of(self._topology, shard)
+        name = log_name(self._topology, shard)
         taken, failed = None, ""
         try:
             # What is damaged would be a whole snapshot of a damaged store: the worker ends instead,
@@ -151,7 +151,7 @@ class SnapshotSchedule:
             origin = SnapshotOrigin(
                 name, self._topology.generation, shard, self._identity.name, now_ms()
             )
-            taken = take(archive, checkpoint, state, origin, self._sent)
+            taken = take_snapshot(archive, checkpoint, state, origin, self._sent)
             self._prune(archive, shard, taken)
         except (ArchiveUnreachable, SnapshotBroken, OSError) as error:
             failed = str(error)
@@ -163,11 +163,11 @@ class SnapshotSchedule:
         if self._stopping.is_set():
             raise UploadStopped
 
-    def _prune(self, archive: Archive, shard: int, taken: Taken) -> None:
+    def _prune(self, archive: Archive, shard: int, taken: TakenSnapshot) -> None:
         """Read back what was sent, and drop what is superseded."""
         part = self._topology.snapshots
         trusted = self._trusted.get(shard, set()) - taken.sent
-        planned = plan(archive, part.keep, int(part.grace_seconds * 1000), now_ms(), trusted)
+        planned = plan_prune(archive, part.keep, int(part.grace_seconds * 1000), now_ms(), trusted)
         prune(archive, planned)
         self._trusted[shard] = {
             file.blake2b for manifest in planned.keep.values() for file in manifest.files
@@ -178,7 +178,12 @@ class SnapshotSchedule:
             raise SnapshotBroken("; ".join(planned.broken[taken.name]))
 
     def _conclude(
-        self, shard: int, state: StoreState, checkpoint: Path, taken: Taken | None, failed: str
+        self,
+        shard: int,
+        state: StoreState,
+        checkpoint: Path,
+        taken: TakenSnapshot | None,
+        failed: str,
     ) -> None:
         """Count, log and announce what came of a snapshot."""
         told = Snapshotted(
@@ -209,7 +214,7 @@ class SnapshotSchedule:
         failpoints.reach(failpoints.SNAPSHOT_TAKEN)
         shutil.rmtree(checkpoint, ignore_errors=True)
         try:
-            self._control.append([records.encode(told)]).offsets()
+            self._control.append([records.encode_control_record(told)]).offsets()
         except BROKER_AWAY as error:
             # It is in the archive all the same, and `kae snapshot list` shows it.
             log.warning("snapshot_not_announced", shard=shard, error=repr(error))

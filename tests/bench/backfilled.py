@@ -14,7 +14,7 @@ from kae.sinks.log.edits import Counts, SourceRange
 from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.manifest import SnapshotOrigin
-from kae.sinks.snapshots.take import take
+from kae.sinks.snapshots.take import take_snapshot
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.job import Job, described, split_catalog
 from kae.streams.backfill.pipeline import run_pipeline
@@ -65,7 +65,7 @@ def _snapshot(work: WorkFolder, job: Job, shard: int, archive: Path, topology: T
     store.checkpoint(checkpoint)
     name = f"bench/{shard}"
     origin = SnapshotOrigin(name, 1, shard, "bench", 1)
-    take(Archive.open(str(archive), name), checkpoint, store.state, origin)
+    take_snapshot(Archive.open(str(archive), name), checkpoint, store.state, origin)
     store.close()
 
 

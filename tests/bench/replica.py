@@ -24,9 +24,9 @@ from kae.sinks.log.edits import PutItem, encode_edit
 from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.shard import Shard
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.fetch import fetch
+from kae.sinks.snapshots.fetch import fetch_snapshot
 from kae.sinks.snapshots.manifest import Manifest, SnapshotOrigin
-from kae.sinks.snapshots.take import take
+from kae.sinks.snapshots.take import take_snapshot
 from kae.sinks.store import keys
 from kae.sinks.store.beginnings import SnapshotSource
 from kae.sinks.store.bulk import Unplaced, fill_store
@@ -116,7 +116,7 @@ class _Catalog:
         try:
             store.checkpoint(checkpoint)
             origin = SnapshotOrigin(f"deltas/{shard}", 1, shard, "bench", 0)
-            taken = take(archive, checkpoint, store.state, origin)
+            taken = take_snapshot(archive, checkpoint, store.state, origin)
         finally:
             store.close()
         return archive, taken.manifest
@@ -126,7 +126,7 @@ class _Catalog:
         archive, manifest = self.snapshots[shard]
 
         def laid(folder: Path, _note: Callable[[str], None]) -> Iterator[str]:
-            fetch(archive, manifest, folder)
+            fetch_snapshot(archive, manifest, folder)
             yield str(shard)
 
         return laid
@@ -195,7 +195,7 @@ def _raw_read(catalog: _Catalog, folder: Path) -> tuple[float, float]:
     folders = [folder / str(shard) for shard in range(catalog.topology.shards)]
     began = time.perf_counter()
     for (archive, manifest), one in zip(catalog.snapshots, folders, strict=True):
-        fetch(archive, manifest, one)
+        fetch_snapshot(archive, manifest, one)
     fetched = time.perf_counter() - began
     began = time.perf_counter()
     for one in folders:
@@ -245,7 +245,7 @@ def _edits_per_second(index: ReplicaIndex, catalog: _Catalog, folder: Path) -> f
 def _log(catalog: _Catalog, folder: Path, shard: int, encoder: Encoder) -> Sequence[bytes]:
     """The records of an owner that puts new revisions, each with its neighbour's words."""
     archive, manifest = catalog.snapshots[shard]
-    fetch(archive, manifest, folder)
+    fetch_snapshot(archive, manifest, folder)
     log, items = MemoryLog(), catalog.some[shard]
     owner = Shard(folder, log, owner="bench", fingerprint=catalog.fingerprint, max_bytes=900_000)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.live.ledger import Event
 
-from kae.streams.kafka.partitioner import home_of
+from kae.streams.kafka.partitioner import partition_of_key
 from kae.streams.topology.types import Topology
 
 Breaks = Callable[[Event], Event]
@@ -70,7 +70,7 @@ def _at_home(event: Event, good: Event, topology: Topology) -> Event:
 
 
 def _home(event: Event, shards: int) -> int:
-    return home_of(event.key or b"", shards)
+    return partition_of_key(event.key or b"", shards)
 
 
 def _bytes(old: bytes, new: bytes) -> Breaks:

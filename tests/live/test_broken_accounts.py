@@ -41,11 +41,8 @@ def pace() -> dict[str, object]:
 
 @contextmanager
 def clients(cluster: Cluster) -> Iterator[KafkaClients]:
-    own = KafkaClients.of(cluster.topology, "liar", timeout_seconds=30, max_bytes=1 << 20)
-    try:
+    with KafkaClients.for_writing(cluster.topology, "liar") as own:
         yield own
-    finally:
-        own.close()
 
 
 def lie(log: Log) -> None:

@@ -24,7 +24,7 @@ from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
 from kae.streams.control.records import Cutover
 from kae.streams.generations.client import open_generations_client
-from kae.streams.kafka.topics import admin_of
+from kae.streams.kafka.topics import admin_client
 from kae.streams.replica.embedded import Replica
 from kae.streams.topology.types import Topology
 
@@ -136,7 +136,7 @@ def test_a_cut_over_waits_for_what_is_behind_and_the_old_generation_can_be_dropp
     assert planned["folders"][0]["bytes"] > 0
     assert told(cluster, *drop, "--force")["topics"] == topics
     assert not (cluster.folder / "worker-1" / "g1").exists()
-    with admin_of(cluster.topology) as admin:
+    with admin_client(cluster.topology) as admin:
         assert not set(topics) & set(admin.list_topics())
     assert "generation 1 was dropped" in kae(cluster, "generation", "rollback", code=1).stderr
     # topology.yaml of the first generation is good enough to follow the second.
@@ -156,5 +156,5 @@ def _cut_over_all_the_same(topology: Topology, url: str) -> None:
     """As if the new generation had lost its worker just after it was found complete."""
     first = next(one for one in generations(url).generations if one.generation == 1).status
     items = tuple(shard.source_next_offset for shard in first.shards)
-    with open_generations_client(topology) as desk:
-        desk.write(Cutover(2, 1, items, first.bindings.source_next_offset, "tests", "", 0))
+    with open_generations_client(topology) as client:
+        client.append(Cutover(2, 1, items, first.bindings.source_next_offset, "tests", "", 0))

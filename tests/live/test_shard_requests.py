@@ -242,10 +242,10 @@ def test_what_cannot_be_done_is_refused_in_one_line_by_command_and_owner(
     put_on_control(
         cluster,
         b"\xc1 no record",
-        records.encode([9, generation, 1]),
-        records.encode(records.Pause(generation + 1, 1, "a newer line", "", 0)),
-        records.encode(records.Reset(generation, 1, "somebody", "", 0, 9999)),
-        records.encode(records.Reset(generation, 2, "somebody", "", 0, 39)),
+        records.encode_control_record([9, generation, 1]),
+        records.encode_control_record(records.Pause(generation + 1, 1, "a newer line", "", 0)),
+        records.encode_control_record(records.Reset(generation, 1, "somebody", "", 0, 9999)),
+        records.encode_control_record(records.Reset(generation, 2, "somebody", "", 0, 39)),
     )
     lasts = wait_for(lambda: refused(cluster, 1, 2), "the owner's answers")
     assert "lies beyond" in lasts[0]["answer"]["cause"]

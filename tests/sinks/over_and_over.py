@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.sinks.test_snapshots import Growing, anything, clean
 
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.fetch import fetched
+from kae.sinks.snapshots.fetch import fetch_newest_first
 
 
 def take(root: Path, archive: Archive) -> None:
@@ -26,7 +26,9 @@ def take(root: Path, archive: Archive) -> None:
 
 def fetch(root: Path, archive: Archive) -> None:
     for number in count():
-        next(fetched(archive, root / "fetched" / "store", anything, lambda _reason: None))
+        next(
+            fetch_newest_first(archive, root / "fetched" / "store", anything, lambda _reason: None)
+        )
         print(number, flush=True)
 
 

@@ -14,9 +14,9 @@ from kae.sinks.log.protocol import LogTruncated, MemoryLog
 from kae.sinks.log.term_changes import Bind
 from kae.sinks.shard import Shard
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.fetch import fetched
+from kae.sinks.snapshots.fetch import fetch_newest_first
 from kae.sinks.snapshots.manifest import Manifest, SnapshotOrigin
-from kae.sinks.snapshots.take import take
+from kae.sinks.snapshots.take import take_snapshot
 from kae.sinks.store.beginnings import SnapshotSource
 from kae.sinks.store.plan import Upsert
 from kae.sinks.store.store import ShardStore
@@ -44,7 +44,7 @@ class Kept(Line):
         checkpoint = self.root / f"checkpoint-{self.now()}"
         self.shard.store.checkpoint(checkpoint)
         origin = SnapshotOrigin("deltas/0", 1, 0, "w", self.now())
-        return take(self.archive, checkpoint, self.shard.store.state, origin).manifest
+        return take_snapshot(self.archive, checkpoint, self.shard.store.state, origin).manifest
 
     def another(self, snapshots: SnapshotSource | None = None) -> Shard:
         """The next owner, on a machine of its own."""
@@ -60,7 +60,7 @@ class Kept(Line):
         )
 
     def snapshots(self, folder: Path, note: Callable[[str], None]) -> Iterator[str]:
-        for manifest in fetched(self.archive, folder, lambda _manifest: "", note):
+        for manifest in fetch_newest_first(self.archive, folder, lambda _manifest: "", note):
             yield str(manifest.version)
 
 

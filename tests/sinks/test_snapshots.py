@@ -18,10 +18,10 @@ from tests.sinks.edges import Edge, Killed, KilledAt
 from kae.sinks.log.edits import Counts, Delta, DropItem, SourceRange, encode_edit
 from kae.sinks.log.fold import LogState
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
-from kae.sinks.snapshots.fetch import broken_files, fetched
+from kae.sinks.snapshots.fetch import broken_files, fetch_newest_first
 from kae.sinks.snapshots.manifest import Manifest, SnapshotOrigin
-from kae.sinks.snapshots.prune import plan, prune, survey
-from kae.sinks.snapshots.take import Taken, take
+from kae.sinks.snapshots.prune import plan_prune, prune, survey
+from kae.sinks.snapshots.take import TakenSnapshot, take_snapshot
 from kae.sinks.store import keys
 from kae.sinks.store.state import StoreState
 from kae.sinks.store.store import ShardStore
@@ -54,13 +54,13 @@ class Growing:
         self.store.checkpoint(folder)
         return folder
 
-    def take(self, archive: Archive) -> Taken:
+    def take(self, archive: Archive) -> TakenSnapshot:
         """A snapshot of one version more."""
         self.grow()
         return self.put(archive, self.checkpoint())
 
-    def put(self, archive: Archive, checkpoint: Path) -> Taken:
-        return take(archive, checkpoint, self.store.state, ORIGIN)
+    def put(self, archive: Archive, checkpoint: Path) -> TakenSnapshot:
+        return take_snapshot(archive, checkpoint, self.store.state, ORIGIN)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def newest(archive: Archive, source: Growing) -> tuple[int, list[str]]:
     """The version of the newest snapshot that can be opened, and what was passed over for it."""
     passed_over: list[str] = []
     folder = source.root / "fetched" / "store"
-    for manifest in fetched(archive, folder, anything, passed_over.append):
+    for manifest in fetch_newest_first(archive, folder, anything, passed_over.append):
         store = ShardStore(folder, 1 << 16)
         try:
             assert store.state.version == manifest.version
@@ -130,7 +130,7 @@ def test_a_snapshot_killed_at_any_operation_is_none_and_the_next_one_is_whole(
         while at <= operations:
             folder = tmp_path / f"archive-{at}-{amid}"
             archive = Archive(LocalFileSystem(), str(folder))
-            take(archive, before, state_before, ORIGIN)
+            take_snapshot(archive, before, state_before, ORIGIN)
             edge = KilledAt(at, amid)
             try:
                 source.put(Archive(edge, str(folder)), checkpoint)
@@ -193,7 +193,7 @@ def test_a_file_that_was_altered_is_named_by_a_survey_and_sent_again_after_pruni
     assert not found.whole
     (reason, *_) = found.broken[taken.name]
     assert f"file {table.name} was altered" in reason
-    prune(archive, plan(archive, 1, GRACE, LONG_AGO, set()))
+    prune(archive, plan_prune(archive, 1, GRACE, LONG_AGO, set()))
     assert archive.manifests() == sorted({taken.name, again.name}, reverse=True)
     healed = source.put(archive, source.checkpoint())
     assert table.blake2b in healed.sent
@@ -207,9 +207,9 @@ def test_pruning_keeps_the_newest_whole_ones_and_what_is_young(
     orphan = path_of(archive, keys.BLOBS, "0" * 32)
     orphan.write_bytes(b"of a snapshot that was killed")
     path_of(archive, keys.MANIFESTS, taken[4].name).write_bytes(b"cut")
-    young = plan(archive, 2, GRACE, LONG_AGO, set())
+    young = plan_prune(archive, 2, GRACE, LONG_AGO, set())
     assert (young.drop, young.blobs) == ((), {})
-    old = plan(archive, 2, GRACE, AFTERWARDS, set())
+    old = plan_prune(archive, 2, GRACE, AFTERWARDS, set())
     assert list(old.keep) == [taken[3].name, taken[2].name]
     assert set(old.drop) == {taken[n].name for n in (0, 1, 4)}
     prune(archive, old)
@@ -241,8 +241,8 @@ def test_pruning_killed_at_any_operation_harms_no_snapshot_that_stays(
         folder = tmp_path / f"archive-{at}"
         archive = Archive(LocalFileSystem(), str(folder))
         for checkpoint, state in checkpoints:
-            take(archive, checkpoint, state, ORIGIN)
-        planned = plan(archive, 1, GRACE, AFTERWARDS, set())
+            take_snapshot(archive, checkpoint, state, ORIGIN)
+        planned = plan_prune(archive, 1, GRACE, AFTERWARDS, set())
         try:
             prune(Archive(KilledAt(at, amid=False), str(folder)), planned)
             done = True
@@ -320,8 +320,8 @@ def test_pruning_beside_an_upload_harms_it_in_no_order_of_their_steps(
         if bursts(uploads) > BURSTS:
             continue
         archive = Archive(memory, f"/{uuid4().hex}")
-        first = take(archive, laid(tmp_path, b"one"), at_version(1), ORIGIN)
-        take(archive, laid(tmp_path, b"two"), at_version(2), ORIGIN)
+        first = take_snapshot(archive, laid(tmp_path, b"one"), at_version(1), ORIGIN)
+        take_snapshot(archive, laid(tmp_path, b"two"), at_version(2), ORIGIN)
         if not superseded:
             archive.remove_manifest(first.name)
         checkpoint = laid(tmp_path, b"one")
@@ -329,7 +329,7 @@ def test_pruning_beside_an_upload_harms_it_in_no_order_of_their_steps(
         up = Archive(Edge(turns.step(0), memory), archive.folder)
         down = Archive(Edge(turns.step(1), memory), archive.folder)
         taken, looks = turns.run(
-            partial(take, up, checkpoint, at_version(3), ORIGIN), partial(clean, down)
+            partial(take_snapshot, up, checkpoint, at_version(3), ORIGIN), partial(clean, down)
         )
         assert broken_files(archive, taken.manifest, set()) == {}, uploads
         assert archive.trash() == {}
@@ -350,7 +350,7 @@ def at_version(version: int) -> StoreState:
 
 
 def clean(archive: Archive) -> None:
-    prune(archive, plan(archive, 1, GRACE, AFTERWARDS, set()))
+    prune(archive, plan_prune(archive, 1, GRACE, AFTERWARDS, set()))
 
 
 def laid(folder: Path, content: bytes) -> Path:
@@ -363,6 +363,6 @@ def test_what_cannot_be_reached_says_where_and_what_to_do(tmp_path: Path) -> Non
     (tmp_path / "archive").write_text("a file where a folder should be")
     archive = Archive.open(str(tmp_path / "archive"), "log/0")
     with pytest.raises(ArchiveUnreachable, match=r"archive/log/0: .*See that the place is there"):
-        take(archive, laid(tmp_path, b"one"), StoreState(), ORIGIN)
+        take_snapshot(archive, laid(tmp_path, b"one"), StoreState(), ORIGIN)
     with pytest.raises(ArchiveUnreachable, match=r"gcsfs.*pip install 'kae\[gcs\]'"):
         Archive.open("gs://bucket/path", "log/0")

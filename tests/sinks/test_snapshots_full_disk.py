@@ -8,7 +8,7 @@ from tests.live.small_disk import SmallDisk
 from tests.sinks.test_snapshots import Growing, anything, newest
 
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
-from kae.sinks.snapshots.fetch import fetched
+from kae.sinks.snapshots.fetch import fetch_newest_first
 from kae.sinks.snapshots.prune import survey
 from kae.sinks.store.disk import DiskFull
 from kae.sinks.store.store import ShardStore
@@ -52,10 +52,10 @@ def test_a_fetch_without_room_says_so_and_leaves_no_store(
     folder = disk.folder / "stores" / "store"
     disk.fill()
     with pytest.raises(DiskFull, match=r"no room on the disk.*Make room there"):
-        next(fetched(archive, folder, anything, lambda _reason: None))
+        next(fetch_newest_first(archive, folder, anything, lambda _reason: None))
     assert not folder.exists()
     disk.free()
-    next(fetched(archive, folder, anything, lambda _reason: None))
+    next(fetch_newest_first(archive, folder, anything, lambda _reason: None))
     store = ShardStore(folder, 1 << 16)
     assert store.dump() == source.rows[1]
     store.close()

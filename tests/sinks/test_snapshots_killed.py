@@ -14,7 +14,7 @@ import pytest
 from tests.sinks.test_snapshots import anything, clean
 
 from kae.sinks.snapshots.archive import Archive
-from kae.sinks.snapshots.fetch import fetched
+from kae.sinks.snapshots.fetch import fetch_newest_first
 from kae.sinks.snapshots.prune import survey
 from kae.sinks.store.store import ShardStore
 
@@ -58,7 +58,11 @@ def test_a_snapshot_that_was_told_of_outlives_any_kill_and_half_of_one_is_none(
     moments = random.Random(1)
     for _ in range(KILLS):
         told = killed("take", tmp_path, moments.uniform(0, 0.2))
-        next(fetched(archive, tmp_path / "fetched" / "store", anything, lambda _reason: None))
+        next(
+            fetch_newest_first(
+                archive, tmp_path / "fetched" / "store", anything, lambda _reason: None
+            )
+        )
         assert is_as_taken(tmp_path / "fetched" / "store", tmp_path) >= int(told[-1])
     clean(archive)
     found = survey(archive, set())
@@ -77,6 +81,8 @@ def test_a_fetch_that_was_killed_leaves_the_whole_store_or_none(
         killed("fetch", tmp_path, moments.uniform(0, 0.05))
         if (tmp_path / "fetched" / "store").exists():
             assert is_as_taken(tmp_path / "fetched" / "store", tmp_path) > 0
-    next(fetched(archive, tmp_path / "fetched" / "store", anything, lambda _reason: None))
+    next(
+        fetch_newest_first(archive, tmp_path / "fetched" / "store", anything, lambda _reason: None)
+    )
     assert is_as_taken(tmp_path / "fetched" / "store", tmp_path) > 0
     assert not (tmp_path / "fetched" / "store.fetching").exists()

@@ -14,7 +14,7 @@ from tests.sinks.test_beginnings import Kept, prove
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
-from kae.sinks.snapshots.prune import plan, prune
+from kae.sinks.snapshots.prune import plan_prune, prune
 
 KEY, SECRET = "AKIAQUIETCORE0000000", "s3cr3t/that+nobody=prints"
 URL = "s3://kae/snapshots"
@@ -78,7 +78,7 @@ def test_what_was_pruned_from_the_bucket_is_gone_and_the_rest_is_whole(line: Kep
         line.grow()
         taken.append(line.snapshot())
     before = line.archive.blobs().keys()
-    prune(line.archive, plan(line.archive, 2, 0, int(time() * 1000) + 60_000, set()))
+    prune(line.archive, plan_prune(line.archive, 2, 0, int(time() * 1000) + 60_000, set()))
     kept = [line.archive.manifest(name) for name in line.archive.manifests()]
     assert kept == taken[:0:-1]
     assert line.archive.blobs().keys() == {file.blake2b for one in kept for file in one.files}

@@ -21,7 +21,7 @@ from kae.streams.backfill.plan import plan_backfill
 from kae.streams.cli.backfill import split_arguments
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import as_decoded, decode_item, encode_item_upsert
-from kae.streams.generations.parity import compared
+from kae.streams.generations.parity import compare_stores
 from kae.streams.topology.types import Topology
 
 BUFFER = 1 << 20
@@ -75,17 +75,17 @@ def test_a_difference_names_the_first_item_and_the_fields(
     ours, _ = filled(tmp_path / "ours", changes, encoder)
     newer = changes_of([*catalog[:50]], revision=2)
     theirs, _ = filled(tmp_path / "theirs", [*changes[:7], newer[7], *changes[8:20]], encoder)
-    found = compared(3, ours, theirs)
+    found = compare_stores(3, ours, theirs)
     assert not found.equal
     assert found.hash != found.against_hash
     assert found.first_difference is not None
     assert found.first_difference.item == changes[7].id
     assert found.first_difference.fields == ["revision"]
     fewer, _ = filled(tmp_path / "fewer", changes[1:], encoder)
-    lacking = compared(3, ours, fewer).first_difference
+    lacking = compare_stores(3, ours, fewer).first_difference
     assert lacking is not None
     assert (lacking.item, lacking.fields, lacking.theirs) == (changes[0].id, ["missing"], None)
-    assert compared(3, ours, ours).equal
+    assert compare_stores(3, ours, ours).equal
     for store in (ours, theirs, fewer):
         store.close()
 

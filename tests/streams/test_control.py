@@ -25,33 +25,33 @@ def answer(request: int, refused: str = "", shard: int = 3) -> RequestAnswer:
     return RequestAnswer(1, shard, request, refused, "w1", 7, 3000)
 
 
-def book_of(*entered: records.ControlRecord) -> ControlState:
+def state_of(*entered: records.ControlRecord) -> ControlState:
     """The records at the offsets 0, 1, 2 ..."""
-    book = ControlState(1)
+    state = ControlState(1)
     for offset, record in enumerate(entered):
-        book.enter(offset, records.decode(records.encode(record)))
-    return book
+        state.apply(offset, records.decode_control_record(records.encode_control_record(record)))
+    return state
 
 
 def test_requests_are_open_until_they_are_answered_in_the_order_of_their_offsets() -> None:
-    book = book_of(PAUSE, Reset(1, 3, "ann", "", 0, 5), Refold(1, 4, "ann", "", 0), answer(0))
-    assert [filed.offset for filed in book.open_of({3, 4})] == [1, 2]
-    assert [filed.offset for filed in book.open_of({4})] == [2]
-    assert book.last[3].answer is None
+    state = state_of(PAUSE, Reset(1, 3, "ann", "", 0, 5), Refold(1, 4, "ann", "", 0), answer(0))
+    assert [request.offset for request in state.open_for({3, 4})] == [1, 2]
+    assert [request.offset for request in state.open_for({4})] == [2]
+    assert state.newest[3].answer is None
 
 
 def test_a_pause_is_in_force_from_its_answer_until_that_of_a_resume() -> None:
-    assert book_of(PAUSE).pauses == {}
-    assert book_of(PAUSE, answer(0)).pauses == {3: PAUSE}
-    assert book_of(PAUSE, answer(0), RESUME).pauses == {3: PAUSE}
-    assert book_of(PAUSE, answer(0), RESUME, answer(2)).pauses == {}
-    assert book_of(PAUSE, answer(0, refused="no")).pauses == {}
+    assert state_of(PAUSE).pauses == {}
+    assert state_of(PAUSE, answer(0)).pauses == {3: PAUSE}
+    assert state_of(PAUSE, answer(0), RESUME).pauses == {3: PAUSE}
+    assert state_of(PAUSE, answer(0), RESUME, answer(2)).pauses == {}
+    assert state_of(PAUSE, answer(0, refused="no")).pauses == {}
 
 
 def test_the_first_answer_counts_and_one_to_no_request_is_nothing() -> None:
-    book = book_of(PAUSE, answer(0), answer(0, refused="too late"), answer(99))
-    assert book.last[3].answer == answer(0)
-    assert book.open == {}
+    state = state_of(PAUSE, answer(0), answer(0, refused="too late"), answer(99))
+    assert state.newest[3].answer == answer(0)
+    assert state.open_requests == {}
 
 
 def test_what_another_generation_says_is_passed_over() -> None:
@@ -60,14 +60,19 @@ def test_what_another_generation_says_is_passed_over() -> None:
         Reached(2, 3, 9, 1, "w1"),
         RequestAnswer(2, 3, 0, "", "w1", 1, 0),
     ]
-    book = book_of(*other)
-    assert (book.open, book.owners, book.bindings_reached, book.last) == ({}, {}, {}, {})
+    state = state_of(*other)
+    assert (state.open_requests, state.owners, state.bindings_reached, state.newest) == (
+        {},
+        {},
+        {},
+        {},
+    )
 
 
 def test_the_owner_is_who_said_so_under_the_highest_epoch() -> None:
-    book = book_of(Reached(1, 3, 5, 2, "w2"), Reached(1, 3, 4, 1, "w1"))
-    assert book.owners[3].owner == "w2"
-    assert book.bindings_reached == {3: 5}
+    state = state_of(Reached(1, 3, 5, 2, "w2"), Reached(1, 3, 4, 1, "w1"))
+    assert state.owners[3].owner == "w2"
+    assert state.bindings_reached == {3: 5}
 
 
 def test_what_a_shard_has_of_planned_terms_is_told_by_the_record_that_is_furthest() -> None:
@@ -75,15 +80,15 @@ def test_what_a_shard_has_of_planned_terms_is_told_by_the_record_that_is_furthes
         Reached(1, 3, 5, 1, "w1", ((7, 20),)),
         Reached(1, 3, 6, 1, "w1", ((7, 21), (8, 0))),
     )
-    assert book_of(first, second).attached == {3: {7: 21, 8: 0}}
-    assert book_of(second, first).attached == {3: {7: 21, 8: 0}}
+    assert state_of(first, second).attached == {3: {7: 21, 8: 0}}
+    assert state_of(second, first).attached == {3: {7: 21, 8: 0}}
 
 
 def test_a_record_without_an_owner_from_before_there_were_any_is_read() -> None:
-    record = records.decode(msgspec.msgpack.encode([1, 1, 3, 5]))
+    record = records.decode_control_record(msgspec.msgpack.encode([1, 1, 3, 5]))
     assert record == Reached(1, 3, 5)
-    assert book_of(record).bindings_reached == {3: 5}
-    assert book_of(record).owners == {}
+    assert state_of(record).bindings_reached == {3: 5}
+    assert state_of(record).owners == {}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +96,7 @@ def test_a_record_without_an_owner_from_before_there_were_any_is_read() -> None:
 )
 def test_bytes_that_are_no_record_are_told_apart(payload: bytes | None) -> None:
     with pytest.raises(msgspec.DecodeError):
-        records.decode(payload)
+        records.decode_control_record(payload)
 
 
 def test_a_delta_from_before_there_were_requests_is_of_a_shard_that_goes_on() -> None:
@@ -108,6 +113,6 @@ def test_the_newest_snapshot_that_came_about_is_known_and_a_request_for_one_is_a
     asked = Snapshot(1, 3, "ann@host", "before a move", 1000)
     taken = Snapshotted(1, 3, 7, 9, "7.json", 100, 10, "", "w1", 2000)
     failed = msgspec.structs.replace(taken, version=8, failed="no room")
-    book = book_of(asked, answer(0), taken, failed)
-    assert book.last[3].request == asked
-    assert book.snapshots == {3: taken}
+    state = state_of(asked, answer(0), taken, failed)
+    assert state.newest[3].request == asked
+    assert state.snapshots == {3: taken}

@@ -20,7 +20,7 @@ from kae.streams.dead_letters.index import (
     DeadLetterEntry,
     DeadLetterFilter,
     DeadLetterIndex,
-    choose,
+    choose_dead_letters,
     open_index,
 )
 from kae.streams.dead_letters.records import (
@@ -31,9 +31,9 @@ from kae.streams.dead_letters.records import (
     SourceRecord,
     source_key,
 )
-from kae.streams.dead_letters.replay import ReplayOutcome, replay
-from kae.streams.dead_letters.replay_plan import Fate, plan, read_repairs
-from kae.streams.errors import LetterUnknown, RepairInvalid
+from kae.streams.dead_letters.replay import ReplayOutcome, replay_dead_letters
+from kae.streams.dead_letters.replay_plan import ReplayDecision, plan_replay, read_repairs
+from kae.streams.errors import DeadLetterUnknown, RepairInvalid
 from kae.streams.events.items import encode_item_upsert
 from kae.streams.events.term_data import ReleaseData
 from kae.streams.events.terms import encode_term
@@ -48,8 +48,8 @@ LONG_AGO_MS = 1_000_000_000_000
 
 
 @dataclass
-class Desk:
-    """Writes letters as a worker does, and marks as a run does."""
+class DeadLetterWriter:
+    """Writes dead letters as a worker does, and claims as a run does."""
 
     topology: Topology
     producer: KafkaProducer
@@ -62,16 +62,18 @@ class Desk:
 
     def publish(self, *letters: DeadLetter) -> None:
         topic = self.topology.dead_letters_topic
-        records.publish(self.clients, topic, letters, timeout_seconds=30)
+        records.publish_dead_letters(self.clients, topic, letters, timeout_seconds=30)
 
     def claim(self, letter: DeadLetterEntry, run: str, at_ms: int) -> None:
         source = letter.source
-        mark = Claimed(source.timestamp, letter.offset, run, "", source.topic, source.partition, 0)
+        record = Claimed(
+            source.timestamp, letter.offset, run, "", source.topic, source.partition, 0
+        )
         self.producer.send(
             self.topology.dead_letters_topic,
             key=letter.identity[0],
-            value=records.encode(mark),
-            headers=[records.HEADER],
+            value=records.encode_replay_record(record),
+            headers=[records.REPLAY_RECORD_HEADER],
             partition=letter.partition,
             timestamp_ms=at_ms,
         ).get(timeout=30)
@@ -92,90 +94,101 @@ class Desk:
         return found
 
     def replay_all(self) -> ReplayOutcome:
-        with open_index(self.topology) as box:
-            return replay(box, plan(box, choose(box, DeadLetterFilter()), {}, force=False))
+        with open_index(self.topology) as index:
+            return replay_dead_letters(
+                index,
+                plan_replay(index, choose_dead_letters(index, DeadLetterFilter()), {}, force=False),
+            )
 
 
 @pytest.fixture
-def desk(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Desk]:
+def writer(kafka: ApacheKafka, tmp_path: Path) -> Iterator[DeadLetterWriter]:
     changes = {"kafka.bootstrap": kafka.bootstrap, "topics.prefix": tmp_path.name}
     topology = Topology.load().edited(changes).write(tmp_path / "topology.yaml")
     apply_topics(topology)
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
-    clients = KafkaClients(kafka.bootstrap, "desk", timeout_seconds=30, max_bytes=1 << 20)
-    yield Desk(topology, producer, clients)
+    clients = KafkaClients(kafka.bootstrap, "writer", timeout_seconds=30, max_bytes=1 << 20)
+    yield DeadLetterWriter(topology, producer, clients)
     clients.close()
     producer.close()
 
 
-def letters_of(box: DeadLetterIndex) -> list[DeadLetterEntry]:
-    return choose(box, DeadLetterFilter())
+def entries_of(index: DeadLetterIndex) -> list[DeadLetterEntry]:
+    return choose_dead_letters(index, DeadLetterFilter())
 
 
-def test_a_letter_that_a_crash_wrote_twice_is_one_and_other_records_are_counted(desk: Desk) -> None:
-    desk.publish(desk.letter(3), desk.letter(3), desk.letter(4))
-    topic = desk.topology.dead_letters_topic
-    desk.producer.send(topic, key=b"x", value=b"y", headers=[("kae-mark", b"1")]).get(timeout=30)
-    desk.producer.send(topic, value=b"of nobody").get(timeout=30)
-    with open_index(desk.topology) as box:
-        assert {letter.source.offset for letter in letters_of(box)} == {3, 4}
-        assert len(box.letters) == 2
-        assert box.foreign == 2
-    assert len(desk.replay_all().sent) == 2
-    assert desk.sent() == [BAD, BAD]
+def test_a_letter_that_a_crash_wrote_twice_is_one_and_foreign_records_are_counted(
+    writer: DeadLetterWriter,
+) -> None:
+    writer.publish(writer.letter(3), writer.letter(3), writer.letter(4))
+    topic = writer.topology.dead_letters_topic
+    writer.producer.send(topic, key=b"x", value=b"y", headers=[("kae-mark", b"1")]).get(timeout=30)
+    writer.producer.send(topic, value=b"of nobody").get(timeout=30)
+    with open_index(writer.topology) as index:
+        assert {letter.source.offset for letter in entries_of(index)} == {3, 4}
+        assert len(index.entries) == 2
+        assert index.foreign == 2
+    assert len(writer.replay_all().sent) == 2
+    assert writer.sent() == [BAD, BAD]
 
 
-def test_a_source_may_name_its_headers_as_it_likes(desk: Desk) -> None:
+def test_a_source_may_name_its_headers_as_it_likes(writer: DeadLetterWriter) -> None:
     strange = (("kae-key", b"mine"), ("kae-mark", b"1"), ("kae-tombstone", b"1"), ("x", b"\xff"))
-    written = desk.letter(0)
+    written = writer.letter(0)
     record = replace(written.record, headers=strange, key=None, value=b"")
-    desk.publish(replace(written, record=record))
-    with open_index(desk.topology) as box:
-        (letter,) = letters_of(box)
+    writer.publish(replace(written, record=record))
+    with open_index(writer.topology) as index:
+        (letter,) = entries_of(index)
         assert letter.source == replace(record, value=None)
-        assert box.values([letter]) == {letter.identity: b""}
+        assert index.values([letter]) == {letter.identity: b""}
 
 
-def test_a_letter_may_be_large_and_have_headers_without_a_value(desk: Desk) -> None:
-    topology = desk.topology
+def test_a_letter_may_be_large_and_have_headers_without_a_value(
+    writer: DeadLetterWriter,
+) -> None:
+    topology = writer.topology
     clients = KafkaClients(topology.kafka.bootstrap, "large", timeout_seconds=30, max_bytes=4096)
-    desk.producer = clients.producer
-    written = desk.letter(0, value=b" " * 1_000_000)
-    desk.publish(replace(written, record=replace(written.record, headers=(("x", None),))))
-    ((letter, _),) = desk.replay_all().sent
+    writer.producer = clients.producer
+    written = writer.letter(0, value=b" " * 1_000_000)
+    writer.publish(replace(written, record=replace(written.record, headers=(("x", None),))))
+    ((letter, _),) = writer.replay_all().sent
     clients.close()
     assert letter.source.headers == (("x", b""),)
-    assert desk.sent() == [written.record.value]
+    assert writer.sent() == [written.record.value]
 
 
-def test_what_a_run_that_was_cut_short_has_sent_is_not_sent_again(desk: Desk) -> None:
-    desk.publish(desk.letter(1), desk.letter(2))
-    with open_index(desk.topology) as box:
-        first, second = letters_of(box)
+def test_what_a_run_that_was_cut_short_has_sent_is_not_sent_again(
+    writer: DeadLetterWriter,
+) -> None:
+    writer.publish(writer.letter(1), writer.letter(2))
+    with open_index(writer.topology) as index:
+        first, second = entries_of(index)
     for letter in (first, second):
-        desk.claim(letter, "cut-short", LONG_AGO_MS)
+        writer.claim(letter, "cut-short", LONG_AGO_MS)
     headers = [(records.REPLAY_OF, first.address.encode())]
-    place = desk.producer.send(desk.topology.items_topic, key=b"a", value=BAD, headers=headers)
+    place = writer.producer.send(writer.topology.items_topic, key=b"a", value=BAD, headers=headers)
     lies_at = (place.get(timeout=30).partition, 0)
-    outcome = desk.replay_all()
+    outcome = writer.replay_all()
     assert [(letter.address, at) for letter, at in outcome.found] == [(first.address, lies_at)]
     assert [letter.address for letter, _ in outcome.sent] == [second.address]
-    assert desk.replay_all() == ReplayOutcome([], [], [])
-    assert desk.sent() == [BAD, BAD]
+    assert writer.replay_all() == ReplayOutcome([], [], [])
+    assert writer.sent() == [BAD, BAD]
 
 
-def test_a_letter_that_another_run_has_just_claimed_is_left_to_it(desk: Desk) -> None:
-    desk.publish(desk.letter(1))
-    with open_index(desk.topology) as box:
-        (letter,) = letters_of(box)
-        seen = plan(box, [letter], {}, force=False)
+def test_a_letter_that_another_run_has_just_claimed_is_left_to_it(
+    writer: DeadLetterWriter,
+) -> None:
+    writer.publish(writer.letter(1))
+    with open_index(writer.topology) as index:
+        (letter,) = entries_of(index)
+        seen = plan_replay(index, [letter], {}, force=False)
         now_ms = int(datetime.now(UTC).timestamp() * 1000)
-        desk.claim(letter, "quicker", now_ms)
+        writer.claim(letter, "quicker", now_ms)
         # The plan was made before; the claim that comes second does not count.
-        outcome = replay(box, seen)
+        outcome = replay_dead_letters(index, seen)
     assert [one.address for one in outcome.busy] == [letter.address]
-    assert [one.address for one in desk.replay_all().busy] == [letter.address]
-    assert desk.sent() == []
+    assert [one.address for one in writer.replay_all().busy] == [letter.address]
+    assert writer.sent() == []
 
 
 def test_a_claim_counts_when_it_names_the_claim_before_it() -> None:
@@ -183,8 +196,8 @@ def test_a_claim_counts_when_it_names_the_claim_before_it() -> None:
         return Claimed(77, 1, run, after, "items", 0, 0)
 
     fold = ReplayProgress()
-    for mark in (claim("one", ""), claim("two", ""), claim("three", "one"), claim("four", "one")):
-        fold.apply(mark, 5)
+    for record in (claim("one", ""), claim("two", ""), claim("three", "one"), claim("four", "one")):
+        fold.apply(record, 5)
     assert (fold.run, fold.done) == ("three", None)
     done = Replayed(77, 1, "three", "items", 0, 9)
     fold.apply(done, 6)
@@ -193,24 +206,31 @@ def test_a_claim_counts_when_it_names_the_claim_before_it() -> None:
     assert (fold.run, fold.done) == ("three", done)
 
 
-def test_letters_are_chosen_by_kind_cause_topic_and_time(desk: Desk) -> None:
+def test_letters_are_chosen_by_kind_cause_topic_and_time(writer: DeadLetterWriter) -> None:
     release = encode_term("x", ReleaseData(1), "/tests")
-    term = SourceRecord(desk.topology.terms_topic, 0, 5, 1, b"x", release, ())
-    desk.publish(desk.letter(1), DeadLetter(term, "CodebookFull: position 3", "term.refused"))
-    with open_index(desk.topology) as box:
-        item, refused = sorted(letters_of(box), key=lambda letter: letter.kind)
-        assert choose(box, DeadLetterFilter(kind="data.revision")) == [item]
-        assert choose(box, DeadLetterFilter(kind="data.rev")) == []
-        assert choose(box, DeadLetterFilter(cause="codebookfull")) == [refused]
-        assert choose(box, DeadLetterFilter(topic=desk.topology.terms_topic)) == [refused]
-        assert choose(box, DeadLetterFilter(since_ms=max(item.at_ms, refused.at_ms) + 1)) == []
-        assert choose(box, DeadLetterFilter(kind="term"), [item.address]) == []
-        with pytest.raises(LetterUnknown, match="'0/999'"):
-            choose(box, DeadLetterFilter(), ["0/999"])
-        by_kind = {p.letter.kind: p for p in plan(box, [item, refused], {}, force=False)}
-    assert by_kind["data.revision.type"].dies_of == "data.revision.type"
-    assert by_kind["term.refused"].dies_of is None
-    assert {one.fate for one in by_kind.values()} == {Fate.SEND}
+    term = SourceRecord(writer.topology.terms_topic, 0, 5, 1, b"x", release, ())
+    writer.publish(writer.letter(1), DeadLetter(term, "CodebookFull: position 3", "term.refused"))
+    with open_index(writer.topology) as index:
+        item, refused = sorted(entries_of(index), key=lambda letter: letter.kind)
+        assert choose_dead_letters(index, DeadLetterFilter(kind="data.revision")) == [item]
+        assert choose_dead_letters(index, DeadLetterFilter(kind="data.rev")) == []
+        assert choose_dead_letters(index, DeadLetterFilter(cause="codebookfull")) == [refused]
+        assert choose_dead_letters(index, DeadLetterFilter(topic=writer.topology.terms_topic)) == [
+            refused
+        ]
+        assert (
+            choose_dead_letters(
+                index, DeadLetterFilter(since_ms=max(item.at_ms, refused.at_ms) + 1)
+            )
+            == []
+        )
+        assert choose_dead_letters(index, DeadLetterFilter(kind="term"), [item.address]) == []
+        with pytest.raises(DeadLetterUnknown, match="'0/999'"):
+            choose_dead_letters(index, DeadLetterFilter(), ["0/999"])
+        by_kind = {p.entry.kind: p for p in plan_replay(index, [item, refused], {}, force=False)}
+    assert by_kind["data.revision.type"].refused_as == "data.revision.type"
+    assert by_kind["term.refused"].refused_as is None
+    assert {one.decision for one in by_kind.values()} == {ReplayDecision.SEND}
 
 
 def test_a_time_is_a_date_or_some_time_ago() -> None:
@@ -223,47 +243,47 @@ def test_a_time_is_a_date_or_some_time_ago() -> None:
 
 
 def test_a_repair_that_would_die_again_is_refused_before_anything_is_sent(
-    desk: Desk, tmp_path: Path
+    writer: DeadLetterWriter, tmp_path: Path
 ) -> None:
-    desk.publish(desk.letter(1), desk.letter(2))
+    writer.publish(writer.letter(1), writer.letter(2))
     file = tmp_path / "repairs"
-    with open_index(desk.topology) as box:
-        first, second = letters_of(box)
+    with open_index(writer.topology) as index:
+        first, second = entries_of(index)
         file.write_text(
             f'{{"letter":"{first.address}","event":{GOOD.decode()}}}\n\n'
             f'{{"letter":"{second.address}","event":3,"key":"a"}}\n'
         )
         with pytest.raises(RepairInvalid, match=rf"{second.address}: .*Expected `object`"):
-            plan(box, [first, second], read_repairs(file, None), force=False)
+            plan_replay(index, [first, second], read_repairs(file, None), force=False)
     for text, named in (("{", ":1: "), ("", "holds no line"), ('{"event":{}}', "`letter`")):
         file.write_text(text)
         with pytest.raises(RepairInvalid, match=named):
             read_repairs(file, None)
-    assert desk.sent() == []
+    assert writer.sent() == []
 
 
 def test_a_letter_is_shown_written_to_a_file_repaired_and_replayed(
-    desk: Desk, tmp_path: Path
+    writer: DeadLetterWriter, tmp_path: Path
 ) -> None:
-    desk.publish(desk.letter(1))
-    with open_index(desk.topology) as box:
-        (letter,) = letters_of(box)
-    assert kae(desk, tmp_path, "show", letter.address, "--raw") == BAD
-    shown = json.loads(kae(desk, tmp_path, "show", letter.address, "--json"))
+    writer.publish(writer.letter(1))
+    with open_index(writer.topology) as index:
+        (letter,) = entries_of(index)
+    assert kae(writer, tmp_path, "show", letter.address, "--raw") == BAD
+    shown = json.loads(kae(writer, tmp_path, "show", letter.address, "--json"))
     assert (shown["kind"], shown["event"]) == ("data.revision.type", json.loads(BAD))
-    assert b"data.revision.type" in kae(desk, tmp_path, "list")
-    assert b"got `str`" in kae(desk, tmp_path, "show", letter.address)
+    assert b"data.revision.type" in kae(writer, tmp_path, "list")
+    assert b"got `str`" in kae(writer, tmp_path, "show", letter.address)
     repaired = tmp_path / "event.json"
     repaired.write_bytes(GOOD)
     arguments = ("replay", letter.address, "--with", str(repaired))
-    assert b"nothing was sent" in kae(desk, tmp_path, *arguments, "--dry-run")
-    assert b"1 sent" in kae(desk, tmp_path, *arguments, "--yes")
-    assert b"1 replayed already" in kae(desk, tmp_path, *arguments, "--yes")
-    assert desk.sent() == [GOOD]
+    assert b"nothing was sent" in kae(writer, tmp_path, *arguments, "--dry-run")
+    assert b"1 sent" in kae(writer, tmp_path, *arguments, "--yes")
+    assert b"1 replayed already" in kae(writer, tmp_path, *arguments, "--yes")
+    assert writer.sent() == [GOOD]
 
 
-def kae(desk: Desk, folder: Path, *arguments: str) -> bytes:
-    command = kae_command("dead-letters", *arguments, "--topology", str(desk.topology.path))
+def kae(writer: DeadLetterWriter, folder: Path, *arguments: str) -> bytes:
+    command = kae_command("dead-letters", *arguments, "--topology", str(writer.topology.path))
     return subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout
 
 

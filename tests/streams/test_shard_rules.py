@@ -5,7 +5,12 @@ import pytest
 from kae.sinks.log.edits import SourceRange
 from kae.streams.control.records import Pause, Refold, Request, Reset, Resume
 from kae.streams.control.state import RequestState
-from kae.streams.shards.requests import RetainedOffsets, carried_out, why_no_refold, why_no_reset
+from kae.streams.shards.requests import (
+    RetainedOffsets,
+    apply_request,
+    refold_refusal,
+    reset_refusal,
+)
 
 ITEMS = RetainedOffsets("kae.items/3", begins_at=40)
 STANDS = SourceRange(next_offset=100, bindings_version=9, next_control=2)
@@ -16,25 +21,25 @@ WHO = (1, 3, "ann", "", 0)
 def test_a_shard_is_reset_to_any_offset_that_it_has_passed_and_the_topic_holds(
     to_offset: int,
 ) -> None:
-    assert why_no_reset(3, to_offset, 100, ITEMS) == ""
+    assert reset_refusal(3, to_offset, 100, ITEMS) == ""
 
 
 def test_a_reset_forward_is_refused_with_its_remedy() -> None:
-    refused = why_no_reset(3, 101, 100, ITEMS)
+    refused = reset_refusal(3, 101, 100, ITEMS)
     assert refused.startswith("shard 3: offset 101 of kae.items/3 lies beyond 100")
     assert "`kae dead-letters list`" in refused
     assert "\n" not in refused
 
 
 def test_a_reset_below_the_beginning_is_refused_with_its_remedy() -> None:
-    refused = why_no_reset(3, 39, 100, ITEMS)
+    refused = reset_refusal(3, 39, 100, ITEMS)
     assert "offset 39 of kae.items/3 is gone: the topic begins at 40. Give --to-earliest" in refused
     assert "\n" not in refused
 
 
 def test_a_store_is_not_deleted_when_its_log_has_lost_its_beginning() -> None:
-    assert why_no_refold(3, RetainedOffsets("kae.g1.deltas/3", 0)) == ""
-    assert "begins at 7" in why_no_refold(3, RetainedOffsets("kae.g1.deltas/3", 7))
+    assert refold_refusal(3, RetainedOffsets("kae.g1.deltas/3", 0)) == ""
+    assert "begins at 7" in refold_refusal(3, RetainedOffsets("kae.g1.deltas/3", 7))
 
 
 @pytest.mark.parametrize(
@@ -49,9 +54,9 @@ def test_a_store_is_not_deleted_when_its_log_has_lost_its_beginning() -> None:
 def test_a_request_that_is_carried_out_moves_what_it_names_alone(
     request_: Request, after: SourceRange
 ) -> None:
-    assert carried_out(RequestState(5, request_), STANDS) == after
+    assert apply_request(RequestState(5, request_), STANDS) == after
 
 
 def test_a_paused_shard_that_is_reset_stays_paused() -> None:
     paused = SourceRange(100, 9, 2, True)
-    assert carried_out(RequestState(5, Reset(*WHO, to_offset=40)), paused).paused
+    assert apply_request(RequestState(5, Reset(*WHO, to_offset=40)), paused).paused
