@@ -13,7 +13,7 @@ from kae.sinks.log.edits import Counts, Delta, SourceRange
 from kae.sinks.log.fold import LogState
 from kae.sinks.log.ownership import InFlight, OwnedLog
 from kae.sinks.log.protocol import Log
-from kae.sinks.postings.selector_index import Postings
+from kae.sinks.postings.selector_index import SelectorIndex
 from kae.sinks.store.beginnings import SnapshotSource, begin_first, no_snapshots
 from kae.sinks.store.plan import DeltaPlan, Prepared, plan_bindings, plan_items
 from kae.sinks.store.store import ShardStore
@@ -83,7 +83,7 @@ class Shard:
                 raise
 
         self.begun_with = begin_first(folder, snapshots, begin, self.passed_over)
-        self.postings = Postings(self.store)
+        self.selector_index = SelectorIndex(self.store)
 
     def close(self) -> None:
         self.store.close()
@@ -145,7 +145,7 @@ class Shard:
             self.store.apply(delta, state, sent.plan)
 
         self.log.settle(sent.flight, apply)
-        self.postings.note(sent.plan.edits)
+        self.selector_index.note(sent.plan.edits)
 
     def _percolator(self, selectors: Mapping[int, Compiled]) -> Percolator:
         """The selectors of what is attached here; one for all items of a bindings version."""
@@ -157,7 +157,7 @@ class Shard:
 
     def resolve(self, selector: Compiled) -> BitMap:
         """The ordinals of this shard's items that a selector matches."""
-        return self.postings.resolve(selector)
+        return self.selector_index.resolve(selector)
 
     def _send(self, plan: DeltaPlan, source: SourceRange, at_ms: int) -> SentDelta:
         flight = self.log.send(plan.raw, source, plan.counts, at_ms, self._max_bytes)

@@ -1,7 +1,7 @@
-"""What the items of one view say: which items say a word, and what share of each slot's items does.
+"""Word statistics of one view: postings and lengths for ranking, and each slot's share of a word.
 
-An item is known by its number: its shard above its ordinal's 32 bits. Under load the words of a
-shard may be some views older than its paths: an item that came since then says nothing yet.
+An item is known by its number: the shard above the ordinal's 32 bits. Under load the index of a
+shard may be some views behind its paths; an item that came since has no words yet.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,111 +13,117 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.postings.inverted_index import IndexSnapshot, keys_of
+from kae.sinks.postings.search_index import IndexSnapshot, spelling_keys
 from kae.sinks.trie.ranges import Indices
 
 FloatArray = NDArray[np.float32]
 Shards = TypeVar("Shards", int, Indices)
-# A word that an item's attributes alone have counts as so much of one in its text.
-ATTRIBUTE_TIMES = 0.5
+# The frequency of a word that an item has only in its attributes.
+ATTRIBUTE_FREQUENCY = 0.5
 ORDINAL_BITS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Mentions:
-    """The numbers of the items that say a word, rising, and how often each does."""
+class TermPostings:
+    """The numbers of the items that have a word, rising, and the word's frequency in each."""
 
     items: Indices
-    times: FloatArray
+    frequencies: FloatArray
 
-    def times_of(self, items: Indices) -> FloatArray:
-        """How often each of some items says it."""
+    def frequencies_in(self, items: Indices) -> FloatArray:
+        """The frequency in each of some items; 0 where an item lacks the word."""
         if not len(self.items):
             return np.zeros(len(items), np.float32)
         places = np.minimum(np.searchsorted(self.items, items), len(self.items) - 1)
-        return np.where(self.items[places] == items, self.times[places], np.float32(0))
+        return np.where(self.items[places] == items, self.frequencies[places], np.float32(0))
 
 
 class WordStatistics:
-    """The sayings of every shard at one version."""
+    """The search indexes of every shard at one version."""
 
     def __init__(self, shards: Iterable[IndexSnapshot]) -> None:
         self.shards = tuple(shards)
 
-    # Worked out by the first search: most views are never searched.
+    # Computed by the first search: most views are never searched.
 
     @cached_property
     def mean_length(self) -> float:
-        """Of an item, in tokens."""
-        items = sum(captured.items for captured in self.shards)
-        return sum(captured.tokens for captured in self.shards) / items if items else 0.0
+        """The mean length of an item, in words."""
+        items = sum(index.items for index in self.shards)
+        return sum(index.words for index in self.shards) / items if items else 0.0
 
     @cached_property
     def _items_of_slot(self) -> list[NDArray[np.int64]]:
-        counts = [captured.items_of_slot for captured in self.shards]
+        counts = [index.items_of_slot for index in self.shards]
         return [_total([count[p] for count in counts]) for p in range(POSITIONS)]
 
     @staticmethod
     def numbers(shards: NDArray[np.uint16], ordinals: NDArray[np.uint32]) -> Indices:
-        return _first(shards.astype(np.int64)) + ordinals.astype(np.int64)
+        """The numbers of items that are known by shard and ordinal."""
+        return _first_number(shards.astype(np.int64)) + ordinals.astype(np.int64)
 
     def lengths(self, items: Indices) -> FloatArray:
-        """In tokens."""
+        """The length of each of some items, in words."""
         shards = items >> ORDINAL_BITS
         lengths = np.zeros(len(items), np.float32)
         for shard in np.unique(shards).tolist():
             known = self.shards[shard].lengths
-            ordinals = items - _first(shard)
+            ordinals = items - _first_number(shard)
             mine = (shards == shard) & (ordinals < len(known))
             lengths[mine] = known[ordinals[mine]]
         return lengths
 
-    def saying(self, spellings: Sequence[str]) -> Mentions:
-        """The items that say all of these tokens, as often as the one that they say least."""
-        first, *others = map(self._saying_one, spellings)
-        items, times = first.items, first.times
+    def postings(self, spellings: Sequence[str]) -> TermPostings:
+        """The items that have all of some words, with the frequency of the rarest in each."""
+        first, *others = map(self._postings_of, spellings)
+        items, frequencies = first.items, first.frequencies
         for other in others:
-            its = other.times_of(items)
-            items, times = items[its > 0], np.minimum(times, its)[its > 0]
-        return Mentions(items, times)
+            its = other.frequencies_in(items)
+            items, frequencies = items[its > 0], np.minimum(frequencies, its)[its > 0]
+        return TermPostings(items, frequencies)
 
-    def _saying_one(self, spelling: str) -> Mentions:
-        in_text, alone = keys_of(spelling)
-        items, times = np.unique(self._having(in_text), return_counts=True)
-        others = self._having(alone)
-        # No item has both.
+    def _postings_of(self, spelling: str) -> TermPostings:
+        in_text, alone = spelling_keys(spelling)
+        items, frequencies = np.unique(self._numbers_with(in_text), return_counts=True)
+        others = self._numbers_with(alone)
+        # No item has both keys.
         items = np.concatenate([items, others])
-        weights = np.concatenate([times, np.full(len(others), ATTRIBUTE_TIMES)])
+        weights = np.concatenate([frequencies, np.full(len(others), ATTRIBUTE_FREQUENCY)])
         order = np.argsort(items)
-        return Mentions(items[order], weights[order].astype(np.float32))
+        return TermPostings(items[order], weights[order].astype(np.float32))
 
-    def _having(self, key: int) -> Indices:
+    def _numbers_with(self, key: int) -> Indices:
         return np.concatenate(
             [
-                captured.saying(key) + np.int64(_first(shard))
-                for shard, captured in enumerate(self.shards)
+                index.postings(key) + np.int64(_first_number(shard))
+                for shard, index in enumerate(self.shards)
             ],
             dtype=np.int64,
         )
 
-    def shares(self, mentions: Mentions) -> list[FloatArray]:
-        """For each position and slot the share of its items that say a word; nothing says empty."""
+    def slot_shares(self, postings: TermPostings) -> list[FloatArray]:
+        """For each position and slot the share of its items that have a word.
+
+        The empty slot has a share of 0.
+        """
         shares = []
-        slots = np.concatenate(list(self._slots(mentions.items)), 1)
-        for mentioned, items in zip(slots, self._items_of_slot, strict=True):
-            share = np.bincount(mentioned, minlength=len(items)) / np.maximum(items, 1)
+        slots = np.concatenate(list(self._slots(postings.items)), 1)
+        for with_word, items in zip(slots, self._items_of_slot, strict=True):
+            share = np.bincount(with_word, minlength=len(items)) / np.maximum(items, 1)
             share[:1] = 0
             shares.append(share.astype(np.float32))
         return shares
 
     def _slots(self, items: Indices) -> Iterator[NDArray[np.uint16]]:
-        ends = np.searchsorted(items, [_first(shard) for shard in range(len(self.shards) + 1)])
-        for shard, captured in enumerate(self.shards):
+        """The identifiers (6, n) of rising items, a shard each."""
+        firsts = [_first_number(shard) for shard in range(len(self.shards) + 1)]
+        ends = np.searchsorted(items, firsts)
+        for shard, index in enumerate(self.shards):
             mine = items[ends[shard] : ends[shard + 1]]
-            yield captured.identifiers[:, mine - _first(shard)]
+            yield index.identifiers[:, mine - _first_number(shard)]
 
 
-def _first(shard: Shards) -> Shards:
+def _first_number(shard: Shards) -> Shards:
     """The number of a shard's ordinal 0."""
     return shard << ORDINAL_BITS
 

@@ -14,7 +14,7 @@ import structlog
 
 from kae.sinks.log.edits import Edit, ShardEdit, decode_edit
 from kae.sinks.log.fold import Folded, ForeignCodebook, LogState, fold
-from kae.sinks.postings.inverted_index import InvertedIndex
+from kae.sinks.postings.search_index import SearchIndex
 from kae.sinks.postings.statistics import WordStatistics
 from kae.sinks.store import keys
 from kae.sinks.store.beginnings import SnapshotSource, no_snapshots
@@ -83,11 +83,11 @@ class ReplicaIndex:
             opened = list(opening.map(open_shard, range(topology.shards)))
         self._stores = [store for store, _ in opened]
         self._tables = [table for _, table in opened]
-        self._postings = [InvertedIndex(store, table) for store, table in opened]
+        self._search_indexes = [SearchIndex(store, table) for store, table in opened]
         for shard in range(topology.shards):
             self._add_snapshot(shard)
         # What a search counts takes longest to read, so it is read in the background.
-        self.postings_ready = not any(postings.waiting for postings in self._postings)
+        self.postings_ready = not any(index.pending for index in self._search_indexes)
         self._word_statistics = self._read_statistics()
         self._readers = [StoreReader(store) for store in self._stores]
         self.view = self._build(0, 0)
@@ -109,7 +109,7 @@ class ReplicaIndex:
         self.logs[shard] = state.log_state()
         ordinals = self._tables[shard].ordinals
         self._trie.note(shard, ordinals)
-        self._postings[shard].note_all(ordinals)
+        self._search_indexes[shard].note_all(ordinals)
         bindings = self._stores[shard].bindings
         self.term_progress.add_snapshot(shard, bindings, state.version, state.offset)
 
@@ -131,7 +131,7 @@ class ReplicaIndex:
         self.logs[shard] = folded.state
         changed = self._tables[shard].apply(edits, folded.delta.version, offset)
         self._trie.note(shard, changed | moved)
-        self._postings[shard].note(edits)
+        self._search_indexes[shard].note(edits)
         self.term_progress.add_shard_delta(shard, folded.delta, offset, edits)
         return edits
 
@@ -201,7 +201,7 @@ class ReplicaIndex:
             terms=visible.terms,
             trie=trie,
             word_statistics=self._word_statistics,
-            stale=tuple(postings.unheard for postings in self._postings),
+            stale=tuple(index.stale for index in self._search_indexes),
             shards=tuple(self._readers),
             swapped_ms=at_ms,
             built_seconds=perf_counter() - began,
@@ -223,19 +223,19 @@ class ReplicaIndex:
             self._word_statistics = self._read_statistics()
             self.postings_ready = True
         if self._refreshing is None and now >= self._refresh_at:
-            calls = [postings.hear() for postings in self._postings if postings.waiting]
+            calls = [index.start_refresh() for index in self._search_indexes if index.pending]
             if calls:
                 self._refresh_at = now + REFRESH_SECONDS
                 self._refreshing = self._refresher.submit(_call_all, calls)
         return self.view.word_statistics is not self._word_statistics
 
     def _read_statistics(self) -> WordStatistics:
-        return WordStatistics(postings.give_out() for postings in self._postings)
+        return WordStatistics(index.publish() for index in self._search_indexes)
 
     @property
     def is_refreshing(self) -> bool:
         """Whether some items' postings are older than their paths."""
-        return self._refreshing is not None or any(one.waiting for one in self._postings)
+        return self._refreshing is not None or any(index.pending for index in self._search_indexes)
 
     # What the replica reports of itself.
 

@@ -18,7 +18,7 @@ from kae.encoders.selector import compile_selector
 from kae.encoders.vocabulary.similar_words import Likeness, Meanings
 from kae.sinks.log.edits import BindingEdit, BindSlot, Deactivate, Propose, PutItem, encode_edit
 from kae.sinks.log.term_changes import Bind, plan_hash
-from kae.sinks.postings.selection import selected
+from kae.sinks.postings.selection import select_items
 from kae.sinks.terms.draft import NO_APPROVALS, TermPolicy
 from kae.sinks.terms.plan import plan_terms
 from kae.sinks.trie.trie import Entries
@@ -209,7 +209,7 @@ class Previewer:
         for shard, (reader, postings, stale) in enumerate(
             zip(view.shards, view.word_statistics.shards, view.stale, strict=True)
         ):
-            for item in selected(reader, postings, stale, selector):
+            for item in select_items(reader, postings, stale, selector):
                 tally.add(shard, item, bind.position)
                 yield item
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kae.encoders.categories import Slot
 from kae.encoders.query import Query, Want, Way
-from kae.sinks.postings.statistics import FloatArray, Mentions
+from kae.sinks.postings.statistics import FloatArray, TermPostings
 from kae.sinks.trie.beam import Wanted
 from kae.sinks.trie.ranges import Indices
 from kae.streams.replica.view import View
@@ -35,7 +35,7 @@ class WantStatistics:
 
     want: Want
     weight: float
-    mentions: Mentions
+    mentions: TermPostings
     worth: list[FloatArray]
 
     def wanted(self) -> Wanted:
@@ -84,7 +84,7 @@ def score_own_words(
     damping = SATURATION * (1 - LENGTH + LENGTH * lengths / mean)
     scores = np.zeros(len(items), np.float32)
     for one in wants:
-        times = one.mentions.times_of(items)
+        times = one.mentions.frequencies_in(items)
         share = times / (times + damping)
         if one.want.terms:
             share[np.isin(bindings, one.want.terms)] = 1
@@ -102,7 +102,7 @@ def has_query_slot(wants: Sequence[WantStatistics], paths: NDArray[np.uint16]) -
     return found
 
 
-def _look_up(view: View, want: Want) -> tuple[Mentions, float]:
+def _look_up(view: View, want: Want) -> tuple[TermPostings, float]:
     """The items that mention a want, and its rarity: BM25's inverse document frequency."""
     mentions, trust = _mentions(view, want.ways), 1.0
     if not len(mentions.items) and want.instead:
@@ -112,18 +112,18 @@ def _look_up(view: View, want: Want) -> tuple[Mentions, float]:
     return mentions, trust * log(1 + (view.items - having + 0.5) / (having + 0.5))
 
 
-def _mentions(view: View, ways: Sequence[Way]) -> Mentions:
+def _mentions(view: View, ways: Sequence[Way]) -> TermPostings:
     """The items that mention a want in any way, each as often as in its most frequent way."""
-    found = [view.word_statistics.saying(way) for way in ways]
+    found = [view.word_statistics.postings(way) for way in ways]
     if len(found) == 1:
         return found[0]
     items = np.unique(np.concatenate([one.items for one in found]))
-    return Mentions(items, np.maximum.reduce([one.times_of(items) for one in found]))
+    return TermPostings(items, np.maximum.reduce([one.frequencies_in(items) for one in found]))
 
 
-def _worth(view: View, want: Want, mentions: Mentions) -> list[FloatArray]:
+def _worth(view: View, want: Want, mentions: TermPostings) -> list[FloatArray]:
     """By position and slot: from what items mention and from what the codebook knows."""
-    worth = view.word_statistics.shares(mentions)
+    worth = view.word_statistics.slot_shares(mentions)
     for slot, share in want.slots.items():
         known = worth[slot.position]
         if slot.index >= len(known):

@@ -199,14 +199,14 @@ class Indexer:
 
     def rest(self) -> None:
         """Use a moment to index items for selectors, those of the shard where most are waiting."""
-        postings = [shard.postings for shard in self._held.shards.values()]
-        if postings:
-            max(postings, key=lambda one: one.waiting).catch_up(REST_ITEMS)
+        indexes = [shard.selector_index for shard in self._held.shards.values()]
+        if indexes:
+            max(indexes, key=lambda one: one.pending).refresh(REST_ITEMS)
 
     @property
     def has_waiting(self) -> bool:
         """Whether items wait to be indexed for selectors; may be asked by any thread."""
-        return any(shard.postings.waiting for shard in self._held.shards.copy().values())
+        return any(shard.selector_index.pending for shard in self._held.shards.copy().values())
 
     # Both.
 

@@ -97,8 +97,8 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_LIVE, state.live, labels)
         yield Sample(metrics.WORKER_NEXT_OFFSET, state.source.next_offset, labels)
         yield Sample(metrics.WORKER_PAUSED, state.source.paused, labels)
-        yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.postings.waiting, labels)
-        yield Sample(metrics.WORKER_POSTINGS, shard.postings.bytes, labels)
+        yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.selector_index.pending, labels)
+        yield Sample(metrics.WORKER_POSTINGS, shard.selector_index.bytes, labels)
         yield Sample(metrics.WORKER_STORE, bytes_in(shard.folder), labels)
         yield from accounting_samples(
             metrics.WORKER_READ,

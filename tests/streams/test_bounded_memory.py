@@ -57,7 +57,7 @@ def change_again(line: Followed, items: list[Item], deltas: int) -> None:
         if number % 50 == 0:
             line.follow()
             for shard in line.shards:
-                shard.postings.catch_up(10_000)
+                shard.selector_index.refresh(10_000)
     line.follow()
 
 

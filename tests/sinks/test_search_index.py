@@ -1,4 +1,4 @@
-"""What items say, against plain counts: after puts, repeats, changes and drops, in any order."""
+"""Word statistics against plain counts, after puts, repeats, changes and drops in any order."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
 from kae.encoders.text.spelling import token_spelling
 from kae.sinks.log.edits import PutItem, decode_edit
 from kae.sinks.log.protocol import MemoryLog
-from kae.sinks.postings.inverted_index import InvertedIndex
-from kae.sinks.postings.statistics import ATTRIBUTE_TIMES, WordStatistics
+from kae.sinks.postings.search_index import SearchIndex
+from kae.sinks.postings.statistics import ATTRIBUTE_FREQUENCY, WordStatistics
 from kae.sinks.shard import Shard
 from kae.sinks.store.plan import Change, Delete, Upsert, prepare
 from kae.sinks.trie.shard_table import ShardTable
@@ -21,7 +21,7 @@ from kae.sinks.trie.shard_table import ShardTable
 WORDS = ("cable", "cables", "grey", "gray", "usb", "toner")
 SHARDS = 2
 
-Times = dict[tuple[int, str], float]  # by shard and item id
+Frequencies = dict[tuple[int, str], float]  # by shard and item id
 
 
 class Plain:
@@ -38,8 +38,8 @@ class Plain:
         return Encoded(item.title, item.title, tuple(words), (one, other, 0, 0, 0, 0))
 
 
-class Line:
-    """Two shards, each with the sayings of its store."""
+class SearchedShards:
+    """Two shards, each with a search index of its store."""
 
     def __init__(self, folder: Path) -> None:
         self._shards = [
@@ -47,8 +47,8 @@ class Line:
             for n in range(SHARDS)
         ]
         self._tables = [ShardTable() for _ in range(SHARDS)]
-        self._sayings = [
-            InvertedIndex(shard.store, table)
+        self._indexes = [
+            SearchIndex(shard.store, table)
             for shard, table in zip(self._shards, self._tables, strict=True)
         ]
         self._revision = 0
@@ -74,25 +74,25 @@ class Line:
         plan = shard.plan_items(prepare([change], Plain()), {})
         shard.settle(shard.send_items(plan, 0, shard.next_offset + 1, self._revision))
         self._tables[number].apply(plan.edits, self._revision, 0)
-        self._sayings[number].note(plan.edits)
+        self._indexes[number].note(plan.edits)
 
-    def said(self) -> WordStatistics:
-        return WordStatistics(sayings.capture() for sayings in self._sayings)
+    def statistics(self) -> WordStatistics:
+        return WordStatistics(index.refresh() for index in self._indexes)
 
-    def times(self, said: WordStatistics, *tokens: str) -> Times:
-        """Who says all of the tokens, and how often."""
-        mentions = said.saying(tokens)
-        assert mentions.items.tolist() == sorted(mentions.items.tolist())
-        numbers = dict(zip(mentions.items.tolist(), mentions.times.tolist(), strict=True))
+    def frequencies(self, statistics: WordStatistics, *tokens: str) -> Frequencies:
+        """The items that have all of the words, with the frequency of the rarest."""
+        postings = statistics.postings(tokens)
+        assert postings.items.tolist() == sorted(postings.items.tolist())
+        numbers = dict(zip(postings.items.tolist(), postings.frequencies.tolist(), strict=True))
         return {
             (shard, item.id): numbers[number]
             for shard, item in self._items()
-            if (number := self._number(said, shard, item)) in numbers
+            if (number := self._number(statistics, shard, item)) in numbers
         }
 
-    def lengths(self, said: WordStatistics) -> dict[str, float]:
+    def lengths(self, statistics: WordStatistics) -> dict[str, float]:
         return {
-            item.id: float(said.lengths(np.array([self._number(said, shard, item)]))[0])
+            item.id: float(statistics.lengths(np.array([self._number(statistics, shard, item)]))[0])
             for shard, item in self._items()
         }
 
@@ -103,8 +103,10 @@ class Line:
                 assert isinstance(item, PutItem)
                 yield number, item
 
-    def _number(self, said: WordStatistics, shard: int, item: PutItem) -> int:
-        numbers = said.numbers(np.array([shard], np.uint16), np.array([item.ordinal], np.uint32))
+    def _number(self, statistics: WordStatistics, shard: int, item: PutItem) -> int:
+        numbers = statistics.numbers(
+            np.array([shard], np.uint16), np.array([item.ordinal], np.uint32)
+        )
         return int(numbers[0])
 
     def close(self) -> None:
@@ -113,94 +115,99 @@ class Line:
 
 
 @pytest.fixture
-def line(tmp_path: Path) -> Iterator[Line]:
-    made = Line(tmp_path)
+def shards(tmp_path: Path) -> Iterator[SearchedShards]:
+    made = SearchedShards(tmp_path)
     yield made
     made.close()
 
 
-def counted(live: dict[tuple[int, str], Item], token: str) -> Times:
+def counted(live: dict[tuple[int, str], Item], token: str) -> Frequencies:
     found = {}
     for key, item in live.items():
         times = Counter(map(token_spelling, item.title.split()))[token]
         if times or token in map(token_spelling, item.fields["words"]):
-            found[key] = float(times or ATTRIBUTE_TIMES)
+            found[key] = float(times or ATTRIBUTE_FREQUENCY)
     return found
 
 
-def shares(said: WordStatistics, token: str) -> dict[Slot, float]:
+def shares(statistics: WordStatistics, token: str) -> dict[Slot, float]:
     return {
         Slot(position, index): share
-        for position, by_index in enumerate(said.shares(said.saying((token,))))
+        for position, by_index in enumerate(statistics.slot_shares(statistics.postings((token,))))
         for index, share in enumerate(by_index.tolist())
         if share
     }
 
 
 def counted_shares(live: dict[tuple[int, str], Item], token: str) -> dict[Slot, float]:
-    saying = counted(live, token)
+    with_word = counted(live, token)
     under: Counter[Slot] = Counter()
-    said: Counter[Slot] = Counter()
+    having: Counter[Slot] = Counter()
     for key, item in live.items():
         slots = [Slot(p, int(i)) for p, i in enumerate(item.fields["slots"]) if i != "0"]
         under.update(slots)
-        if key in saying:
-            said.update(slots)
-    return {slot: said[slot] / under[slot] for slot in said}
+        if key in with_word:
+            having.update(slots)
+    return {slot: having[slot] / under[slot] for slot in having}
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_counts_are_those_of_the_live_items_after_any_history(line: Line, seed: int) -> None:
+def test_counts_are_those_of_the_live_items_after_any_history(
+    shards: SearchedShards, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(150):
         shard, item_id = int(rng.integers(0, SHARDS)), f"i{rng.integers(0, 30)}"
         if rng.random() < 0.25:
-            line.drop(shard, item_id)
+            shards.drop(shard, item_id)
         else:
             text = " ".join(rng.choice(WORDS, rng.integers(0, 6)))
             slots = "".join(map(str, rng.integers(0, 4, 2)))
-            line.put(shard, item_id, text, rng.choice(WORDS, 1).tolist(), slots)
+            shards.put(shard, item_id, text, rng.choice(WORDS, 1).tolist(), slots)
         if rng.random() < 0.2:
-            said = line.said()
+            statistics = shards.statistics()
             for token in ("cable", "gray", "usb", "toner", "nothing"):
-                assert line.times(said, token) == counted(line.live, token)
-                assert shares(said, token) == pytest.approx(counted_shares(line.live, token))
+                assert shards.frequencies(statistics, token) == counted(shards.live, token)
+                assert shares(statistics, token) == pytest.approx(
+                    counted_shares(shards.live, token)
+                )
 
 
-def test_what_a_view_holds_does_not_change_when_items_do(line: Line) -> None:
-    line.put(0, "a", "usb cable", slots="12")
-    line.put(0, "b", "usb hub", slots="13")
-    said = line.said()
-    line.put(0, "a", "toner", slots="22")
-    line.said()
-    assert line.times(said, "usb") == {(0, "a"): 1.0, (0, "b"): 1.0}
-    assert shares(said, "cable") == {Slot(0, 1): 0.5, Slot(1, 2): 1.0}
+def test_a_snapshot_does_not_change_when_items_do(shards: SearchedShards) -> None:
+    shards.put(0, "a", "usb cable", slots="12")
+    shards.put(0, "b", "usb hub", slots="13")
+    statistics = shards.statistics()
+    shards.put(0, "a", "toner", slots="22")
+    shards.statistics()
+    assert shards.frequencies(statistics, "usb") == {(0, "a"): 1.0, (0, "b"): 1.0}
+    assert shares(statistics, "cable") == {Slot(0, 1): 0.5, Slot(1, 2): 1.0}
 
 
-def test_several_tokens_are_said_as_often_as_the_rarest_of_them(line: Line) -> None:
-    line.put(0, "a", "usb usb cable")
-    line.put(0, "b", "usb")
-    line.put(1, "c", "cable usb cable usb")
-    assert line.times(line.said(), "usb", "cable") == {(0, "a"): 1.0, (1, "c"): 2.0}
+def test_several_words_have_the_frequency_of_the_rarest_of_them(shards: SearchedShards) -> None:
+    shards.put(0, "a", "usb usb cable")
+    shards.put(0, "b", "usb")
+    shards.put(1, "c", "cable usb cable usb")
+    assert shards.frequencies(shards.statistics(), "usb", "cable") == {(0, "a"): 1.0, (1, "c"): 2.0}
 
 
-def test_nothing_is_said_of_the_empty_slot(line: Line) -> None:
-    line.put(0, "a", "usb", slots="10")
-    assert shares(line.said(), "usb") == {Slot(0, 1): 1.0}
-    assert len(line.said().shares(line.said().saying(("usb",)))) == POSITIONS
+def test_the_empty_slot_has_no_share(shards: SearchedShards) -> None:
+    shards.put(0, "a", "usb", slots="10")
+    statistics = shards.statistics()
+    assert shares(statistics, "usb") == {Slot(0, 1): 1.0}
+    assert len(statistics.slot_shares(statistics.postings(("usb",)))) == POSITIONS
 
 
-def test_lengths_are_in_tokens_and_attributes_that_the_text_lacks(line: Line) -> None:
-    line.put(1, "a", "usb usb cable", ("cables", "gray"))
-    line.put(0, "b", "usb")
-    line.put(0, "c", "usb cable")
-    line.drop(0, "b")
-    said = line.said()
-    assert line.lengths(said) == {"a": 4.0, "c": 2.0}
-    assert said.mean_length == 3.0
+def test_lengths_are_in_tokens_and_attributes_that_the_text_lacks(shards: SearchedShards) -> None:
+    shards.put(1, "a", "usb usb cable", ("cables", "gray"))
+    shards.put(0, "b", "usb")
+    shards.put(0, "c", "usb cable")
+    shards.drop(0, "b")
+    statistics = shards.statistics()
+    assert shards.lengths(statistics) == {"a": 4.0, "c": 2.0}
+    assert statistics.mean_length == 3.0
 
 
-def test_without_items_nothing_is_said(line: Line) -> None:
-    said = line.said()
-    assert line.times(said, "usb") == {}
-    assert said.mean_length == 0.0
+def test_without_items_there_are_no_postings(shards: SearchedShards) -> None:
+    statistics = shards.statistics()
+    assert shards.frequencies(statistics, "usb") == {}
+    assert statistics.mean_length == 0.0

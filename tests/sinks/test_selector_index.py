@@ -1,4 +1,4 @@
-"""Postings answer exactly what a scan of the store answers, whenever they are asked."""
+"""A selector index answers exactly what a scan of the store answers, at any time."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
 from kae.encoders.selector import Compiled, Selector, compile_selector
 from kae.encoders.text.normal_form import normalise
 from kae.sinks.log.protocol import MemoryLog
-from kae.sinks.postings.selector_index import Postings
+from kae.sinks.postings.selector_index import SelectorIndex
 from kae.sinks.shard import Shard
 from kae.sinks.store.plan import Change, Delete, Upsert, content_hash, prepare
 from kae.sinks.store.store import ShardStore
@@ -107,7 +107,7 @@ class Owner:
 
 
 class AnyItems(RuleBasedStateMachine):
-    """Items that come, change and go, selectors in between, indexing whenever there is time."""
+    """Items that are put, changed and dropped, with selectors and refreshes in between."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class AnyItems(RuleBasedStateMachine):
 
     @rule(limit=st.integers(min_value=0, max_value=5))
     def idle(self, limit: int) -> None:
-        self.owner.shard.postings.catch_up(limit)
+        self.owner.shard.selector_index.refresh(limit)
 
     @rule()
     def reopen(self) -> None:
@@ -138,7 +138,7 @@ class AnyItems(RuleBasedStateMachine):
         self.owner.close()
 
 
-def test_postings_and_a_scan_select_the_same_items() -> None:
+def test_an_index_and_a_scan_select_the_same_items() -> None:
     run_state_machine_as_test(
         AnyItems,
         settings=settings(
@@ -150,19 +150,19 @@ def test_postings_and_a_scan_select_the_same_items() -> None:
     )
 
 
-def test_postings_of_items_that_change_for_ever_stay_small() -> None:
+def test_an_index_of_items_that_keep_changing_stays_small() -> None:
     owner = Owner()
     for turn in range(40):
         for number in range(10):
             owner.upsert(f"item-{number}", f"hp {turn} {number}", {"color": ["black"]})
-        owner.shard.postings.catch_up(10)
-    fresh = Postings(owner.shard.store)
-    fresh.catch_up(10)
-    assert 0 < owner.shard.postings.bytes <= 3 * fresh.bytes
+        owner.shard.selector_index.refresh(10)
+    fresh = SelectorIndex(owner.shard.store)
+    fresh.refresh(10)
+    assert 0 < owner.shard.selector_index.bytes <= 3 * fresh.bytes
     for number in range(10):
         owner.delete(f"item-{number}")
-    owner.shard.postings.catch_up(0)
-    assert owner.shard.postings.bytes == 0
+    owner.shard.selector_index.refresh(10)
+    assert owner.shard.selector_index.bytes == 0
     owner.close()
 
 
@@ -172,7 +172,7 @@ def test_an_opened_shard_counts_the_items_that_it_held() -> None:
     owner.upsert("b", "toner", {})
     owner.delete("b")
     owner.reopen()
-    assert owner.shard.postings.waiting == 2
+    assert owner.shard.selector_index.pending == 2
     assert owner.shard.resolve(compile_selector(Selector(match="toner"))) == BitMap([0])
     owner.close()
 
