@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
 from kae.sinks.postings.search_index import IndexSnapshot, spelling_keys
-from kae.sinks.trie.ranges import Indices
+from kae.sinks.trie.sorted_arrays import Indices
 
 FloatArray = NDArray[np.float32]
 Shards = TypeVar("Shards", int, Indices)

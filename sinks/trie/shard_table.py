@@ -1,4 +1,4 @@
-"""What the trie needs of one shard's items, as arrays by ordinal."""
+"""The columns of a shard's items that paths are made of, by ordinal."""
 
 from array import array
 from collections.abc import Iterable
@@ -15,11 +15,10 @@ _FIRST_ROOM = 1024
 
 
 class ShardTable:
-    """Identifiers, liveness, popularity and last delta of a shard's items.
+    """Identifiers, liveness, popularity and newest delta of a shard's items.
 
     Shapes: identifiers (6, room) uint16; live (room,) bool; popularity (room,) float32; versions
-    and offsets (room,) int64: the delta that put the item, and where it lies. It grows with the
-    shard's ordinals, 33 bytes each, and with nothing else.
+    and offsets (room,) int64, of the delta that put the item. It takes 33 bytes an ordinal.
     """
 
     def __init__(self) -> None:
@@ -36,7 +35,7 @@ class ShardTable:
         return sum(column.nbytes for column in columns)
 
     def apply(self, edits: Iterable[ShardEdit], version: int, offset: int) -> BitMap:
-        """Take over the items of one accepted delta; returns those whose paths may differ now."""
+        """Apply the items of one accepted delta; returns those whose paths may differ now."""
         newest: dict[int, ItemHead | None] = {}
         for edit in edits:
             if isinstance(edit, ItemHead):
@@ -54,15 +53,15 @@ class ShardTable:
             changed |= self._put(put, version, offset)
         return changed
 
-    def adopt(self, paths: Paths, version: int, offset: int) -> None:
-        """Take over paths that a store holds, and this table has not."""
+    def load(self, paths: Paths, version: int, offset: int) -> None:
+        """Add paths that a store already holds."""
         ordinals = paths.ordinals.astype(np.int64)
         self.make_room(int(ordinals.max()) + 1)
         self._set(ordinals, paths.identifiers, paths.popularity, version, offset)
 
     @property
     def ordinals(self) -> BitMap:
-        """Those of the live items."""
+        """The ordinals of the live items."""
         return _bitmap(np.flatnonzero(self.live))
 
     def _put(self, items: dict[int, ItemHead], version: int, offset: int) -> BitMap:
@@ -92,15 +91,15 @@ class ShardTable:
         self.live[ordinals] = True
 
     def copy_paths(self) -> "ShardTable":
-        """A copy of what paths are made of, for another thread to read."""
-        twin = ShardTable()
-        twin.identifiers = self.identifiers.copy()
-        twin.live = self.live.copy()
-        twin.popularity = self.popularity.copy()
-        return twin
+        """A copy of the columns that paths are made of, for another thread."""
+        copy = ShardTable()
+        copy.identifiers = self.identifiers.copy()
+        copy.live = self.live.copy()
+        copy.popularity = self.popularity.copy()
+        return copy
 
     def make_room(self, size: int) -> None:
-        """Have columns for so many ordinals, at least."""
+        """Grow the columns to hold at least so many ordinals."""
         room = len(self.live)
         if size <= room:
             return
@@ -113,5 +112,5 @@ class ShardTable:
 
 
 def _bitmap(ordinals: NDArray[np.int64]) -> BitMap:
-    # From an array of C integers one is made 30 times as fast as from numpy's.
+    # A bitmap is made 30 times as fast from an array of C integers as from numpy's.
     return BitMap(array("I", ordinals.astype(np.uint32).tobytes()))

@@ -1,11 +1,10 @@
-"""The trie of one view: every path by which a live item can be decoded, and nothing else.
+"""A trie of paths: every path by which a live item can be decoded, and no other.
 
-An item has its own identifier as a path, and one more path for each binding that is attached to it
-and active: the identifier with the binding's position replaced by its reserved slot. Two bindings
-on one item give two more paths, never their product. A binding that the bindings log does not hold
-as active is hidden.
+An item has its own identifier as a path, and one more path for each active binding that is attached
+to it: the identifier with the reserved slot at the binding's position. Two bindings on an item give
+two more paths, never their product. A binding that is not active in the bindings log is hidden.
 
-A trie is built at once from arrays and never changed, so a reader needs no lock.
+A trie is built from arrays in one go and never changes, so readers need no lock.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,46 +15,46 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS, Identifier, Slot
-from kae.sinks.trie.bit_rows import BitRows
-from kae.sinks.trie.prefixes import PrefixQuery, keys_of
-from kae.sinks.trie.ranges import Indices, places_in
+from kae.sinks.trie.child_bitmaps import ChildBitmaps
+from kae.sinks.trie.prefixes import PrefixQuery, prefix_keys
 from kae.sinks.trie.shard_table import ShardTable
+from kae.sinks.trie.sorted_arrays import Indices, search_ranges
 
-Places = NDArray[np.int32]  # of nodes or entries, as a trie keeps them
+TrieIndices = NDArray[np.int32]  # numbers of nodes or entries
 # The depths at which a node is found by its key: the number of an ancestor and the slots since, of
-# which three fit in 64 bits below the root and two elsewhere. From the ancestor it is one search;
-# at the other depths, which would take many keys and save one step, among its parent's children.
-# `TrieView.find` is written for these depths.
+# which three fit in 64 bits below the root and two elsewhere: one search from that ancestor. At the
+# other depths, where keys are many and save one step, it is searched among its parent's children.
+# `Trie.find` is written for these depths.
 _ANCESTORS = {1: 0, 2: 0, 3: 0, 5: 3}
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """One (path, item) pair a column, in the order of the paths.
+    """Pairs of a path and an item, an element each, in the order of the paths.
 
-    Shapes: slots (6, n) uint16, else (n,). `bindings` is 0 where the path is the item's own.
-    `apart` is the length of the shortest prefix that the path does not share with the item's own
-    path; 0 where it is that path.
+    Shapes: slots (6, n) uint16, else (n,). `bindings` is 0 for an item's own path. `diverges_at` is
+    the length of the shortest prefix that the path does not share with the item's own path; 0 for
+    that path itself.
     """
 
     slots: NDArray[np.uint16]
     shards: NDArray[np.uint16]
     ordinals: NDArray[np.uint32]
     bindings: NDArray[np.int64]
-    apart: NDArray[np.uint8]
+    diverges_at: NDArray[np.uint8]
     popularity: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.ordinals)
 
-    def chosen(self, which: NDArray[np.bool_]) -> "Entries":
+    def where(self, which: NDArray[np.bool_]) -> "Entries":
         """Some of them, in the same order."""
         return Entries(
             self.slots[:, which],
             self.shards[which],
             self.ordinals[which],
             self.bindings[which],
-            self.apart[which],
+            self.diverges_at[which],
             self.popularity[which],
         )
 
@@ -72,16 +71,16 @@ _NO_ENTRIES = Entries(
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The nodes of one depth, in order: the distinct prefixes of that length.
+    """The nodes of one depth, sorted: the distinct prefixes of that length.
 
-    `slot` is the last slot of the prefix, `key` what it is found by, rising: none where the depth
-    has no keys. `first_child` is the first node of the next depth (for the deepest level: the first
-    entry) with the end as its last element, `popularity` the highest of the items below.
+    `slot` is the last slot of the prefix; `key` is what a search finds it by, rising, and empty
+    where the depth has no keys. `first_child` is the first node of the next depth, or the first
+    entry below the last, with the end as one more element. `popularity` is the highest below.
     """
 
     slot: NDArray[np.uint16]
     key: Indices
-    first_child: Places
+    first_child: TrieIndices
     popularity: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -89,17 +88,17 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class TrieView:
-    """All paths of one view: six levels over sorted entries; a path is a node of the last level.
+class Trie:
+    """Six levels over sorted entries; a path is a node of the last level.
 
-    `rows[depth]` are the children, as bits, of those prefixes of that length that have many.
-    `bound[depth]` are the entries that a binding added and that are apart from `depth` on, rising.
+    `child_bitmaps[depth]` are the children of those prefixes of that length that have many.
+    `bound_entries[depth]` are the entries of bindings that diverge at that depth, rising.
     """
 
     entries: Entries
     levels: tuple[Level, ...]
-    rows: tuple[BitRows, ...]
-    bound: tuple[Places, ...]
+    child_bitmaps: tuple[ChildBitmaps, ...]
+    bound_entries: tuple[TrieIndices, ...]
     bindings: frozenset[int]  # those that have a path
 
     @staticmethod
@@ -107,54 +106,55 @@ class TrieView:
         tables: Sequence[ShardTable],
         attached: Sequence[Mapping[int, BitMap]],
         active: Mapping[int, Slot],
-    ) -> "TrieView":
-        """Build from the tables and attachments of every shard and the active bindings."""
+    ) -> "Trie":
+        """Build from every shard's table and attachments, and the active bindings."""
         pieces: list[Entries] = []
         for shard, (table, members) in enumerate(zip(tables, attached, strict=True)):
             pieces.append(own_paths(shard, table, np.flatnonzero(table.live)))
             bound = sorted(members.keys() & active.keys())
             pieces.append(term_paths(shard, table, active, {b: members[b] for b in bound}))
-        return TrieView.of(pieces)
+        return Trie.of(pieces)
 
     @staticmethod
-    def of(pieces: Sequence[Entries]) -> "TrieView":
-        """Build from entries in any order, of each shard and binding in at most one piece."""
+    def of(pieces: Sequence[Entries]) -> "Trie":
+        """Build from unsorted entries; those of one shard and binding are in one piece."""
         entries = _sorted(pieces)
         levels = _levels(entries)
-        bound = _bound(entries)
-        bindings = frozenset(np.unique(entries.bindings[np.concatenate(bound)]).tolist())
-        return TrieView(entries, levels, tuple(_rows(levels)), bound, bindings)
+        bound_entries = _bound_entries(entries)
+        bindings = np.unique(entries.bindings[np.concatenate(bound_entries)]).tolist()
+        bitmaps = tuple(_child_bitmaps(levels))
+        return Trie(entries, levels, bitmaps, bound_entries, frozenset(bindings))
 
-    def find(self, asked: PrefixQuery) -> tuple[Indices, NDArray[np.bool_]]:
-        """The node of each prefix, and whether there is one; else the number is any.
+    def find(self, query: PrefixQuery) -> tuple[Indices, NDArray[np.bool_]]:
+        """The node of each prefix, and whether there is one; without one the number is arbitrary.
 
-        In the order of `asked`, for a trie with entries. The root is node 0.
+        In the order of the query. The trie must have entries; the root is node 0.
         """
-        if not asked.depth:
-            return np.zeros(len(asked), np.int64), np.ones(len(asked), np.bool_)
-        nodes, found = _among(self.levels[min(asked.depth, 3) - 1].key, asked.keys)
-        if asked.depth == 4:
-            nodes, is_child = self._children(nodes, 4, asked)
+        if not query.depth:
+            return np.zeros(len(query), np.int64), np.ones(len(query), np.bool_)
+        nodes, found = _search(self.levels[min(query.depth, 3) - 1].key, query.keys)
+        if query.depth == 4:
+            nodes, is_child = self._children(nodes, 4, query)
             found &= is_child
-        if asked.depth > 4:
-            nodes, is_there = _among(self.levels[4].key, keys_of(nodes, asked.slots[3:5]))
+        if query.depth > 4:
+            nodes, is_there = _search(self.levels[4].key, prefix_keys(nodes, query.slots[3:5]))
             found &= is_there
-        if asked.depth > 5:
-            nodes, is_child = self._children(nodes, 6, asked)
+        if query.depth > 5:
+            nodes, is_child = self._children(nodes, 6, query)
             found &= is_child
         return nodes, found
 
     def _children(
-        self, parents: Indices, depth: int, asked: PrefixQuery
+        self, parents: Indices, depth: int, query: PrefixQuery
     ) -> tuple[Indices, NDArray[np.bool_]]:
-        """The nodes of a depth that has no keys, each among the children of its parent."""
+        """The nodes of a depth that has no keys, searched among the children of their parents."""
         first_child = self.levels[depth - 2].first_child
         first, end = first_child.take(parents), first_child.take(parents + 1)
-        wanted = asked.slots[depth - 1].astype(np.uint16)
-        return places_in(self.levels[depth - 1].slot, first, end, wanted)
+        wanted = query.slots[depth - 1].astype(np.uint16)
+        return search_ranges(self.levels[depth - 1].slot, first, end, wanted)
 
-    def links(self, depth: int) -> Places:
-        """The first child of each node of one depth, and the end; the root alone has depth 0."""
+    def child_starts(self, depth: int) -> TrieIndices:
+        """The first child of each node of one depth, and the end; depth 0 is the root alone."""
         if not depth:
             return np.array([0, len(self.levels[0])], np.int32)
         return self.levels[depth - 1].first_child
@@ -166,15 +166,15 @@ class TrieView:
 
 def own_paths(shard: int, table: ShardTable, ordinals: Indices) -> Entries:
     """The own paths of live items."""
-    return _piece(shard, table, ordinals)
+    return _entries(shard, table, ordinals)
 
 
 def term_paths(
     shard: int, table: ShardTable, active: Mapping[int, Slot], members: Mapping[int, BitMap]
 ) -> Entries:
-    """The paths that bindings add to those of their members that are live, by binding.
+    """The paths that bindings add to their live members, by binding.
 
-    All bindings as one: for each by itself, a thousand terms would cost a view 0.1 s.
+    All bindings in one go: one by one, a thousand terms would cost a view 0.1 s.
     """
     arrays = [np.asarray(some.to_array()) for some in members.values()]
     ordinals = np.concatenate([*arrays, np.zeros(0, np.uint32)]).astype(np.int64)
@@ -182,24 +182,24 @@ def term_paths(
     live = ordinals < len(table.live)
     live[live] = table.live[ordinals[live]]
     which = which[live]
-    piece = _piece(shard, table, ordinals[live])
+    piece = _entries(shard, table, ordinals[live])
     slots = [active[binding] for binding in members]
     positions = np.array([slot.position for slot in slots], np.int64)[which]
     indices = np.array([slot.index for slot in slots], np.uint16)[which]
     piece.bindings[:] = np.array([*members], np.int64)[which]
     piece.slots[positions, np.arange(len(which))] = indices
-    piece.apart[:] = positions + 1
+    piece.diverges_at[:] = positions + 1
     return piece
 
 
-def _piece(shard: int, table: ShardTable, ordinals: Indices) -> Entries:
+def _entries(shard: int, table: ShardTable, ordinals: Indices) -> Entries:
     count = len(ordinals)
     return Entries(
         slots=table.identifiers[:, ordinals],
         shards=np.full(count, shard, np.uint16),
         ordinals=ordinals.astype(np.uint32),
         bindings=np.zeros(count, np.int64),
-        apart=np.zeros(count, np.uint8),
+        diverges_at=np.zeros(count, np.uint8),
         popularity=table.popularity[ordinals],
     )
 
@@ -207,72 +207,72 @@ def _piece(shard: int, table: ShardTable, ordinals: Indices) -> Entries:
 def _sorted(pieces: Sequence[Entries]) -> Entries:
     pieces = [piece for piece in pieces if len(piece)] or [_NO_ENTRIES]
     slots = np.concatenate([piece.slots for piece in pieces], 1)
-    # Stable, and the pieces come by shard and binding: the order is the same on every replica.
+    # The sort is stable and pieces come by shard and binding, so every replica has the same order.
     order = np.lexsort(slots[::-1])
     return Entries(
         slots=np.ascontiguousarray(slots[:, order]),
         shards=np.concatenate([piece.shards for piece in pieces])[order],
         ordinals=np.concatenate([piece.ordinals for piece in pieces])[order],
         bindings=np.concatenate([piece.bindings for piece in pieces])[order],
-        apart=np.concatenate([piece.apart for piece in pieces])[order],
+        diverges_at=np.concatenate([piece.diverges_at for piece in pieces])[order],
         popularity=np.concatenate([piece.popularity for piece in pieces])[order],
     )
 
 
 def _levels(entries: Entries) -> tuple[Level, ...]:
-    """Find where each prefix begins, then number and link the nodes from the deepest level up."""
-    begins = list(_begins(entries))
+    """Find where each prefix starts, then number and link the nodes from the deepest level up."""
+    is_start = list(_prefix_starts(entries))
     levels: list[Level] = []
     starts, popularity = np.arange(len(entries)), entries.popularity
     for depth in range(POSITIONS, 0, -1):
-        first_child = np.flatnonzero(begins[depth - 1][starts])
+        first_child = np.flatnonzero(is_start[depth - 1][starts])
         popularity = np.maximum.reduceat(popularity, first_child) if len(starts) else popularity
         children = np.append(first_child, len(starts)).astype(np.int32)
         starts = starts[first_child]
-        keys = _keys(entries, begins, starts, depth)
+        keys = _keys(entries, is_start, starts, depth)
         levels.append(Level(entries.slots[depth - 1, starts], keys, children, popularity))
     return tuple(levels[::-1])
 
 
-def _begins(entries: Entries) -> Iterator[NDArray[np.bool_]]:
-    """For each length of prefix, whether one begins at each entry."""
-    begins = np.zeros(len(entries), np.bool_)
-    begins[:1] = True
+def _prefix_starts(entries: Entries) -> Iterator[NDArray[np.bool_]]:
+    """For each length, whether a prefix of that length starts at each entry."""
+    is_start = np.zeros(len(entries), np.bool_)
+    is_start[:1] = True
     for column in entries.slots:
-        begins = begins.copy()
-        begins[1:] |= column[1:] != column[:-1]
-        yield begins
+        is_start = is_start.copy()
+        is_start[1:] |= column[1:] != column[:-1]
+        yield is_start
 
 
 def _keys(
-    entries: Entries, begins: Sequence[NDArray[np.bool_]], starts: Indices, depth: int
+    entries: Entries, is_start: Sequence[NDArray[np.bool_]], starts: Indices, depth: int
 ) -> Indices:
-    """Of the nodes of one depth, which begin at these entries."""
+    """The keys of the nodes of one depth, which start at these entries."""
     above = _ANCESTORS.get(depth)
     if above is None:
         return np.zeros(0, np.int64)
     ancestors = np.zeros(len(starts), np.int64)
     if above:
-        ancestors = (np.cumsum(begins[above - 1]) - 1)[starts]
-    return keys_of(ancestors, entries.slots[above:depth, starts])
+        ancestors = (np.cumsum(is_start[above - 1]) - 1)[starts]
+    return prefix_keys(ancestors, entries.slots[above:depth, starts])
 
 
-def _among(rising: Indices, wanted: Indices) -> tuple[Indices, NDArray[np.bool_]]:
-    """The place of each among some that rise, and whether it is there; else the place is any."""
-    places = np.minimum(np.searchsorted(rising, wanted), len(rising) - 1)
-    return places, rising.take(places) == wanted
+def _search(ordered: Indices, wanted: Indices) -> tuple[Indices, NDArray[np.bool_]]:
+    """The place of each in a sorted array, and whether it is there; else the place is arbitrary."""
+    places = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return places, ordered.take(places) == wanted
 
 
-def _rows(levels: Sequence[Level]) -> Iterator[BitRows]:
-    """Of the root, then of the nodes of every level but the last."""
+def _child_bitmaps(levels: Sequence[Level]) -> Iterator[ChildBitmaps]:
+    """Those of the root, then of the nodes of every level but the last."""
     root = np.array([0, len(levels[0])], np.int32)
     for first_child, below in zip(
         (root, *(level.first_child for level in levels)), levels, strict=False
     ):
-        yield BitRows.build(first_child, below.slot)
+        yield ChildBitmaps.build(first_child, below.slot)
 
 
-def _bound(entries: Entries) -> tuple[Places, ...]:
-    added = np.flatnonzero(entries.apart).astype(np.int32)
-    apart = entries.apart[added]
-    return tuple(added[apart == depth] for depth in range(POSITIONS + 1))
+def _bound_entries(entries: Entries) -> tuple[TrieIndices, ...]:
+    added = np.flatnonzero(entries.diverges_at).astype(np.int32)
+    diverges_at = entries.diverges_at[added]
+    return tuple(added[diverges_at == depth] for depth in range(POSITIONS + 1))

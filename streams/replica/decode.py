@@ -15,10 +15,10 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.codebook.tokens import TokenLayout
 from kae.sinks.log.edits import PutItem
 from kae.sinks.trie import decoding
-from kae.sinks.trie.decoding import Behind, Entered, nowhere
-from kae.sinks.trie.prefixes import Pairs, Prefixes
-from kae.sinks.trie.ranges import Indices
-from kae.sinks.trie.stack import Stack
+from kae.sinks.trie.decoding import EntryItems, PathItems, unpinned
+from kae.sinks.trie.merged_trie import MergedTrie
+from kae.sinks.trie.prefixes import ChildPairs, Prefixes
+from kae.sinks.trie.sorted_arrays import Indices
 from kae.streams.replica.view import Pinned, View
 from kae.streams.replica_api.answers import Version
 
@@ -34,7 +34,7 @@ class Constraint:
     def __init__(
         self,
         version: Version,
-        stack: Stack,
+        trie: MergedTrie,
         capacities: Sequence[int],
         pinned: Sequence[Pinned] = (),
     ) -> None:
@@ -42,7 +42,7 @@ class Constraint:
         codebook, by position and including reserved slots."""
         self.version = version
         self.capacities = tuple(capacities)
-        self._stack = stack
+        self._trie = trie
         self._pinned = pinned
 
     def mask(self, prefixes: Prefixes) -> NDArray[np.bool_]:
@@ -51,35 +51,35 @@ class Constraint:
         Raises: PrefixInvalid.
         """
         depth = min(prefixes.shape[-1], POSITIONS - 1)
-        return decoding.mask(self._stack, prefixes, self.capacities[depth])
+        return decoding.mask(self._trie, prefixes, self.capacities[depth])
 
-    def children(self, prefixes: Prefixes) -> Pairs:
+    def children(self, prefixes: Prefixes) -> ChildPairs:
         """The slots that the mask allows, in ascending order, each with the number of its prefix.
 
         Raises: PrefixInvalid.
         """
-        return decoding.children(self._stack, prefixes)
+        return decoding.children(self._trie, prefixes)
 
-    def few_children(self, prefixes: Prefixes) -> Pairs | None:
+    def few_children(self, prefixes: Prefixes) -> ChildPairs | None:
         """The same in any order; None where there are so many that a mask costs less.
 
         Raises: PrefixInvalid.
         """
-        return decoding.few_children(self._stack, prefixes, decoding.FEW)
+        return decoding.few_children(self._trie, prefixes, decoding.FEW)
 
     def count(self, prefixes: Prefixes) -> Indices:
         """The live items below each prefix.
 
         Raises: PrefixInvalid.
         """
-        return decoding.count(self._stack, prefixes)
+        return decoding.count(self._trie, prefixes)
 
-    def behind(self, paths: Prefixes, limit: int) -> Behind:
+    def behind(self, paths: Prefixes, limit: int) -> PathItems:
         """At most `limit` live items behind each path: the term's pins, then the most popular.
 
         Raises: PrefixInvalid.
         """
-        return decoding.items(self._stack, paths, limit, self._pin_places)
+        return decoding.items(self._trie, paths, limit, self._pin_places)
 
     def constrain(self, layout: TokenLayout, tokens: NDArray[np.int64], scores: Scores) -> None:
         """Set to -inf, in place, the score of every token that may not come next.
@@ -96,8 +96,8 @@ class Constraint:
         scores[:, own.stop :] = -np.inf
         np.copyto(scores[:, own.start : own.stop], -np.inf, where=~allowed)
 
-    def _pin_places(self, entered: Entered) -> Indices:
-        return _places_among(self._pinned, entered)
+    def _pin_places(self, entries: EntryItems) -> Indices:
+        return _places_among(self._pinned, entries)
 
 
 class Decode(Constraint):
@@ -105,7 +105,7 @@ class Decode(Constraint):
 
     def __init__(self, view: View, codebook: Codebook) -> None:
         capacities = [group.capacity for group in codebook.groups]
-        super().__init__(view.version, view.trie.stack, capacities)
+        super().__init__(view.version, view.trie.merged, capacities)
         self._view = view
 
     def items(self, path: Identifier, limit: int) -> Iterator[PutItem]:
@@ -114,17 +114,17 @@ class Decode(Constraint):
         for shard, ordinal in zip(found.shards.tolist(), found.ordinals.tolist(), strict=True):
             yield self._view.shards[shard].item_at(ordinal)
 
-    def _pin_places(self, entered: Entered) -> Indices:
+    def _pin_places(self, entries: EntryItems) -> Indices:
         if not self._view.pins:
-            return nowhere(entered)
-        bindings = np.unique(entered.bindings).tolist()
-        return _places_among(self._view.pinned_items(bindings), entered)
+            return unpinned(entries)
+        bindings = np.unique(entries.bindings).tolist()
+        return _places_among(self._view.pinned_items(bindings), entries)
 
 
-def _places_among(pinned: Sequence[Pinned], entered: Entered) -> Indices:
+def _places_among(pinned: Sequence[Pinned], entries: EntryItems) -> Indices:
     """Each entry's place among the pins of the term that led to it, or UNPINNED."""
-    places = nowhere(entered)
+    places = unpinned(entries)
     for place, (binding, shard, ordinal) in enumerate(pinned):
-        is_item = (entered.shards == shard) & (entered.ordinals == ordinal)
-        places[is_item & (entered.bindings == binding)] = place
+        is_item = (entries.shards == shard) & (entries.ordinals == ordinal)
+        places[is_item & (entries.bindings == binding)] = place
     return places

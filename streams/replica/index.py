@@ -23,8 +23,8 @@ from kae.sinks.store.reader import StoreReader
 from kae.sinks.store.rocks import StoreUnusable
 from kae.sinks.store.store import ShardStore
 from kae.sinks.terms.bindings import Bindings
-from kae.sinks.trie.growing import GrowingTrie
 from kae.sinks.trie.shard_table import ShardTable
+from kae.sinks.trie.trie_writer import TrieWriter
 from kae.streams.replica.term_progress import TermProgress
 from kae.streams.replica.view import View, Visible
 from kae.streams.replica_api.answers import LogPosition
@@ -71,7 +71,7 @@ class ReplicaIndex:
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="postings")
         self._refreshing: Future[None] | None = None
         self._refresh_at = 0.0
-        self._trie = GrowingTrie(topology.shards, self._bases.submit)
+        self._trie = TrieWriter(topology.shards, self._bases.submit)
 
         def open_shard(shard: int) -> tuple[ShardStore, ShardTable]:
             store_folder = keys.shard_folder(folder, topology.generation, shard)
@@ -190,7 +190,7 @@ class ReplicaIndex:
             self._visible = Visible.of(bindings, reached, at_ms)
         visible = self._visible
         attached = [reader.attached for reader in self._readers]
-        trie = self._trie.layers(self._tables, attached, visible.slots)
+        trie = self._trie.refresh(self._tables, attached, visible.slots)
         return View(
             number=number,
             generation=self._generation,
@@ -286,7 +286,7 @@ def _open(folder: Path, buffer: int) -> tuple[ShardStore, ShardTable]:
     try:
         table.make_room(store.next_ordinal)
         for paths in store.paths():
-            table.adopt(paths, UNKNOWN, UNKNOWN)
+            table.load(paths, UNKNOWN, UNKNOWN)
     except BaseException:
         store.close()
         raise

@@ -63,9 +63,9 @@ def view_with_term(view: View, edits: Iterable[BindingEdit], members: Sequence[T
         for binding, bound in view.visible.items()
         if binding in bindings.bound and binding not in replaced
     }
-    trie = view.trie.hiding(view.visible.keys() - visible.keys())
+    trie = view.trie.without_bindings(view.visible.keys() - visible.keys())
     for bound in added:
-        trie = trie.showing(list(_paths(bound, members, len(view.shards))))
+        trie = trie.with_binding(list(_paths(bound, members, len(view.shards))))
         visible[bound.binding] = bound
     terms, pins = terms_of(visible), pins_of(visible)
     return replace(view, bindings=bindings, visible=visible, terms=terms, trie=trie, pins=pins)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from kae.encoders.categories import Slot
 from kae.encoders.query import Query, Want, Way
 from kae.sinks.postings.statistics import FloatArray, TermPostings
-from kae.sinks.trie.beam import Wanted
-from kae.sinks.trie.ranges import Indices
+from kae.sinks.trie.beam import QueryClause
+from kae.sinks.trie.sorted_arrays import Indices
 from kae.streams.replica.view import View
 
 # BM25's k1 and b, for short texts.
@@ -38,8 +38,8 @@ class WantStatistics:
     mentions: TermPostings
     worth: list[FloatArray]
 
-    def wanted(self) -> Wanted:
-        return Wanted(self.weight, self.worth)
+    def wanted(self) -> QueryClause:
+        return QueryClause(self.weight, self.worth)
 
 
 def want_statistics(view: View, query: Query) -> list[WantStatistics]:

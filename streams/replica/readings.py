@@ -30,7 +30,7 @@ class ReplicaReadings:
         yield Sample(metrics.REPLICA_BINDINGS_VERSION, view.bindings.version)
         yield Sample(metrics.REPLICA_BINDINGS, len(view.bindings.bound))
         yield Sample(metrics.REPLICA_ITEMS, view.items)
-        yield Sample(metrics.REPLICA_PATHS, view.trie.paths)
+        yield Sample(metrics.REPLICA_PATHS, view.trie.path_count)
         yield Sample(metrics.REPLICA_IGNORED, self._index.ignored)
         yield from self._shards(view)
         yield from accounting_samples(

@@ -21,10 +21,10 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.query import Query, QueryEncoder
 from kae.sinks.log.edits import PutItem
 from kae.sinks.postings.statistics import FloatArray
-from kae.sinks.trie.beam import Coverage, Decoded, Wanted, coverage_of, decode_all
+from kae.sinks.trie.beam import BeamPaths, Coverage, QueryClause, beam_search_all, path_coverage
 from kae.sinks.trie.decoding import UNPINNED
-from kae.sinks.trie.layer import Layer
-from kae.sinks.trie.ranges import Indices
+from kae.sinks.trie.live_trie import LiveTrie
+from kae.sinks.trie.sorted_arrays import Indices
 from kae.streams.replica.query_statistics import (
     has_query_slot,
     heaviest_slots,
@@ -150,13 +150,15 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _reached(view: View, wanted: Sequence[Wanted], beam: int, terms: Sequence[int]) -> _Reached:
-    layers = view.trie.stack.layers
+def _reached(
+    view: View, wanted: Sequence[QueryClause], beam: int, terms: Sequence[int]
+) -> _Reached:
+    tries = view.trie.merged.parts
     pinned = view.pinned_items(terms)
     parts = [
-        (layer.trie.entries, *_entries(layer, decoded, pins, wanted))
-        for layer, decoded, pins in zip(
-            layers, decode_all(layers, wanted, beam), _pinned_entries(view, pinned), strict=True
+        (live.trie.entries, *_entries(live, decoded, pins, wanted))
+        for live, decoded, pins in zip(
+            tries, beam_search_all(tries, wanted, beam), _pinned_entries(view, pinned), strict=True
         )
     ]
 
@@ -182,21 +184,21 @@ def _reached(view: View, wanted: Sequence[Wanted], beam: int, terms: Sequence[in
 
 
 def _entries(
-    layer: Layer, decoded: Decoded, pins: Indices, wanted: Sequence[Wanted]
+    live: LiveTrie, decoded: BeamPaths, pins: Indices, wanted: Sequence[QueryClause]
 ) -> tuple[Indices, Coverage]:
     """The live entries behind decoded paths, and those of `pins`, with their coverage."""
-    entries, places = layer.entries_below(decoded.nodes)
+    entries, places = live.entries_of_nodes(decoded.nodes)
     if not len(pins):
         return entries, decoded.coverage[places]
-    covered = coverage_of(layer.trie.entries.slots[:, pins], wanted)
+    covered = path_coverage(live.trie.entries.slots[:, pins], wanted)
     return np.append(entries, pins), np.append(decoded.coverage[places], covered)
 
 
 def _pinned_entries(view: View, pinned: Sequence[Pinned]) -> tuple[Indices, Indices]:
-    """The entries of pinned items, by layer: they are candidates whatever the beam finds."""
+    """The entries of pinned items, by part of the trie: they are candidates whatever the beam finds."""
     nothing = np.zeros(0, np.int64)
     found = [(nothing, nothing), *(view.trie.entries_of(*one) for one in pinned)]
-    base, overlay = (np.concatenate(of_layer) for of_layer in zip(*found, strict=True))
+    base, overlay = (np.concatenate(of_part) for of_part in zip(*found, strict=True))
     return base, overlay
 
 

@@ -20,15 +20,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.sinks.trie.arrays import (
+from kae.sinks.trie.array_file import (
     ArrayFileBroken,
-    layer_of_arrays,
+    live_trie_from_arrays,
     map_arrays,
-    stack_of_arrays,
-    trie_of_arrays,
+    merged_trie_from_arrays,
+    trie_from_arrays,
 )
-from kae.sinks.trie.stack import Stack
-from kae.sinks.trie.trie import TrieView
+from kae.sinks.trie.merged_trie import MergedTrie
+from kae.sinks.trie.trie import Trie
 from kae.streams.clock import now_ms
 from kae.streams.errors import NothingShared
 from kae.streams.replica.decode import Constraint
@@ -83,9 +83,9 @@ class SharedViews:
             ) from error
         self._number = 0
         self._due_at = 0.0
-        self._base: tuple[int, TrieView] | None = None
-        self._mapped: tuple[SharedViewHeader, Stack]
-        self._hidden: tuple[frozenset[int], Stack] | None = None
+        self._base: tuple[int, Trie] | None = None
+        self._mapped: tuple[SharedViewHeader, MergedTrie]
+        self._hidden: tuple[frozenset[int], MergedTrie] | None = None
         self._refresh()
 
     @classmethod
@@ -112,9 +112,9 @@ class SharedViews:
         """
         if self._head[0] != self._number and time.monotonic() >= self._due_at:
             self._refresh()
-        header, stack = self._mapped
+        header, merged = self._mapped
         return Constraint(
-            header.version, self._visible(header, stack), header.capacities, header.pinned
+            header.version, self._visible(header, merged), header.capacities, header.pinned
         )
 
     @property
@@ -156,7 +156,7 @@ class SharedViews:
             self._due_at = time.monotonic() + self._refresh_seconds
             return
 
-    def _map(self, number: int) -> tuple[SharedViewHeader, Stack]:
+    def _map(self, number: int) -> tuple[SharedViewHeader, MergedTrie]:
         encoded, found = map_arrays(self._folder / f"view-{number}")
         found_format = msgspec.msgpack.decode(encoded, type=_Format).format
         if found_format != FORMAT:
@@ -167,22 +167,22 @@ class SharedViews:
         header = msgspec.msgpack.decode(encoded, type=SharedViewHeader)
         if self._base is None or self._base[0] != header.base:
             _, of_base = map_arrays(self._folder / f"base-{header.base}")
-            self._base = header.base, trie_of_arrays(iter(of_base))
+            self._base = header.base, trie_from_arrays(iter(of_base))
         arrays = iter(found)
-        base = layer_of_arrays(self._base[1], arrays)
-        overlay = layer_of_arrays(trie_of_arrays(arrays), arrays)
-        return header, stack_of_arrays(base, overlay, arrays)
+        base = live_trie_from_arrays(self._base[1], arrays)
+        overlay = live_trie_from_arrays(trie_from_arrays(arrays), arrays)
+        return header, merged_trie_from_arrays(base, overlay, arrays)
 
-    def _visible(self, header: SharedViewHeader, stack: Stack) -> Stack:
-        """The stack without the terms that have ended since; the next view lacks them too."""
+    def _visible(self, header: SharedViewHeader, merged: MergedTrie) -> MergedTrie:
+        """The trie without the terms that have ended since; the next view lacks them too."""
         if header.next_change_ms is None or now_ms() < header.next_change_ms:
-            return stack
+            return merged
         now = now_ms()
         over = frozenset(binding for binding, end_ms in header.ends_ms.items() if end_ms <= now)
         if not over:
-            return stack
+            return merged
         if self._hidden is None or self._hidden[0] != over:
-            self._hidden = over, stack.hiding(over)
+            self._hidden = over, merged.without_bindings(over)
         return self._hidden[1]
 
 

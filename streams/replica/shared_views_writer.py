@@ -16,14 +16,14 @@ import msgspec
 import structlog
 
 from kae.encoders.codebook.codebook import Codebook
-from kae.sinks.trie.arrays import (
+from kae.sinks.trie.array_file import (
     Array,
-    arrays_of_changed,
-    arrays_of_dead,
-    arrays_of_trie,
+    changes_to_arrays,
+    dead_to_arrays,
+    trie_to_arrays,
     write_arrays,
 )
-from kae.sinks.trie.trie import TrieView
+from kae.sinks.trie.trie import Trie
 from kae.streams.replica.shared_views import FORMAT, SharedViewHeader, map_head, view_files
 from kae.streams.replica.view import View
 from kae.streams.runtime.folders import hold_folder
@@ -42,7 +42,7 @@ class SharedViewsWriter:
         self._lock = threading.Lock()
         self._is_behind = False
         self.has_started = False
-        self._base: TrieView | None = None
+        self._base: Trie | None = None
         numbers = [int(match["number"]) for match in view_files(folder)]
         self._base_number = self._number = max([int(self._head[0]), *numbers], default=0)
 
@@ -86,14 +86,14 @@ class SharedViewsWriter:
             self._head[1] = at_ms
 
     def _write_view(self, view: View, codebook: Codebook) -> None:
-        stack = view.trie.stack
-        base, overlay = stack.layers
+        merged = view.trie.merged
+        base, overlay = merged.parts
         self._number += 1
         if base.trie is not self._base:
-            self._write_file("base", list(arrays_of_trie(base.trie)))
+            self._write_file("base", list(trie_to_arrays(base.trie)))
             self._base, self._base_number = base.trie, self._number
-        arrays = [*arrays_of_dead(base), *arrays_of_trie(overlay.trie), *arrays_of_dead(overlay)]
-        arrays += arrays_of_changed(stack)
+        arrays = [*dead_to_arrays(base), *trie_to_arrays(overlay.trie), *dead_to_arrays(overlay)]
+        arrays += changes_to_arrays(merged)
         header = _header(view, codebook, self._base_number)
         self._write_file("view", arrays, msgspec.msgpack.encode(header))
         self._head[0] = self._number

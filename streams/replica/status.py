@@ -35,7 +35,7 @@ def describe_status(
         replica=name,
         codebook=index.fingerprint,
         items=view.items,
-        paths=view.trie.paths,
+        paths=view.trie.path_count,
         view_swapped_ms=view.swapped_ms,
         view_built_ms=round(view.built_seconds * 1000, 3),
         ignored_records=index.ignored,

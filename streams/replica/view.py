@@ -11,7 +11,7 @@ from kae.sinks.log.edits import BindSlot, DropItem, PutItem
 from kae.sinks.postings.statistics import WordStatistics
 from kae.sinks.store.reader import StoreReader
 from kae.sinks.terms.bindings import Bindings
-from kae.sinks.trie.layers import Layers
+from kae.sinks.trie.merged_trie import ViewTrie
 from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica_api.answers import Version
 
@@ -30,7 +30,7 @@ class View:
     next_change_ms: int | None  # when time alone changes what is visible
     bindings_offset: int  # of the log record that made this version; -1: none
     terms: BoundTerms
-    trie: Layers
+    trie: ViewTrie
     word_statistics: WordStatistics
     stale: tuple[BitMap, ...]  # by shard, the items whose `word_statistics` may be out of date
     shards: tuple[StoreReader, ...]
@@ -93,7 +93,7 @@ class View:
         if not over:
             return self
         visible = {b: bound for b, bound in self.visible.items() if b not in over}
-        trie = self.trie.hiding(over)
+        trie = self.trie.without_bindings(over)
         terms, pins = terms_of(visible), pins_of(visible)
         return replace(self, visible=visible, terms=terms, trie=trie, pins=pins)
 

@@ -27,8 +27,8 @@ from kae.encoders.text.normal_form import normalise
 from kae.sinks.log.edits import ItemHead
 from kae.sinks.postings.statistics import WordStatistics
 from kae.sinks.terms.bindings import Bindings
-from kae.sinks.trie.growing import GrowingTrie
 from kae.sinks.trie.shard_table import ShardTable
+from kae.sinks.trie.trie_writer import TrieWriter
 from kae.streams.catalog.rows import read_items
 from kae.streams.replica.view import View
 from kae.streams.topology.types import Topology
@@ -121,10 +121,10 @@ def view_of(identifiers: Identifiers, terms: Sequence[Term]) -> View:
     heads = [_head(ordinal, row) for ordinal, row in enumerate(identifiers.tolist())]
     attached = {number + 1: term.items for number, term in enumerate(terms)}
     with ThreadPoolExecutor(1) as bases:
-        trie = GrowingTrie(1, bases.submit)
+        trie = TrieWriter(1, bases.submit)
         trie.note(0, table.apply(heads, 1, 0))
         active = {number + 1: term.slot for number, term in enumerate(terms)}
-        layers = trie.layers([table], [attached], active)
+        view_trie = trie.refresh([table], [attached], active)
     return View(
         number=0,
         generation=1,
@@ -133,7 +133,7 @@ def view_of(identifiers: Identifiers, terms: Sequence[Term]) -> View:
         next_change_ms=None,
         bindings_offset=-1,
         terms=BoundTerms(),
-        trie=layers,
+        trie=view_trie,
         word_statistics=WordStatistics(()),
         stale=(),
         shards=(),

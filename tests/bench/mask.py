@@ -169,7 +169,7 @@ def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombinatio
         edits_per_second=round(held.edits / held.written_seconds, 1),
         views=held.views,
         slowest_view_ms=round(held.slowest_view_seconds * 1000, 2),
-        trie_bytes_per_entry=round(held.trie_bytes / held.view.trie.entries, 1),
+        trie_bytes_per_entry=round(held.trie_bytes / held.view.trie.entry_count, 1),
         depths=depths,
         items=len(own),
         beam=BEAM,

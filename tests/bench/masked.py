@@ -23,10 +23,10 @@ from kae.encoders.query import BoundTerms, QueryEncoder
 from kae.sinks.log.edits import DropItem, PutItem, ShardEdit
 from kae.sinks.postings.statistics import WordStatistics
 from kae.sinks.terms.bindings import Bindings
-from kae.sinks.trie.base import BaseTrie
-from kae.sinks.trie.growing import GrowingTrie
+from kae.sinks.trie.base_trie import BaseTrie
 from kae.sinks.trie.prefixes import Prefixes
 from kae.sinks.trie.shard_table import ShardTable
+from kae.sinks.trie.trie_writer import TrieWriter
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.replica.view import View
@@ -54,7 +54,7 @@ class MaskedItems:
     def __init__(self, identifiers: Identifiers) -> None:
         self.identifiers = identifiers
         self._bases = ThreadPoolExecutor(1)
-        self._trie = GrowingTrie(SHARDS, self._build_beside)
+        self._trie = TrieWriter(SHARDS, self._build_beside)
         self._tables = [ShardTable() for _ in range(SHARDS)]
         self._versions = [0] * SHARDS
         self._chance = random.Random(5)
@@ -176,7 +176,7 @@ class MaskedItems:
             next_change_ms=None,
             bindings_offset=-1,
             terms=BoundTerms(),
-            trie=self._trie.layers(self._tables, none, {}),
+            trie=self._trie.refresh(self._tables, none, {}),
             word_statistics=WordStatistics(()),
             stale=(),
             shards=(),

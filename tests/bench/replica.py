@@ -32,6 +32,7 @@ from kae.sinks.store.beginnings import SnapshotSource
 from kae.sinks.store.bulk import Unplaced, fill_store
 from kae.sinks.store.plan import Upsert, prepare
 from kae.sinks.store.store import ShardStore
+from kae.sinks.trie import decoding
 from kae.streams.catalog.rows import read_items
 from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica.index import ReplicaIndex
@@ -150,8 +151,8 @@ def measure_replica(items: int, small: int) -> ReplicaBench:
             raw.append(read)
         index = _begun(many, Path(name) / "scratch")
         try:
-            bytes_per_item = _bytes(index) / index.view.trie.entries
-            paths = index.view.trie.paths
+            bytes_per_item = _bytes(index) / index.view.trie.entry_count
+            paths = index.view.trie.path_count
             words = _words(index)
             edits = _edits_per_second(index, many, Path(name) / "owners")
         finally:
@@ -184,7 +185,7 @@ def _bootstrap(catalog: _Catalog, folder: Path) -> float:
     """Seconds from nothing to the first mask."""
     began = time.perf_counter()
     index = _begun(catalog, folder)
-    index.view.trie.mask(np.zeros((1, 0), np.uint16), 1 << 13)
+    decoding.mask(index.view.trie.merged, np.zeros((1, 0), np.uint16), 1 << 13)
     seconds = time.perf_counter() - began
     index.close()
     return seconds

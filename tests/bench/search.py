@@ -63,7 +63,7 @@ def measure_search(
             asked,
             lambda query: [hit.id for hit in search.answer(index.view, query, RECALL_DEPTH).items],
         )
-        paths = index.view.trie.paths
+        paths = index.view.trie.path_count
     mine, bm25 = relevance(ours, asked), relevance(theirs, asked)
     return SearchReport(
         recall_ratio_to_bm25=_ratio(mine.recall, bm25.recall),

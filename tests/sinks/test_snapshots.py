@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
-from tests.sinks.edges import Edge, Killed, KilledAt
+from tests.sinks.faulty_filesystem import Edge, Killed, KilledAt
 
 from kae.sinks.log.edits import Counts, Delta, DropItem, SourceRange, encode_edit
 from kae.sinks.log.fold import LogState

@@ -29,7 +29,7 @@ def archive(tmp_path: Path) -> Archive:
 
 def killed(what: str, folder: Path, after_seconds: float) -> list[str]:
     """Run it, and kill it so long after its first round; the rounds that it has told."""
-    argv = [sys.executable, "-m", "tests.sinks.over_and_over", what, str(folder)]
+    argv = [sys.executable, "-m", "tests.sinks.endless_snapshots", what, str(folder)]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         rounds = [process.stdout.readline().strip()]

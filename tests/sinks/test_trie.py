@@ -7,15 +7,15 @@ from itertools import product
 import numpy as np
 import pytest
 from pyroaring import BitMap
-from tests.sinks.prefixes import next_slots
-from tests.sinks.wants import wanted
+from tests.sinks.clauses import clause
+from tests.sinks.next_slots import next_slots
 
 from kae.encoders.categories import EMPTY, POSITIONS, Identifier, Slot
 from kae.sinks.log.edits import DropItem, PutItem, ShardEdit
-from kae.sinks.trie.beam import Wanted, decode
-from kae.sinks.trie.layer import Layer
+from kae.sinks.trie.beam import QueryClause, beam_search
+from kae.sinks.trie.live_trie import LiveTrie
 from kae.sinks.trie.shard_table import ShardTable
-from kae.sinks.trie.trie import TrieView
+from kae.sinks.trie.trie import Trie
 
 Bound = Mapping[int, Slot]
 
@@ -35,7 +35,7 @@ def table(*deltas: list[ShardEdit]) -> ShardTable:
     return made
 
 
-def paths_of(trie: TrieView) -> dict[tuple[int, int], set[tuple[Identifier, int]]]:
+def paths_of(trie: Trie) -> dict[tuple[int, int], set[tuple[Identifier, int]]]:
     """(shard, ordinal) -> (path, binding)."""
     found = defaultdict(set)
     for entry in range(len(trie.entries)):
@@ -81,14 +81,14 @@ def test_an_item_has_its_own_path_and_one_for_each_active_binding(
                 if ordinal in members[binding]:
                     path = (*own[: slot.position], slot.index, *own[slot.position + 1 :])
                     expected[shard, ordinal].add((path, binding))
-    assert paths_of(TrieView.build(tables, attached, active)) == expected
+    assert paths_of(Trie.build(tables, attached, active)) == expected
 
 
 def test_the_mask_allows_exactly_the_slots_above_a_live_item(
     line: tuple[list[ShardTable], list[dict[int, BitMap]], Bound],
 ) -> None:
-    trie = TrieView.build(*line)
-    layer = Layer.whole(trie)
+    trie = Trie.build(*line)
+    live = LiveTrie.all_live(trie)
     children = defaultdict(set)
     for paths in paths_of(trie).values():
         for path, _ in paths:
@@ -97,48 +97,48 @@ def test_the_mask_allows_exactly_the_slots_above_a_live_item(
     alphabet = (0, 1, 2, 3, 90, 91, 92)
     for depth in range(4):
         for prefix in product(alphabet, repeat=depth):
-            assert next_slots(layer, prefix) == sorted(children[prefix])
+            assert next_slots(live, prefix) == sorted(children[prefix])
     for prefix in list(children):
-        assert next_slots(layer, prefix) == sorted(children[prefix])
+        assert next_slots(live, prefix) == sorted(children[prefix])
 
 
 def test_a_whole_path_has_nothing_after_it() -> None:
-    trie = Layer.whole(TrieView.build([table([put(0, (1, 2, 3, 4, 5, 6))])], [{}], {}))
+    trie = LiveTrie.all_live(Trie.build([table([put(0, (1, 2, 3, 4, 5, 6))])], [{}], {}))
     assert next_slots(trie, (1, 2, 3, 4, 5)) == [6]
     assert next_slots(trie, (1, 2, 3, 4, 5, 6)) == []
 
 
 def test_without_live_items_nothing_can_be_decoded() -> None:
-    trie = TrieView.build([table([put(0, EMPTY)], [drop(0)])], [{1: BitMap([0])}], {1: Slot(0, 9)})
-    layer = Layer.whole(trie)
-    assert layer.paths == 0
+    trie = Trie.build([table([put(0, EMPTY)], [drop(0)])], [{1: BitMap([0])}], {1: Slot(0, 9)})
+    live = LiveTrie.all_live(trie)
+    assert live.path_count == 0
     assert trie.bindings == frozenset()
-    assert next_slots(layer, ()) == []
-    assert decode(layer, [wanted(1.0, {Slot(0, 9): 1.0})], 5).nodes.tolist() == []
+    assert next_slots(live, ()) == []
+    assert beam_search(live, [clause(1.0, {Slot(0, 9): 1.0})], 5).nodes.tolist() == []
 
 
 def test_an_unknown_binding_is_hidden() -> None:
     items = table([put(0, (1, 0, 0, 0, 0, 0))])
-    hidden = TrieView.build([items], [{7: BitMap([0])}], {})
-    assert next_slots(Layer.whole(hidden), ()) == [1]
-    shown = TrieView.build([items], [{7: BitMap([0])}], {7: Slot(0, 99)})
-    assert next_slots(Layer.whole(shown), ()) == [1, 99]
+    hidden = Trie.build([items], [{7: BitMap([0])}], {})
+    assert next_slots(LiveTrie.all_live(hidden), ()) == [1]
+    shown = Trie.build([items], [{7: BitMap([0])}], {7: Slot(0, 99)})
+    assert next_slots(LiveTrie.all_live(shown), ()) == [1, 99]
     assert shown.bindings == {7}
 
 
 def test_a_change_after_a_view_was_built_leaves_the_view_alone() -> None:
     items = table([put(0, (1, 0, 0, 0, 0, 0))])
-    view = TrieView.build([items], [{}], {})
+    view = Trie.build([items], [{}], {})
     items.apply([put(0, (2, 0, 0, 0, 0, 0)), put(1, (3, 0, 0, 0, 0, 0))], 2, 2)
-    assert next_slots(Layer.whole(view), ()) == [1]
-    assert next_slots(Layer.whole(TrieView.build([items], [{}], {})), ()) == [2, 3]
+    assert next_slots(LiveTrie.all_live(view), ()) == [1]
+    assert next_slots(LiveTrie.all_live(Trie.build([items], [{}], {})), ()) == [2, 3]
 
 
 @pytest.mark.parametrize("beam", [1, 7, 50, 10_000])
 def test_a_beam_finds_the_paths_that_cover_most(
     line: tuple[list[ShardTable], list[dict[int, BitMap]], Bound], beam: int
 ) -> None:
-    trie = TrieView.build(*line)
+    trie = Trie.build(*line)
     wants: list[tuple[float, dict[Slot, float]]] = [
         (0.5, {Slot(0, 90): 1.0, Slot(1, 2): 0.5, Slot(5, 90): 0.25}),
         (0.25, {Slot(1, 2): 1.0, Slot(4, 3): 1.0, Slot(5, 1): 0.5}),
@@ -154,8 +154,8 @@ def test_a_beam_finds_the_paths_that_cover_most(
 
     every = {path for paths in paths_of(trie).values() for path, _ in paths}
     expected = [c for c in sorted(map(covered, every), reverse=True) if c > 0][:beam]
-    wants_of = [wanted(weight, slots) for weight, slots in wants]
-    decoded = decode(Layer.whole(trie), wants_of, beam)
+    wants_of = [clause(weight, slots) for weight, slots in wants]
+    decoded = beam_search(LiveTrie.all_live(trie), wants_of, beam)
     assert decoded.coverage.tolist() == expected
     first_entries = trie.levels[-1].first_child[decoded.nodes]
     found = [trie.path_at(entry) for entry in first_entries]
@@ -164,11 +164,9 @@ def test_a_beam_finds_the_paths_that_cover_most(
 
 
 def test_a_slot_beyond_the_end_of_a_worth_is_worth_nothing() -> None:
-    trie = TrieView.build(
-        [table([put(0, (1, 0, 0, 0, 0, 0)), put(1, (9, 0, 0, 0, 0, 0))])], [{}], {}
-    )
+    trie = Trie.build([table([put(0, (1, 0, 0, 0, 0, 0)), put(1, (9, 0, 0, 0, 0, 0))])], [{}], {})
     worth = [np.array([0.0, 1.0], np.float32)] + [np.zeros(0, np.float32)] * 5
-    decoded = decode(Layer.whole(trie), [Wanted(1.0, worth)], 5)
+    decoded = beam_search(LiveTrie.all_live(trie), [QueryClause(1.0, worth)], 5)
     entries = trie.levels[-1].first_child[decoded.nodes]
     assert [trie.path_at(entry)[0] for entry in entries] == [1]
 
@@ -177,7 +175,7 @@ def test_of_equal_coverage_the_more_popular_path_is_kept() -> None:
     items = table(
         [put(o, (1, o + 1, 0, 0, 0, 0), popularity) for o, popularity in enumerate((1.0, 9.0, 5.0))]
     )
-    trie = TrieView.build([items], [{}], {})
-    decoded = decode(Layer.whole(trie), [wanted(1.0, {Slot(0, 1): 1.0})], 2)
+    trie = Trie.build([items], [{}], {})
+    decoded = beam_search(LiveTrie.all_live(trie), [clause(1.0, {Slot(0, 1): 1.0})], 2)
     entries = trie.levels[-1].first_child[decoded.nodes]
     assert [trie.path_at(entry)[1] for entry in entries] == [2, 3]

@@ -32,9 +32,9 @@ def kinds(previewed: Previewed) -> list[tuple[str, str]]:
 
 
 def test_a_preview_counts_what_the_bind_then_does(filled: Followed) -> None:
-    before = filled.index.view.trie.paths
+    before = filled.index.view.trie.path_count
     told = ask(filled, "Quietcore", 'brand = "hp"', category="brand")
-    assert filled.index.view.trie.paths == before
+    assert filled.index.view.trie.path_count == before
     assert 0 < told.identifiers <= told.items
     assert told.groups[told.room.position].words[0].items == told.items
     assert [brand.items for brand in told.brands if brand.word == "hp"] == [told.items]
@@ -43,7 +43,7 @@ def test_a_preview_counts_what_the_bind_then_does(filled: Followed) -> None:
     filled.spread_all()
     filled.follow()
     assert filled.receipt("quietcore").attached_items == told.items
-    assert filled.index.view.trie.paths - before == told.identifiers
+    assert filled.index.view.trie.path_count - before == told.identifiers
 
 
 def test_a_preview_counts_items_whose_words_are_not_read_yet(

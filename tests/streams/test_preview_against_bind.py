@@ -145,7 +145,7 @@ def test_a_preview_says_what_the_bind_then_does(line: Followed, catalog: list[It
         ids = list(attached(line, binding))
         assert (told.items, told.refused) == (len(ids), None), event
         assert told.plan.hash == plan_hash(change, ids), event
-        assert after.trie.paths - before.trie.paths == told.identifiers, event
+        assert after.trie.path_count - before.trie.path_count == told.identifiers, event
         assert told.search is not None
         assert told.search.then == line.search(query, len(told.search.then) or 1), event
         assert told.room.position == line.registrar.bindings.bound[binding].position

@@ -45,8 +45,8 @@ def test_a_view_is_not_moved_by_what_is_folded_later(line: Followed, catalog: li
     line.drop([item.id for item in catalog[:100]])
     line.follow()
     assert [reader.content_hash() for reader in before.shards] == hashes
-    assert before.trie.entries == 100
-    assert line.index.view.trie.entries == 0
+    assert before.trie.entry_count == 100
+    assert line.index.view.trie.entry_count == 0
     assert {line.index.view.shards[s].state.live for s in range(SHARDS)} == {0}
 
 
@@ -73,10 +73,10 @@ def test_items_that_keep_their_terms_leave_what_a_view_has_of_terms_as_it_is(
     later = line.index.view
     assert [len(reader.attached[bound]) for reader in now.shards] == members
     assert sum(len(reader.attached[bound]) for reader in later.shards) == sum(members) - 1
-    assert later.trie.entries == now.trie.entries - 1
+    assert later.trie.entry_count == now.trie.entry_count - 1
     line.put([hp[0]])
     line.follow()
-    assert line.index.view.trie.entries == now.trie.entries
+    assert line.index.view.trie.entry_count == now.trie.entry_count
 
 
 def test_what_a_former_owner_appends_changes_nothing(line: Followed, catalog: list[Item]) -> None:

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from pathlib import Path
 
-from tests.sinks.prefixes import next_slots
+from tests.sinks.next_slots import next_slots
 from tests.streams.followed import SHARDS, Followed
 
 from kae.encoders.categories import CATEGORY_INDEX, Identifier

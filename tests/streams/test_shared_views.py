@@ -15,7 +15,7 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.encoders.selector import Selector
 from kae.sinks.log.term_changes import Bind
-from kae.sinks.trie.arrays import ArrayFileBroken, map_arrays, write_arrays
+from kae.sinks.trie.array_file import ArrayFileBroken, map_arrays, write_arrays
 from kae.streams.clock import now_ms
 from kae.streams.errors import NothingShared
 from kae.streams.replica.decode import Constraint, Decode

@@ -47,7 +47,7 @@ def test_a_view_that_is_late_answers_for_no_term_that_is_over(
     assert search.answer(late, "quietcore", 10).items == []
     line.now = until_ms
     line.swap()
-    assert late.trie.paths == line.index.view.trie.paths < view.trie.paths
+    assert late.trie.path_count == line.index.view.trie.path_count < view.trie.path_count
     assert (line.receipt("quietcore").state, line.receipt("foreverword").state) == (
         "expired",
         "bound",

@@ -1,6 +1,6 @@
 """A process that takes snapshots, or fetches the newest, again and again, until it is killed.
 
-python -m tests.sinks.over_and_over take|fetch FOLDER
+python -m tests.sinks.endless_snapshots take|fetch FOLDER
 """
 
 import sys

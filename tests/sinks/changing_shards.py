@@ -1,4 +1,4 @@
-"""Shards that change at random, for tests of the trie that grows with them."""
+"""Shards that change at random, for tests of the tries that a writer makes of them."""
 
 import random
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS, Identifier, Slot
 from kae.sinks.log.edits import DropItem, PutItem, ShardEdit
-from kae.sinks.trie.base import BaseTrie
-from kae.sinks.trie.growing import GrowingTrie
-from kae.sinks.trie.layers import Layers
+from kae.sinks.trie.base_trie import BaseTrie
+from kae.sinks.trie.merged_trie import ViewTrie
 from kae.sinks.trie.shard_table import ShardTable
-from kae.sinks.trie.trie import TrieView
+from kae.sinks.trie.trie import Trie
+from kae.sinks.trie.trie_writer import TrieWriter
 
 SHARDS = 2
 ITEMS = 400
 
 
-class Beside:
+class LateExecutor:
     """Builds a base when told to, as another thread would some time later."""
 
     def __init__(self) -> None:
@@ -37,14 +37,14 @@ class Beside:
         self.waiting.clear()
 
 
-class World:
-    """Tables and attachments that change at random, and the trie that grows with them."""
+class ChangingShards:
+    """Tables and attachments that change at random, and the writer of their tries."""
 
     def __init__(self, seed: int, slots: int = 4, reserved: int = 90) -> None:
         self.slots, self.reserved = slots, reserved
         self.chance = random.Random(seed)
-        self.beside = Beside()
-        self.trie = GrowingTrie(SHARDS, self.beside)
+        self.executor = LateExecutor()
+        self.writer = TrieWriter(SHARDS, self.executor)
         self.tables = [ShardTable() for _ in range(SHARDS)]
         self.attached: list[dict[int, BitMap]] = [{} for _ in range(SHARDS)]
         self.active: dict[int, Slot] = {}
@@ -77,7 +77,7 @@ class World:
                     moved.add(ordinal)
                     held.add(ordinal) if joins else held.discard(ordinal)
         self.attached[shard] = members
-        self.trie.note(shard, changed | moved)
+        self.writer.note(shard, changed | moved)
 
     def bind_or_release(self) -> None:
         if len(self.active) > 3 or (self.active and self.chance.random() < 0.3):
@@ -102,8 +102,8 @@ class World:
             members = BitMap(self.chance.sample(live, len(live) // 3))
             self.attached[shard] = {**self.attached[shard], binding: members}
 
-    def layers(self) -> Layers:
-        return self.trie.layers(self.tables, tuple(self.attached), dict(self.active))
+    def refresh(self) -> ViewTrie:
+        return self.writer.refresh(self.tables, tuple(self.attached), dict(self.active))
 
-    def rebuilt(self) -> TrieView:
-        return TrieView.build(self.tables, self.attached, self.active)
+    def rebuild(self) -> Trie:
+        return Trie.build(self.tables, self.attached, self.active)

@@ -1,11 +1,10 @@
-"""Arrays in a file that other processes map: written once, and whole before anybody opens it.
+"""A file of arrays that other processes map, and the tries of views as arrays.
 
 8 bytes    the length of the header
-header     msgpack: a note of the writer's, then type, shape and place of each array
+header     msgpack: the writer's note, then type, shape and place of each array
 arrays     each begins at a multiple of 64 bytes
 
-A trie and its layers as a row of arrays, in an order of their own: to be laid where others map
-them, and read from there.
+A file is complete before anybody opens it, and never changes.
 """
 
 import mmap
@@ -18,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import POSITIONS
-from kae.sinks.trie.bit_rows import BitRows
-from kae.sinks.trie.layer import Layer
-from kae.sinks.trie.stack import Changed, Stack
-from kae.sinks.trie.trie import Entries, Level, TrieView
+from kae.sinks.trie.child_bitmaps import ChildBitmaps
+from kae.sinks.trie.live_trie import LiveTrie
+from kae.sinks.trie.merged_trie import ChildChanges, MergedTrie
+from kae.sinks.trie.trie import Entries, Level, Trie
 
 ALIGNED = 64
 _LENGTH = 8
@@ -40,11 +39,11 @@ class _Header(msgspec.Struct, array_like=True):
 
 
 class ArrayFileBroken(Exception):
-    """A file that does not hold what its header says."""
+    """A file whose content does not match its header."""
 
 
 def write_arrays(path: Path, arrays: Sequence[Array], note: bytes = b"") -> None:
-    """Write a new file. Raises: OSError, also where it is there already."""
+    """Write a new file. Raises: OSError, FileExistsError among others."""
     placed, begin = [], 0
     for array in arrays:
         placed.append(_Placed(array.dtype.str, array.shape, begin))
@@ -61,9 +60,9 @@ def write_arrays(path: Path, arrays: Sequence[Array], note: bytes = b"") -> None
 
 
 def map_arrays(path: Path) -> tuple[bytes, list[Array]]:
-    """The note, and the arrays as they lie in the file: nothing is copied, none can be written.
+    """The note and the arrays of a file, mapped read-only: nothing is copied.
 
-    They stay readable when the file is removed. Raises: OSError, ArrayFileBroken.
+    They stay readable after the file is removed. Raises: OSError, ArrayFileBroken.
     """
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -86,54 +85,57 @@ def _aligned(place: int) -> int:
     return -(-place // ALIGNED) * ALIGNED
 
 
-def arrays_of_trie(trie: TrieView) -> Iterator[Array]:
+def trie_to_arrays(trie: Trie) -> Iterator[Array]:
     entries = trie.entries
     yield from (entries.slots, entries.shards, entries.ordinals)
-    yield from (entries.bindings, entries.apart, entries.popularity)
+    yield from (entries.bindings, entries.diverges_at, entries.popularity)
     for level in trie.levels:
         yield from (level.slot, level.key, level.first_child, level.popularity)
-    for rows in trie.rows:
-        yield from (rows.nodes, rows.bits, np.array([rows.width]))
-    yield from trie.bound
+    for bitmaps in trie.child_bitmaps:
+        yield from (bitmaps.nodes, bitmaps.bits, np.array([bitmaps.width]))
+    yield from trie.bound_entries
     yield np.array(sorted(trie.bindings), np.int64)
 
 
-def trie_of_arrays(arrays: Iterator[Array]) -> TrieView:
+def trie_from_arrays(arrays: Iterator[Array]) -> Trie:
     """The trie that the next arrays are of."""
     entries = Entries(*_next(arrays, 6))
     levels = [Level(*_next(arrays, 4)) for _ in range(POSITIONS)]
-    rows = []
+    child_bitmaps = []
     for _ in range(POSITIONS):
         nodes, bits, width = _next(arrays, 3)
-        rows.append(BitRows(nodes, bits, int(width[0])))
-    bound = tuple(_next(arrays, POSITIONS + 1))
+        child_bitmaps.append(ChildBitmaps(nodes, bits, int(width[0])))
+    bound_entries = tuple(_next(arrays, POSITIONS + 1))
     bindings = frozenset(next(arrays).tolist())
-    return TrieView(entries, tuple(levels), tuple(rows), bound, bindings)
+    return Trie(entries, tuple(levels), tuple(child_bitmaps), bound_entries, bindings)
 
 
-def arrays_of_dead(layer: Layer) -> Iterator[Array]:
-    """What is dead in a layer; its trie stands elsewhere."""
-    yield layer.dead
-    yield from layer.gone
-    yield from layer.bound
+def dead_to_arrays(live: LiveTrie) -> Iterator[Array]:
+    """What is dead in a trie, without the trie."""
+    yield live.dead_entries
+    yield from live.dead_nodes
+    yield from live.dead_bound
 
 
-def layer_of_arrays(trie: TrieView, arrays: Iterator[Array]) -> Layer:
-    """The layer of a trie in which the next arrays say what is dead."""
+def live_trie_from_arrays(trie: Trie, arrays: Iterator[Array]) -> LiveTrie:
+    """A trie with the dead that the next arrays are of."""
     (dead,) = _next(arrays, 1)
-    return Layer(trie, dead, tuple(_next(arrays, POSITIONS)), tuple(_next(arrays, POSITIONS + 1)))
+    dead_nodes = tuple(_next(arrays, POSITIONS))
+    return LiveTrie(trie, dead, dead_nodes, tuple(_next(arrays, POSITIONS + 1)))
 
 
-def arrays_of_changed(stack: Stack) -> Iterator[Array]:
-    """How the base's children differ by now."""
-    for changed in stack.changed:
-        yield from (changed.nodes, changed.first, changed.slots, changed.allowed)
+def changes_to_arrays(merged: MergedTrie) -> Iterator[Array]:
+    """How the children of the base differ in the merged trie."""
+    for changes in merged.changes:
+        yield from (changes.nodes, changes.first, changes.slots, changes.is_live)
 
 
-def stack_of_arrays(base: Layer, overlay: Layer, arrays: Iterator[Array]) -> Stack:
-    """The stack of two layers that the next arrays say the rest of."""
-    changed = tuple(Changed(*_next(arrays, 4)) for _ in range(POSITIONS))
-    return Stack(base, overlay, changed)
+def merged_trie_from_arrays(
+    base: LiveTrie, overlay: LiveTrie, arrays: Iterator[Array]
+) -> MergedTrie:
+    """The merged trie of two, with the changes that the next arrays are of."""
+    changes = tuple(ChildChanges(*_next(arrays, 4)) for _ in range(POSITIONS))
+    return MergedTrie(base, overlay, changes)
 
 
 def _next(arrays: Iterator[Array], count: int) -> list[Array]:
