@@ -195,7 +195,7 @@ def _entries(
 
 
 def _pinned_entries(view: View, pinned: Sequence[Pinned]) -> tuple[Indices, Indices]:
-    """The entries of pinned items, by part of the trie: they are candidates whatever the beam finds."""
+    """The entries of pinned items in base and overlay, which are candidates in any beam."""
     nothing = np.zeros(0, np.int64)
     found = [(nothing, nothing), *(view.trie.entries_of(*one) for one in pinned)]
     base, overlay = (np.concatenate(of_part) for of_part in zip(*found, strict=True))
