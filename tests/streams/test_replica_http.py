@@ -1,4 +1,4 @@
-"""The replica's HTTP face, over a view of real deltas."""
+"""What a replica answers over HTTP, from a view of real deltas."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ from kae.streams.telemetry.metrics import METRICS
 from kae.streams.telemetry.registry import MetricRegistry
 
 
-class Face:
+class HttpClient:
     """Asks the application itself, without a socket."""
 
     def __init__(self, app: Starlette) -> None:
@@ -50,7 +50,7 @@ class Face:
 
 
 @pytest.fixture
-def http(line: Followed, catalog: list[Item]) -> Face:
+def http(line: Followed, catalog: list[Item]) -> HttpClient:
     line.now = time.time_ns() // 1_000_000
     line.put(catalog[:300])
     line.bind("quietcore", where='brand = "hp"')
@@ -71,10 +71,10 @@ def http(line: Followed, catalog: list[Item]) -> Face:
         UnknownWords(least_requests=3),
     )
     answers = ReplicaHttp(NAME, Serving(served, GenerationState(1)), meters)
-    return Face(build_app(answers, meters, line.notifier))
+    return HttpClient(build_app(answers, meters, line.notifier))
 
 
-def test_every_answer_names_the_one_view_it_was_made_from(http: Face, line: Followed) -> None:
+def test_every_answer_names_the_one_view_it_was_made_from(http: HttpClient, line: Followed) -> None:
     view = line.index.view
     expected = {"generation": 1, "view": view.number, "bindings": 1, "shards": list(view.versions)}
     some_id = http.get("/search", params={"q": "quietcore"}).json()["items"][0]["id"]
@@ -89,7 +89,7 @@ def test_every_answer_names_the_one_view_it_was_made_from(http: Face, line: Foll
         assert http.get(path).json()["version"] == expected, path
 
 
-def test_a_search_is_refused_until_the_words_are_read(http: Face, line: Followed) -> None:
+def test_a_search_is_refused_until_the_words_are_read(http: HttpClient, line: Followed) -> None:
     line.index.postings_ready = False
     refused = http.get("/search", params={"q": "toner"})
     assert refused.status_code == 503
@@ -98,7 +98,7 @@ def test_a_search_is_refused_until_the_words_are_read(http: Face, line: Followed
     assert http.get("/search", params={"q": "toner"}).is_success
 
 
-def test_a_search_says_how_it_was_understood(http: Face) -> None:
+def test_a_search_says_how_it_was_understood(http: HttpClient) -> None:
     found = http.get("/search", params={"q": "QuietCore hp", "limit": "3"}).json()
     assert found["query"]["terms"] == ["quietcore"]
     assert [slot["word"] for slot in found["query"]["slots"][:2]] == ["quietcore", "hp"]
@@ -127,13 +127,13 @@ def test_a_search_says_how_it_was_understood(http: Face) -> None:
         ("/nothing", 404, "no such address"),
     ],
 )
-def test_a_bad_request_is_told_why(http: Face, path: str, status: int, cause: str) -> None:
+def test_a_bad_request_is_told_why(http: HttpClient, path: str, status: int, cause: str) -> None:
     answer = http.get(path)
     assert answer.status_code == status
     assert cause in answer.json()["error"]
 
 
-def test_an_item_shows_every_path_with_its_term(http: Face, line: Followed) -> None:
+def test_an_item_shows_every_path_with_its_term(http: HttpClient, line: Followed) -> None:
     hit = http.get("/search", params={"q": "quietcore"}).json()["items"][0]
     item = http.get(f"/items/{hit['id']}").json()
     assert [path["term"] for path in item["paths"]] == [None, "quietcore"]
@@ -145,7 +145,7 @@ def test_an_item_shows_every_path_with_its_term(http: Face, line: Followed) -> N
 
 
 def test_an_answer_waits_until_a_view_has_the_revision(
-    http: Face, line: Followed, catalog: list[Item]
+    http: HttpClient, line: Followed, catalog: list[Item]
 ) -> None:
     path = f"/items/{catalog[0].id}"
     known = http.get(path).json()["revision"]
@@ -166,7 +166,7 @@ def test_an_answer_waits_until_a_view_has_the_revision(
         assert all(stage["done"] for stage in term.result().json()["stages"])
 
 
-def test_a_preview_is_of_the_event_that_a_bind_would_send(http: Face, line: Followed) -> None:
+def test_a_preview_is_of_the_event_that_a_bind_would_send(http: HttpClient, line: Followed) -> None:
     data = BindData(1, SelectorData(where='brand = "hp"'), category="brand")
     event = encode_term("glimmer", data, "/test")
     told = http.post("/preview", event).json()
@@ -177,7 +177,7 @@ def test_a_preview_is_of_the_event_that_a_bind_would_send(http: Face, line: Foll
 
 
 def test_what_waits_for_approval_is_previewed_as_it_would_be_now(
-    http: Face, line: Followed
+    http: HttpClient, line: Followed
 ) -> None:
     data = BindData(1, SelectorData(where='brand = "hp"'), category="brand", by="ann")
     event = encode_term("glimmer", data, "/test")
@@ -193,7 +193,7 @@ def test_what_waits_for_approval_is_previewed_as_it_would_be_now(
 
 
 def test_a_preview_refuses_what_is_no_bind_and_what_is_too_large(
-    http: Face, line: Followed
+    http: HttpClient, line: Followed
 ) -> None:
     refused = http.post("/preview", b"{}")
     assert (refused.status_code, refused.json()["error"][:7]) == (400, "event: ")
@@ -204,7 +204,7 @@ def test_a_preview_refuses_what_is_no_bind_and_what_is_too_large(
     assert http.post("/preview", b"{}").status_code == 503
 
 
-def test_bindings_show_what_is_left_at_each_position(http: Face, line: Followed) -> None:
+def test_bindings_show_what_is_left_at_each_position(http: HttpClient, line: Followed) -> None:
     shown = http.get("/bindings").json()
     assert [b["term"] for b in shown["active"]] == ["quietcore"]
     position = line.codebook.position_of(CATEGORY_INDEX["entity"])
@@ -218,14 +218,14 @@ def test_bindings_show_what_is_left_at_each_position(http: Face, line: Followed)
     assert later["capacity"][position]["quarantined"] == 1
 
 
-def test_the_status_hashes_the_view_when_asked_to(http: Face, line: Followed) -> None:
+def test_the_status_hashes_the_view_when_asked_to(http: HttpClient, line: Followed) -> None:
     assert {shard["hash"] for shard in http.get("/status").json()["shards"]} == {None}
     shards = http.get("/status?hash=1").json()["shards"]
     assert [s["hash"] for s in shards] == [s.store.content_hash() for s in line.shards]
     assert sum(shard["counts"]["put"] for shard in shards) == 300
 
 
-def test_a_replica_is_ready_while_its_view_is_fresh(http: Face, line: Followed) -> None:
+def test_a_replica_is_ready_while_its_view_is_fresh(http: HttpClient, line: Followed) -> None:
     assert http.get("/livez").status_code == 200
     never = http.get("/readyz")
     assert never.status_code == 503
@@ -240,7 +240,7 @@ def test_a_replica_is_ready_while_its_view_is_fresh(http: Face, line: Followed) 
     assert "fresh_within_seconds is 5" in stale.json()["reasons"][0]
 
 
-def test_the_page_needs_nothing_from_elsewhere(http: Face) -> None:
+def test_the_page_needs_nothing_from_elsewhere(http: HttpClient) -> None:
     page = http.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["content-security-policy"] == "default-src 'self'"
@@ -248,7 +248,7 @@ def test_the_page_needs_nothing_from_elsewhere(http: Face) -> None:
     assert all("http://" not in text and "https://" not in text for text in texts)
 
 
-def test_a_replica_tells_every_metric_of_the_list_and_no_other(http: Face) -> None:
+def test_a_replica_tells_every_metric_of_the_list_and_no_other(http: HttpClient) -> None:
     http.get("/search?q=quietcore")
     text = http.get("/metrics").text
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE kae_")}
@@ -259,7 +259,9 @@ def test_a_replica_tells_every_metric_of_the_list_and_no_other(http: Face) -> No
     assert sum(map(float, put)) == 300
 
 
-def test_the_generations_that_are_followed_are_told_with_what_their_terms_reach(http: Face) -> None:
+def test_the_generations_that_are_followed_are_told_with_what_their_terms_reach(
+    http: HttpClient,
+) -> None:
     shown = http.get("/generations", params={"hash": "1"}).json()
     assert (shown["serving"], shown["wanted"], shown["cutover"]) == (1, 1, None)
     (one,) = shown["generations"]
@@ -274,7 +276,9 @@ def test_the_generations_that_are_followed_are_told_with_what_their_terms_reach(
     assert (term["promoted"], term["own_items"]) == (False, 0)
 
 
-def test_words_that_nothing_knows_are_told_once_enough_requests_asked_for_them(http: Face) -> None:
+def test_words_that_nothing_knows_are_told_once_enough_requests_asked_for_them(
+    http: HttpClient,
+) -> None:
     def ask(query: str) -> list[str]:
         unknown: list[str] = http.get("/search", params={"q": query}).json()["query"]["unknown"]
         return unknown
