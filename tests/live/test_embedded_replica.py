@@ -20,7 +20,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "decoding.md"
 @pytest.fixture(scope="module")
 def example() -> dict[str, Any]:
     """What the document's code for a program of one's own defines."""
-    section = DOCUMENT.read_text().split("## In your own program")[1].split("\n## ")[0]
+    section = DOCUMENT.read_text().split("## In your own process")[1].split("\n## ")[0]
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
         exec(block, names)

@@ -23,7 +23,7 @@ ROOT = np.zeros((1, 0), np.uint16)
 
 def live_items() -> Any:
     """The document's example."""
-    section = DOCUMENT.read_text().split("## In a process of its own")[1].split("\n## ")[0]
+    section = DOCUMENT.read_text().split("## In separate processes")[1].split("\n## ")[0]
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
         exec(block, names)
