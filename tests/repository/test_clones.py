@@ -1,70 +1,169 @@
-"""A clone runs its own code, whatever lies beside it."""
+"""A clone and a wheel: which code `kae` runs, and what is in the package."""
 
+import ast
+import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+from importlib.metadata import version
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# Folder in the repository -> package; src/kae has a link for each.
+PACKAGES = {
+    "encoders": "encoders",
+    "sinks": "sinks",
+    "streams": "streams",
+    "deploy/local": "deploy",
+}
+# PYTHONPATH would lead every clone to the same code.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+NOT_IN_THE_WHEEL = "encoders/fitting/rq_vae.py"
+DATA = (
+    "kae/topology.yaml",
+    "kae/deploy/codebook/codebook.json",
+    "kae/deploy/kafka/pom.xml",
+    "kae/encoders/data/brands.tsv",
+    "kae/encoders/py.typed",
+    "kae/encoders/tagger/weights/weights.safetensors",
+    "kae/streams/console/static/console.js",
+    "kae/streams/console/templates/base.html",
+    "kae/streams/replica/page/index.html",
+)
+
+
+def tracked(*folders: str) -> list[str]:
+    """Paths of the files that git tracks and that are in the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *folders], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [path for path in listed.stdout.split("\0") if path and os.path.lexists(ROOT / path)]
+
+
+def modules() -> list[str]:
+    return [path for path in tracked(*PACKAGES) if path.endswith(".py")]
+
+
+def package_path(path: str) -> str:
+    """Where a file of the repository is below kae/."""
+    (folder,) = (each for each in PACKAGES if path.startswith(f"{each}/"))
+    return PACKAGES[folder] + path.removeprefix(folder)
 
 
 def clone(folder: Path) -> Path:
-    """This working tree, without its history and its environment."""
-    names = ("encoders", "sinks", "streams", "deploy", "tests", ".ci")
-    files = ("pyproject.toml", "constraints.txt", "topology.yaml", "README.md", "LICENSE")
-    for name in names:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in files:
-        shutil.copy(ROOT / name, folder / name)
+    """The tracked files of this working tree, links kept as links."""
+    for path in tracked():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, target, follow_symlinks=False)
     return folder
 
 
-def set_up(folder: Path) -> None:
-    """What `make setup` does, but that third-party packages are borrowed and not installed."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
-    packages = sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")})
-    # The .pth files of the other environment are not read this way, kae's among them.
+def install(folder: Path) -> Path:
+    """A fresh environment with the clone installed in it; third-party packages are borrowed."""
+    environment = folder / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(environment)})
+    # The .pth files of the other environment, kae's among them, are not read this way.
     Path(packages, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    subprocess.run([folder / ".ci" / "link", "live"], check=True, capture_output=True)
+    pip(environment / "bin" / "python", "install", "--editable", folder)
+    return environment / "bin"
 
 
-def kae(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [folder / ".venv" / "bin" / "kae", *arguments],
+def pip(python: Path | str, command: str, *arguments: Path | str) -> None:
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", python, command, *options, *arguments],
         check=True,
         capture_output=True,
         text=True,
-        cwd="/",
+        env=ENVIRONMENT,
+    )
+
+
+def output(*command: Path | str) -> str:
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd="/", env=ENVIRONMENT
     )
     return done.stdout
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_two_clones_side_by_side_run_their_own_code(tmp_path: Path) -> None:
     folders = [clone(tmp_path / name) for name in ("one", "two")]
-    for folder in folders:
-        set_up(folder)
     changed = folders[1] / "streams" / "cli" / "main.py"
     changed.write_text(changed.read_text().replace("A streaming indexer", "The other clone"))
-    for folder in folders:
-        rooms = dict(line.split("\t") for line in kae(folder, "--where").splitlines())
-        assert rooms == {
-            "kae.deploy": str(folder / "deploy" / "local"),
-            "kae.streams": str(folder / "streams"),
-            "kae.sinks": str(folder / "sinks"),
-            "kae.encoders": str(folder / "encoders"),
-        }
-    assert "The other clone" not in kae(folders[0], "--help")
-    assert "The other clone" in kae(folders[1], "--help")
+    for folder, is_changed in zip(folders, (False, True), strict=True):
+        programs = install(folder)
+        where = output(
+            programs / "python",
+            "-c",
+            "import kae.streams.replica.embedded as module; print(module.__file__)",
+        )
+        assert Path(where.strip()).resolve() == folder / "streams/replica/embedded.py"
+        assert output(programs / "kae", "--version").strip() == version("kae")
+        assert ("The other clone" in output(programs / "kae", "--help")) == is_changed
 
 
-@pytest.mark.parametrize("room", ["encoders", "sinks", "streams", "deploy"])
-def test_a_room_cannot_be_imported_by_its_bare_name(room: str) -> None:
+@pytest.mark.timeout(240)
+def test_a_wheel_of_a_clone_has_one_package_with_its_data_and_no_tools(tmp_path: Path) -> None:
+    folder = clone(tmp_path / "clone")
+    pip(sys.executable, "wheel", "--wheel-dir", tmp_path, folder)
+    (wheel,) = tmp_path.glob("kae-*.whl")
+    names = set(ZipFile(wheel).namelist())
+    assert {name.split("/")[0] for name in names} == {"kae", f"kae-{version('kae')}.dist-info"}
+    assert {name for name in names if name.startswith("kae/") and name.endswith(".py")} == {
+        f"kae/{package_path(path)}" for path in modules() if path != NOT_IN_THE_WHEEL
+    }
+    assert set(DATA) <= names
+
+
+def test_every_module_is_found_below_src_by_relative_links() -> None:
+    links = {path: (ROOT / path).readlink() for path in tracked("src")}
+    assert links.keys() == {"src/kae/bench", *(f"src/kae/{name}" for name in PACKAGES.values())}
+    assert [path for path, target in links.items() if target.is_absolute()] == []
+    found = {path: ROOT / "src" / "kae" / package_path(path) for path in modules()}
+    assert found
+    assert [path for path, below in found.items() if below.resolve() != ROOT / path] == []
+
+
+def test_every_import_of_kae_leads_to_a_tracked_file() -> None:
+    files = {(ROOT / path).resolve() for path in tracked() if path.endswith(".py")}
+    lost = {
+        f"{path}: {name}"
+        for path in tracked()
+        if path.endswith(".py") and not path.startswith("src/")
+        for name in imported(ROOT / path)
+        if source_of(name) not in files
+    }
+    assert lost == set()
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of kae that a file names in its imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return {name for name in names if name.startswith("kae.")}
+
+
+def source_of(module: str) -> Path:
+    base = ROOT.joinpath("src", *module.split("."))
+    package, file = base / "__init__.py", base.with_suffix(".py")
+    return (package if package.exists() else file).resolve()
+
+
+@pytest.mark.parametrize("package", ["encoders", "sinks", "streams", "deploy"])
+def test_a_package_cannot_be_imported_without_kae(package: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", f"import {room}"],
+        [sys.executable, "-c", f"import {package}"],
         cwd="/",
         capture_output=True,
         text=True,
