@@ -14,7 +14,7 @@ from msgspec import Meta
 from kae.encoders.text.normal_form import normalise
 from kae.streams.console.audit import AuditRow
 from kae.streams.console.backend import ConsoleBackend, Overview, Published
-from kae.streams.console.guard import RequestRefused
+from kae.streams.console.guard import ConsoleRefused
 from kae.streams.console.users import ConsoleRole, User
 from kae.streams.dead_letters.answers import DeadLetterOpened, DeadLettersListed, ReplayReport
 from kae.streams.events.cloudevents import Id, Short
@@ -129,7 +129,7 @@ def _receipt(backend: ConsoleBackend, _user: User, request: WordRequest) -> Rece
     term = normalise(request.word)
     found = backend.replica.receipt(term) if term else None
     if found is None:
-        raise RequestRefused(404, f"term {term!r}: no term event for it has been registered")
+        raise ConsoleRefused(404, f"term {term!r}: no term event for it has been registered")
     return found
 
 

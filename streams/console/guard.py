@@ -53,7 +53,7 @@ def session_middleware(console: ConsolePart) -> Middleware:
     )
 
 
-class RequestRefused(Exception):
+class ConsoleRefused(Exception):
     """The request is answered with an HTTP error status and a message."""
 
     def __init__(self, status: int, error: str) -> None:
@@ -100,11 +100,11 @@ class Guard:
     def user(self, request: Request) -> User:
         """The user of the request's session.
 
-        Raises: SignInRequired; RequestRefused for a host that is not loopback; UsersInvalid.
+        Raises: SignInRequired; ConsoleRefused for a host that is not loopback; UsersInvalid.
         """
         if self.users is None:
             if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
-                raise RequestRefused(
+                raise ConsoleRefused(
                     421, "without users this console answers only to 127.0.0.1 and localhost"
                 )
             return ANONYMOUS_ADMIN
@@ -116,9 +116,9 @@ class Guard:
         return user
 
     def check_role(self, user: User, role: ConsoleRole) -> None:
-        """Raises: RequestRefused."""
+        """Raises: ConsoleRefused."""
         if user.role < role:
-            raise RequestRefused(
+            raise ConsoleRefused(
                 403,
                 f"{user.name} has the role {user.role.name}; this needs {role.name}. Ask an admin",
             )
@@ -126,24 +126,24 @@ class Guard:
     def check_same_site(self, request: Request) -> None:
         """Refuse a request that a page of another site made the browser send.
 
-        Raises: RequestRefused.
+        Raises: ConsoleRefused.
         """
         site = request.headers.get("sec-fetch-site", "same-origin")
         origin = request.headers.get("origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
         if site not in ("same-origin", "none") or foreign:
-            raise RequestRefused(
+            raise ConsoleRefused(
                 403, "this request came from a page of another site; nothing was changed"
             )
 
     def check_token(self, request: Request, token: str) -> None:
         """Refuse a form without the CSRF token of this session.
 
-        Raises: RequestRefused.
+        Raises: ConsoleRefused.
         """
         expected = request.session.get(CSRF, "").encode()
         if not expected or not hmac.compare_digest(expected, token.encode("utf-8", "replace")):
-            raise RequestRefused(
+            raise ConsoleRefused(
                 403, "the page belongs to a session that has ended; reload it and try again"
             )
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from kae.encoders.text.normal_form import normalise
 from kae.streams.console.backend import ConsoleBackend, ThroughputSamples
-from kae.streams.console.guard import RequestRefused
+from kae.streams.console.guard import ConsoleRefused
 from kae.streams.console.render import PageRequest, redirect
 from kae.streams.console.term_form import TermForm
 from kae.streams.console.users import ConsoleRole
@@ -66,12 +66,12 @@ class Pages:
     def term(self, request: PageRequest) -> Response:
         term = normalise(request.query_text("word", 256))
         if not term:
-            raise RequestRefused(404, "the word contains no letter or digit")
+            raise ConsoleRefused(404, "the word contains no letter or digit")
         revision = request.query_int("revision")
         history = self._backend.history(term)
         receipt = self._backend.replica.receipt(term)
         if receipt is None and not history and revision is None:
-            raise RequestRefused(404, f"{term!r}: no term event was ever sent for it")
+            raise ConsoleRefused(404, f"{term!r}: no term event was ever sent for it")
         return request.render(
             "term.html",
             bound=self._backend.bound(term),
@@ -150,7 +150,7 @@ class Pages:
         address = request.form.get("at", "")[:40]
         report = self._backend.replay([address])
         if report.refused or report.busy:
-            raise RequestRefused(
+            raise ConsoleRefused(
                 409,
                 f"{address}: not replayed: {report.steps[0].fate}"
                 if report.refused

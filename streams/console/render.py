@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from kae.streams.console.guard import RequestRefused
+from kae.streams.console.guard import ConsoleRefused
 from kae.streams.console.users import ConsoleRole, User
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -90,22 +90,22 @@ class PageRequest:
     def query_text(self, name: str, max_length: int = 512) -> str:
         """A query parameter, stripped; empty if it is missing.
 
-        Raises: RequestRefused if it is too long.
+        Raises: ConsoleRefused if it is too long.
         """
         value = self.query.get(name, "").strip()
         if len(value) > max_length:
-            raise RequestRefused(400, f"{name}: {len(value)} characters; at most {max_length}")
+            raise ConsoleRefused(400, f"{name}: {len(value)} characters; at most {max_length}")
         return value
 
     def query_int(self, name: str) -> int | None:
-        """Raises: RequestRefused."""
+        """Raises: ConsoleRefused."""
         return _parse_int(name, self.query_text(name))
 
     def form_int(self, name: str) -> int:
-        """Raises: RequestRefused, also if the field is missing."""
+        """Raises: ConsoleRefused, also if the field is missing."""
         value = _parse_int(name, self.form.get(name, ""))
         if value is None:
-            raise RequestRefused(400, f"{name}: missing")
+            raise ConsoleRefused(400, f"{name}: missing")
         return value
 
 
@@ -113,7 +113,7 @@ def _parse_int(name: str, text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise RequestRefused(400, f"{name}: {text[:40]!r} is not a whole number")
+        raise ConsoleRefused(400, f"{name}: {text[:40]!r} is not a whole number")
     return int(text)
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from kae.encoders.selector import SelectorInvalid
 from kae.sinks.log.protocol import LogTruncated
-from kae.streams.console.guard import RequestRefused, SignInRequired
+from kae.streams.console.guard import ConsoleRefused, SignInRequired
 from kae.streams.errors import (
     DeadLetterUnknown,
     KafkaUnreachable,
@@ -30,23 +30,23 @@ T = TypeVar("T")
 async def read_bounded(request: Request, media_type: str, max_bytes: int) -> bytes:
     """Read the body of a request; refuse another media type or a longer body.
 
-    Raises: RequestRefused.
+    Raises: ConsoleRefused.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != media_type:
-        raise RequestRefused(415, f"content-type: {content_type[:80]!r}; send {media_type}")
+        raise ConsoleRefused(415, f"content-type: {content_type[:80]!r}; send {media_type}")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise RequestRefused(413, f"the body is longer than {max_bytes:,} bytes")
+            raise ConsoleRefused(413, f"the body is longer than {max_bytes:,} bytes")
     return bytes(body)
 
 
 def parse_form(body: bytes) -> dict[str, str]:
     """The fields of a form; of a repeated field, the last value.
 
-    Raises: RequestRefused.
+    Raises: ConsoleRefused.
     """
     try:
         pairs = parse_qsl(
@@ -56,27 +56,27 @@ def parse_form(body: bytes) -> dict[str, str]:
             max_num_fields=MAX_FIELDS,
         )
     except ValueError as error:
-        raise RequestRefused(400, f"the form cannot be read: {error}") from error
+        raise ConsoleRefused(400, f"the form cannot be read: {error}") from error
     # Browsers send the lines of a text area with CRLF.
     return {name: value.replace("\r\n", "\n") for name, value in pairs}
 
 
 def parse_json(body: bytes, kind: type[T]) -> T:
-    """Raises: RequestRefused, with the JSON path of the error."""
+    """Raises: ConsoleRefused, with the JSON path of the error."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise RequestRefused(422, str(error)) from error
+        raise ConsoleRefused(422, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestRefused(400, f"the body is not JSON: {error}") from error
+        raise ConsoleRefused(400, f"the body is not JSON: {error}") from error
 
 
 def parse_query(query: Mapping[str, str], kind: type[T]) -> T:
-    """Raises: RequestRefused, with the name of the parameter."""
+    """Raises: ConsoleRefused, with the name of the parameter."""
     try:
         return msgspec.convert(dict(query), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise RequestRefused(422, str(error)) from error
+        raise ConsoleRefused(422, str(error)) from error
 
 
 EXPECTED_ERRORS = (
@@ -84,7 +84,7 @@ EXPECTED_ERRORS = (
     KafkaUnreachable,
     DeadLetterUnknown,
     LogTruncated,
-    RequestRefused,
+    ConsoleRefused,
     SelectorInvalid,
     ReplicaRefused,
     ReplicaUnreachable,
@@ -98,7 +98,7 @@ EXPECTED_ERRORS = (
 def problem_of(error: Exception) -> tuple[int, str]:
     """The HTTP status and the message for one of EXPECTED_ERRORS."""
     match error:
-        case RequestRefused():
+        case ConsoleRefused():
             return error.status, error.error
         case SignInRequired():
             return 401, "not signed in; sign in first"
