@@ -1,232 +1,272 @@
-"""What can go wrong for a caller, as a tree.
+"""The errors that a caller can act on, grouped by what the caller does next.
 
-KaeError
-  TopologyInvalid     the topology file cannot be run: lines and remedies (topology_problems.py)
-  LocalRunInvalid     .kae/local.json is not what `kae demo run --keep` writes (local_run.py)
-  CatalogInvalid      a feed file cannot be read, or lacks a column that topology.yaml names
-  RowsRejected        some rows of a feed are not items; they are written down, with reasons
-  ItemsInvalid        a file of items cannot be read or written, or a line of it is no item
-  ProgressInvalid     the progress of an ingest cannot be read or written (ingest_progress.py)
-  KafkaUnreachable    no broker answers, or none in time
-  KafkaRefused        the brokers do not know who asks, or do not allow it
-  CredentialsUnusable what kafka.security names cannot be read, or is empty
-  TopicDiffers        a topic exists and is not what the topology says
-  TopicRefused        the brokers do not create a topic: their reason
-  CodebookDiffers     the codebook was built with other groups or fields than topology.yaml has,
-                      or the logs were begun with another one
-  VocabularyDiffers   the vocabulary was fitted with other fields than topology.yaml has
-  StoreFolderUnusable the folder of the stores is held by another process, or cannot be written
-  AddressRefused      a replica cannot listen where it should answer
-  ReplicaUnreachable  no replica answers where one was looked for
-  ReplicaRefused      a replica answers that it cannot
-  ReplicaEnded        a replica in this process follows the logs no more
-  ReplicaTimedOut     what was waited for has not come to a replica in this process
-  ItemUnknown         the log of an item's shard had no event of it by the time that was asked for
-  TermRefused         a term event was refused; the message is the cause
-  TermTimedOut        a term has not come as far as was waited for
-  UsersInvalid        the file of the console's users is none, or a user cannot be written to it
-  ConsoleUnguarded    a console would answer beyond this machine to whoever asks
-  DeadLetterUnknown   there is no dead letter at the given place
-  RepairInvalid       a repaired event is none, or would die again
-  ReplayRefused       dead letters were not sent again; the message says which and why
-  ShardUnknown        a shard was named that the topology does not have
-  ShardRefused        what was asked of a shard cannot be done; the message says why, and what can
-  ShardTimedOut       what was asked of a shard has no answer yet
-  SnapshotsOff        the topology keeps no snapshots
-  SnapshotsBroken     some snapshots are not what was written; the message names the files
-  SnapshotFailed      a snapshot that was asked for did not come about, or not in time
-  GenerationUnusable  a generation cannot be followed: unknown, or its codebook is elsewhere
-  GenerationRefused   what was asked of a generation would harm; the message says how
-  GenerationTimedOut  some replicas do not answer from the generation yet that was asked for
-  BackfillDiffers     a backfill that was cut short is not the one that is asked for
-  BackfillFailed      a worker of a backfill failed; what was finished is kept
-  GenerationBegun     the logs of a generation hold what the backfill did not write
-  AsOfGone            the items topic no longer holds what came since a dump
-  ParityBroken        two generations over one input are not the same
-  LogsDiffer          a replica is not what its logs say
-  NotInstalled        a command needs an extra that is not installed
-  ContractUnknown     a contract was asked for by a name that none has
-  ContractsUnwritable the contracts cannot be written to a folder
+* KaeError
+  x InvalidInput: a file or an event is wrong: correct it
+    · TopologyInvalid (topology/problems.py)
+    · LocalRunInvalid (local_run.py)
+    · CatalogInvalid
+    · RowsRejected
+    · ItemsInvalid
+    · ProgressInvalid (catalog/ingest_progress.py)
+    · UsersInvalid
+    · RepairInvalid
+  x NotFound: nothing has that name, or is at that place: give another
+    · ItemUnknown
+    · DeadLetterUnknown
+    · ShardUnknown
+    · ContractUnknown
+    · NothingShared
+    · AsOfGone
+  x Unreachable: nothing answers: start it, or correct the address
+    · KafkaUnreachable
+    · ReplicaUnreachable
+  x TimedOut: it did not happen in time: see how far it is, or wait longer
+    · ReplicaTimedOut
+    · TermTimedOut
+    · ShardTimedOut
+    · GenerationTimedOut
+  x Refused: the answer is no: the message says why, and what is possible
+    · KafkaRefused
+    · TopicRefused
+    · AddressRefused
+    · ReplicaRefused
+    · TermRefused
+    · ConsoleUnguarded
+    · ReplayRefused
+    · ShardRefused
+    · GenerationRefused
+  x Mismatch: two things that must agree do not: change one of them
+    · TopicDiffers
+    · CodebookDiffers
+    · VocabularyDiffers
+    · BackfillDiffers
+    · GenerationBegun
+    · ParityBroken
+    · LogsDiffer
+  x Unusable: something that this process needs is missing or held: provide it
+    · CredentialsUnusable
+    · StoreFolderUnusable
+    · GenerationUnusable
+    · ContractsUnwritable
+    · NotInstalled
+    · SnapshotsOff
+    · SnapshotsBroken
+  x Interrupted: it broke off: start it again
+    · ReplicaEnded
+    · SnapshotFailed
+    · BackfillFailed
 
-What an error says: what, where, the value, and what to do next.
+A message says what is wrong, where, the value, and the remedy.
 """
 
 
 class KaeError(Exception):
-    """An expected error: the command line prints it in one line and exits with 1."""
+    """An expected error: the command line prints it on one line and exits with 1."""
 
 
-class CatalogInvalid(KaeError, ValueError):
-    """A feed file cannot be read, or lacks a column that topology.yaml names."""
+class InvalidInput(KaeError):
+    """A file or an event is wrong: correct it."""
 
 
-class ItemsInvalid(KaeError, ValueError):
-    """A file of items cannot be read or written, or a line of it is no item."""
+class CatalogInvalid(InvalidInput, ValueError):
+    """A feed file cannot be read, or lacks a column of topology.yaml."""
 
 
-class RowsRejected(KaeError):
+class RowsRejected(InvalidInput):
     """Some rows of a feed are not items."""
 
 
-class KafkaUnreachable(KaeError, ConnectionError):
-    """No broker answers, or none in time."""
+class ItemsInvalid(InvalidInput, ValueError):
+    """A file of items cannot be read or written, or has a line that is no item."""
 
 
-class KafkaRefused(KaeError):
+class UsersInvalid(InvalidInput, ValueError):
+    """The file of the console's users cannot be read or written."""
+
+
+class RepairInvalid(InvalidInput, ValueError):
+    """A repaired event is no event, or would fail again."""
+
+
+class NotFound(KaeError):
+    """Nothing has that name, or is at that place: give another."""
+
+
+class ItemUnknown(NotFound):
+    """An item had no event in its shard's log by the time asked for."""
+
+
+class DeadLetterUnknown(NotFound):
+    """No dead letter has the given address."""
+
+
+class ShardUnknown(NotFound, ValueError):
+    """The topology does not have the given shard."""
+
+
+class ContractUnknown(NotFound):
+    """No contract has the given name."""
+
+
+class NothingShared(NotFound):
+    """No replica shares a readable view in the given folder."""
+
+
+class AsOfGone(NotFound):
+    """The items topic no longer holds the events since a dump."""
+
+
+class Unreachable(KaeError):
+    """Nothing answers: start it, or correct the address."""
+
+
+class KafkaUnreachable(Unreachable, ConnectionError):
+    """No broker answers in time."""
+
+
+class ReplicaUnreachable(Unreachable, ConnectionError):
+    """No replica answers at the address."""
+
+
+class TimedOut(KaeError):
+    """It did not happen in time: see how far it is, or wait longer."""
+
+
+class ReplicaTimedOut(TimedOut, TimeoutError):
+    """A replica in this process did not reach what was waited for."""
+
+
+class TermTimedOut(TimedOut):
+    """A term did not reach the stage that was waited for."""
+
+
+class ShardTimedOut(TimedOut):
+    """A shard's owner did not answer a request."""
+
+
+class GenerationTimedOut(TimedOut):
+    """Some replicas do not answer from a generation yet."""
+
+
+class Refused(KaeError):
+    """The answer is no: the message says why, and what is possible."""
+
+
+class KafkaRefused(Refused):
     """The brokers do not know who asks, or do not allow it."""
 
 
-class CredentialsUnusable(KaeError):
-    """What kafka.security names cannot be read, or is empty."""
-
-
-class TopicDiffers(KaeError):
-    """A topic exists and is not what the topology says."""
-
-
-class TopicRefused(KaeError):
+class TopicRefused(Refused):
     """The brokers do not create a topic."""
 
 
-class CodebookDiffers(KaeError):
-    """The codebook is not the topology's, or not the logs'."""
+class AddressRefused(Refused):
+    """A server cannot listen at its address."""
 
 
-class VocabularyDiffers(KaeError):
-    """The vocabulary was fitted with other fields than topology.yaml has."""
-
-
-class StoreFolderUnusable(KaeError):
-    """The folder of the stores is held by another process, or cannot be written."""
-
-
-class AddressRefused(KaeError):
-    """A replica cannot listen where it should answer."""
-
-
-class ReplicaUnreachable(KaeError, ConnectionError):
-    """No replica answers where one was looked for."""
-
-
-class ReplicaRefused(KaeError):
-    """A replica answers that it cannot; `status` is that of its answer."""
+class ReplicaRefused(Refused):
+    """A replica answers with an error; `status` is the HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
 
 
-class ReplicaEnded(KaeError):
-    """A replica in this process follows the logs no more."""
-
-
-class NothingShared(KaeError):
-    """A folder without a view that can be read: no replica shares its views there."""
-
-
-class ReplicaTimedOut(KaeError, TimeoutError):
-    """What was waited for has not come to a replica in this process, not in time."""
-
-
-class ItemUnknown(KaeError):
-    """The log of an item's shard had no event of it by the time that was asked for."""
-
-
-class TermRefused(KaeError):
+class TermRefused(Refused):
     """A term event was refused."""
 
 
-class TermTimedOut(KaeError):
-    """A term has not come as far as was waited for."""
+class ConsoleUnguarded(Refused):
+    """A console without users would answer to other machines."""
 
 
-class UsersInvalid(KaeError, ValueError):
-    """The file of the console's users is none, or a user cannot be written to it."""
+class ReplayRefused(Refused):
+    """Dead letters were not replayed."""
 
 
-class ConsoleUnguarded(KaeError):
-    """A console would answer beyond this machine to whoever asks."""
+class ShardRefused(Refused):
+    """A request to a shard cannot be carried out."""
 
 
-class DeadLetterUnknown(KaeError):
-    """No dead letter lies at the place that was named."""
+class GenerationRefused(Refused):
+    """A change of a generation would do harm."""
 
 
-class RepairInvalid(KaeError, ValueError):
-    """A repaired event is none, or would die again."""
+class Mismatch(KaeError):
+    """Two things that must agree do not: change one of them."""
 
 
-class ReplayRefused(KaeError):
-    """Dead letters were not sent again."""
+class TopicDiffers(Mismatch):
+    """A topic is not what the topology says."""
 
 
-class ShardUnknown(KaeError, ValueError):
-    """A shard was named that the topology does not have."""
+class CodebookDiffers(Mismatch):
+    """The codebook is not that of the topology or of the logs."""
 
 
-class ShardRefused(KaeError):
-    """What was asked of a shard cannot be done."""
+class VocabularyDiffers(Mismatch):
+    """The vocabulary was fitted with other fields than the topology has."""
 
 
-class ShardTimedOut(KaeError):
-    """What was asked of a shard has no answer yet."""
+class BackfillDiffers(Mismatch):
+    """An interrupted backfill is not the one asked for."""
 
 
-class SnapshotsOff(KaeError):
-    """The topology keeps no snapshots."""
-
-
-class SnapshotsBroken(KaeError):
-    """Some snapshots are not what was written."""
-
-
-class SnapshotFailed(KaeError):
-    """A snapshot that was asked for did not come about, or not in time."""
-
-
-class GenerationUnusable(KaeError):
-    """A generation cannot be followed here."""
-
-
-class GenerationRefused(KaeError):
-    """What was asked of a generation would harm."""
-
-
-class GenerationTimedOut(KaeError):
-    """Some replicas do not answer from a generation yet."""
-
-
-class BackfillDiffers(KaeError):
-    """A backfill that was cut short is not the one that is asked for."""
-
-
-class BackfillFailed(KaeError):
-    """A worker of a backfill failed."""
-
-
-class GenerationBegun(KaeError):
+class GenerationBegun(Mismatch):
     """The logs of a generation hold what the backfill did not write."""
 
 
-class AsOfGone(KaeError):
-    """The items topic no longer holds what came since a dump."""
+class ParityBroken(Mismatch):
+    """Two generations of one input are not the same."""
 
 
-class ParityBroken(KaeError):
-    """Two generations over one input are not the same."""
-
-
-class LogsDiffer(KaeError):
+class LogsDiffer(Mismatch):
     """A replica is not what its logs say."""
 
 
-class NotInstalled(KaeError):
+class Unusable(KaeError):
+    """Something that this process needs is missing or held: provide it."""
+
+
+class CredentialsUnusable(Unusable):
+    """A user name, password or key cannot be read, or is empty."""
+
+
+class StoreFolderUnusable(Unusable):
+    """Another process holds the stores' folder, or it cannot be written."""
+
+
+class GenerationUnusable(Unusable):
+    """A generation is unknown, or its codebook is not here."""
+
+
+class ContractsUnwritable(Unusable):
+    """The contracts cannot be written to a folder."""
+
+
+class NotInstalled(Unusable):
     """A command needs an extra that is not installed."""
 
 
-class ContractUnknown(KaeError):
-    """A contract was asked for by a name that none has."""
+class SnapshotsOff(Unusable):
+    """The topology keeps no snapshots."""
 
 
-class ContractsUnwritable(KaeError):
-    """The contracts cannot be written to a folder."""
+class SnapshotsBroken(Unusable):
+    """Some snapshots are not what was written."""
+
+
+class Interrupted(KaeError):
+    """It broke off: start it again."""
+
+
+class ReplicaEnded(Interrupted):
+    """A replica in this process no longer follows the logs."""
+
+
+class SnapshotFailed(Interrupted):
+    """A requested snapshot was not taken, or not in time."""
+
+
+class BackfillFailed(Interrupted):
+    """A worker of a backfill failed; what it finished is kept."""

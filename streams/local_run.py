@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from kae.streams.errors import KaeError
+from kae.streams.errors import InvalidInput
 from kae.streams.topology.types import REFERENCE, Topology
 
 LOCAL_RUN = Path(".kae/local.json")
 VARIABLE = "KAE_TOPOLOGY"
 
 
-class LocalRunInvalid(KaeError):
+class LocalRunInvalid(InvalidInput):
     """.kae/local.json is not what `kae demo run --keep` writes."""
 
 

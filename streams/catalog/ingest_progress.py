@@ -13,12 +13,12 @@ import msgspec
 
 from kae.streams.catalog.files import FeedFile
 from kae.streams.catalog.rows import Position
-from kae.streams.errors import CatalogInvalid, KaeError
+from kae.streams.errors import CatalogInvalid, InvalidInput
 
 FOLDER = Path(".kae/ingest")
 
 
-class ProgressInvalid(KaeError):
+class ProgressInvalid(InvalidInput):
     """A progress file cannot be read or written."""
 
 

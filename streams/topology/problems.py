@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from kae.streams.errors import KaeError
+from kae.streams.errors import InvalidInput
 from kae.streams.topology.yaml_lines import KeyPath, Yaml, dotted
 
 
@@ -29,7 +29,7 @@ class TopologyProblem:
         return f"{place}: {key}{self.reason}; {self.remedy}"
 
 
-class TopologyInvalid(KaeError, ValueError):
+class TopologyInvalid(InvalidInput, ValueError):
     """A topology file that cannot be run; the message has one line for each problem."""
 
     def __init__(self, problems: tuple[TopologyProblem, ...]) -> None:
