@@ -1,6 +1,6 @@
-"""Which topology a command uses, and where the run on this machine answers.
+"""The topology that a command uses, and the addresses of a demo that runs on this machine.
 
-`kae demo run --keep` writes .kae/local.json; commands given in the same folder then need no flags.
+`kae demo run --keep` writes .kae/local.json, so commands in the same folder need no options.
 """
 
 import os
@@ -20,7 +20,7 @@ class LocalRunInvalid(InvalidInput):
 
 
 class LocalRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run that was left going on this machine; what .kae/local.json holds."""
+    """The addresses of a demo that keeps running; the content of .kae/local.json."""
 
     topology: str  # path of its topology.yaml, absolute
     bootstrap: str  # host:port of its broker
@@ -28,7 +28,7 @@ class LocalRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_local_run() -> LocalRun | None:
-    """Return the run that was left going from this folder, if one was.
+    """The run of this folder, if there is one.
 
     Raises: LocalRunInvalid.
     """
@@ -43,19 +43,19 @@ def read_local_run() -> LocalRun | None:
 
 
 def write_local_run(run: LocalRun) -> None:
-    """Leave a run's addresses for the commands that are given in this folder."""
+    """Write the addresses of a run for the commands in this folder."""
     LOCAL_RUN.parent.mkdir(exist_ok=True)
     LOCAL_RUN.write_bytes(msgspec.json.format(msgspec.json.encode(run)) + b"\n")
 
 
 def remove_local_run() -> None:
-    """Take the addresses away again: the run is over."""
+    """Remove the addresses when the run has ended."""
     LOCAL_RUN.unlink(missing_ok=True)
 
 
 def find_topology(given: Path | None = None) -> Path:
-    """Return the first of: the path given, $KAE_TOPOLOGY, the run left going, ./topology.yaml,
-    the packaged reference."""
+    """The first of: the given path, $KAE_TOPOLOGY, the run of this folder, ./topology.yaml, the
+    packaged reference."""
     if given is not None:
         return given
     if named := os.environ.get(VARIABLE):
@@ -67,7 +67,7 @@ def find_topology(given: Path | None = None) -> Path:
 
 
 def open_topology(given: Path | None = None, bootstrap: str | None = None) -> Topology:
-    """Load the topology that a command uses; `bootstrap` replaces the brokers that it names.
+    """Load the topology that a command uses; `bootstrap` replaces its brokers.
 
     Raises: TopologyInvalid, LocalRunInvalid.
     """
@@ -76,7 +76,7 @@ def open_topology(given: Path | None = None, bootstrap: str | None = None) -> To
 
 
 def replica_address(topology: Topology, given: str | None = None) -> str:
-    """Return where the replica answers: the address given, the run left going, or its `listen`."""
+    """The URL of the replica: the given one, that of this folder's run, or `replica.listen`."""
     if given:
         return given.rstrip("/")
     run = read_local_run()

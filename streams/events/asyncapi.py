@@ -1,4 +1,4 @@
-"""The topics of a topology as an AsyncAPI 3.0 document; payloads are references to the schemas."""
+"""The topics of a topology as an AsyncAPI 3.0 document; payloads refer to the JSON Schemas."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ from kae.streams.events.terms import encode_term
 from kae.streams.kafka.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology.types import Topology
 
-# Of the contract: a minor version adds what older readers ignore, a major one has other types.
+# Of the contract: a minor version adds fields that older readers ignore, a major one new types.
 VERSION = "1.0.0"
 KAFKA_BINDING = "0.5.0"
 INTERNAL = (
@@ -78,7 +78,7 @@ EXAMPLES = {
 
 
 def describe_topics(topology: Topology, events: Mapping[str, type[msgspec.Struct]]) -> Document:
-    """Describe what producers send, what kae refuses, and which topics are kae's own."""
+    """Describe the events of producers, the dead letters, and the internal topics."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -198,8 +198,10 @@ def _binary(type_: str, data: type[msgspec.Struct]) -> Document:
 
 def _key(type_: str) -> Document:
     is_item = type_ in (ITEM_UPSERT, ITEM_DELETE)
-    said = "The item's id, equal to subject." if is_item else "The term, equal to subject, or none."
-    key = {"type": "string", "minLength": 1, "maxLength": 256, "description": said}
+    description = (
+        "The item's id, equal to subject." if is_item else "The term, equal to subject, or none."
+    )
+    key = {"type": "string", "minLength": 1, "maxLength": 256, "description": description}
     return {"kafka": {"key": key, "bindingVersion": KAFKA_BINDING}}
 
 
@@ -220,7 +222,7 @@ def _dead_letter() -> Document:
         "headers": {
             "type": "object",
             "properties": {
-                name: {"type": "string", "description": said} for name, said in headers.items()
+                name: {"type": "string", "description": text} for name, text in headers.items()
             },
             "required": ["kae-cause", "kae-source", "kae-timestamp-ms"],
         },

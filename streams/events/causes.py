@@ -1,7 +1,7 @@
-"""The kinds of cause: stable codes, most general part first, that programs and filters go by.
+"""Kinds: stable codes for why an event cannot be indexed, most general part first.
 
-A kind is the place in the event and what is wrong there: `data.revision.range`. The causes are for
-people and may be worded otherwise at any time.
+A kind is the place in the event and what is wrong there, like `data.revision.range`. Programs and
+filters use kinds; the wording of causes may change at any time.
 """
 
 import re
@@ -9,17 +9,17 @@ import re
 import msgspec
 
 TYPE_UNKNOWN = "type.unknown"
-TYPE_VERSION = "type.version"  # another major version of an event that is known
-ITEM_UNPLANNABLE = "item.unplannable"  # it decodes, and no delta can carry it
+TYPE_VERSION = "type.version"  # another major version of a known event
+ITEM_UNPLANNABLE = "item.unplannable"  # it decodes, but does not fit in a delta
 ROW_INVALID = "row.invalid"  # a row of a feed that is no item
 SIGNATURE_MISSING = "signature.missing"
 SIGNATURE_MALFORMED = "signature.malformed"
-SIGNATURE_UNKNOWN = "signature.unknown"  # by nobody whom the topology names
-SIGNATURE_WRONG = "signature.wrong"  # another event was signed, or by another key
-SIGNATURE_BY = "signature.by"  # by another than the one who asks
-SIGNATURE_AUDIENCE = "signature.audience"  # for another topic
-TERM_REPLAYED = "term.replayed"  # signed, and carried out or overtaken before
-TERM_REFUSED = "term.refused"  # it decodes, and no reserved slot is free
+SIGNATURE_UNKNOWN = "signature.unknown"  # by a key that the topology does not name
+SIGNATURE_WRONG = "signature.wrong"  # it is the signature of another event or key
+SIGNATURE_BY = "signature.by"  # the signer is not the one in data.by
+SIGNATURE_AUDIENCE = "signature.audience"  # signed for another topic
+TERM_REPLAYED = "term.replayed"  # signed, and carried out or superseded before
+TERM_REFUSED = "term.refused"  # it decodes, but the registrar cannot carry it out
 _PLACE = re.compile(r" - at .*`\$([^`]*)`$")
 _MISSING = re.compile(r"^Object missing required field `(\w+)`")
 _WHAT = (
@@ -31,7 +31,7 @@ _WHAT = (
 
 
 def of_malformed(error: Exception, part: str) -> str:
-    """The kind of what a decoder raised for the `event` or for its `data`."""
+    """The kind of an error of decoding; `part` is `event` or `data`."""
     match error:
         case RecursionError():
             return "event.nesting"
@@ -43,7 +43,7 @@ def of_malformed(error: Exception, part: str) -> str:
 
 
 def within(kind: str, wanted: str) -> bool:
-    """Whether a kind is the one wanted or lies under it, as `data.title.type` under `data`."""
+    """Whether a kind is `wanted` or is under it, as `data.title.type` is under `data`."""
     return kind == wanted or kind.startswith(wanted + ".")
 
 
@@ -51,14 +51,14 @@ def _of_invalid(message: str, part: str) -> str:
     place = _place(message)
     if missing := _MISSING.match(message):
         return ".".join([*_under(part), *place, missing[1], "missing"])
-    # A place outside of the data is named by itself: specversion, not event.specversion.
+    # Attributes of the event have no prefix: specversion, not event.specversion.
     named = [*_under(part), *place] if place else [part]
     what = next((name for pattern, name in _WHAT if pattern.search(message)), "invalid")
     return ".".join([*named, what])
 
 
 def _place(message: str) -> list[str]:
-    """The names on the way to the place; which key or which entry does not matter."""
+    """The names on the path to the place, without keys and indices."""
     found = _PLACE.search(message)
     return re.findall(r"\.(\w+)", re.sub(r"\[[^\]]*\]", "", found[1])) if found else []
 

@@ -15,7 +15,7 @@ STRUCTURED = "application/cloudevents"
 STRUCTURED_JSON = "application/cloudevents+json"
 PREFIX = "ce_"
 CONTENT_TYPE = "content-type"
-WHITESPACE = b" \t\r\n"  # JSON's; around the data it is no part of the data
+WHITESPACE = b" \t\r\n"  # of JSON; around the data it is not part of the data
 Headers = Sequence[tuple[str, bytes | None]]
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 Short = Annotated[str, Meta(max_length=512)]
@@ -45,7 +45,7 @@ _structured = msgspec.json.Decoder(Envelope)
 
 
 def read_event(value: bytes, headers: Headers) -> Envelope:
-    """Read a record's event; without headers it is structured.
+    """Read the event of a record; without headers it is structured.
 
     Raises: msgspec.DecodeError (its subclass ValidationError included), UnicodeDecodeError,
     RecursionError.

@@ -1,7 +1,7 @@
-"""What kae agrees with its producers and operators, as documents that other tools read.
+"""Contracts: JSON Schemas (2020-12) of the events and topology.yaml, and an AsyncAPI document.
 
-JSON Schemas (2020-12) of the events and of topology.yaml are made from the types that decode them,
-so they cannot say anything else; the AsyncAPI document ties them to the topics of a topology.
+The schemas are generated from the types that decode the events, so both always agree. The AsyncAPI
+document assigns them to the topics of a topology.
 """
 
 import json
@@ -44,7 +44,7 @@ def file_name(name: str) -> str:
 
 
 def file_text(name: str, topology: Topology) -> str:
-    """The file's text: the same for the same topology, so that files can be compared."""
+    """The text of the file, always the same for a topology, so files can be compared."""
     document = contract(name, topology)
     if name == ASYNCAPI:
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)

@@ -1,4 +1,4 @@
-"""What item and term events share: opening the envelope, and saying why one cannot be decoded."""
+"""The envelope of item and term events, and the error of an event that does not decode."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Undecodable(ValueError):
-    """An event that goes to the dead letters; the message is the cause, `kind` its stable code."""
+    """An event that becomes a dead letter; the message is the cause, `kind` its stable code."""
 
     def __init__(self, cause: str, kind: str) -> None:
         super().__init__(cause)
@@ -33,7 +33,7 @@ def open_event(
     headers: Headers,
     keyed: tuple[str, ...] = (),
 ) -> Envelope:
-    """The envelope of a record; events of the `keyed` types must have a key.
+    """The envelope of a record; events of the types in `keyed` must have a key.
 
     Raises: Undecodable.
     """
@@ -60,7 +60,7 @@ def open_event(
 
 
 def unknown_type(type_: str, noun: str, known: tuple[str, ...]) -> Undecodable:
-    """Why a type is refused: another major version of a known event, or no event at all."""
+    """The error of an unknown type: another major version of a known one, or no known event."""
     name, _, major = type_.rpartition(".v")
     for one in known:
         if major.isdecimal() and name == one.rpartition(".v")[0]:
@@ -75,6 +75,7 @@ def unknown_type(type_: str, noun: str, known: tuple[str, ...]) -> Undecodable:
 
 
 def decode_data(decode: Callable[[msgspec.Raw], T], event: Envelope) -> T:
+    """Raises: Undecodable."""
     try:
         return decode(event.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -90,6 +91,7 @@ def encode_event(
     time: str,
     audience: str = "",
 ) -> bytes:
+    """A structured event; an empty `time` or `audience` is left out."""
     envelope = Envelope(
         specversion="1.0",
         type=type_,

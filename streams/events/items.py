@@ -1,10 +1,7 @@
-"""The wire records: CloudEvents 1.0 with data in JSON, decoded into typed changes.
+"""Item events: CloudEvents 1.0 with data in JSON, decoded into typed changes.
 
-An event that does not decode becomes an `Undecodable` with its cause; every field is bounded. What
-is not named here is ignored, so that a newer minor version decodes. Those of terms are in
-term_events.py.
-
-Which value of an item is beyond what an event may hold (docs/formats.md has the bounds).
+Every field has bounds (docs/formats.md); an event beyond them raises `Undecodable` with its cause.
+Unknown fields are ignored, so an event of a newer minor version decodes. terms.py has term events.
 """
 
 from collections.abc import Iterator
@@ -49,7 +46,7 @@ class ItemData(msgspec.Struct, frozen=True):
 
 
 class _Bounded(ItemData, frozen=True, kw_only=True):
-    """All that is bounded in an upsert."""
+    """Every bounded value of an upsert."""
 
     event: Id
     subject: Id
@@ -62,7 +59,7 @@ class DeleteData(msgspec.Struct, frozen=True):
     revision: Revision
 
 
-# Of an upsert's JSON, without its data; what has six bytes a character at most is not counted.
+# Of the JSON of an upsert without its data, source and ids.
 _ENVELOPE_BYTES = 300
 _encode = msgspec.json.Encoder().encode
 _item = msgspec.json.Decoder(ItemData)
@@ -96,10 +93,11 @@ def encode_item_upsert(item: Item, revision: int, source: str, time: str = "") -
 def as_decoded(item: Item, revision: int, source: str, max_bytes: int) -> Change:
     """The change that a worker decodes from an upsert of this item.
 
-    What is within all bounds needs no way through JSON and back: the worker would read the same.
+    An item within all bounds skips decoding, which would give the same change.
     Raises: Undecodable.
     """
     data = _encode(ItemData(revision, item.title, item.description, item.fields, item.popularity))
+    # JSON escapes a character with at most six bytes.
     within = len(data) + _ENVELOPE_BYTES + 6 * (len(source) + 2 * len(item.id)) <= max_bytes
     if within and _is_within_bounds(item, revision, source):
         return Upsert(item.id, revision, content_hash(data), item)
@@ -108,7 +106,7 @@ def as_decoded(item: Item, revision: int, source: str, max_bytes: int) -> Change
 
 
 def _is_within_bounds(item: Item, revision: int, source: str) -> bool:
-    told = {
+    values = {
         "event": _event_id(item.id, revision),
         "subject": item.id,
         "source": source,
@@ -119,7 +117,7 @@ def _is_within_bounds(item: Item, revision: int, source: str) -> bool:
         "popularity": item.popularity,
     }
     try:
-        msgspec.convert(told, _Bounded)
+        msgspec.convert(values, _Bounded)
     except msgspec.ValidationError:
         return False
     return True
@@ -139,13 +137,13 @@ _TYPES = {field.name: field.type for field in msgspec.structs.fields(ItemData)}
 
 
 def beyond_bounds(item: Item) -> tuple[str, object, str] | None:
-    """The first such value as (field, value, reason); None when each is within its bounds."""
+    """The first value of an item beyond its bounds, as (field, value, reason); None without one."""
     for field, value, kind in _values(item):
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            shown = next(iter(value.values())) if isinstance(value, dict) else value
-            return field, shown, str(error).partition(" - at ")[0].lower()
+            found = next(iter(value.values())) if isinstance(value, dict) else value
+            return field, found, str(error).partition(" - at ")[0].lower()
     return None
 
 
@@ -158,7 +156,7 @@ def _values(item: Item) -> Iterator[tuple[str, object, object]]:
 
 
 def check_home(item_id: str, partition: int, partitions: int) -> None:
-    """Raises: Undecodable when an item's event lies in another partition than its own."""
+    """Raises: Undecodable if an item's event is in another partition than its key belongs to."""
     home = partition_of(item_id, partitions)
     if home != partition:
         raise Undecodable(

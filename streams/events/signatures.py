@@ -1,10 +1,10 @@
-"""Signed term events: who sent one, whatever its `by` claims.
+"""Signed term events: the signature proves who sent an event, whatever its `by` claims.
 
 A signed event is a DSSE envelope (Dead Simple Signing Envelope 1.0) whose payload is the event in
-JSON. `terms.signers` of topology.yaml names who may sign, each with a public key; with any signer
-there, an event counts only with a signature of the one that its `data.by` names, or of one that
-speaks for others, as a console does for whom it has let in. The event's `audience` is the topic
-that it was signed for, so that it is worth nothing on another.
+JSON. `terms.signers` of topology.yaml names who may sign, each with a public key. If it names
+anybody, every event needs a signature: of the signer that its `data.by` names, or of a signer
+`for_others`, as a console signs for its users. The event's `audience` is the topic that it was
+signed for; on another topic it is refused.
 """
 
 import os
@@ -54,7 +54,7 @@ _audience = msgspec.json.Decoder(_Audience).decode
 
 
 class Signatures:
-    """The signatures that a line asks for."""
+    """Checks the signatures that a topology requires."""
 
     def __init__(self, topology: Topology) -> None:
         """Raises: CredentialsUnusable, NotInstalled."""
@@ -70,16 +70,16 @@ class Signatures:
         return bool(self._signers)
 
     def open(self, value: bytes | None, headers: Headers) -> tuple[bytes | None, SignerPart | None]:
-        """The event of a record, and who has signed it.
+        """The event of a record, and its signer.
 
-        Raises: Undecodable when it is not signed as it has to be.
+        Raises: Undecodable if it is not signed as the topology requires.
         """
         is_signed = dict(headers).get(CONTENT_TYPE) == ENVELOPE.encode()
         if not self.required:
             if is_signed:
                 raise Undecodable(
-                    "signature: terms.signers of topology.yaml names nobody to check it by; name "
-                    "the signer there, or send the event unsigned",
+                    "signature: terms.signers of topology.yaml names no signer to check "
+                    "it; name the signer there, or send the event unsigned",
                     causes.SIGNATURE_UNKNOWN,
                 )
             return value, None
@@ -92,7 +92,7 @@ class Signatures:
         return self._verified(value)
 
     def check(self, by: str, signer: SignerPart | None) -> None:
-        """Raises: Undecodable when the one who asks is not the one who signed."""
+        """Raises: Undecodable if `by` is not the signer's name."""
         if signer is None or signer.for_others or by == signer.name:
             return
         raise Undecodable(
@@ -105,8 +105,7 @@ class Signatures:
         from securesystemslib.exceptions import FormatError, VerificationError
 
         try:
-            told = _envelope(value)
-            envelope = Envelope.from_dict(msgspec.to_builtins(told))
+            envelope = Envelope.from_dict(msgspec.to_builtins(_envelope(value)))
         except (msgspec.DecodeError, FormatError, KeyError, ValueError) as error:
             raise Undecodable(
                 f"signature: no DSSE envelope: {error}", causes.SIGNATURE_MALFORMED
@@ -127,7 +126,8 @@ class Signatures:
             (keyid,) = envelope.verify([key for _, key in known], 1)
         except VerificationError as error:
             raise Undecodable(
-                f"signature: it is not {known[0][0].name}'s of this event", causes.SIGNATURE_WRONG
+                f"signature: it is not that of {known[0][0].name} for this event",
+                causes.SIGNATURE_WRONG,
             ) from error
         self._check_audience(envelope.payload)
         return envelope.payload, self._signers[keyid][0]
@@ -136,7 +136,7 @@ class Signatures:
         try:
             audience = _audience(payload).audience
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return  # decoding says what is wrong with the event
+            return  # decoding reports what is wrong with the event
         if audience != self._topic:
             raise Undecodable(
                 f"signature: for audience {audience!r}, and this topic is {self._topic!r}",
@@ -145,7 +145,7 @@ class Signatures:
 
 
 def signed(event: bytes) -> bytes:
-    """The event's envelope, signed with this process's key.
+    """The envelope of an event, signed with the key of this process.
 
     Raises: CredentialsUnusable, NotInstalled.
     """
@@ -193,15 +193,15 @@ def _loaded(place: str, path: Path, wanted: str, load: Callable[[bytes], T]) -> 
     try:
         return load(path.read_bytes())
     except (OSError, ValueError, TypeError) as error:
-        told = error.strerror if isinstance(error, OSError) else f"not {wanted}"
+        reason = error.strerror if isinstance(error, OSError) else f"not {wanted}"
         raise CredentialsUnusable(
-            f"{place}: {path}: {told}; name a PEM file of {wanted}, Ed25519 or another of DSSE's"
+            f"{place}: {path}: {reason}; name a PEM file of {wanted}, Ed25519 or another of DSSE's"
         ) from error
 
 
 def _refuse_without_library() -> None:
     if find_spec("securesystemslib") is None:
         raise NotInstalled(
-            "terms.signers of topology.yaml asks for signed events, and what signs and checks them "
-            "is not installed: install kae[signed]"
+            "terms.signers of topology.yaml asks for signed events, and the library that signs and "
+            "checks them is not installed: install kae[signed]"
         )

@@ -1,4 +1,4 @@
-"""Importing a table of terms: what each row would do, and sending all of them or none."""
+"""The import of a table of terms: a preview of each row, and the events of all rows or none."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from kae.streams.topology.types import Topology
 
 
 class RowReport(msgspec.Struct, frozen=True):
-    """What a row would do; without `preview` it cannot be told, and `problems` say why."""
+    """The preview of a row; `preview` is None if `problems` prevent it."""
 
     line: int
     word: str
@@ -31,7 +31,7 @@ class RowReport(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """What `kae term import --json` prints; `sent` are the words whose events are stored."""
+    """What `kae term import --json` prints; `sent` has the words whose events are stored."""
 
     file: str
     rows: list[RowReport]
@@ -40,10 +40,10 @@ class ImportReport(msgspec.Struct, frozen=True):
 
 
 class TermImport:
-    """A table of terms with a preview of each."""
+    """A table of terms with a preview of each row."""
 
     def __init__(self, file: Path, topology: Topology, client: ReplicaClient, by: str) -> None:
-        """Read the table, and have a replica preview every row that can be.
+        """Read the table, and have a replica preview every valid row.
 
         Raises: TermRefused; ReplicaUnreachable, ReplicaRefused.
         """
@@ -55,11 +55,11 @@ class TermImport:
 
     @property
     def wrong(self) -> int:
-        """How many rows are wrong."""
+        """How many rows have problems."""
         return sum(bool(row.problems) for row in self.rows)
 
     def events(self) -> list[tuple[str, BindData]]:
-        """The event of every row, held to what its preview said."""
+        """The event of every row, with the plan of its preview."""
         return [
             (row.word, msgspec.structs.replace(row.data, plan=_plan(report.preview)))
             for row, report in zip(self._read, self.rows, strict=True)

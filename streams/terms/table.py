@@ -1,6 +1,6 @@
-"""A table of terms as people keep them, one a row, read into binds with all that is wrong in it.
+"""A CSV table of terms, one a row, read into binds and the problems of each row.
 
-The columns are those of COLUMNS, in any order; only `word` has to be there. Several ids or aliases
+The columns are those of COLUMNS in any order; only `word` is required. Several ids or aliases
 in one cell are separated by `|`.
 """
 
@@ -32,7 +32,7 @@ CELL_SHOWN = 60
 
 
 class RowProblem(msgspec.Struct, frozen=True):
-    """What is wrong in a cell; `field` is a column, or empty for the row as a whole."""
+    """A problem of a cell; `field` is its column, or empty for the whole row."""
 
     field: str
     value: str
@@ -41,7 +41,7 @@ class RowProblem(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """A row at its line of the file; `data` is None where it makes no event."""
+    """A row and its line in the file; `data` is None if the row gives no event."""
 
     line: int
     word: str
@@ -50,8 +50,8 @@ class TermRow:
     chosen: CategoryChoice | None = None
 
 
-class _Wrong(Exception):
-    """Why a cell cannot be read."""
+class _CellInvalid(Exception):
+    """A cell that cannot be read; the message is the cause."""
 
     def __init__(self, field: str, cause: str) -> None:
         super().__init__(cause)
@@ -59,9 +59,9 @@ class _Wrong(Exception):
 
 
 def read_table(path: Path, topology: Topology, by: str, revision: int) -> list[TermRow]:
-    """Read every row, those too that are wrong.
+    """Read every row, also those with problems.
 
-    Raises: TermRefused when the file as a whole is no such table.
+    Raises: TermRefused if the file is not such a table.
     """
     rows: list[TermRow] = []
     seen: dict[str, int] = {}
@@ -70,29 +70,29 @@ def read_table(path: Path, topology: Topology, by: str, revision: int) -> list[T
             raise TermRefused(f"{path}: more than {ROWS:,} rows; divide it")
         row = _row(line, cells, topology, by, revision)
         spelling = one_spelling(normalise(row.word))
-        twin = seen.setdefault(spelling, line) if spelling else line
-        rows.append(row if twin == line else _twin(row, twin))
+        first = seen.setdefault(spelling, line) if spelling else line
+        rows.append(row if first == line else _repeated(row, first))
     if not rows:
         raise TermRefused(f"{path}: has no row; give one a word under the header")
     return rows
 
 
 def _cells(path: Path, cell_bytes: int) -> Iterator[tuple[int, list[str] | dict[str, str]]]:
-    """Each row with its line: by column, or as it is where it has not as many cells as columns."""
+    """Each row with its line: by column, or as a list if its cells do not match the columns."""
     csv.field_size_limit(cell_bytes)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, strict=True)
             header = _header(path, next(rows, []))
-            begins = rows.line_num + 1
+            begin = rows.line_num + 1
             for cells in rows:
                 if any(map(str.strip, cells)):
                     whole = len(cells) == len(header)
                     yield (
-                        begins,
+                        begin,
                         dict(zip(header, map(str.strip, cells), strict=True)) if whole else cells,
                     )
-                begins = rows.line_num + 1
+                begin = rows.line_num + 1
     except OSError as error:
         raise TermRefused(f"{path}: cannot be read: {error}; give a CSV file") from error
     except UnicodeDecodeError as error:
@@ -128,16 +128,16 @@ def _row(
         chosen = choose_category(word, cells.get("category", ""), topology.terms.default_category)
         data = _data(cells, chosen.category, by, revision)
         _refuse_undecodable(word, data, topology)
-    except _Wrong as wrong:
-        value = cells.get(wrong.field, "")[:CELL_SHOWN]
-        return TermRow(line, word[:CELL_SHOWN], (RowProblem(wrong.field, value, str(wrong)),))
+    except _CellInvalid as error:
+        value = cells.get(error.field, "")[:CELL_SHOWN]
+        return TermRow(line, word[:CELL_SHOWN], (RowProblem(error.field, value, str(error)),))
     return TermRow(line, word, (), data, chosen)
 
 
 def _refuse_look_alike(word: str) -> None:
     scripts = mixed_scripts(normalise(word))
     if scripts:
-        raise _Wrong(
+        raise _CellInvalid(
             "word",
             f"mixes {' and '.join(scripts)} letters, so it looks like another word; write it in "
             "one script",
@@ -147,7 +147,7 @@ def _refuse_look_alike(word: str) -> None:
 def _data(cells: Mapping[str, str], category: str, by: str, revision: int) -> BindData:
     selector = SelectorData(cells.get("match", ""), _list(cells, "items"), cells.get("where", ""))
     if not (selector.match or selector.items or selector.where):
-        raise _Wrong("", "selects no item; fill match, where or items")
+        raise _CellInvalid("", "selects no item; fill match, where or items")
     until = cells.get("until", "")
     return BindData(
         revision=revision,
@@ -172,20 +172,20 @@ def _moment(cells: Mapping[str, str], field: str) -> datetime | None:
     try:
         return datetime.fromtimestamp(parse_time_ms(text, 0) / 1000, UTC) if text else None
     except (ValueError, OverflowError) as error:
-        raise _Wrong(field, f"is no time ({error}); write 2026-07-01T08:00+02:00") from error
+        raise _CellInvalid(field, f"is no time ({error}); write 2026-07-01T08:00+02:00") from error
 
 
 def _refuse_undecodable(word: str, data: BindData, topology: Topology) -> None:
-    """By the registrar's own decoder."""
+    """Decode the event as the registrar does."""
     try:
         event = encode_term(word, data, "/kae/import")
         decode_term(None, event, topology.limits.event_bytes, data.revision, rules_of(topology))
     except Undecodable as error:
-        raise _Wrong(_column_of(error), str(error)) from error
+        raise _CellInvalid(_column_of(error), str(error)) from error
 
 
 def _column_of(error: Undecodable) -> str:
-    """The column that the place in a kind stands for: data.selector.match.length is match."""
+    """The column of the place in a kind: match of data.selector.match.length."""
     places = error.kind.split(".")
     # The event's id is made from its subject.
     if places[0] in ("subject", "id"):
@@ -195,7 +195,7 @@ def _column_of(error: Undecodable) -> str:
     return next((place for place in places if place in COLUMNS), "")
 
 
-def _twin(row: TermRow, line: int) -> TermRow:
+def _repeated(row: TermRow, line: int) -> TermRow:
     cause = f"is spelled like the word of line {line}; leave one of them out, or make it an alias"
     problem = RowProblem("word", row.word[:CELL_SHOWN], cause)
     return TermRow(row.line, row.word, (*row.problems, problem))
