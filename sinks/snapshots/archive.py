@@ -1,14 +1,14 @@
-"""The archive: where the snapshots of one log are kept, in any file system that fsspec knows.
+"""The archive of one log's snapshots, in any file system that fsspec supports.
 
 <url>/<log>/manifests/<version>.<digest>.json
 <url>/<log>/blobs/<digest>
-<url>/<log>/trash/<digest>      on its way out (prune.py)
+<url>/<log>/trash/<digest>      about to be removed (prune.py)
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fsspec.core import url_to_fs
 
@@ -25,18 +25,11 @@ _NEEDS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 
 class ArchiveUnreachable(Exception):
-    """The place of the snapshots does not answer, or refuses."""
-
-
-class StoredBlob(NamedTuple):
-    """A blob as its file system tells it."""
-
-    bytes: int
-    modified_ms: int
+    """The archive's file system does not answer, or refuses."""
 
 
 class Archive:
-    """The files of one log's snapshots. What cannot be reached raises ArchiveUnreachable."""
+    """The files of one log's snapshots; every method raises ArchiveUnreachable."""
 
     def __init__(self, filesystem: Any, folder: str) -> None:
         self._fs = filesystem
@@ -44,7 +37,7 @@ class Archive:
 
     @classmethod
     def open(cls, url: str, log: str) -> "Archive":
-        """Raises: ArchiveUnreachable when there is no file system of that kind here."""
+        """Raises: ArchiveUnreachable when the kind of file system is not installed."""
         try:
             filesystem, folder = url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
@@ -71,7 +64,7 @@ class Archive:
 
     def put_manifest(self, name: str, payload: bytes) -> None:
         with self._reached(FileNotFoundError):
-            self._lay_folder(keys.MANIFESTS)
+            self._make_folder(keys.MANIFESTS)
             self._fs.pipe_file(self._path(keys.MANIFESTS, name), payload)
 
     def remove_manifest(self, name: str) -> None:
@@ -88,7 +81,7 @@ class Archive:
         return {name: size for name, size in self._files(keys.BLOBS) if keys.is_blob(name)}
 
     def trash(self) -> dict[str, int]:
-        """The size of every blob that is on its way out."""
+        """The size of every blob in the trash."""
         return {name: size for name, size in self._files(keys.TRASH) if keys.is_blob(name)}
 
     def blob_modified_ms(self, digest: str) -> int | None:
@@ -97,11 +90,11 @@ class Archive:
 
     def put(self, path: Path, digest: str) -> None:
         with self._reached(FileNotFoundError):
-            self._lay_folder(keys.BLOBS)
+            self._make_folder(keys.BLOBS)
             self._fs.put_file(str(path), self._path(keys.BLOBS, digest))
 
     def read(self, file: SnapshotFile, folder: str = keys.BLOBS) -> Iterator[bytes]:
-        """The bytes of a file, piece by piece.
+        """The bytes of a file, in chunks.
 
         Raises: SnapshotBroken when there is no such blob.
         """
@@ -114,24 +107,24 @@ class Archive:
                 f"file {file.name}: blob {file.blake2b} is missing in {self.folder}"
             ) from error
 
-    def throw_away(self, digest: str) -> None:
-        """Take a blob out of the blobs; `take_back` and `remove_trash` say what becomes of it."""
+    def move_to_trash(self, digest: str) -> None:
+        """Move a blob to the trash; `restore` or `remove_trash` follows."""
         self._move(digest, keys.BLOBS, keys.TRASH)
 
-    def take_back(self, digest: str) -> None:
+    def restore(self, digest: str) -> None:
         self._move(digest, keys.TRASH, keys.BLOBS)
 
     def remove_trash(self, digest: str) -> None:
         self._remove(keys.TRASH, digest)
 
-    # The whole.
+    # The archive as a whole.
 
     def bytes(self) -> int:
-        """What everything kept here takes."""
+        """The size of all files."""
         return int(self._if_there(lambda: self._fs.du(self.folder)) or 0)
 
     def remove(self) -> None:
-        """Remove everything: of a log that is gone, whose snapshots nobody may begin with."""
+        """Remove all files, once the log is dropped: its snapshots cannot be used any more."""
         self._if_there(lambda: self._fs.rm(self.folder, recursive=True))
 
     # The file system.
@@ -139,8 +132,8 @@ class Archive:
     def _path(self, *parts: str) -> str:
         return "/".join((self.folder, *parts))
 
-    def _lay_folder(self, folder: str) -> None:
-        """A bucket has no folders, and would itself be made by this, under a mistyped name too."""
+    def _make_folder(self, folder: str) -> None:
+        """Not in a bucket: it has no folders, and makedirs would create a mistyped bucket."""
         kinds = self._fs.protocol
         if _NEEDS.keys().isdisjoint([kinds] if isinstance(kinds, str) else kinds):
             self._fs.makedirs(self._path(folder), exist_ok=True)
@@ -164,14 +157,14 @@ class Archive:
 
     def _move(self, digest: str, source: str, target: str) -> None:
         with self._reached():
-            self._lay_folder(target)
+            self._make_folder(target)
         self._if_there(lambda: self._fs.mv(self._path(source, digest), self._path(target, digest)))
 
     def _remove(self, folder: str, name: str) -> None:
         self._if_there(lambda: self._fs.rm_file(self._path(folder, name)))
 
     def _if_there(self, call: Callable[[], Any]) -> Any:
-        """What a call returns; None when the file is gone, for two may remove the same."""
+        """What a call returns; None when the file is gone: another process may have removed it."""
         try:
             with self._reached():
                 return call()
@@ -180,7 +173,7 @@ class Archive:
 
     @contextmanager
     def _reached(self, also: type[Exception] | tuple[()] = ()) -> Iterator[None]:
-        """Who writes has no file that may be missing: then it is the bucket, and tells so."""
+        """`also` counts as unreachable too: for a write, a missing file is a missing bucket."""
         try:
             yield
         except (FileNotFoundError, GeneratorExit, SnapshotBroken) as error:
@@ -192,6 +185,6 @@ class Archive:
 
     def _unreachable(self, error: BaseException) -> ArchiveUnreachable:
         return ArchiveUnreachable(
-            f"{self.folder}: {type(error).__name__}: {error}. See that the place is there, "
-            "has room, and that this process may read and write it"
+            f"{self.folder}: {type(error).__name__}: {error}. See that it exists, has "
+            "space, and that this process may read and write it"
         )

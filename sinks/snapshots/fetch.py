@@ -1,4 +1,4 @@
-"""Reading snapshots: every byte is checked, and what is broken is named."""
+"""Fetch snapshots: every byte is checked, and errors name the broken file."""
 
 import errno
 import shutil
@@ -15,9 +15,9 @@ WhyNot = Callable[[Manifest], str]
 
 
 def broken_files(archive: Archive, manifest: Manifest, trusted: set[str]) -> dict[str, str]:
-    """What is wrong with a snapshot's files, by digest; empty: it is whole.
+    """What is wrong with a snapshot's files, by digest; empty if it is whole.
 
-    Blobs that are `trusted` are not read, those that are whole are added to them.
+    `trusted` blobs are not read; blobs found whole are added to them.
     Raises: ArchiveUnreachable.
     """
     found = {}
@@ -35,7 +35,7 @@ def broken_files(archive: Archive, manifest: Manifest, trusted: set[str]) -> dic
 
 
 def fetch_snapshot(archive: Archive, manifest: Manifest, folder: Path) -> None:
-    """Lay a snapshot's files as a store's folder, which comes into being when all are whole.
+    """Write a snapshot's files as a store's folder, which appears once all files are whole.
 
     Raises: SnapshotBroken, which names the file; DiskFull; ArchiveUnreachable.
     """
@@ -60,10 +60,10 @@ def fetch_snapshot(archive: Archive, manifest: Manifest, folder: Path) -> None:
 def fetch_newest_first(
     archive: Archive, folder: Path, why_not: WhyNot, note: Callable[[str], None]
 ) -> Iterator[Manifest]:
-    """Lay snapshots at a folder, the newest first; whoever takes the next had no use for the last.
+    """Fetch snapshots into a folder, the newest first; each replaces the one before.
 
-    `why_not` says what speaks against one before it travels; `note` is told of each that is passed
-    over, and why.
+    `why_not` gives a reason against a snapshot before it is fetched, or ""; `note` is called with
+    each reason that a snapshot was skipped for.
     Raises: DiskFull; ArchiveUnreachable.
     """
     for name in archive.manifests():
@@ -81,7 +81,7 @@ def fetch_newest_first(
 
 
 def read_checked(archive: Archive, file: SnapshotFile, folder: str = keys.BLOBS) -> Iterator[bytes]:
-    """The bytes of a file; they are not to be used before the last has come.
+    """The bytes of a file; do not use them before the iterator has ended without an error.
 
     Raises: SnapshotBroken.
     """

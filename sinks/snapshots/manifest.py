@@ -1,7 +1,7 @@
-"""The manifest: which version of which log a snapshot is, and the files that it is made of.
+"""The manifest of a snapshot: its log and version, and its files.
 
-It is written last, so a snapshot without one does not exist. Its name has the digest of its bytes,
-and it has the digests of all files: whoever reads a snapshot knows whether it is whole.
+It is written last: files without a manifest are no snapshot. Its name has the digest of its bytes,
+and it has the digests of all files, so a reader can tell whether a snapshot is whole.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ CHUNK_BYTES = 1 << 20
 
 
 class SnapshotBroken(Exception):
-    """A snapshot that is not what was written: a file is missing, cut or altered."""
+    """A snapshot's file is missing, cut or altered."""
 
 
 class SnapshotFile(msgspec.Struct, frozen=True):
-    """One file of a store; it is kept under its digest."""
+    """One file of a store; the archive keeps it under its digest."""
 
     name: str
     bytes: int
@@ -41,7 +41,7 @@ class SnapshotFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`offset` and `tail` are of the log's record that made the version, `hash` of the chain."""
+    """`offset` and `tail` belong to the log record that made the version, `hash` to the chain."""
 
     format: int = FORMAT
     log: str
@@ -66,7 +66,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnapshotOrigin(msgspec.Struct, frozen=True):
-    """Of which shard a snapshot is, and who takes it when."""
+    """The shard that a snapshot is taken of, by whom and when."""
 
     log: str
     generation: int
@@ -105,9 +105,9 @@ def encode_manifest(manifest: Manifest) -> tuple[str, bytes]:
 
 
 def decode_manifest(name: str, payload: bytes) -> Manifest:
-    """Raises: SnapshotBroken when the bytes are not those that the name was made from."""
-    told = keys.parse_manifest_file(name)
-    if told is None or told[1] != _digest(payload):
+    """Raises: SnapshotBroken when the bytes do not match the digest in the name."""
+    parsed = keys.parse_manifest_file(name)
+    if parsed is None or parsed[1] != _digest(payload):
         raise SnapshotBroken(
             f"manifest {name}: its {len(payload):,} bytes have the digest {_digest(payload)}, so "
             "it was cut or altered"
@@ -126,5 +126,5 @@ def _digest(payload: bytes) -> str:
 
 
 def _is_plain(file: SnapshotFile) -> bool:
-    """Whether a file stays in the folder that it is fetched to, and its blob among the blobs."""
+    """Whether neither its name nor its digest leads out of their folders."""
     return Path(file.name).name == file.name and keys.is_blob(file.blake2b)

@@ -1,10 +1,10 @@
-"""Pruning: the newest whole snapshots stay, and what none of them needs goes.
+"""Prune an archive: keep the newest whole snapshots, and remove what none of them needs.
 
-It may run beside uploads and beside itself. An upload writes its manifest and then looks whether
-all files are there; pruning moves a file out of the blobs and then looks whether a manifest names
-it. Whichever looks last sees what the other did: the upload sends the file again, or pruning moves
-it back. Nothing rests on how long either takes; the grace period spares those who are reading an
-old snapshot, and uploads that have no manifest yet.
+Pruning may run concurrently with uploads and with itself. An upload writes its manifest and then
+checks that all files are there; pruning moves a file to the trash and then checks whether a
+manifest names it. Whichever checks last sees what the other did: the upload sends the file again,
+or pruning restores it. No timing matters for this; the grace period protects readers of an old
+snapshot, and uploads that have no manifest yet.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from kae.sinks.store import keys
 
 @dataclass(slots=True)
 class Survey:
-    """The manifests of an archive, the newest first, and what is wrong with them."""
+    """The manifests of an archive, the newest first, and which snapshots are whole or broken."""
 
     names: list[str]
     whole: dict[str, Manifest] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """What pruning would do: the manifests that stay and go, and the blobs that go."""
+    """The manifests to keep and to remove, and the blobs to remove."""
 
     keep: dict[str, Manifest]
     drop: tuple[str, ...]
@@ -37,7 +37,7 @@ class PrunePlan:
 
 
 def survey(archive: Archive, trusted: set[str], enough: int | None = None) -> Survey:
-    """Read and check snapshots, until `enough` are found whole; blobs not `trusted` are read.
+    """Check snapshots until `enough` are whole; blobs that are not `trusted` are read.
 
     Raises: ArchiveUnreachable.
     """
@@ -62,19 +62,19 @@ def survey(archive: Archive, trusted: set[str], enough: int | None = None) -> Su
 def plan_prune(
     archive: Archive, keep: int, grace_ms: int, now_ms: int, trusted: set[str]
 ) -> PrunePlan:
-    """What is to go: all but the `keep` newest whole snapshots, if it is older than the grace.
+    """What to remove: all but the `keep` newest whole snapshots, if older than the grace period.
 
     Raises: ArchiveUnreachable.
     """
     found = survey(archive, trusted, enough=keep)
-    # Where nothing is whole, nothing is superseded; nor by what came after the survey.
+    # Only a whole snapshot supersedes others; those written after the survey are not considered.
     superseded = found.names if found.whole else []
     drop = tuple(
         name
         for name in superseded
         if name not in found.whole and _is_old(archive.manifest_modified_ms(name), grace_ms, now_ms)
     )
-    # Blobs before manifests: a manifest that was there by then is seen.
+    # List blobs before manifests: then the manifest of every listed blob is seen.
     blobs = archive.blobs()
     named = _named(archive, set(drop))
     unnamed = {
@@ -85,27 +85,27 @@ def plan_prune(
     return PrunePlan(found.whole, drop, unnamed, frozenset(found.damaged), found.broken)
 
 
-def prune(archive: Archive, planned: PrunePlan) -> None:
-    """Carry a plan out; killed at any step, the next pruning goes on from there.
+def prune(archive: Archive, plan: PrunePlan) -> None:
+    """Carry out a plan; after a kill at any step, the next pruning finishes it.
 
     Raises: ArchiveUnreachable.
     """
-    for name in planned.drop:
+    for name in plan.drop:
         archive.remove_manifest(name)
-    # Who takes the next snapshot finds the damaged ones missing, and sends them again.
-    for digest in (*planned.damaged, *planned.blobs):
-        archive.throw_away(digest)
-    thrown = archive.trash()
+    # The next snapshot finds damaged blobs missing, and sends them again.
+    for digest in (*plan.damaged, *plan.blobs):
+        archive.move_to_trash(digest)
+    trashed = archive.trash()
     named = _named(archive, set())
-    for digest in thrown:
+    for digest in trashed:
         if digest in named and _is_whole(archive, named[digest]):
-            archive.take_back(digest)
+            archive.restore(digest)
         else:
             archive.remove_trash(digest)
 
 
 def _is_whole(archive: Archive, file: SnapshotFile) -> bool:
-    """Whether a file in the trash is what it should be."""
+    """Whether a file in the trash matches its digest."""
     try:
         for _ in read_checked(archive, file, keys.TRASH):
             pass
@@ -123,7 +123,7 @@ def _named(archive: Archive, without: set[str]) -> dict[str, SnapshotFile]:
         try:
             files = archive.manifest(name).files
         except SnapshotBroken:
-            continue  # what it names cannot be known; `survey` tells of it
+            continue  # `survey` reports it
         named.update({file.blake2b: file for file in files})
     return named
 

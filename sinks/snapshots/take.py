@@ -1,4 +1,4 @@
-"""Taking a snapshot: the files that the archive lacks, then the manifest, then a second look."""
+"""Take a snapshot: send the files that the archive lacks, then the manifest, then check again."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ OnFileSent = Callable[[SnapshotFile], None]
 
 @dataclass(frozen=True, slots=True)
 class TakenSnapshot:
-    """A snapshot that is in the archive, and what had to travel for it."""
+    """A snapshot in the archive, and the files that were sent for it."""
 
     name: str
     manifest: Manifest
@@ -34,10 +34,10 @@ def take_snapshot(
     origin: SnapshotOrigin,
     on_sent: OnFileSent = lambda _file: None,
 ) -> TakenSnapshot:
-    """Put a store's checkpoint into the archive; `state` is what the store was at.
+    """Put a store's checkpoint into the archive; `state` is the checkpoint's.
 
-    Killed at any step, it leaves files that no manifest names: those that are whole are used by
-    the next, and all are pruned in the end.
+    A kill at any step leaves files that no manifest names: the next snapshot uses those that are
+    whole, and pruning removes them.
     Raises: ArchiveUnreachable.
     """
     files = [SnapshotFile.of(path) for path in sorted(checkpoint.iterdir())]
@@ -45,8 +45,8 @@ def take_snapshot(
     sent = _send_missing(archive, checkpoint, files, on_sent)
     name, payload = encode_manifest(manifest)
     archive.put_manifest(name, payload)
-    # Whoever prunes may have taken a file away before it could know of this manifest. From now on
-    # it knows, so this look is the last one needed (prune.py).
+    # Pruning may have removed a file before it could see this manifest. From now on it sees it, so
+    # one check is enough (prune.py).
     sent |= _send_missing(archive, checkpoint, files, on_sent)
     return TakenSnapshot(name, manifest, frozenset(sent), sum(sent.values()))
 
@@ -54,11 +54,11 @@ def take_snapshot(
 def _send_missing(
     archive: Archive, checkpoint: Path, files: Iterable[SnapshotFile], on_sent: OnFileSent
 ) -> dict[str, int]:
-    """Send what is not there, or is there in part; the sizes of what was sent, by digest."""
-    there = archive.blobs()
+    """Send files that are missing or incomplete; returns their sizes by digest."""
+    stored = archive.blobs()
     sent = {}
     for file in files:
-        if there.get(file.blake2b) == file.bytes or file.blake2b in sent:
+        if stored.get(file.blake2b) == file.bytes or file.blake2b in sent:
             continue
         archive.put(checkpoint / file.name, file.blake2b)
         sent[file.blake2b] = file.bytes

@@ -1,6 +1,6 @@
-"""What the control topic says of generations; docs/formats.md has the fields.
+"""The records of the control topic; docs/formats.md has their fields.
 
-The control topic: what shard owners, the registrar and operators tell each other.
+Shard owners, the registrar, replicas and operators coordinate by them.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ from kae.sinks.log.protocol import AppendUnknown
 
 
 class Announced(msgspec.Struct, frozen=True, array_like=True, tag=16):
-    """A generation is there to be followed; `topology` is what of topology.yaml makes it, JSON."""
+    """A generation may be followed; `topology` is its sections of topology.yaml, as JSON."""
 
     generation: int
     fingerprint: str
@@ -21,10 +21,10 @@ class Announced(msgspec.Struct, frozen=True, array_like=True, tag=16):
 
 
 class Cutover(msgspec.Struct, frozen=True, array_like=True, tag=17):
-    """The generation that is to serve instead of `previous`.
+    """A generation is to serve instead of `previous`.
 
-    `items` (by shard) and `terms` are source offsets: a replica answers from the generation once
-    its view of it covers them.
+    `items` (by shard) and `terms` are source offsets: a replica switches as soon as its view of
+    the generation covers them.
     """
 
     generation: int
@@ -37,7 +37,7 @@ class Cutover(msgspec.Struct, frozen=True, array_like=True, tag=17):
 
 
 class Dropped(msgspec.Struct, frozen=True, array_like=True, tag=18):
-    """A generation is over: its topics and stores go, and its number is never used again."""
+    """A generation is dropped: its topics and stores go, and its number is never used again."""
 
     generation: int
     by: str
@@ -49,11 +49,11 @@ GenerationRecord = Announced | Cutover | Dropped
 
 
 class Reached(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """A shard's log holds, accepted, everything up to a bindings version; and who says so.
+    """A shard has attached everything up to a bindings version; `owner` is the shard's worker.
 
-    It is sent after the shard's delta was folded, so it is a lasting truth and needs no epoch; the
-    epoch only tells which owner is the newest. `attached` are the items that pending bindings with
-    a plan have here, as pairs of binding and count.
+    It is sent after the shard's delta was folded, so it stays true whatever its epoch; the epoch
+    only tells the newest owner. `attached` counts the shard's items of each pending binding, as
+    pairs of binding and count.
     """
 
     generation: int
@@ -65,7 +65,7 @@ class Reached(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 class Pause(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """Asks a shard's owner to index no items until told otherwise."""
+    """Asks a shard's owner to stop indexing items until it is resumed."""
 
     generation: int
     shard: int
@@ -106,7 +106,7 @@ class Refold(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class RequestAnswer(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """What became of a request, which its offset names: done, or refused with a cause."""
+    """The answer to the request at an offset: done, or refused with a cause."""
 
     generation: int
     shard: int
@@ -118,7 +118,7 @@ class RequestAnswer(msgspec.Struct, frozen=True, array_like=True, tag=6):
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """Asks a shard's owner to take a snapshot; `Snapshotted` tells when it is there."""
+    """Asks a shard's owner to take a snapshot; `Snapshotted` follows when it is finished."""
 
     generation: int
     shard: int
@@ -128,9 +128,10 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag=7):
 
 
 class Snapshotted(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """A snapshot of a shard is in the archive, whole; or why it is not (`failed`).
+    """A complete snapshot of a shard is in the archive; or `failed` says why it is not.
 
-    It tells people and spares who takes snapshots a look; nobody believes a snapshot for it.
+    It informs people and saves the next snapshot a look into the archive; readers of snapshots
+    rely only on the archive and the log.
     """
 
     generation: int
@@ -152,14 +153,14 @@ _decoder: msgspec.msgpack.Decoder[ControlRecord] = msgspec.msgpack.Decoder(Contr
 
 
 def decode_control_record(payload: bytes | None) -> ControlRecord:
-    """Raises msgspec.DecodeError when the bytes are no record of this topic."""
+    """Raises: msgspec.DecodeError when the bytes are no record of this topic."""
     return _decoder.decode(payload or b"")
 
 
 def send_reached(producer: KafkaProducer, topic: str, reached: Reached) -> None:
-    """Send without waiting: whoever opens the shard next says it again.
+    """Send without waiting: the next owner of the shard sends it again.
 
-    Raises: AppendUnknown when the producer does not take it.
+    Raises: AppendUnknown when the producer does not accept it.
     """
     try:
         producer.send(topic, value=encode_control_record(reached), partition=0)

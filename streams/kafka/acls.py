@@ -1,8 +1,8 @@
-"""What each role may do on the brokers: made from the topology, least privilege, all else denied.
+"""The least privileges that each role needs on brokers that deny by default, from the topology.
 
-Brokers that use it deny by default. `Describe` of every topic is each role's: who starts looks
-whether the topics have the partitions that the topology says. Kafka knows topics and no keys, so a
-replica could write another's lease: receipts would be wrong, and nothing that is indexed.
+Every role may `Describe` every topic, since each process checks at start that topics have the right
+partitions. Kafka's rights are by topic and not by key, so a replica could write another's lease:
+receipts would be wrong, but nothing that is indexed.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ AclOperation = Literal[
 
 
 class KafkaRole(StrEnum):
-    """Who talks to the brokers, each as a user of its own."""
+    """A kind of client, with a Kafka user of its own."""
 
     PRODUCER = "producer"  # sends item events: feeds, kae catalog ingest
     PROPOSER = "proposer"  # sends term events: kae term bind, release
@@ -32,7 +32,7 @@ class KafkaRole(StrEnum):
 
 
 class Acl(msgspec.Struct, frozen=True):
-    """One resource that a role may use, and how; what `kae topology acls --json` lists."""
+    """One resource and what a role may do with it; `kae topology acls --json` lists them."""
 
     role: KafkaRole
     resource: Resource
@@ -41,7 +41,7 @@ class Acl(msgspec.Struct, frozen=True):
 
 
 def plan_acls(topology: Topology) -> tuple[Acl, ...]:
-    """All that is allowed, by role; a literal name each, no prefixes and no wildcards."""
+    """All that is allowed, by role; literal names only, no prefixes and no wildcards."""
     return tuple(acl for role in KafkaRole for acl in _of_role(topology, role))
 
 
@@ -53,7 +53,7 @@ def _of_role(topology: Topology, role: KafkaRole) -> Iterator[Acl]:
         yield Acl(role, "group", topology.worker_group, ("Read",))
     if role is KafkaRole.OPERATOR:
         yield Acl(role, "group", topology.worker_group, ("Delete", "Describe"))
-        # Creating topics, and asking how large the logs are.
+        # To create topics and to read the sizes of logs.
         yield Acl(role, "cluster", "kafka-cluster", ("Create", "Describe"))
     if role is KafkaRole.BACKFILL:
         yield Acl(role, "cluster", "kafka-cluster", ("Create",))
@@ -62,48 +62,48 @@ def _of_role(topology: Topology, role: KafkaRole) -> Iterator[Acl]:
 def _beyond_describing(topology: Topology) -> dict[KafkaRole, dict[str, tuple[AclOperation, ...]]]:
     items, terms = topology.items_topic, topology.terms_topic
     bindings, deltas = topology.bindings_topic, topology.deltas_topic
-    control, letters = topology.control_topic, topology.dead_letters_topic
-    # Whoever starts looks whether a log would forget.
+    control, dead_letters = topology.control_topic, topology.dead_letters_topic
+    # Each process checks at start that retention deletes no log records.
     log: tuple[AclOperation, ...] = ("DescribeConfigs",)
-    looks = {bindings: log, deltas: log}
-    kept: tuple[AclOperation, ...] = ("AlterConfigs", "DescribeConfigs")
+    checked = {bindings: log, deltas: log}
+    settings: tuple[AclOperation, ...] = ("AlterConfigs", "DescribeConfigs")
     return {
-        KafkaRole.PRODUCER: {**looks, items: ("Write",)},
-        KafkaRole.PROPOSER: {**looks, terms: ("Write",)},
+        KafkaRole.PRODUCER: {**checked, items: ("Write",)},
+        KafkaRole.PROPOSER: {**checked, terms: ("Write",)},
         KafkaRole.WORKER: {
             items: ("Read",),
             terms: ("Read",),
             bindings: (*log, "Read", "Write"),
             deltas: (*log, "Read", "Write"),
             control: ("Read", "Write"),
-            letters: ("Write",),
+            dead_letters: ("Write",),
         },
         KafkaRole.BACKFILL: {
             items: (*log, "Read"),
             terms: (*log, "Read"),
-            # What an earlier run has left is cut off.
-            bindings: (*kept, "Delete", "Read", "Write"),
-            deltas: (*kept, "Delete", "Read", "Write"),
+            # To delete the records of an earlier run.
+            bindings: (*settings, "Delete", "Read", "Write"),
+            deltas: (*settings, "Delete", "Read", "Write"),
             control: (*log, "Read"),
             topology.replicas_topic: log,
-            letters: (*log, "Write"),
+            dead_letters: (*log, "Write"),
         },
         KafkaRole.REPLICA: {
             bindings: (*log, "Read"),
             deltas: (*log, "Read"),
-            # Which generation serves.
+            # Says which generation serves.
             control: ("Read",),
             topology.replicas_topic: ("Read", "Write"),
         },
         KafkaRole.OPERATOR: {
-            # Replaying dead letters sends their events again.
-            items: (*kept, "Read", "Write"),
-            terms: (*kept, "Read", "Write"),
-            # Dropping a generation removes its logs; pruning trims one.
-            bindings: (*kept, "Delete", "Read"),
-            deltas: (*kept, "Delete", "Read"),
-            control: (*kept, "Read", "Write"),
-            topology.replicas_topic: (*kept, "Read"),
-            letters: (*kept, "Read", "Write"),
+            # To replay dead letters.
+            items: (*settings, "Read", "Write"),
+            terms: (*settings, "Read", "Write"),
+            # To drop a generation's logs, and to trim a log when pruning.
+            bindings: (*settings, "Delete", "Read"),
+            deltas: (*settings, "Delete", "Read"),
+            control: (*settings, "Read", "Write"),
+            topology.replicas_topic: (*settings, "Read"),
+            dead_letters: (*settings, "Read", "Write"),
         },
     }

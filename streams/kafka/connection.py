@@ -1,9 +1,8 @@
-"""How kae's clients reach the brokers, and as whom; no other file reads what is secret.
+"""Connect to the brokers with kafka.security, and report brokers that do not answer or refuse.
 
-`kafka.security` says where a user name and a password are found (`env:NAME`, `file:PATH`). They are
-read when a client is made and kept in its settings alone: no error, log line or `--json` has them.
-
-The first contact with the brokers, and what is said when nobody answers.
+Only this file reads secrets. `kafka.security` names the places of user name and password
+(`env:NAME`, `file:PATH`). They are read when a client is made and kept only in its settings: no
+error, log line or `--json` contains them.
 """
 
 import contextlib
@@ -32,7 +31,7 @@ Settings = dict[str, Any]
 
 
 def connection(topology: Topology) -> Settings:
-    """What every kafka-python client is given: brokers, and TLS and SASL where they are asked for.
+    """The settings of every kafka-python client: brokers, and TLS and SASL if configured.
 
     Raises: CredentialsUnusable.
     """
@@ -52,7 +51,7 @@ def connection(topology: Topology) -> Settings:
 
 
 def tls_context(topology: Topology) -> ssl.SSLContext:
-    """Trust the CA that is named, else the system's; show a certificate where one is named.
+    """Trust `ca_file`, or else the system's CAs; present `cert_file`, if there is one.
 
     Raises: CredentialsUnusable.
     """
@@ -65,7 +64,7 @@ def tls_context(topology: Topology) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=security.ca_file)
         if security.cert_file is not None:
-            # An encrypted key would make OpenSSL ask a terminal that is not there.
+            # Without a password, OpenSSL would ask the terminal for that of an encrypted key.
             context.load_cert_chain(security.cert_file, security.key_file, password="")
     except (OSError, ssl.SSLError) as error:
         raise CredentialsUnusable(
@@ -76,9 +75,9 @@ def tls_context(topology: Topology) -> ssl.SSLContext:
 
 
 def login(topology: Topology) -> tuple[str, str]:
-    """The user name and the password, from where the topology says that they are.
+    """The user name and the password, from the places that the topology names.
 
-    Raises: CredentialsUnusable, which names the place and never what is there.
+    Raises: CredentialsUnusable, which names the place and never its content.
     """
     security = topology.kafka.security
     return _found(topology, "username", security.username), _found(
@@ -96,7 +95,7 @@ def _found(topology: Topology, key: str, source: SecretSource | None) -> str:
         try:
             found = Path(place).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is no text"
+            reason = getattr(error, "strerror", None) or "is not text"
     if found:
         return found
     raise CredentialsUnusable(
@@ -106,20 +105,20 @@ def _found(topology: Topology, key: str, source: SecretSource | None) -> str:
 
 
 CONNECT_SECONDS = 5.0
-# A broker that takes connections and never answers is told after so long.
+# A broker that accepts connections and never answers is reported after this time.
 ANSWER_SECONDS = 10.0
-# Nobody answers, or nobody leads a partition: kafka-python then asks the broker of number -1.
+# No broker answers, or a partition has no leader: kafka-python then asks the broker with id -1.
 NO_ANSWER = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, UnknownBrokerIdError)
-# What no waiting mends: the brokers answer, and say no.
+# The brokers answer with a refusal: retrying does not help.
 REFUSALS = (AuthorizationError, SaslAuthenticationFailedError)
 
 
 @contextmanager
 def reached_brokers(topology: Topology) -> Iterator[None]:
-    """Go on once one of the addresses to start from takes connections.
+    """Enter when one of the bootstrap addresses accepts connections.
 
-    Raises: KafkaUnreachable if none does, or if they fall silent inside; KafkaRefused if they do
-    not know who asks, or do not allow it.
+    Raises: KafkaUnreachable if none does, or if the brokers stop answering inside; KafkaRefused if
+    they refuse the user or the request.
     """
     addresses = topology.kafka.bootstrap.split(",")
     failures = []
@@ -136,24 +135,24 @@ def reached_brokers(topology: Topology) -> Iterator[None]:
     except REFUSALS as error:
         raise refused(topology, error) from error
     except NO_ANSWER as error:
-        # kafka-python tries a login that was refused again, until its time is over.
+        # kafka-python retries a refused login until it times out.
         if topology.kafka.security.has_sasl and "bootstrap" in str(error):
-            raise refused(topology, "no login, by a wrong name or password as a rule") from error
+            raise refused(topology, "no login; usually a wrong name or password") from error
         raise _unreachable(topology, f"{topology.kafka.bootstrap}: {error}") from error
 
 
 def refused(topology: Topology, reason: object) -> KafkaRefused:
-    """What a refusal is to whoever gave the command."""
+    """The error for a refusal."""
     security = topology.kafka.security
     who = security.username or security.cert_file or "anonymous"
     return KafkaRefused(
         f"Kafka at {topology.kafka.bootstrap} refuses {who} ({security.protocol}): {reason}; "
-        f"correct kafka.security in {topology.path}, or give it what `kae topology acls` says"
+        f"correct kafka.security in {topology.path}, or grant it what `kae topology acls` lists"
     )
 
 
 def bootstrap_ms(topology: Topology) -> int:
-    """How long a client may wait for the first answer of a broker."""
+    """How long a client waits for a broker's first answer."""
     return int(min(ANSWER_SECONDS, topology.kafka.request_timeout_seconds) * 1000)
 
 

@@ -13,10 +13,10 @@ from kafka.errors import KafkaError
 from kae.streams.kafka.log import KafkaClients
 
 log = structlog.get_logger()
-# How long a first waiting event is looked for. At the end of a partition there may be nothing but
-# transaction markers, which nobody waits for.
-LOOK_MS = 1000
-# The first waiting event is wanted, and not what comes after it.
+# How long to look for the first event that is not indexed: the end of a partition may hold only
+# transaction markers.
+POLL_MS = 1000
+# Enough for the first event that is not indexed; later ones are not needed.
 FETCH_BYTES = 1 << 16
 EVERY_SECONDS = 2.0
 
@@ -31,10 +31,10 @@ class Lag:
     asked_ms: int
 
     def seconds(self, position: int, now_ms: int) -> float:
-        """The age of the oldest event not indexed, for who has come to `position` by now."""
+        """The age of the oldest event not indexed, when the index is at `position` now."""
         if self.waiting_ms is None or position >= self.end:
             return 0.0
-        # What waited then is indexed by now; what waits now is younger by as much as is unknown.
+        # The event that waited is indexed by now; the next one is younger, by an unknown time.
         until_ms = now_ms if position == self.position else self.asked_ms
         return max(0.0, (until_ms - self.waiting_ms) / 1000)
 
@@ -42,7 +42,7 @@ class Lag:
 def read_lags(
     consumer: KafkaConsumer, positions: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, Lag]:
-    """Ask the brokers; the consumer is assigned to other partitions by it.
+    """Ask the brokers; reassigns the consumer.
 
     Raises: KafkaError.
     """
@@ -61,20 +61,20 @@ def _first_waiting(
 ) -> dict[TopicPartition, int]:
     found: dict[TopicPartition, int] = {}
     for tp, offset in behind.items():
-        # One after the other: brokers answer at once, and a fetch of many would bring much more.
+        # One by one: brokers answer at once, and a fetch of several would return far more data.
         consumer.assign([tp])
         consumer.seek(tp, offset)
-        records = consumer.poll(timeout_ms=LOOK_MS, max_records=1).get(tp, [])
+        records = consumer.poll(timeout_ms=POLL_MS, max_records=1).get(tp, [])
         if records:
             found[tp] = records[0].timestamp
     return found
 
 
 class LagMonitor:
-    """Looks at the lag of what a worker holds, in a thread with a consumer of its own.
+    """Measures the lag of a worker's shards, in a thread with its own consumer.
 
-    Faust knows the ends too, but only those of its last fetch: while its queue is full, it fetches
-    nothing, and they stand still just when the lag rises.
+    Faust's end offsets are those of its last fetch: while its queue is full it fetches nothing, so
+    they do not move just when the lag rises.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class LagMonitor:
 
     @property
     def lags(self) -> Mapping[int, Lag]:
-        """The last look, by shard; replaced as a whole."""
+        """The last measurement, by shard; replaced as a whole."""
         return self._lags
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """It may be waiting for a broker that is silent, and is not waited for."""
+        """Does not join the thread: it may be waiting for a broker that does not answer."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -106,17 +106,17 @@ class LagMonitor:
         while not self._stopping.wait(EVERY_SECONDS):
             try:
                 consumer = consumer or self._clients.consumer(FETCH_BYTES)
-                self._look(consumer)
+                self._measure(consumer)
                 known = True
             except KafkaError as error:
-                # What was known stays, and its seconds go on.
+                # The last lags stay, and their seconds grow.
                 if known:
                     log.warning("lag_unknown", error=repr(error))
                 known = False
         if consumer is not None:
             consumer.close(autocommit=False)
 
-    def _look(self, consumer: KafkaConsumer) -> None:
+    def _measure(self, consumer: KafkaConsumer) -> None:
         wanted = {TopicPartition(self._topic, p): at for p, at in self._positions().items()}
         found = read_lags(consumer, wanted)
         self._lags = MappingProxyType({tp.partition: lag for tp, lag in found.items()})

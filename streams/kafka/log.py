@@ -1,4 +1,4 @@
-"""A partition of a Kafka topic as a log that kae owns."""
+"""A process's Kafka clients, and partitions as logs that kae appends to and reads."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +16,13 @@ from kae.streams.telemetry.traces import carried
 from kae.streams.topology.types import Topology
 
 log = structlog.get_logger()
-# What tells that a broker is away, and not that anything else is wrong.
+# Errors that mean that a broker is away, and nothing else is wrong.
 BROKER_AWAY = (AppendUnknown, RetriableError)
 POLL_MS = 500
 FETCH_BYTES = 4 << 20
-# Consumers kept for the next reading: as many as read at once as a rule.
+# Consumers kept for later reads: as many as usually read at once.
 IDLE_CONSUMERS = 4
-# How long a broker may hold a fetch back; the embedded one answers late by a part of it.
+# How long a broker may delay a fetch; the embedded broker always delays it by a part of this.
 FETCH_WAIT_MS = 50
 
 
@@ -37,7 +37,7 @@ class KafkaAppending:
         timeout_seconds: float,
         on_unknown: Callable[[], None],
     ) -> None:
-        """`refusal` is why the producer did not take the records after those of `futures`."""
+        """`refusal` is why the producer did not accept the records after those of `futures`."""
         self._name = name
         self._futures = futures
         self._refusal = refusal
@@ -50,11 +50,13 @@ class KafkaAppending:
                 raise self._refusal
             return [future.get(timeout=self._timeout).offset for future in self._futures]
         except REFUSALS:
-            # Nothing to wait for: the process ends, and says so.
+            # Retrying does not help: the process ends with the reason.
             raise
         except KafkaError as error:
             self._on_unknown()
-            raise AppendUnknown(f"{self._name}: no word from the broker: {error!r}") from error
+            raise AppendUnknown(
+                f"{self._name}: no acknowledgement from the broker: {error!r}"
+            ) from error
 
     def on_stored(self, call: Callable[[], None]) -> None:
         if self._refusal is None:
@@ -64,7 +66,7 @@ class KafkaAppending:
         if self._refusal is not None:
             call()
         else:
-            self._futures[-1].add_both(lambda _told: call())
+            self._futures[-1].add_both(lambda _result: call())
 
 
 class KafkaLog:
@@ -95,7 +97,7 @@ class KafkaLog:
                 )
                 futures.append(sent)
         except KafkaError as error:
-            # Some of the parts may be on their way: told as an append of unknown outcome.
+            # Some records may be sent: the outcome of the append is unknown.
             refusal = error
         return KafkaAppending(
             self.name,
@@ -118,17 +120,17 @@ class KafkaLog:
 
 
 def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
-    """The next records of every assigned partition, in the order of their offsets.
+    """The next records of every assigned partition, in offset order for each partition.
 
-    Raises: LogTruncated when a partition no longer holds the position, or holds it altered.
+    Raises: LogTruncated when a partition no longer holds its position, or holds damaged bytes.
     """
     try:
         batches = consumer.poll(timeout_ms=timeout_ms)
     except CorruptRecordError as error:
         raise LogTruncated(
-            f"{name}: the broker's copy is damaged: {error.args[0]}. Have the broker take the "
-            "partition from another replica, or begin with a snapshot that is newer "
-            "(`kae snapshot list`)"
+            f"{name}: the broker's copy is damaged: {error.args[0]}. Have the broker "
+            "restore the partition from another replica, or start from a newer snapshot (`kae "
+            "snapshot list`)"
         ) from error
     except KafkaError as error:
         if "OffsetOutOfRange" in type(error).__name__:
@@ -142,8 +144,8 @@ def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[
 class KafkaClients:
     """The Kafka clients of one process: one idempotent producer, consumers as they are needed.
 
-    A producer that left an append in doubt is not used again: the sequence numbers of what follows
-    would build on records that the broker may never have seen, and fail in their turn.
+    A producer that left an append in doubt is not used again: its next sequence numbers follow
+    records that the broker may never have seen, so later appends would fail too.
     """
 
     def __init__(
@@ -155,7 +157,7 @@ class KafkaClients:
         max_bytes: int,
         security: Settings | None = None,
     ) -> None:
-        """`security` is that of `connection`; without it, the brokers ask for nothing."""
+        """`security` is the settings of `connection`; without it, PLAINTEXT."""
         self._settings: Settings = {
             "bootstrap_servers": bootstrap,
             "client_id": client_id,
@@ -220,17 +222,17 @@ class KafkaClients:
             return self._producer
 
     def renew_producer(self, failed: KafkaProducer | None) -> None:
-        """Let the next append have a new producer, unless it has one already."""
+        """Give the next append a new producer, unless it has one already."""
         with self._lock:
             if failed is None or failed is not self._producer:
                 return
             self._producer = None
             self.producers_renewed += 1
         log.warning("producer_renewed")
-        # What other logs have in flight is still brought to its end.
-        patience = self.timeout_seconds + 5
+        # Appends of other logs that are in flight are still finished.
+        drain_seconds = self.timeout_seconds + 5
         threading.Thread(
-            target=_retire, args=(failed, patience), name="retire", daemon=True
+            target=_retire, args=(failed, drain_seconds), name="retire", daemon=True
         ).start()
 
     def consumer(self, fetch_bytes: int = FETCH_BYTES) -> KafkaConsumer:
@@ -249,7 +251,7 @@ class KafkaClients:
 
     @contextmanager
     def borrowed_consumer(self) -> Iterator[KafkaConsumer]:
-        """A consumer for one reading; connecting costs more than most readings, so it is kept."""
+        """A consumer for one read; it is kept, since connecting takes longer than most reads."""
         with self._lock:
             consumer = self._idle.pop() if self._idle else None
         consumer = consumer or self.consumer()
@@ -289,5 +291,5 @@ def _retire(producer: KafkaProducer, within_seconds: float) -> None:
     try:
         producer.close(timeout=within_seconds)
     except KafkaError as error:
-        # Records that nobody waits for any more could not be stored; its thread is a daemon.
+        # No append waits for its last records any more, and its thread is a daemon.
         log.warning("producer_abandoned", error=repr(error))

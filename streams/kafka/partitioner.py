@@ -1,10 +1,10 @@
-""""""
+"""Kafka's default partitioner: murmur2 of the key."""
 
 from kafka.partitioner.default import murmur2
 
 
 def partition_of(item_id: str, partitions: int) -> int:
-    """The partition that Kafka's own producers choose for this key."""
+    """The partition of an item's events, as Kafka's own producers choose it."""
     return partition_of_key(item_id.encode(), partitions)
 
 

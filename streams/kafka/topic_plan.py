@@ -1,4 +1,4 @@
-"""The topics of an index as the topology asks for them."""
+"""The topics that a topology needs, with their settings."""
 
 import msgspec
 
@@ -8,12 +8,12 @@ FOREVER = "-1"
 HOUR_MS = 3_600_000
 # Kafka's own default for the largest batch; a producer's batch may hold many small records.
 BATCH_BYTES = 1_048_588
-# A dead letter carries the whole event that was refused, spelled in JSON, and why.
+# A dead letter holds the whole refused event as JSON, and the cause.
 DEAD_LETTER_BYTES = 2 * BATCH_BYTES
 
 
 class TopicPlan(msgspec.Struct, frozen=True):
-    """A topic as the topology asks for it."""
+    """A topic that the topology needs."""
 
     name: str
     partitions: int
@@ -22,7 +22,7 @@ class TopicPlan(msgspec.Struct, frozen=True):
 
 
 def plan_topics(topology: Topology) -> tuple[TopicPlan, ...]:
-    """Return the topics of a topology, in the order in which an item meets them."""
+    """The topics of a topology, in the order of an item's way through them."""
     shards = topology.shards
     limits = topology.limits
     events = max(BATCH_BYTES, limits.event_bytes)
@@ -48,7 +48,7 @@ def plan_topics(topology: Topology) -> tuple[TopicPlan, ...]:
 def _plan(
     topology: Topology, name: str, partitions: int, retention_hours: int | None, message_bytes: int
 ) -> TopicPlan:
-    """Without retention hours a topic keeps the last record of each key."""
+    """Without retention hours, a topic is compacted: it keeps the last record of each key."""
     settings = {"max.message.bytes": str(message_bytes)}
     if retention_hours is None:
         settings["cleanup.policy"] = "compact"
@@ -58,6 +58,6 @@ def _plan(
         settings["retention.ms"] = FOREVER if forever else str(retention_hours * HOUR_MS)
         settings["retention.bytes"] = FOREVER
     replication = topology.kafka.replication
-    # One copy may be down and an acknowledged record still lies on two brokers.
+    # One broker may be down, and an acknowledged record is still on two others.
     settings["min.insync.replicas"] = str(max(1, replication - 1))
     return TopicPlan(name, partitions, replication, settings)

@@ -1,4 +1,4 @@
-"""The topics on the brokers: create what is missing, correct settings, refuse other partitions."""
+"""Create missing topics, correct their settings, and refuse topics with other partitions."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -20,15 +20,15 @@ from kae.streams.kafka.connection import bootstrap_ms, connection, reached_broke
 from kae.streams.kafka.topic_plan import TopicPlan, plan_topics
 from kae.streams.topology.types import Topology
 
-# Settings by which a topic forgets.
+# Settings that make a topic delete records.
 RETENTION_SETTINGS = ("cleanup.policy", "retention.bytes", "retention.ms")
 
 
 class TopicChange(StrEnum):
-    """What became of a topic; a dry run says what would."""
+    """What was done to a topic; in a dry run, what would be done."""
 
     CREATED = "created"
-    CORRECTED = "corrected"  # it was there, with other settings
+    CORRECTED = "corrected"  # it existed with other settings
     UNCHANGED = "unchanged"
 
 
@@ -42,7 +42,7 @@ class TopicOutcome(msgspec.Struct, frozen=True):
 
 
 def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome]:
-    """Bring the brokers to what the topology asks for; doing it again changes nothing.
+    """Make the brokers' topics match the topology; a second call changes nothing.
 
     Raises: TopicDiffers if a topic has other partitions, before anything is changed; TopicRefused;
     KafkaUnreachable.
@@ -60,7 +60,7 @@ def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome
 
 
 def check_topics(topology: Topology) -> None:
-    """Refuse to run on topics that are missing, have other partitions, or forget logs.
+    """Refuse to run on topics that are missing, have other partitions, or delete records of logs.
 
     Raises: TopicDiffers; KafkaUnreachable.
     """
@@ -75,23 +75,24 @@ def check_topics(topology: Topology) -> None:
                     "kae topics apply"
                 )
         _refuse_differences(plans, partitions, topology)
-        _refuse_forgetting(_corrections(admin, logs, topology))
+        _refuse_retention(_corrections(admin, logs, topology))
 
 
 def _or_hidden(topology: Topology) -> str:
-    """Brokers with ACLs tell of no topic to who may not describe it."""
+    """Brokers with ACLs hide topics from users who may not describe them."""
     secured = topology.kafka.security.protocol != "PLAINTEXT"
     return " or, without the rights of `kae topology acls`, hidden" if secured else ""
 
 
-def _refuse_forgetting(corrections: dict[str, dict[str, str]]) -> None:
-    """A log is trimmed by `kae snapshot prune` alone, never by time, size or compaction."""
+def _refuse_retention(corrections: dict[str, dict[str, str]]) -> None:
+    """Only `kae snapshot prune` trims a log; never time, size or compaction."""
     for name, settings in corrections.items():
-        forgetting = [key for key in settings if key in RETENTION_SETTINGS]
-        if forgetting:
-            told = ", ".join(f"{key} should be {settings[key]}" for key in sorted(forgetting))
+        deleting = [key for key in settings if key in RETENTION_SETTINGS]
+        if deleting:
+            wrong = ", ".join(f"{key} should be {settings[key]}" for key in sorted(deleting))
             raise TopicDiffers(
-                f"topic {name} forgets records of a log: {told}; correct it with: kae topics apply"
+                f"topic {name} would delete records of a log: {wrong}; correct it with: "
+                "kae topics apply"
             )
 
 
@@ -102,8 +103,8 @@ def _outcome(plan: TopicPlan, created: bool, correction: dict[str, str]) -> Topi
     return TopicOutcome(plan.name, plan.partitions, outcome, correction)
 
 
-# What is told of a group that nobody has joined yet to those alone who may join it.
-_ALLOWED = (
+# Brokers answer so about a group without members, and only to users who may join it.
+_MAY_JOIN = (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     GroupIdNotFoundError,
@@ -113,15 +114,15 @@ _ALLOWED = (
 
 @contextmanager
 def admin_client(topology: Topology) -> Iterator[KafkaAdminClient]:
-    """A client for a few requests about topics and groups.
+    """An admin client.
 
-    Raises: KafkaUnreachable.
+    Raises: KafkaUnreachable, KafkaRefused.
     """
     kafka = topology.kafka
     with reached_brokers(topology):
         admin = KafkaAdminClient(
             **connection(topology),
-            client_id=f"{kafka.client_id}-topics",
+            client_id=f"{kafka.client_id}-admin",
             request_timeout_ms=int(kafka.request_timeout_seconds * 1000),
             bootstrap_timeout_ms=bootstrap_ms(topology),
         )
@@ -132,14 +133,14 @@ def admin_client(topology: Topology) -> Iterator[KafkaAdminClient]:
 
 
 def check_group(topology: Topology) -> None:
-    """See that the workers' group may be joined: refused that, Faust tries for ever in silence.
+    """Check that the workers' group may be joined: Faust retries a refused join forever, silently.
 
     Raises: KafkaUnreachable, KafkaRefused.
     """
     security = topology.kafka.security
     if not (security.has_tls or security.has_sasl):
         return
-    with admin_client(topology) as admin, contextlib.suppress(*_ALLOWED):
+    with admin_client(topology) as admin, contextlib.suppress(*_MAY_JOIN):
         admin.describe_groups([topology.worker_group])
 
 
@@ -163,18 +164,18 @@ def _refuse_differences(
 def _corrections(
     admin: KafkaAdminClient, plans: Sequence[TopicPlan], topology: Topology
 ) -> dict[str, dict[str, str]]:
-    """Return topic -> settings that differ; a setting that a broker does not tell is left alone.
+    """Return topic -> settings that differ; a setting that the broker does not report is skipped.
 
-    Raises: KafkaRefused where nothing is told since who asks may not know it.
+    Raises: KafkaRefused when the user may not read the settings.
     """
     if not plans:
         return {}
     secured = topology.kafka.security.protocol != "PLAINTEXT"
     resources = [ConfigResource(ConfigResourceType.TOPIC, plan.name) for plan in plans]
-    told = admin.describe_configs(resources, config_filter="all").get("topic", {})
+    configs = admin.describe_configs(resources, config_filter="all").get("topic", {})
     corrections = {}
     for plan in plans:
-        found = {name: entry["value"] for name, entry in told.get(plan.name, {}).items()}
+        found = {name: entry["value"] for name, entry in configs.get(plan.name, {}).items()}
         if not found and secured:
             raise refused(topology, f"the settings of {plan.name} are hidden (DescribeConfigs)")
         differing = {
@@ -208,7 +209,7 @@ def _create(admin: KafkaAdminClient, plans: Sequence[TopicPlan], topology: Topol
         return
     answer = admin.create_topics(wanted, raise_errors=False)
     for topic in answer["topics"]:
-        # Another process may create them at the same moment: what counts is what is there then.
+        # Another process may create them at the same time; the check below decides.
         if topic["error_code"] not in (0, TopicAlreadyExistsError.errno):
             raise TopicRefused(
                 f"topic {topic['name']} was refused by {topology.kafka.bootstrap}: "

@@ -40,7 +40,9 @@ def test_a_broker_that_hangs_for_longer_than_an_append_may_take_loses_nothing(
             kafka.pause()
         time.sleep(2 * cluster.topology.kafka.delivery_timeout_seconds)
         kafka.resume()
-    assert any("no word from the broker" in cause for cause in causes(cluster, "shard_lost"))
+    assert any(
+        "no acknowledgement from the broker" in cause for cause in causes(cluster, "shard_lost")
+    )
 
 
 @pytest.mark.parametrize("pace", [{**IMPATIENT, "worker.stall_seconds": 10.0}])

@@ -84,7 +84,9 @@ def test_an_append_whose_answer_never_comes_ends_the_epoch_and_counts_once(
         proxy.break_next(Broken("kae-", topology.deltas_topic, "unanswered"))
         time.sleep(2 * topology.kafka.delivery_timeout_seconds)
         proxy.thaw()
-    assert any("no word from the broker" in cause for cause in causes(cluster, "shard_lost"))
+    assert any(
+        "no acknowledgement from the broker" in cause for cause in causes(cluster, "shard_lost")
+    )
 
 
 def test_an_append_that_a_frozen_network_delivers_too_late_does_not_count(
@@ -95,4 +97,6 @@ def test_an_append_that_a_frozen_network_delivers_too_late_does_not_count(
         proxy.break_next(Broken("kae-", topology.deltas_topic, "held"))
         time.sleep(2 * topology.kafka.delivery_timeout_seconds)
         proxy.thaw()
-    assert any("no word from the broker" in cause for cause in causes(cluster, "shard_lost"))
+    assert any(
+        "no acknowledgement from the broker" in cause for cause in causes(cluster, "shard_lost")
+    )

@@ -59,7 +59,7 @@ def test_a_log_that_would_be_forgotten_is_refused_with_the_remedy(
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict([setting]))])
     admin.close()
     wait_for(lambda: refusal(topology), "the broker to tell the setting")
-    assert f"{name} forgets records of a log: {setting[0]}" in refusal(topology)
+    assert f"{name} would delete records of a log: {setting[0]}" in refusal(topology)
     assert "kae topics apply" in refusal(topology)
     apply_topics(topology)
     wait_for(lambda: not refusal(topology), "the broker to tell the corrected one")
