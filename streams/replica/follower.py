@@ -100,7 +100,7 @@ class Follower:
 
     def renew_lease(self) -> None:
         """Have the lease written at once; may be called from any thread."""
-        self._lease.hasten()
+        self._lease.make_due()
 
     def stop(self, within_seconds: float) -> bool:
         """Whether the thread has ended; it may be waiting for a broker that does not answer."""
@@ -113,7 +113,7 @@ class Follower:
             consumer = self._clients.consumer()
             try:
                 self._follow(consumer)
-                self._lease.sign_off()
+                self._lease.revoke()
             finally:
                 consumer.close(autocommit=False)
         except BaseException as error:

@@ -37,7 +37,7 @@ class GenerationReplica:
     gauge: FreshnessGauge
     search: Search
     previewer: Previewer
-    unknown: UnknownWords
+    unknown_words: UnknownWords
 
     def view(self) -> View:
         """The view that may be read now: without the terms that have ended."""

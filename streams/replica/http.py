@@ -89,7 +89,7 @@ class ReplicaHttp:
         began = time.perf_counter()
         current = self._current_with_postings("search")
         found = current.search.answer(current.view(), text, limit)
-        unknown = current.unknown.count(text, found.query.unknown)
+        unknown = current.unknown_words.count(text, found.query.unknown)
         self._registry.count(metrics.REPLICA_UNKNOWN_WORDS, by=unknown)
         answer = _json(found)
         self._registry.observe(metrics.REPLICA_SEARCH, time.perf_counter() - began)
@@ -99,7 +99,7 @@ class ReplicaHttp:
     def unknown_words(self, request: Request) -> Response:
         limit = whole_number(request, "limit", UNKNOWN_LIMIT, MOST)
         current = self._serving.current
-        unknown = current.unknown
+        unknown = current.unknown_words
         return _json(
             UnknownWordsShown(
                 current.generation,

@@ -128,7 +128,7 @@ class LeaseWriter:
     def is_due(self) -> bool:
         return time.monotonic() - self._written_at >= self._pause
 
-    def hasten(self) -> None:
+    def make_due(self) -> None:
         """Have it written soon; may be called from any thread."""
         self._written_at = 0.0
 
@@ -136,7 +136,7 @@ class LeaseWriter:
         self._written_at = time.monotonic()
         self._send(encode_lease(lease))
 
-    def sign_off(self) -> None:
+    def revoke(self) -> None:
         """Delete the lease, so that no receipt waits for this replica."""
         self._send(None)
 

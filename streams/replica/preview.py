@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,8 +43,19 @@ from kae.streams.replica_api.terms import (
 )
 from kae.streams.topology.types import Topology
 
-# An item that the term would lead to: shard, ordinal, identifier, popularity.
-TermItem = tuple[int, int, Identifier, float]
+SAMPLE = 10
+WORDS_OF_A_GROUP = 5
+BRANDS_SHOWN = 20
+BRAND = CATEGORY_INDEX["brand"]
+
+
+class TermItem(NamedTuple):
+    """An item that the term would lead to."""
+
+    shard: int
+    ordinal: int
+    identifier: Identifier
+    popularity: float
 
 
 def view_with_term(view: View, edits: Iterable[BindingEdit], members: Sequence[TermItem]) -> View:
@@ -74,23 +86,18 @@ def view_with_term(view: View, edits: Iterable[BindingEdit], members: Sequence[T
 def _paths(bound: BindSlot, members: Sequence[TermItem], shards: int) -> Iterable[Entries]:
     """The paths that a binding adds to its members, one piece for each shard."""
     for shard in range(shards):
-        mine = [member for member in members if member[0] == shard]
-        slots = np.array([member[2] for member in mine], np.uint16).reshape(-1, POSITIONS).T.copy()
+        mine = [member for member in members if member.shard == shard]
+        identifiers = np.array([member.identifier for member in mine], np.uint16)
+        slots = identifiers.reshape(-1, POSITIONS).T.copy()
         slots[bound.position] = bound.index
         yield Entries(
             slots,
             np.full(len(mine), shard, np.uint16),
-            np.array([member[1] for member in mine], np.uint32),
+            np.array([member.ordinal for member in mine], np.uint32),
             np.full(len(mine), bound.binding, np.int64),
             np.full(len(mine), bound.position + 1, np.uint8),
-            np.array([member[3] for member in mine], np.float32),
+            np.array([member.popularity for member in mine], np.float32),
         )
-
-
-SAMPLE = 10
-WORDS_OF_A_GROUP = 5
-BRANDS_SHOWN = 20
-BRAND = CATEGORY_INDEX["brand"]
 
 
 @dataclass(slots=True)
@@ -106,7 +113,7 @@ class _Tally:
     def add(self, shard: int, item: PutItem, position: int) -> None:
         identifier = item.identifier
         self.ids.append(item.id)
-        self.members.append((shard, item.ordinal, identifier, item.popularity))
+        self.members.append(TermItem(shard, item.ordinal, identifier, item.popularity))
         self.slots.update((p, index) for p, index in enumerate(identifier) if index)
         self.brands.update({one.word for one in item.attributes if one.category == BRAND})
         # The slot is free, so each path by it is new.

@@ -178,11 +178,11 @@ class SharedViews:
         if header.next_change_ms is None or now_ms() < header.next_change_ms:
             return merged
         now = now_ms()
-        over = frozenset(binding for binding, end_ms in header.ends_ms.items() if end_ms <= now)
-        if not over:
+        ended = frozenset(binding for binding, end_ms in header.ends_ms.items() if end_ms <= now)
+        if not ended:
             return merged
-        if self._hidden is None or self._hidden[0] != over:
-            self._hidden = over, merged.without_bindings(over)
+        if self._hidden is None or self._hidden[0] != ended:
+            self._hidden = ended, merged.without_bindings(ended)
         return self._hidden[1]
 
 

@@ -89,11 +89,11 @@ class View:
         """
         if self.next_change_ms is None or at_ms < self.next_change_ms:
             return self
-        over = {binding for binding, bound in self.visible.items() if not bound.is_valid_at(at_ms)}
-        if not over:
+        ended = {binding for binding, bound in self.visible.items() if not bound.is_valid_at(at_ms)}
+        if not ended:
             return self
-        visible = {b: bound for b, bound in self.visible.items() if b not in over}
-        trie = self.trie.without_bindings(over)
+        visible = {b: bound for b, bound in self.visible.items() if b not in ended}
+        trie = self.trie.without_bindings(ended)
         terms, pins = terms_of(visible), pins_of(visible)
         return replace(self, visible=visible, terms=terms, trie=trie, pins=pins)
 
