@@ -96,7 +96,7 @@ def test_a_log_that_lost_its_beginning_ends_a_replica_with_the_remedy(
     [
         ("deltas", "records that kae did not write"),
         ("bindings", "records that kae did not write"),
-        ("replicas", "a record that is no lease"),
+        ("replicas", "a record that is not a lease"),
     ],
 )
 def test_a_record_that_kae_did_not_write_ends_a_replica(
