@@ -14,8 +14,8 @@ from kae.sinks.log.fold import LogState
 from kae.sinks.log.ownership import InFlight, OwnedLog
 from kae.sinks.log.protocol import Log
 from kae.sinks.postings.selector_index import SelectorIndex
-from kae.sinks.store.beginnings import SnapshotSource, begin_first, no_snapshots
 from kae.sinks.store.plan import DeltaPlan, Prepared, plan_bindings, plan_items
+from kae.sinks.store.recovery import SnapshotSource, no_snapshots, open_or_restore
 from kae.sinks.store.store import ShardStore
 from kae.sinks.terms.bindings import Bindings
 
@@ -54,23 +54,21 @@ class Shard:
         on_claim: Callable[[], None] = lambda: None,
         snapshots: SnapshotSource = no_snapshots,
     ) -> None:
-        """Open the store, claim the log and catch up with it.
+        """Open or restore the store, claim the log and catch up with it.
 
-        Begun with is the first that is whole and that a prefix of the log leads to: the store that
-        the folder holds, the snapshots in their order, nothing. `passed_over` says why each of the
-        others was not.
-        Raises: StoreUnusable, DiskFull, ForeignCodebook, AppendUnknown; LogTruncated when the log
-        has lost what even the best of them lacks.
+        The store is the first that is whole and a fold of the log's beginning: the folder's own, a
+        snapshot, or an empty one. `restored_from` names the snapshot, `rejected` says why others
+        were not taken.
+        Raises: StoreUnusable, DiskFull, ForeignCodebook, AppendUnknown; LogTruncated if the log no
+        longer has what even the best of them lacks.
         """
         self.folder = folder
-        self.passed_over: list[str] = []
+        self.rejected: list[str] = []
         self._max_bytes = max_bytes
-        self._attached_selectors, self._attached_version = (
-            Percolator({}),
-            0,
-        )  # of a bindings version
+        self._attached_selectors = Percolator({})
+        self._attached_version = 0  # the version of the bindings that these selectors are of
 
-        def begin() -> None:
+        def open_store() -> None:
             self.store = ShardStore(folder, write_buffer_bytes, sync_writes)
             self.log = OwnedLog(
                 log, self.store.state.log_state(), owner, fingerprint, self.store.apply
@@ -82,7 +80,7 @@ class Shard:
                 self.store.close()
                 raise
 
-        self.begun_with = begin_first(folder, snapshots, begin, self.passed_over)
+        self.restored_from = open_or_restore(folder, snapshots, open_store, self.rejected)
         self.selector_index = SelectorIndex(self.store)
 
     def close(self) -> None:

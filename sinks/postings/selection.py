@@ -55,7 +55,7 @@ def _candidates(
         if satisfying is not None:
             ordinals &= satisfying
     for ordinal in ordinals | stale:
-        item = reader.live_at(ordinal)
+        item = reader.live_item_at(ordinal)
         if item is not None:
             yield item
 

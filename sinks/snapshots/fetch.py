@@ -9,7 +9,7 @@ from pathlib import Path
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.manifest import DIGEST_BYTES, Manifest, SnapshotBroken, SnapshotFile
 from kae.sinks.store import keys
-from kae.sinks.store.disk import DiskFull, remove_whole
+from kae.sinks.store.disk import DiskFull, remove_atomically
 
 WhyNot = Callable[[Manifest], str]
 
@@ -41,7 +41,7 @@ def fetch_snapshot(archive: Archive, manifest: Manifest, folder: Path) -> None:
     """
     beside = folder.with_name(f"{folder.name}.fetching")
     shutil.rmtree(beside, ignore_errors=True)
-    remove_whole(folder)
+    remove_atomically(folder)
     try:
         beside.mkdir(parents=True)
         for file in manifest.files:

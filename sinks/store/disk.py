@@ -1,4 +1,4 @@
-"""The disk under a store: how much it holds, how much is left, and what is said of a full one."""
+"""The disk of a store: free space, the error of a full disk, and removal in one step."""
 
 import errno
 import os
@@ -10,63 +10,63 @@ _FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
 
 
 class DiskFull(Exception):
-    """There is no room for a store; what could not be written is in its log."""
+    """The disk has no room for a store; what could not be written is in the log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.free = space_at(folder).free
+        self.free = disk_space(folder).free
         super().__init__(
             f"{folder}: no room on the disk, {self.free:,} bytes are left. Make room there, or "
             "move the stores: stores.path in topology.yaml, or --data"
         )
 
     def __reduce__(self) -> tuple[type["DiskFull"], tuple[Path]]:
-        # It travels between a backfill's workers, and its message is no folder.
+        # Pickled between a backfill's workers; the default would call it with the message.
         return DiskFull, (self.folder,)
 
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
-    """A disk's size and what is left of it, in bytes."""
+    """The size of a disk and its free space, in bytes."""
 
     size: int
     free: int
 
 
-def space_at(folder: Path) -> DiskSpace:
-    """The disk that has the folder, or will have it."""
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    usage = shutil.disk_usage(there)
+def disk_space(folder: Path) -> DiskSpace:
+    """The space of the disk of a folder, which need not exist yet."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    usage = shutil.disk_usage(existing)
     return DiskSpace(usage.total, usage.free)
 
 
 def require_space(folder: Path, size: int) -> None:
-    """Raises: DiskFull when less than `size` bytes are left."""
-    if space_at(folder).free < size:
+    """Raises: DiskFull if less than `size` bytes are left."""
+    if disk_space(folder).free < size:
         raise DiskFull(folder)
 
 
-def remove_whole(folder: Path) -> None:
-    """Remove a folder so that it is all there or not at all, whenever this process is killed.
+def remove_atomically(folder: Path) -> None:
+    """Remove a folder such that a killed process leaves all of it or none.
 
-    What a killed one has left beside it goes too.
+    What an earlier removal left behind is removed too.
     """
-    beside = folder.with_name(f"{folder.name}.removed")
-    shutil.rmtree(beside, ignore_errors=True)
+    removed = folder.with_name(f"{folder.name}.removed")
+    shutil.rmtree(removed, ignore_errors=True)
     if folder.exists():
-        folder.rename(beside)
-        shutil.rmtree(beside)
+        folder.rename(removed)
+        shutil.rmtree(removed)
 
 
-def tells_full(error: BaseException) -> bool:
-    """Whether RocksDB's error, of which there is the text alone, comes from a full disk."""
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error of RocksDB, which is only a text, comes from a full disk."""
     return any(full in str(error) for full in _FULL)
 
 
-def bytes_in(folder: Path) -> int:
-    """What the files of a store take on the disk; they come and go while they are counted."""
+def folder_bytes(folder: Path) -> int:
+    """The disk space of a folder's files, which may come and go meanwhile."""
     total = 0
     try:
         with os.scandir(folder) as files:

@@ -1,4 +1,4 @@
-"""Every key and file name of a store, spelled here and nowhere else (docs/formats.md)."""
+"""Every key and file name of a store; no other module spells one (docs/formats.md)."""
 
 import re
 import struct
@@ -54,7 +54,7 @@ def binding_key(binding: int) -> bytes:
 
 
 def attached_key(binding: int, chunk: int) -> bytes:
-    """One row a binding and 65,536 ordinals."""
+    """The key of one binding's items in a chunk of 65,536 ordinals."""
     return _ATTACHED.pack(binding, chunk)
 
 
@@ -81,7 +81,7 @@ def parse_trie(key: bytes) -> tuple[Identifier, int]:
 def parse_trie_rows(
     joined: bytes,
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.float32]]:
-    """Slots (6, n), ordinals (n,) and popularity (n,) of rows laid end to end, key and value."""
+    """Slots (6, n), ordinals (n,) and popularity (n,) of joined rows, each a key and its value."""
     rows = np.frombuffer(joined, _TRIE_ROWS)
     slots, ordinals = rows["slots"].T.astype(np.uint16), rows["ordinal"].astype(np.uint32)
     return slots, ordinals, rows["popularity"].astype(np.float32)
@@ -95,17 +95,17 @@ def shard_folder(root: Path, generation: int, shard: int) -> Path:
     return generation_folder(root, generation) / f"shard-{shard:04d}"
 
 
-# Where snapshots are kept, below the folder of a log's own (sinks/snapshots).
+# The folders of snapshots below that of their log (sinks/snapshots).
 MANIFESTS, BLOBS, TRASH = "manifests", "blobs", "trash"
 
 
 def manifest_file(version: int, digest: str) -> str:
-    """Padded, so that the order of names is that of versions."""
+    """The name of a manifest, padded so that names sort by version."""
     return f"{version:020d}.{digest}.json"
 
 
 def parse_manifest_file(name: str) -> tuple[int, str] | None:
-    """The version and the digest that a manifest's name tells; None for any other file."""
+    """The version and digest in a manifest's name; None for any other file."""
     found = _MANIFEST_FILE.fullmatch(name)
     return (int(found[1]), found[2]) if found else None
 

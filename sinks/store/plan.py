@@ -1,8 +1,8 @@
-"""Planning: what a batch of items, or a change of bindings, does to a shard. Pure.
+"""Plans what a batch of items, or changed bindings, do to a shard; pure functions.
 
 Items are totally ordered by (revision, delete before upsert, content hash); what is not newer than
-the state is stale. A plan counts as if events came one by one, so that the counts do not depend on
-how the stream was cut into batches; only the last event of an item in a batch becomes an edit.
+the state is stale. Counts are those of events that come one by one, so they do not depend on how
+the stream is cut into batches; only the last event of an item in a batch becomes an edit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,14 +30,14 @@ from kae.sinks.log.edits import (
 )
 
 CONTENT_BYTES = 8
-# Before any term is bound.
-UNBOUND = Percolator({})
-# A bitmap piece covers this many ordinals, 512 KiB at most, so that it fits a message.
+# The selectors of a shard before any term is bound.
+NO_SELECTORS = Percolator({})
+# The ordinals that one bitmap covers: at most 512 KiB, so that it fits a message.
 ATTACH_SPAN = 1 << 22
 
 
 class Upsert(msgspec.Struct, frozen=True, gc=False):
-    """An item as the stream says it should be."""
+    """An item as an event has it."""
 
     id: str
     revision: int
@@ -50,7 +50,7 @@ class Upsert(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):
-    """An item that the stream says is gone."""
+    """An item that an event deletes."""
 
     id: str
     revision: int
@@ -62,32 +62,32 @@ class Delete(msgspec.Struct, frozen=True, gc=False):
 
 
 Change = Upsert | Delete
-# A change with what its item encodes to; a delete has nothing to encode.
+# A change and its encoded item; None for a delete.
 Prepared = tuple[Change, Encoded | None]
 
 
-class Encodes(Protocol):
+class ItemEncoder(Protocol):
     """The keyword-aligned encoder."""
 
     def encode_all(self, items: Sequence[Item]) -> Sequence[Encoded]: ...
 
 
-def prepare(changes: Sequence[Change], encoder: Encodes) -> list[Prepared]:
-    """The part of planning that needs no state: it may run ahead, or anywhere else."""
+def prepare(changes: Sequence[Change], encoder: ItemEncoder) -> list[Prepared]:
+    """Encode the items of changes: the part of planning that needs no state of a shard."""
     upserts = [change.item for change in changes if isinstance(change, Upsert)]
     encoded = iter(encoder.encode_all(upserts))
     return [(change, next(encoded) if isinstance(change, Upsert) else None) for change in changes]
 
 
 class EditTooLarge(ValueError):
-    """An edit that no message can carry."""
+    """An edit that does not fit a message."""
 
 
 @dataclass(slots=True)
 class DeltaPlan:
-    """Edits for one delta, their counts, and what the store held before (spares a second read).
+    """The edits and counts of one delta; `before` are the former heads of its items.
 
-    `raw` are the edits' bytes, once `encode` has been called.
+    `raw` are the encoded edits, once `encode` has been called.
     """
 
     edits: list[ShardEdit] = field(default_factory=list)
@@ -106,7 +106,7 @@ class DeltaPlan:
             )
 
 
-def content_hash(payload: bytes) -> bytes:
+def payload_hash(payload: bytes) -> bytes:
     """The digest that orders two events of one revision."""
     return blake2b(payload, digest_size=CONTENT_BYTES).digest()
 
@@ -117,7 +117,7 @@ def plan_items(
     next_ordinal: int,
     selectors: Percolator,
 ) -> DeltaPlan:
-    """Plan a batch against the heads of the items that it names."""
+    """Plan a batch of items; `before` are the heads of those that the shard knows."""
     newest: dict[str, Prepared] = {}
     put = dropped = stale = 0
     for one in prepared:
@@ -144,15 +144,15 @@ def plan_items(
     return DeltaPlan(edits, Counts(len(prepared), put, dropped, stale, 0), before)
 
 
-def unplaced(change: Change, encoded: Encoded | None) -> Head:
-    """The edit of a change that no shard has placed yet: no ordinal, no bindings."""
+def edit_without_ordinal(change: Change, encoded: Encoded | None) -> Head:
+    """The edit of a change before a shard gives it an ordinal and bindings."""
     if encoded is None or not isinstance(change, Upsert):
         return DropItem(change.id, -1, change.revision, change.content)
-    return _put(change, 0, encoded, UNBOUND)
+    return _put(change, 0, encoded, NO_SELECTORS)
 
 
 def _order(known: Change | Head) -> tuple[int, int, bytes]:
-    """Where an item stands in the total order of its events."""
+    """The place of an item in the total order of its events."""
     if isinstance(known, Upsert | Delete):
         return known.order
     return (known.revision, 0 if isinstance(known, DropItem) else 1, known.content)
@@ -174,8 +174,8 @@ def _put(change: Upsert, ordinal: int, encoded: Encoded, selectors: Percolator) 
     )
 
 
-class Resolves(Protocol):
-    """A shard that finds its items for a selector."""
+class SelectorResolver(Protocol):
+    """A shard that finds the items of a selector."""
 
     def resolve(self, selector: Compiled) -> BitMap: ...
 
@@ -184,9 +184,9 @@ def plan_bindings(
     wanted: Mapping[int, BindSlot],
     selectors: Mapping[int, Compiled],
     attached: Iterable[int],
-    shard: Resolves,
+    shard: SelectorResolver,
 ) -> list[ShardEdit]:
-    """The edits that take a shard from the bindings it has attached to those that are bound now."""
+    """The edits that attach what is bound now and detach what no longer is."""
     has = set(attached)
     edits: list[ShardEdit] = [Detach(binding) for binding in sorted(has - wanted.keys())]
     for binding in sorted(wanted.keys() - has):
@@ -195,7 +195,7 @@ def plan_bindings(
 
 
 def _attach(bound: BindSlot, members: BitMap) -> list[ShardEdit]:
-    """One Attach, also when no item matches; several where the bitmap outgrows a message."""
+    """One Attach, even if no item matches; several if the bitmap does not fit one message."""
     last = members.max() if members else 0
     pieces: list[ShardEdit] = []
     for first in range(0, last + 1, ATTACH_SPAN):

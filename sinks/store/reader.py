@@ -1,4 +1,4 @@
-"""Reading one version of a store while later deltas are applied to it."""
+"""Reads one version of a store while later deltas are applied to it."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ from kae.sinks.store.store import ShardStore
 
 
 class StoreReader:
-    """What the store held when this was made; it may be read from any thread.
+    """The store as it was when the reader was made; any thread may read it.
 
     The store has to stay open for as long as its readers are used.
     """
@@ -31,15 +31,15 @@ class StoreReader:
     def item_at(self, ordinal: int) -> PutItem:
         """The item of a live ordinal.
 
-        Raises: StoreUnusable when no live item has it.
+        Raises: StoreUnusable if no live item has it.
         """
-        item = self.live_at(ordinal)
+        item = self.live_item_at(ordinal)
         if item is None:
             raise StoreUnusable(f"ordinal {ordinal} of version {self.state.version} is not live")
         return item
 
-    def live_at(self, ordinal: int) -> PutItem | None:
-        """The item of an ordinal; None when it is not live."""
+    def live_item_at(self, ordinal: int) -> PutItem | None:
+        """The item of an ordinal; None if it is not live."""
         row = self._row(keys.ORDINALS, keys.ordinal_key(ordinal))
         item = self.item(row.decode()) if row is not None else None
         return item if isinstance(item, PutItem) else None
@@ -47,8 +47,8 @@ class StoreReader:
     def items(self) -> Iterator[PutItem]:
         """Every live item, in the order of its id's bytes.
 
-        Read one by one: in rocksdict 0.3.29 only a snapshot's point reads are of the snapshot, its
-        iterators see what was written since.
+        Read one by one: in rocksdict 0.3.29 only point reads are of the snapshot, and iterators see
+        what was written since.
         """
         rows = (
             self._row(keys.ORDINALS, keys.ordinal_key(ordinal))

@@ -1,6 +1,6 @@
-"""RocksDB as the stores use it: rows of bytes in column families, and its errors by their names.
+"""RocksDB as the stores use it: rows of bytes in column families, and named errors.
 
-The one file that imports rocksdict, whose calls raise a bare Exception for every cause.
+The only file that imports rocksdict, which raises a bare Exception for every cause.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,27 +20,28 @@ from rocksdict import (
     Rdict,
     Snapshot,
     SstFileWriter,
-    WriteBatch,
     WriteOptions,
+)
+from rocksdict import (
+    WriteBatch as WriteBatch,
 )
 
 from kae.sinks.store import keys
-from kae.sinks.store.disk import DiskFull, tells_full
+from kae.sinks.store.disk import DiskFull, is_disk_full
 
-# One for all column families of a store; RocksDB would give each a cache of its own. None outlives
-# its store: blocks that were read before would hide that their file is damaged since.
+# One cache for all column families of a store; by default RocksDB gives each its own. No cache
+# outlives its store: cached blocks would hide that their file has been damaged since.
 CACHE_BYTES = 32 << 20
-# A write-ahead log stays until every column family has written the rows that it holds. `items`
-# fills its buffers in seconds and `bindings` perhaps never, which by RocksDB's own measure would
-# keep 56 buffers' worth of log on the disk. Beyond this many, `bindings` is written too.
+# A write-ahead log stays until every column family has flushed the rows in it. `items` fills its
+# buffers in seconds and `bindings` perhaps never, so by default RocksDB would keep 56 buffers of
+# log on the disk. Beyond so many buffers it flushes `bindings` too.
 WAL_BUFFERS = 2
-# Options want one; a table is written without.
+# Required by the options, and not used to write a table.
 TABLE_BUFFER_BYTES = 1 << 20
-# Rows that are read together; of items, some megabytes.
+# Rows of one read; of items that is some megabytes.
 ROWS_AT_ONCE = 1 << 13
-# How RocksDB's text begins when a checksum does not agree.
+# The start of RocksDB's message when a checksum does not match.
 _DAMAGED = "Corruption:"
-RocksBatch = WriteBatch
 RocksSnapshots = dict[str, Snapshot]
 
 
@@ -49,16 +50,16 @@ class StoreUnusable(Exception):
 
 
 class StoreDamaged(StoreUnusable):
-    """A store whose files are not what was written; it is to be rebuilt."""
+    """A store whose files are not what was written; it has to be rebuilt."""
 
     def __init__(self, folder: Path, what: object) -> None:
         super().__init__(
             f"{folder}: the store is damaged: {what}. Delete the folder, it is rebuilt from a "
-            "snapshot and the log; and see to the disk"
+            "snapshot and the log; and check the disk"
         )
 
 
-class Rocks:
+class RocksStore:
     """The column families of one store."""
 
     def __init__(
@@ -68,19 +69,19 @@ class Rocks:
         sync_writes: bool = False,
         *,
         read_only: bool = False,
-        beside: Path | None = None,
+        secondary_folder: Path | None = None,
     ) -> None:
         """As `ShardStore`. Raises: StoreUnusable, StoreDamaged, DiskFull."""
         self.folder = folder
         access = AccessType.read_write()
         if read_only:
             access = AccessType.read_only()
-        elif beside is not None:
-            access = AccessType.secondary(str(beside))
-        owned = not (read_only or beside)
+        elif secondary_folder is not None:
+            access = AccessType.secondary(str(secondary_folder))
+        owned = not (read_only or secondary_folder)
         self._db = _open(folder, write_buffer_bytes, access, create=owned)
         self._families = {name: self._db.get_column_family(name) for name in keys.COLUMN_FAMILIES}
-        # What a batch calls a family.
+        # How a batch refers to a family.
         self.handles: dict[str, ColumnFamily] = {
             name: self._db.get_column_family_handle(name) for name in keys.COLUMN_FAMILIES
         }
@@ -89,14 +90,14 @@ class Rocks:
         self._refused = False
 
     def close(self) -> None:
-        """Give the folder back; safe to call twice."""
+        """Release the folder; safe to call twice."""
         self.handles.clear()
         for opened in (*self._families.values(), self._db):
             try:
                 opened.close()
             except Exception as error:
-                # It is closed all the same; what the disk did not take is read from the log.
-                if not (self._refused or tells_full(error) or _DAMAGED in str(error)):
+                # It is closed nevertheless; what was not written is read again from the log.
+                if not (self._refused or is_disk_full(error) or _DAMAGED in str(error)):
                     raise
         self._families.clear()
 
@@ -106,18 +107,18 @@ class Rocks:
         row: bytes | None = self._families[family].get(key)
         return row
 
-    def many(self, family: str, wanted: Iterable[bytes]) -> list[bytes | None]:
-        """The rows of some keys, in their order. Raises: StoreDamaged."""
-        with self._naming_damage():
+    def multi_get(self, family: str, wanted: Iterable[bytes]) -> list[bytes | None]:
+        """The rows of some keys, in the order of the keys. Raises: StoreDamaged."""
+        with self._raising_damage():
             rows: list[bytes | None] = self._families[family].get(list(wanted)) or []
         return rows
 
     def rows(self, family: str) -> Iterator[tuple[bytes, bytes]]:
-        """Every row, by key. Raises: StoreDamaged."""
+        """Every row, in key order. Raises: StoreDamaged."""
         return chain.from_iterable(self.chunks(family))
 
     def chunks(self, family: str, most: int = ROWS_AT_ONCE) -> Iterator[list[tuple[bytes, bytes]]]:
-        """The same, many at once: a step of Python for each costs more than reading it."""
+        """The same in chunks: a step of Python for each row costs more than reading it."""
         rows: Iterator[tuple[bytes, bytes]] = self._families[family].items()  # type: ignore[assignment]
         last = None
         while some := list(islice(rows, most)):
@@ -126,10 +127,10 @@ class Rocks:
         self._require_end(family, last)
 
     def _require_end(self, family: str, last: bytes | None) -> None:
-        """Refuse rows that ended at a block that cannot be read.
+        """Raise if the rows ended at a block that cannot be read.
 
-        rocksdict's iterators end there as if there was no more. Going on from the last row meets
-        the block again, and this time its status is asked for.
+        There rocksdict's iterators stop as at the end. Going on from the last row meets the block
+        again, and this time the iterator's status is read.
         """
         again = self._families[family].iter()
         if last is None:
@@ -138,11 +139,11 @@ class Rocks:
             again.seek(last)
             if again.valid():
                 again.next()
-        with self._naming_damage():
+        with self._raising_damage():
             again.status()
 
     @contextmanager
-    def _naming_damage(self) -> Iterator[None]:
+    def _raising_damage(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
@@ -151,48 +152,48 @@ class Rocks:
             raise StoreDamaged(self.folder, error) from error
 
     def snapshots(self) -> RocksSnapshots:
-        """Every family as it is now, for point reads that later writes do not move."""
+        """Every column family as it is now, for point reads that later writes do not affect."""
         return {name: family.snapshot() for name, family in self._families.items()}
 
     # Writing.
 
     @staticmethod
-    def batch() -> RocksBatch:
-        """Rows for `write`; `handles` say of which family."""
+    def batch() -> WriteBatch:
+        """An empty batch for `write`; `handles` are its column families."""
         return WriteBatch(raw_mode=True)
 
-    def write(self, rows: RocksBatch) -> None:
+    def write(self, rows: WriteBatch) -> None:
         """All of it or nothing. Raises: DiskFull."""
         try:
             self._db.write(rows, self._write_options)
         except Exception as error:
-            if not tells_full(error):
+            if not is_disk_full(error):
                 raise
             self._refused = True
             raise DiskFull(self.folder) from error
 
     def ingest(self, tables: Mapping[str, list[Path]]) -> None:
-        """Take tables, by family, as they are; they are moved. Raises: DiskFull."""
+        """Add finished tables to their families, by moving the files. Raises: DiskFull."""
         moving = IngestExternalFileOptions()
         moving.set_move_files(True)
-        with _naming_full(self.folder):
+        with _raising_full(self.folder):
             for name, paths in tables.items():
                 if paths:
                     self._families[name].ingest_external_file([str(p) for p in paths], moving)
 
     def checkpoint(self, folder: Path) -> None:
-        """Lay a store like this one at a folder that is not there yet, on the same disk.
+        """Write a copy of this store to a new folder on the same disk.
 
-        What is in memory is written first; the files that never change are linked, not copied.
-        Raises: DiskFull; the folder may be there then.
+        Memory is flushed first; files that never change are linked, not copied.
+        Raises: DiskFull; the folder may exist then.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _naming_full(folder):
+        with _raising_full(folder):
             Checkpoint(self._db).create_checkpoint(str(folder))
 
 
 class SortedTable:
-    """A file of rows in the order of their keys, for `ingest`: five times as fast as batches."""
+    """A table of rows in key order, for `ingest`: five times as fast as batches."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -204,31 +205,31 @@ class SortedTable:
         try:
             self._writer[key] = value
         except Exception as error:
-            _refuse(self._path, error)
+            _raise_named(self._path, error)
 
     @property
     def bytes(self) -> int:
         return self._writer.file_size()
 
     def finish(self) -> None:
-        """Write what is left; a table without rows cannot be finished.
+        """Complete the file; a table without rows cannot be completed.
 
         Raises: DiskFull.
         """
-        with _naming_full(self._path):
+        with _raising_full(self._path):
             self._writer.finish()
 
 
 @contextmanager
-def _naming_full(place: Path) -> Iterator[None]:
+def _raising_full(place: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _refuse(place, error)
+        _raise_named(place, error)
 
 
-def _refuse(place: Path, error: Exception) -> NoReturn:
-    if tells_full(error):
+def _raise_named(place: Path, error: Exception) -> NoReturn:
+    if is_disk_full(error):
         raise DiskFull(place) from error
     raise error
 
@@ -236,8 +237,8 @@ def _refuse(place: Path, error: Exception) -> NoReturn:
 def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: bool) -> Rdict:
     tables = BlockBasedOptions()
     tables.set_block_cache(Cache(CACHE_BYTES))
-    # Those of the family that is never used: RocksDB recovers from a full disk once the largest
-    # write buffer has room.
+    # The options of the default family, which is never used: RocksDB recovers from a full disk
+    # once there is room for the largest write buffer of any family.
     options = _family_options(write_buffer_bytes, tables)
     options.create_if_missing(create)
     options.create_missing_column_families(create)
@@ -247,7 +248,7 @@ def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: 
         folder.parent.mkdir(parents=True, exist_ok=True)
         return Rdict(str(folder), options, families, access)
     except Exception as error:
-        if tells_full(error):
+        if is_disk_full(error):
             raise DiskFull(folder) from error
         if _DAMAGED in str(error):
             raise StoreDamaged(folder, error) from error

@@ -1,13 +1,22 @@
-"""What a store says of itself: which version of its log it is, and its content as one number."""
+"""The state of a store: which version of its log it is, and hash and sums of its content.
+
+RocksDB opens a store whose MANIFEST has lost its end as it was some writes before, and may do so
+for one column family alone. Sums of row digests detect that. A sum does not depend on order, so a
+delta moves it by the rows that it changes.
+"""
 
 from collections.abc import Iterable
 from hashlib import blake2b
 
 import msgspec
 
-from kae.sinks.log.edits import Counts, SourceRange
+from kae.sinks.log.edits import Counts, Head, ItemHead, SourceRange
 from kae.sinks.log.fold import LogState
 from kae.sinks.store import keys
+
+SUM_BITS = 64
+_DIGEST_BYTES = SUM_BITS // 8
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class StoreState(msgspec.Struct, frozen=True, array_like=True):
@@ -25,12 +34,12 @@ class StoreState(msgspec.Struct, frozen=True, array_like=True):
     counts: Counts = Counts()
     next_ordinal: int = 0
     live: int = 0
-    # Of rows (sums.py); None in stores of before: it is not known what they should be.
+    # Sums of rows; None in stores of releases without them.
     items_sum: int | None = None
     bindings_sum: int | None = None
 
     def log_state(self) -> LogState:
-        """Where to go on reading the log."""
+        """The state of the log at this version, from which reading goes on."""
         return LogState(
             epoch=self.epoch,
             nonce=self.nonce,
@@ -44,9 +53,31 @@ class StoreState(msgspec.Struct, frozen=True, array_like=True):
 
 
 def content_hash(rows: Iterable[tuple[str, int, tuple[int, ...], list[str]]]) -> str:
-    """The digest of (item id, revision, identifier, sorted terms) rows in the order given."""
+    """The digest of (item id, revision, identifier, sorted terms) rows, in the given order."""
     encoder = msgspec.msgpack.Encoder()
     total = blake2b(digest_size=16)
     for row in rows:
         total.update(encoder.encode(row))
     return total.hexdigest()
+
+
+def add_to_sum(total: int, change: int) -> int:
+    """A sum after a change, which may be negative."""
+    return (total + change) % (1 << SUM_BITS)
+
+
+def row_digest(key: bytes, value: bytes) -> int:
+    """The digest of a row of `bindings` or `attached`, whose keys differ in length."""
+    return _digest(key + value)
+
+
+def head_digest(head: Head) -> int:
+    """The digest of a row of `items` without its texts, for which its content hash stands."""
+    fields = (head.id, head.ordinal, head.revision, head.content)
+    if isinstance(head, ItemHead):
+        return _digest(_encode((*fields, head.identifier, head.popularity, head.bindings)))
+    return _digest(_encode(fields))
+
+
+def _digest(row: bytes) -> int:
+    return int.from_bytes(blake2b(row, digest_size=_DIGEST_BYTES).digest(), "big")

@@ -28,13 +28,19 @@ from kae.sinks.log.edits import (
 )
 from kae.sinks.log.fold import LogCorrupt, LogState
 from kae.sinks.store import keys
-from kae.sinks.store.batch import DeltaBatch, added, head_digest, row_digest
 from kae.sinks.store.disk import DiskFull
 from kae.sinks.store.plan import DeltaPlan
-from kae.sinks.store.rocks import Rocks, RocksBatch, RocksSnapshots, StoreDamaged, StoreUnusable
-from kae.sinks.store.state import StoreState, content_hash
+from kae.sinks.store.rocks import (
+    RocksSnapshots,
+    RocksStore,
+    StoreDamaged,
+    StoreUnusable,
+    WriteBatch,
+)
+from kae.sinks.store.state import StoreState, add_to_sum, content_hash, head_digest, row_digest
+from kae.sinks.store.write_batch import DeltaWriteBatch
 
-# Rows of the trie, which are small: so many stay in a processor's cache until they are parsed.
+# So many rows of the trie stay in a processor's cache until they are parsed.
 PATHS_AT_ONCE = 2048
 
 
@@ -44,7 +50,7 @@ class _Format(msgspec.Struct, frozen=True, array_like=True):
     format: int
 
 
-class Paths(NamedTuple):
+class StoredPaths(NamedTuple):
     """Own paths of live items, by column. Shapes: identifiers (6, n), the others (n,)."""
 
     identifiers: NDArray[np.uint16]
@@ -72,23 +78,27 @@ class ShardStore:
         sync_writes: bool = False,
         *,
         read_only: bool = False,
-        beside: Path | None = None,
+        secondary_folder: Path | None = None,
     ) -> None:
         """Open or create the store.
 
         `sync_writes` waits for the disk at each delta; without it a power cut costs some reading
-        of the log, never data. `read_only` leaves every file in the folder as it is.
-        `beside` opens the store of another process of this machine, which goes on writing, to be
-        read as it is now: a RocksDB secondary, whose notes go to that folder. Open it anew to see
-        more: RocksDB lets it catch up, but then answers for a key from what its own memory had,
-        where the writer has written that key to a table since.
+        of the log, never data. `read_only` changes no file in the folder.
+        `secondary_folder` opens the store of another process, which goes on writing, as it is now:
+        as a RocksDB secondary, whose own log goes to that folder. Open it again to read a newer
+        version. RocksDB could let it catch up, but then answers from the secondary's memory for
+        keys that the primary has written to a table since.
 
         Raises: StoreUnusable when the folder is locked, unreadable or of another format;
         StoreDamaged, DiskFull.
         """
         self.folder = folder
-        self._rocks = Rocks(
-            folder, write_buffer_bytes, sync_writes, read_only=read_only, beside=beside
+        self._rocks = RocksStore(
+            folder,
+            write_buffer_bytes,
+            sync_writes,
+            read_only=read_only,
+            secondary_folder=secondary_folder,
         )
         self.digests: dict[bytes, int] = {}
         try:
@@ -101,7 +111,7 @@ class ShardStore:
             raise
 
     def close(self) -> None:
-        """Give the folder back; safe to call twice."""
+        """Release the folder; safe to call twice."""
         self._rocks.close()
 
     @property
@@ -115,8 +125,8 @@ class ShardStore:
     # What planning reads.
 
     def heads(self, ids: Sequence[str]) -> dict[str, Head]:
-        """The heads of those items that this shard has ever seen."""
-        rows = self._rocks.many(keys.ITEMS, [keys.item_key(i) for i in ids])
+        """The heads of those of some items that this shard has ever seen."""
+        rows = self._rocks.multi_get(keys.ITEMS, [keys.item_key(i) for i in ids])
         return {i: decode_head(row) for i, row in zip(ids, rows, strict=True) if row is not None}
 
     def item(self, item_id: str) -> PutItem | DropItem | None:
@@ -129,14 +139,16 @@ class ShardStore:
         return edit
 
     def ids_at(self, ordinals: Iterable[int]) -> list[str]:
-        """The item ids of live ordinals, in their order."""
-        rows = self._rocks.many(keys.ORDINALS, [keys.ordinal_key(o) for o in ordinals])
+        """The item ids of those ordinals that are live, in the order given."""
+        rows = self._rocks.multi_get(keys.ORDINALS, [keys.ordinal_key(o) for o in ordinals])
         return [row.decode() for row in rows if row is not None]
 
     def rows_at(self, ordinals: Iterable[int]) -> list[bytes]:
-        """The PutItems, as in the log, of those ordinals that are live, in their order."""
-        ids = self._rocks.many(keys.ORDINALS, [keys.ordinal_key(o) for o in ordinals])
-        rows = self._rocks.many(keys.ITEMS, [item_id for item_id in ids if item_id is not None])
+        """The encoded PutItems of those ordinals that are live, in the order given."""
+        ids = self._rocks.multi_get(keys.ORDINALS, [keys.ordinal_key(o) for o in ordinals])
+        rows = self._rocks.multi_get(
+            keys.ITEMS, [item_id for item_id in ids if item_id is not None]
+        )
         return [row for row in rows if row is not None]
 
     def items(self) -> Iterator[PutItem]:
@@ -146,8 +158,8 @@ class ShardStore:
             if isinstance(edit, PutItem):
                 yield edit
 
-    def paths(self) -> Iterator[Paths]:
-        """The own paths of the live items, in the order of the trie, many at once.
+    def paths(self) -> Iterator[StoredPaths]:
+        """The own paths of the live items, in the order of the trie, in chunks.
 
         Raises: StoreDamaged.
         """
@@ -155,8 +167,8 @@ class ShardStore:
         for some in self._rocks.chunks(keys.TRIE, PATHS_AT_ONCE):
             joined = b"".join(chain.from_iterable(some))
             if len(joined) == len(some) * keys.TRIE_ROW_BYTES:
-                paths = Paths(*keys.parse_trie_rows(joined))
-            else:  # rows of before have no value
+                paths = StoredPaths(*keys.parse_trie_rows(joined))
+            else:  # rows of older releases have no value
                 paths = self._paths_of([key for key, _ in some])
             read += len(some)
             yield paths
@@ -165,16 +177,16 @@ class ShardStore:
                 self.folder, f"of {self.live:,} live items it has {read:,} identifiers"
             )
 
-    def _paths_of(self, trie_keys: Sequence[bytes]) -> Paths:
-        """Paths whose popularity the items' own rows tell."""
+    def _paths_of(self, trie_keys: Sequence[bytes]) -> StoredPaths:
+        """Paths whose popularity is read from the items' own rows."""
         rows = self.rows_at(keys.parse_trie(key)[1] for key in trie_keys)
         heads = [head for row in rows if isinstance(head := decode_head(row), ItemHead)]
         values = [keys.trie_value(head.popularity) for head in heads]
         joined = b"".join(chain.from_iterable(zip(trie_keys, values, strict=True)))
-        return Paths(*keys.parse_trie_rows(joined))
+        return StoredPaths(*keys.parse_trie_rows(joined))
 
     def attached_to(self, ordinal: int) -> tuple[int, ...]:
-        """The bindings of one item, rising."""
+        """The bindings of one item, in order."""
         return tuple(sorted(b for b, members in self.attached.items() if ordinal in members))
 
     # What folding writes.
@@ -197,7 +209,7 @@ class ShardStore:
             raw = list(map(bytes, delta.edits))
             before = self.heads(_changed_ids(edits))
         rows = self._rocks.batch()
-        batch = DeltaBatch(self, before, rows, self._rocks.handles)
+        batch = DeltaWriteBatch(self, before, rows, self._rocks.handles)
         for edit, row in zip(edits, raw, strict=True):
             batch.add(edit, row)
         batch.finish()
@@ -213,18 +225,18 @@ class ShardStore:
             counts=self.state.counts + delta.counts,
             next_ordinal=batch.next_ordinal,
             live=batch.live,
-            items_sum=_moved(self.state.items_sum, batch.items_change),
-            bindings_sum=_moved(self.state.bindings_sum, batch.bindings_change),
+            items_sum=_changed_sum(self.state.items_sum, batch.items_change),
+            bindings_sum=_changed_sum(self.state.bindings_sum, batch.bindings_change),
         )
         self._write(rows, state)
         self.state = state
         self.attached, self.bindings = batch.attached, batch.bindings
         return AppliedDelta(edits, batch.moved)
 
-    def fill(
+    def ingest(
         self, tables: dict[str, list[Path]], next_ordinal: int, live: int, items_sum: int
     ) -> None:
-        """Take tables, by column family, into an empty store; it stays at version 0.
+        """Add tables, by column family, to an empty store, which stays at version 0.
 
         Raises: DiskFull.
         """
@@ -234,24 +246,24 @@ class ShardStore:
         self._rocks.ingest(tables)
         self._write(self._rocks.batch(), self.state)
 
-    def _write(self, rows: RocksBatch, state: StoreState) -> None:
+    def _write(self, rows: WriteBatch, state: StoreState) -> None:
         rows.put(keys.STATE, msgspec.msgpack.encode(state), self._rocks.handles[keys.META])
         try:
             self._rocks.write(rows)
         except DiskFull:
-            # The batch has moved them on already.
+            # The batch has changed them already.
             self.digests.clear()
             self.bindings = dict(self._read_bindings())
             self.attached = self._read_attached()
             raise
 
-    # What proves.
+    # What checks the store.
 
     def check(self) -> None:
         """Read every row once.
 
-        Raises: StoreDamaged when one cannot be read, when there are not those of all live items, or
-        when they are not those of the version that the store says it is.
+        Raises: StoreDamaged when a row cannot be read, when rows of live items are missing, or when
+        the rows do not belong to the version in the state.
         """
         live = items_sum = expected = 0
         for key, row in self._rocks.rows(keys.ITEMS):
@@ -271,18 +283,18 @@ class ShardStore:
                 ),
             )
         if not rows[keys.META] and any(rows.values()):
-            raise StoreDamaged(self.folder, "it has rows, and none that says of which version")
-        self._require_sum("items", self.state.items_sum, added(0, items_sum))
+            raise StoreDamaged(self.folder, "it has rows, but none with its version")
+        self._require_sum("items", self.state.items_sum, add_to_sum(0, items_sum))
         for key, item_id in self._rocks.rows(keys.ORDINALS):
             expected ^= hash((keys.parse_ordinal(key), item_id))
         for key, _ in self._rocks.rows(keys.TRIE):
             expected ^= hash(key)
         if expected:
-            raise StoreDamaged(self.folder, "its identifiers and ordinals are not its items'")
+            raise StoreDamaged(self.folder, "its identifiers and ordinals do not match its items")
 
     @property
     def _bindings_sum(self) -> int:
-        return added(0, sum(self.digests.values()))
+        return add_to_sum(0, sum(self.digests.values()))
 
     def _require_sum(self, what: str, expected: int | None, found: int) -> None:
         if expected is not None and found != expected:
@@ -303,14 +315,14 @@ class ShardStore:
         )
 
     def snapshots(self) -> RocksSnapshots:
-        """Every column family as it is now, for point reads that later deltas do not move."""
+        """Every column family as it is now, for point reads that later deltas do not affect."""
         return self._rocks.snapshots()
 
     def checkpoint(self, folder: Path) -> None:
-        """Lay a store like this one at a folder that is not there yet, on the same disk.
+        """Write a copy of this store to a new folder on the same disk.
 
-        What is in memory is written first; the files that never change are linked, not copied.
-        Raises: DiskFull; the folder may be there then.
+        Memory is flushed first; files that never change are linked, not copied.
+        Raises: DiskFull; the folder may exist then.
         """
         self._rocks.checkpoint(folder)
 
@@ -324,10 +336,10 @@ class ShardStore:
         return {name: list(self._rocks.rows(name)) for name in keys.COLUMN_FAMILIES}
 
     def _read_state(self) -> StoreState:
-        (row,) = self._rocks.many(keys.META, [keys.STATE])
+        (row,) = self._rocks.multi_get(keys.META, [keys.STATE])
         if row is None:
             return StoreState(items_sum=0, bindings_sum=0)
-        # Alone first: of another format, the rest may have another shape.
+        # The format first: in another format the rest may have another shape.
         found = msgspec.msgpack.decode(row, type=_Format).format
         if found != keys.FORMAT:
             raise StoreUnusable(
@@ -346,14 +358,14 @@ class ShardStore:
         for key, row in self._rocks.rows(keys.ATTACHED):
             binding, _ = keys.parse_attached(key)
             if binding not in attached:
-                raise StoreDamaged(self.folder, f"items of binding {binding}, and not the binding")
+                raise StoreDamaged(self.folder, f"items of binding {binding}, but not the binding")
             self.digests[key] = row_digest(key, row)
             attached[binding] |= BitMap.deserialize(row)
         return attached
 
 
-def _moved(total: int | None, change: int) -> int | None:
-    return None if total is None else added(total, change)
+def _changed_sum(total: int | None, change: int) -> int | None:
+    return None if total is None else add_to_sum(total, change)
 
 
 def _changed_ids(edits: Iterable[ShardEdit]) -> list[str]:

@@ -9,7 +9,7 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import POSITIONS
 from kae.sinks.log.edits import DropItem, ItemHead, ShardEdit
-from kae.sinks.store.store import Paths
+from kae.sinks.store.store import StoredPaths
 
 _FIRST_ROOM = 1024
 
@@ -53,7 +53,7 @@ class ShardTable:
             changed |= self._put(put, version, offset)
         return changed
 
-    def load(self, paths: Paths, version: int, offset: int) -> None:
+    def load(self, paths: StoredPaths, version: int, offset: int) -> None:
         """Add paths that a store already holds."""
         ordinals = paths.ordinals.astype(np.int64)
         self.make_room(int(ordinals.max()) + 1)

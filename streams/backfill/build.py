@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from kae.sinks.store.bulk import Unplaced, fill_store
+from kae.sinks.store.bulk_load import BulkItem, bulk_load
 from kae.sinks.store.disk import require_space
 from kae.streams.backfill.encode import Finished, Setting
 from kae.streams.backfill.runs import Section, merged
@@ -42,7 +42,7 @@ def build_shard(here: Setting, shard: int, splits: Sequence[int]) -> Built:
     folder = work.shard(shard)
     beside = beside_of(folder)
     buffer = here.topology.stores.write_buffer_bytes
-    filled = fill_store(beside / "store", _newest(here, sections), buffer)
+    filled = bulk_load(beside / "store", _newest(here, sections), buffer)
     read = sum(section.entries for section in sections)
     stale = read - filled.put - filled.dropped
     built = Built(shard, read, filled.put, filled.dropped, stale, filled.hash)
@@ -64,6 +64,6 @@ def _finished(here: Setting, split: int) -> Finished:
         ) from error
 
 
-def _newest(here: Setting, sections: Sequence[Section]) -> Iterator[Unplaced]:
+def _newest(here: Setting, sections: Sequence[Section]) -> Iterator[BulkItem]:
     for key, revision, is_put, _, identifier, raw in merged(here.work.runs, sections):
-        yield Unplaced(key, revision, identifier if is_put else None, raw)
+        yield BulkItem(key, revision, identifier if is_put else None, raw)

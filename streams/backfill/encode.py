@@ -14,7 +14,7 @@ import msgspec
 from kae.encoders.extraction.assign import Encoder
 from kae.sinks.log.edits import DropItem, encode_edit
 from kae.sinks.store.disk import require_space
-from kae.sinks.store.plan import Change, EditTooLarge, Upsert, prepare, unplaced
+from kae.sinks.store.plan import Change, EditTooLarge, Upsert, edit_without_ordinal, prepare
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.inputs import InputPart, RefusedInput, read_events, read_file
 from kae.streams.backfill.job import EventsSplit, Job
@@ -170,7 +170,7 @@ class _Split:
         prepared = prepare([change for change, _ in batch], self._here.encoder)
         entries: list[RunEntry] = []
         for change, encoded in prepared:
-            edit = unplaced(change, encoded)
+            edit = edit_without_ordinal(change, encoded)
             raw = encode_edit(edit)
             if len(raw) > limit:
                 raise EditTooLarge(f"it has {len(raw)} bytes, limits.delta_bytes allows {limit}")

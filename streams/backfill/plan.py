@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from kae.sinks.store.disk import bytes_in
+from kae.sinks.store.disk import folder_bytes
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.build import build_shard
 from kae.streams.backfill.encode import Finished, Setting, encode_split
@@ -84,7 +84,7 @@ def _sampled(here: Setting, workers: int, seconds: float) -> BackfillPlanned:
         (encoded - loaded) / min(workers, len(job.splits))
         + (built - encoded) / min(workers, job.shards)
     )
-    stores = sum(bytes_in(work.shard(shard) / "store") for shard in range(job.shards))
+    stores = sum(folder_bytes(work.shard(shard) / "store") for shard in range(job.shards))
     return BackfillPlanned(
         files=len(job.files),
         rows=job.rows,

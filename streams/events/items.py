@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from kae.encoders.items import Item
-from kae.sinks.store.plan import Change, Delete, Upsert, content_hash
+from kae.sinks.store.plan import Change, Delete, Upsert, payload_hash
 from kae.streams.events.cloudevents import EventOrigin, Headers, Id
 from kae.streams.events.envelope import (
     Revision,
@@ -74,7 +74,7 @@ def decode_item(
     Raises: Undecodable.
     """
     event = open_event(key, value, max_bytes, headers, keyed=(ITEM_UPSERT, ITEM_DELETE))
-    content = content_hash(bytes(event.data))
+    content = payload_hash(bytes(event.data))
     if event.type == ITEM_UPSERT:
         data = decode_data(_item.decode, event)
         item = Item(event.subject, data.title, data.description, data.fields, data.popularity)
@@ -100,7 +100,7 @@ def as_decoded(item: Item, revision: int, source: str, max_bytes: int) -> Change
     # JSON escapes a character with at most six bytes.
     within = len(data) + _ENVELOPE_BYTES + 6 * (len(source) + 2 * len(item.id)) <= max_bytes
     if within and _is_within_bounds(item, revision, source):
-        return Upsert(item.id, revision, content_hash(data), item)
+        return Upsert(item.id, revision, payload_hash(data), item)
     value = encode_item_upsert(item, revision, source)
     return decode_item(item.id.encode(), value, max_bytes)
 

@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient
 
 from kae.sinks.snapshots.archive import Archive
 from kae.sinks.store import keys
-from kae.sinks.store.disk import bytes_in
+from kae.sinks.store.disk import folder_bytes
 from kae.streams.clock import now_ms
 from kae.streams.control.client import user_at_host
 from kae.streams.control.records import Dropped
@@ -43,7 +43,7 @@ def plan_drop(
         dry_run=True,
         topics=topics,
         consumer_group=topology.worker_group,
-        folders=[FolderSize(str(f), bytes_in(f)) for f in stores if f.is_dir()],
+        folders=[FolderSize(str(f), folder_bytes(f)) for f in stores if f.is_dir()],
         snapshots=FolderSize(archive.folder, archive.bytes()) if archive else None,
         refused=_refusal(client, generation, shown, topology),
         last_way_back=_is_way_back(client, generation),

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from kae.sinks.log.protocol import refuse_gap
-from kae.sinks.store.disk import DiskFull, space_at
+from kae.sinks.store.disk import DiskFull, disk_space
 from kae.streams.clock import now_ms
 from kae.streams.kafka.log import KafkaClients, poll
 from kae.streams.replica.freshness import FreshnessGauge
@@ -278,7 +278,7 @@ class PausedLogs:
         if time.monotonic() < self._retry_at:
             return
         folder = next(iter(self._paused.values())).folder
-        if space_at(folder).free < self._room:
+        if disk_space(folder).free < self._room:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
         self._retry_at = math.inf

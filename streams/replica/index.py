@@ -17,9 +17,9 @@ from kae.sinks.log.fold import Folded, ForeignCodebook, LogState, fold
 from kae.sinks.postings.search_index import SearchIndex
 from kae.sinks.postings.statistics import WordStatistics
 from kae.sinks.store import keys
-from kae.sinks.store.beginnings import SnapshotSource, no_snapshots
-from kae.sinks.store.disk import bytes_in
+from kae.sinks.store.disk import folder_bytes
 from kae.sinks.store.reader import StoreReader
+from kae.sinks.store.recovery import SnapshotSource, no_snapshots
 from kae.sinks.store.rocks import StoreUnusable
 from kae.sinks.store.store import ShardStore
 from kae.sinks.terms.bindings import Bindings
@@ -246,7 +246,7 @@ class ReplicaIndex:
 
     def store_bytes(self, shard: int) -> int:
         """The disk space of a shard's store."""
-        return bytes_in(self._stores[shard].folder)
+        return folder_bytes(self._stores[shard].folder)
 
     def put_at(self, shard: int, ordinal: int) -> LogPosition | None:
         """The delta that put an item; None if the item came with the shard's snapshot."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kae.sinks.store.disk import space_at
+from kae.sinks.store.disk import disk_space
 from kae.streams.clock import now_ms
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
@@ -39,7 +39,7 @@ class ReplicaReadings:
             metrics.REPLICA_TERMS_UNBALANCED,
             view.bindings.counts,
         )
-        room = space_at(self._index.folder)
+        room = disk_space(self._index.folder)
         yield Sample(metrics.REPLICA_DISK, room.size)
         yield Sample(metrics.REPLICA_DISK_FREE, room.free)
         yield Sample(metrics.REPLICA_DISK_FULL, bool(self._index.disk.reason))

@@ -10,7 +10,7 @@ from kae.sinks.log.protocol import LogTruncated
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.fetch import WhyNot, fetch_newest_first
 from kae.sinks.snapshots.manifest import Manifest
-from kae.sinks.store.beginnings import UNFIT, SnapshotSource, no_snapshots
+from kae.sinks.store.recovery import UNFIT_FOR_LOG, SnapshotSource, no_snapshots
 from kae.streams.errors import SnapshotsOff
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.topology.types import Topology
@@ -92,7 +92,7 @@ def snapshots_in_log(
             end = consumer.end_offsets([place])[place]
         try:
             check_base(log, manifest.offset, bytes.fromhex(manifest.tail), end)
-        except UNFIT as error:
+        except UNFIT_FOR_LOG as error:
             return str(error)
         return ""
 

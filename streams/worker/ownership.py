@@ -18,8 +18,8 @@ from kae.sinks.log.ownership import Fenced
 from kae.sinks.log.protocol import AppendUnknown
 from kae.sinks.shard import Shard
 from kae.sinks.store import keys
-from kae.sinks.store.beginnings import SnapshotSource, no_snapshots
-from kae.sinks.store.disk import DiskFull, remove_whole, require_space
+from kae.sinks.store.disk import DiskFull, remove_atomically, require_space
+from kae.sinks.store.recovery import SnapshotSource, no_snapshots
 from kae.streams.control.records import Reached
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.runtime import failpoints
@@ -145,7 +145,7 @@ class OwnedShards:
         """
         shard = self.shards.pop(partition)
         shard.close()
-        remove_whole(shard.folder)
+        remove_atomically(shard.folder)
         try:
             # From its log alone: a snapshot is a copy of a store, and stores are not trusted here.
             self._open(partition, no_snapshots)
@@ -187,10 +187,10 @@ class OwnedShards:
         )
         self.shards[partition] = shard
         state = shard.store.state
-        for cause in shard.passed_over:
+        for cause in shard.rejected:
             log.warning("store_passed_over", shard=partition, cause=cause)
-        if shard.begun_with:
-            log.info("snapshot_begun_with", shard=partition, snapshot=shard.begun_with)
+        if shard.restored_from:
+            log.info("snapshot_begun_with", shard=partition, snapshot=shard.restored_from)
         log.info(
             "shard_owned",
             shard=partition,

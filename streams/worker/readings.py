@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook.codebook import Codebook
 from kae.sinks.shard import Shard
-from kae.sinks.store.disk import bytes_in, space_at
+from kae.sinks.store.disk import disk_space, folder_bytes
 from kae.sinks.terms.bindings import Bindings
 from kae.streams.clock import now_ms
 from kae.streams.control.state import ControlState
@@ -74,7 +74,7 @@ class WorkerReadings:
     def _worker(self, held: int) -> Iterator[Sample]:
         topology, identity = self._topology, self._identity
         labels = (identity.name, str(topology.generation), identity.fingerprint)
-        room = space_at(identity.data)
+        room = disk_space(identity.data)
         yield Sample(metrics.WORKER_INFO, 1, labels)
         yield Sample(metrics.WORKER_READY, self.readiness().ready)
         yield Sample(metrics.WORKER_SHARDS, held)
@@ -99,7 +99,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_PAUSED, state.source.paused, labels)
         yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.selector_index.pending, labels)
         yield Sample(metrics.WORKER_POSTINGS, shard.selector_index.bytes, labels)
-        yield Sample(metrics.WORKER_STORE, bytes_in(shard.folder), labels)
+        yield Sample(metrics.WORKER_STORE, folder_bytes(shard.folder), labels)
         yield from accounting_samples(
             metrics.WORKER_READ,
             metrics.WORKER_EVENTS,

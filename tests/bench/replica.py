@@ -28,9 +28,9 @@ from kae.sinks.snapshots.fetch import fetch_snapshot
 from kae.sinks.snapshots.manifest import Manifest, SnapshotOrigin
 from kae.sinks.snapshots.take import take_snapshot
 from kae.sinks.store import keys
-from kae.sinks.store.beginnings import SnapshotSource
-from kae.sinks.store.bulk import Unplaced, fill_store
+from kae.sinks.store.bulk_load import BulkItem, bulk_load
 from kae.sinks.store.plan import Upsert, prepare
+from kae.sinks.store.recovery import SnapshotSource
 from kae.sinks.store.store import ShardStore
 from kae.sinks.trie import decoding
 from kae.streams.catalog.rows import read_items
@@ -82,16 +82,16 @@ class _Catalog:
         for shard, unplaced in enumerate(rows):
             store = folder / "made" / str(shard)
             unplaced.sort()
-            fill_store(store, unplaced, topology.stores.write_buffer_bytes)
+            bulk_load(store, unplaced, topology.stores.write_buffer_bytes)
             unplaced.clear()
             self.snapshots.append(self._taken(shard, store))
             shutil.rmtree(store)
 
-    def _rows(self, codebook: Codebook, count: int) -> list[list[Unplaced]]:
+    def _rows(self, codebook: Codebook, count: int) -> list[list[BulkItem]]:
         encoder, shards = Encoder(codebook), self.topology.shards
         recombination = Recombination.of(codebook, list(read_items(CATALOG, self.topology.catalog)))
         donors = recombination.donors(SEED, count)
-        rows: list[list[Unplaced]] = [[] for _ in range(shards)]
+        rows: list[list[BulkItem]] = [[] for _ in range(shards)]
         with track(f"items of {count:,}", count) as meter:
             for first in range(0, count, ENCODED_AT_ONCE):
                 numbers = range(first, min(first + ENCODED_AT_ONCE, count))
@@ -103,7 +103,7 @@ class _Catalog:
                         encoded.title, encoded.text, encoded.attributes,
                     )  # fmt: skip
                     key = keys.item_key(item.id)
-                    rows[shard].append(Unplaced(key, 1, encoded.identifier, encode_edit(put)))
+                    rows[shard].append(BulkItem(key, 1, encoded.identifier, encode_edit(put)))
                     edited = self.some.setdefault(shard, [])
                     if len(edited) < EDITS_A_DELTA * DELTAS_A_SHARD:
                         edited.append(item)

@@ -21,7 +21,7 @@ from kae.sinks.log.ownership import Fenced
 from kae.sinks.log.protocol import Log, MemoryLog
 from kae.sinks.log.term_changes import Bind, Release
 from kae.sinks.shard import SentDelta, Shard
-from kae.sinks.store.plan import Delete, Upsert, content_hash
+from kae.sinks.store.plan import Delete, Upsert, payload_hash
 from kae.streams.kafka.log import KafkaClients
 
 IDS = st.sampled_from(["a", "b", "c", "d", "é", "商品", "z9"])
@@ -61,14 +61,14 @@ class History(RuleBasedStateMachine):
             Upsert(
                 item_id,
                 revision,
-                content_hash(f"{content}".encode()),
+                payload_hash(f"{content}".encode()),
                 Item(item_id, item.title, item.description, item.fields),
             )
         )
 
     @rule(item_id=IDS, revision=REVISIONS)
     def delete(self, item_id: str, revision: int) -> None:
-        self.line.items.append(Delete(item_id, revision, content_hash(b"delete")))
+        self.line.items.append(Delete(item_id, revision, payload_hash(b"delete")))
 
     @rule()
     def undecodable(self) -> None:

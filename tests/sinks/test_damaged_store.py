@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rocksdict import Options, Rdict
-from tests.sinks.test_beginnings import Kept, rows
+from tests.sinks.test_recovery import Kept, rows
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -159,7 +159,7 @@ def test_a_manifest_that_lost_its_end_hides_nothing(
         (grow, keys.ITEMS, "live items"),
         (grow, keys.TRIE, "live items"),
         (put_again, keys.ITEMS, "its items are not those of version"),
-        (bind, keys.BINDINGS, "items of binding 2, and not the binding"),
+        (bind, keys.BINDINGS, "items of binding 2, but not the binding"),
         (bind, keys.ATTACHED, "its terms and their items are not those of version"),
         (grow, keys.META, "its terms and their items are not those of version"),
         (put_again, keys.META, "its items are not those of version"),
@@ -207,7 +207,7 @@ def test_an_owner_whose_store_is_damaged_begins_anew_from(line: Kept, with_snaps
             write_buffer_bytes=1 << 20,
             snapshots=line.snapshots,
         )
-        assert shard.begun_with == (str(newest.version) if newest else "")
-        assert str(folder) in shard.passed_over[0]
+        assert shard.restored_from == (str(newest.version) if newest else "")
+        assert str(folder) in shard.rejected[0]
         assert rows(shard.store) == rows(line.shard.store)
         shard.close()

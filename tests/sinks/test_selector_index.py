@@ -17,7 +17,7 @@ from kae.encoders.text.normal_form import normalise
 from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.postings.selector_index import SelectorIndex
 from kae.sinks.shard import Shard
-from kae.sinks.store.plan import Change, Delete, Upsert, content_hash, prepare
+from kae.sinks.store.plan import Change, Delete, Upsert, payload_hash, prepare
 from kae.sinks.store.store import ShardStore
 
 WORDS = st.sampled_from(["black", "toner", "hp", "x", "1.5m", "é", "商", "cartridge"])
@@ -77,11 +77,11 @@ class Owner:
 
     def upsert(self, item_id: str, title: str, fields: dict[str, str | list[str]]) -> None:
         self._change(
-            Upsert(item_id, self._next(), content_hash(b""), Item(item_id, title, "", fields))
+            Upsert(item_id, self._next(), payload_hash(b""), Item(item_id, title, "", fields))
         )
 
     def delete(self, item_id: str) -> None:
-        self._change(Delete(item_id, self._next(), content_hash(b"")))
+        self._change(Delete(item_id, self._next(), payload_hash(b"")))
 
     def reopen(self) -> None:
         self.shard.close()

@@ -9,7 +9,7 @@ import fsspec
 import httpx
 import pytest
 from moto.server import ThreadedMotoServer
-from tests.sinks.test_beginnings import Kept, prove
+from tests.sinks.test_recovery import Kept, prove
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -59,15 +59,15 @@ def test_a_new_owner_begins_with_what_is_whole_in_the_bucket(line: Kept) -> None
     assert shared, "what two snapshots share is kept once"
     line.deltas.begins_at = older.offset
     first = line.another()
-    assert (first.begun_with, first.passed_over) == (str(newest.version), [])
+    assert (first.restored_from, first.rejected) == (str(newest.version), [])
     prove(line, first)
     first.close()
     own = max((file for file in newest.files if file.blake2b not in shared), key=lambda f: f.bytes)
     altered = f"kae/snapshots/deltas/0/blobs/{own.blake2b}"
     fsspec.filesystem("s3").pipe_file(altered, bytes(own.bytes))
     second = line.another()
-    assert second.begun_with == str(older.version)
-    assert own.name in second.passed_over[0]
+    assert second.restored_from == str(older.version)
+    assert own.name in second.rejected[0]
     prove(line, second)
     second.close()
 
@@ -84,7 +84,7 @@ def test_what_was_pruned_from_the_bucket_is_gone_and_the_rest_is_whole(line: Kep
     assert line.archive.blobs().keys() == {file.blake2b for one in kept for file in one.files}
     assert line.archive.blobs().keys() < before
     shard = line.another()
-    assert shard.begun_with == str(taken[2].version)
+    assert shard.restored_from == str(taken[2].version)
     shard.close()
 
 

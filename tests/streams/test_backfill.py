@@ -14,8 +14,8 @@ from kae.sinks.log.edits import DropItem, encode_edit
 from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.shard import Shard
 from kae.sinks.store import keys
-from kae.sinks.store.bulk import Unplaced, fill_store
-from kae.sinks.store.plan import Change, Delete, Upsert, prepare, unplaced
+from kae.sinks.store.bulk_load import BulkItem, bulk_load
+from kae.sinks.store.plan import Change, Delete, Upsert, edit_without_ordinal, prepare
 from kae.sinks.store.store import ShardStore
 from kae.streams.backfill.plan import plan_backfill
 from kae.streams.cli.backfill import split_arguments
@@ -37,10 +37,10 @@ def changes_of(items: Sequence[Item], revision: int = 1) -> list[Change]:
 def filled(folder: Path, changes: Sequence[Change], encoder: Encoder) -> tuple[ShardStore, str]:
     rows = []
     for change, encoded in prepare(changes, encoder):
-        edit = unplaced(change, encoded)
+        edit = edit_without_ordinal(change, encoded)
         identifier = None if isinstance(edit, DropItem) else edit.identifier
-        rows.append(Unplaced(change.id.encode(), change.revision, identifier, encode_edit(edit)))
-    told = fill_store(folder, rows, BUFFER)
+        rows.append(BulkItem(change.id.encode(), change.revision, identifier, encode_edit(edit)))
+    told = bulk_load(folder, rows, BUFFER)
     return ShardStore(folder, BUFFER), told.hash
 
 

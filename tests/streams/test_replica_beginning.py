@@ -11,7 +11,7 @@ from tests.streams.followed import SHARDS, Followed
 
 from kae.encoders.items import Item
 from kae.sinks.store import keys
-from kae.sinks.store.beginnings import SnapshotSource
+from kae.sinks.store.recovery import SnapshotSource
 from kae.sinks.store.store import ShardStore
 from kae.sinks.trie import decoding
 from kae.streams.replica.index import ReplicaIndex

@@ -1,15 +1,7 @@
-"""Sums over a store's rows, kept in its `state`, that tell a store which has lost some of them.
-
-RocksDB opens a store whose MANIFEST has lost its end as it was some writes ago, and may do so for
-one column family alone. A sum of digests does not depend on order: a delta moves it by what it
-changes.
-
-The rows that one delta changes in a store.
-"""
+"""The rows that one delta changes in a store, as one WriteBatch."""
 
 from collections import defaultdict
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any, Protocol
 
 import msgspec
@@ -17,44 +9,12 @@ from pyroaring import BitMap
 
 from kae.sinks.log.edits import Attach, Detach, DropItem, Head, ItemHead, ShardEdit
 from kae.sinks.store import keys
-
-SUM_BITS = 64
-_DIGEST_BYTES = SUM_BITS // 8
-_encode = msgspec.msgpack.Encoder().encode
+from kae.sinks.store.rocks import WriteBatch
+from kae.sinks.store.state import head_digest, row_digest
 
 
-def added(total: int, change: int) -> int:
-    """A sum after a change, which may be negative."""
-    return (total + change) % (1 << SUM_BITS)
-
-
-def row_digest(key: bytes, value: bytes) -> int:
-    """Of a row of `bindings` or `attached`, whose keys differ in length."""
-    return _number(key + value)
-
-
-def head_digest(head: Head) -> int:
-    """Of a row of `items`, by all of it that is not text; the content hash stands for the text."""
-    fields = (head.id, head.ordinal, head.revision, head.content)
-    if isinstance(head, ItemHead):
-        return _number(_encode((*fields, head.identifier, head.popularity, head.bindings)))
-    return _number(_encode(fields))
-
-
-def _number(row: bytes) -> int:
-    return int.from_bytes(blake2b(row, digest_size=_DIGEST_BYTES).digest(), "big")
-
-
-class RowWriter(Protocol):
-    """RocksDB's WriteBatch, as far as it is needed here."""
-
-    def put(self, key: bytes, value: bytes, column_family: Any) -> None: ...
-
-    def delete(self, key: bytes, column_family: Any) -> None: ...
-
-
-class Folding(Protocol):
-    """What a batch reads in the store that it belongs to; `digests` it moves on."""
+class StoreContent(Protocol):
+    """What a batch reads of its store; it updates `digests`."""
 
     attached: Mapping[int, BitMap]
     bindings: Mapping[int, Attach]
@@ -67,19 +27,19 @@ class Folding(Protocol):
     def live(self) -> int: ...
 
 
-class DeltaBatch:
-    """The rows that one delta changes, and by how much it moves the sums of them.
+class DeltaWriteBatch:
+    """The rows that one delta changes, and how it changes the sums over all rows.
 
-    `attached` and `bindings` are the store's after `finish`. Where none of them has changed they
-    are the same mappings as before, by which readers tell that; else copies, for readers keep the
-    former ones.
+    After `finish`, `attached` and `bindings` are those of the store's next version. If nothing in
+    them has changed they are the same objects as before, by which readers detect that; else they
+    are copies, as readers keep the former ones.
     """
 
     def __init__(
         self,
-        store: Folding,
+        store: StoreContent,
         before: Mapping[str, Head],
-        rows: RowWriter,
+        rows: WriteBatch,
         handles: Mapping[str, Any],
     ) -> None:
         self.rows = rows
@@ -92,18 +52,18 @@ class DeltaBatch:
         self._digests = store.digests
         self._handles = handles
         self._heads: dict[str, Head] = dict(before)
-        # The bindings that an item of this delta may have: a look at each for each item would make
-        # a thousand of them cost more than all else.
+        # The bindings that an item of this delta may have. Looking at every binding for every item
+        # would cost more than all else where there are a thousand.
         known = BitMap(head.ordinal for head in before.values() if isinstance(head, ItemHead))
         self._having = {b for b, members in store.attached.items() if known.intersect(members)}
         self._touched: set[tuple[int, int]] = set()
-        # (binding, ordinal) of items that join or leave; who leaves and joins again has not moved.
+        # (binding, ordinal) of items that join or leave; an item that does both has not moved.
         self._moving: set[tuple[int, int]] = set()
         self._moved = BitMap()
 
     @property
     def moved(self) -> BitMap:
-        """The items that other bindings are attached to than before, by what was put or dropped."""
+        """The items whose bindings differ because they were put or dropped."""
         return self._moved
 
     def add(self, edit: ShardEdit, raw: bytes) -> None:
@@ -117,7 +77,7 @@ class DeltaBatch:
             self._detach(edit)
 
     def _put(self, item: ItemHead, raw: bytes) -> None:
-        self._forget(item.id)
+        self._remove_former(item.id)
         handles = self._handles
         self.rows.put(keys.item_key(item.id), raw, handles[keys.ITEMS])
         self.rows.put(keys.ordinal_key(item.ordinal), item.id.encode(), handles[keys.ORDINALS])
@@ -127,22 +87,22 @@ class DeltaBatch:
             self._having.add(binding)
             if not self._is_member(binding, item.ordinal):
                 self._moving ^= {(binding, item.ordinal)}
-        self._take_head(item)
+        self._replace_head(item)
         self.next_ordinal = max(self.next_ordinal, item.ordinal + 1)
         self.live += 1
 
     def _drop(self, item: DropItem, raw: bytes) -> None:
-        self._forget(item.id)
-        self._take_head(item)
+        self._remove_former(item.id)
+        self._replace_head(item)
         self.rows.put(keys.item_key(item.id), raw, self._handles[keys.ITEMS])
 
-    def _take_head(self, head: Head) -> None:
+    def _replace_head(self, head: Head) -> None:
         before = self._heads.get(head.id)
         self.items_change += head_digest(head) - (head_digest(before) if before else 0)
         self._heads[head.id] = head
 
-    def _forget(self, item_id: str) -> None:
-        """Take back what an item's former state wrote outside its own row."""
+    def _remove_former(self, item_id: str) -> None:
+        """Delete what the item's former version wrote outside its own row."""
         head = self._heads.get(item_id)
         if not isinstance(head, ItemHead):
             return
@@ -157,7 +117,7 @@ class DeltaBatch:
         return (ordinal in self.attached[binding]) != ((binding, ordinal) in self._moving)
 
     def _attach(self, edit: Attach) -> None:
-        self._settle(edit.binding)
+        self._apply_moves(edit.binding)
         before = self.attached.get(edit.binding, BitMap())
         members = BitMap.deserialize(edit.ordinals)
         if edit.continued:
@@ -171,7 +131,7 @@ class DeltaBatch:
         self._write(keys.BINDINGS, keys.binding_key(edit.binding), msgspec.msgpack.encode(row))
 
     def _detach(self, edit: Detach) -> None:
-        self._settle(edit.binding)
+        self._apply_moves(edit.binding)
         for chunk in _chunks(self.attached.get(edit.binding, BitMap())):
             self._touched.add((edit.binding, chunk))
         for known in self._copies():
@@ -179,8 +139,8 @@ class DeltaBatch:
         self._having.discard(edit.binding)
         self._write(keys.BINDINGS, keys.binding_key(edit.binding), None)
 
-    def _settle(self, *bindings: int) -> None:
-        """Let items that join or leave some bindings do so."""
+    def _apply_moves(self, *bindings: int) -> None:
+        """Update the members of some bindings with the items that join or leave."""
         moves: defaultdict[int, BitMap] = defaultdict(BitMap)
         for binding, ordinal in self._moving:
             if binding in bindings:
@@ -199,8 +159,8 @@ class DeltaBatch:
         return self._copied
 
     def finish(self) -> None:
-        """Write each touched chunk of an attachment once, as it is now."""
-        self._settle(*{binding for binding, _ in self._moving})
+        """Write each touched chunk of an attachment once, in its last state."""
+        self._apply_moves(*{binding for binding, _ in self._moving})
         for binding, chunk in sorted(self._touched):
             first = chunk << keys.CHUNK_BITS
             span = BitMap(range(first, first + (1 << keys.CHUNK_BITS)))

@@ -17,8 +17,8 @@ from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.fetch import fetch_newest_first
 from kae.sinks.snapshots.manifest import Manifest, SnapshotOrigin
 from kae.sinks.snapshots.take import take_snapshot
-from kae.sinks.store.beginnings import SnapshotSource
 from kae.sinks.store.plan import Upsert
+from kae.sinks.store.recovery import SnapshotSource
 from kae.sinks.store.store import ShardStore
 
 
@@ -92,7 +92,7 @@ def test_a_new_owner_begins_with_the_newest_snapshot_and_follows_the_log(line: K
     line.grow()
     line.deltas.begins_at = newest.offset  # nothing older is read
     shard = line.another()
-    assert (shard.begun_with, shard.passed_over) == (str(newest.version), [])
+    assert (shard.restored_from, shard.rejected) == (str(newest.version), [])
     prove(line, shard)
     shard.close()
 
@@ -106,13 +106,13 @@ def test_a_snapshot_ahead_of_the_log_or_beside_it_is_passed_over_for_the_one_bef
     beside = line.deltas.records[fit.offset + 1 :]
     del line.deltas.records[fit.offset + 1 :]
     ahead = line.another()
-    assert ahead.begun_with == str(fit.version)
-    assert "the log ends at" in ahead.passed_over[0]
+    assert ahead.restored_from == str(fit.version)
+    assert "the log ends at" in ahead.rejected[0]
     ahead.close()
     line.deltas.records += [record[:-1] + b"\x00" for record in beside]
     other = line.another()
-    assert other.begun_with == str(fit.version)
-    assert "holds another record" in other.passed_over[0]
+    assert other.restored_from == str(fit.version)
+    assert "holds another record" in other.rejected[0]
     other.close()
 
 
@@ -132,8 +132,8 @@ def test_a_store_that_the_log_no_longer_reaches_gives_way_to_a_snapshot(line: Ke
         write_buffer_bytes=1 << 20,
         snapshots=line.snapshots,
     )
-    assert shard.begun_with == str(newest.version)
-    assert shard.passed_over[0].startswith("the store: deltas/0: offset")
+    assert shard.restored_from == str(newest.version)
+    assert shard.rejected[0].startswith("the store: deltas/0: offset")
     prove(line, shard)
     shard.close()
 

@@ -1,7 +1,7 @@
-"""A whole store from items in the order of their ids: tables first, then one store of them.
+"""Builds a whole store from items in the order of their ids, as tables that RocksDB ingests.
 
-The rows are those that folding the same items would write (batch.py), their ordinals in the order
-of the ids.
+The rows are those that folding the same items would write (write_batch.py), with ordinals in the
+order of the ids.
 """
 
 import shutil
@@ -15,16 +15,16 @@ import msgspec
 from kae.encoders.categories import Identifier
 from kae.sinks.log.edits import ItemHead, decode_head, placed
 from kae.sinks.store import keys
-from kae.sinks.store.batch import added, head_digest
 from kae.sinks.store.rocks import SortedTable
+from kae.sinks.store.state import add_to_sum, head_digest
 from kae.sinks.store.store import ShardStore
 
-# A file of a snapshot travels and is checked as a whole.
+# A snapshot copies and checks each file as a whole.
 TABLE_BYTES = 256 << 20
 _CHECK_EVERY = 4096
 
 
-class Unplaced(NamedTuple):
+class BulkItem(NamedTuple):
     """An item's newest edit, without its ordinal."""
 
     key: bytes
@@ -33,8 +33,8 @@ class Unplaced(NamedTuple):
     raw: bytes
 
 
-class Filled(msgspec.Struct, frozen=True):
-    """What a store was filled with; `hash` is its content hash."""
+class BulkLoaded(msgspec.Struct, frozen=True):
+    """The number of items put and dropped, and the content hash of the store."""
 
     put: int
     dropped: int
@@ -67,16 +67,16 @@ class _Tables:
             self._open = None
 
 
-def fill_store(folder: Path, items: Iterable[Unplaced], write_buffer_bytes: int) -> Filled:
-    """Lay a store at version 0 in a folder that is not there yet.
+def bulk_load(folder: Path, items: Iterable[BulkItem], write_buffer_bytes: int) -> BulkLoaded:
+    """Build a store at version 0 in a new folder.
 
     Raises: DiskFull.
     """
-    beside = folder.with_name(f"{folder.name}.tables")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    tables = {name: _Tables(beside, name) for name in (keys.ITEMS, keys.ORDINALS, keys.TRIE)}
-    filled, items_sum, trie = _write_items(items, tables[keys.ITEMS], tables[keys.ORDINALS])
+    tables_folder = folder.with_name(f"{folder.name}.tables")
+    shutil.rmtree(tables_folder, ignore_errors=True)
+    tables_folder.mkdir(parents=True)
+    tables = {name: _Tables(tables_folder, name) for name in (keys.ITEMS, keys.ORDINALS, keys.TRIE)}
+    loaded, items_sum, trie = _write_items(items, tables[keys.ITEMS], tables[keys.ORDINALS])
     for path, value in sorted(trie):
         tables[keys.TRIE].add(path, value)
     for one in tables.values():
@@ -84,17 +84,17 @@ def fill_store(folder: Path, items: Iterable[Unplaced], write_buffer_bytes: int)
     store = ShardStore(folder, write_buffer_bytes)
     try:
         paths = {name: one.paths for name, one in tables.items()}
-        store.fill(paths, next_ordinal=filled.put, live=filled.put, items_sum=items_sum)
+        store.ingest(paths, next_ordinal=loaded.put, live=loaded.put, items_sum=items_sum)
     finally:
         store.close()
-    shutil.rmtree(beside)
-    return filled
+    shutil.rmtree(tables_folder)
+    return loaded
 
 
 def _write_items(
-    items: Iterable[Unplaced], rows: _Tables, ordinals: _Tables
-) -> tuple[Filled, int, list[tuple[bytes, bytes]]]:
-    """Returns the sum of the items' rows too, and the rows of the trie."""
+    items: Iterable[BulkItem], rows: _Tables, ordinals: _Tables
+) -> tuple[BulkLoaded, int, list[tuple[bytes, bytes]]]:
+    """Write the rows of items; returns their sum, and the rows of the trie, too."""
     encode = msgspec.msgpack.Encoder().encode
     total = blake2b(digest_size=16)
     trie: list[tuple[bytes, bytes]] = []
@@ -102,17 +102,17 @@ def _write_items(
     for key, revision, identifier, raw in items:
         if identifier is None:
             rows.add(key, raw)
-            items_sum = added(items_sum, head_digest(decode_head(raw)))
+            items_sum = add_to_sum(items_sum, head_digest(decode_head(raw)))
             dropped += 1
             continue
         ordinal = len(trie)
         row = placed(raw, ordinal)
         head = decode_head(row)
         rows.add(key, row)
-        items_sum = added(items_sum, head_digest(head))
+        items_sum = add_to_sum(items_sum, head_digest(head))
         ordinals.add(keys.ordinal_key(ordinal), key)
         popularity = head.popularity if isinstance(head, ItemHead) else 0.0
         trie.append((keys.trie_key(identifier, ordinal), keys.trie_value(popularity)))
-        # As in store.content_hash: no term is attached yet.
+        # As in state.content_hash, with no term attached.
         total.update(encode((key.decode(), revision, identifier, [])))
-    return Filled(len(trie), dropped, total.hexdigest()), items_sum, trie
+    return BulkLoaded(len(trie), dropped, total.hexdigest()), items_sum, trie

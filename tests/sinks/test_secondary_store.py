@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.sinks.test_beginnings import Kept
+from tests.sinks.test_recovery import Kept
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -28,7 +28,7 @@ def test_a_reader_has_what_the_writer_had_and_another_what_it_has(
 ) -> None:
     writer = line.shard.store
     for turn in range(4):
-        reader = ShardStore(writer.folder, beside=tmp_path / "notes")
+        reader = ShardStore(writer.folder, secondary_folder=tmp_path / "notes")
         had = writer.dump()
         assert reader.state == writer.state
         line.grow()
@@ -38,7 +38,7 @@ def test_a_reader_has_what_the_writer_had_and_another_what_it_has(
         assert reader.dump() == had
         reader.check()
         reader.close()
-    again = ShardStore(writer.folder, beside=tmp_path / "notes")
+    again = ShardStore(writer.folder, secondary_folder=tmp_path / "notes")
     assert again.state == writer.state
     assert again.bindings == writer.bindings
     assert again.content_hash() == writer.content_hash()
@@ -52,7 +52,7 @@ READER = """
 import sys
 from pathlib import Path
 from kae.sinks.store import ShardStore
-store = ShardStore(Path(sys.argv[1]), beside=Path(sys.argv[2]))
+store = ShardStore(Path(sys.argv[1]), secondary_folder=Path(sys.argv[2]))
 print(store.state.version, store.content_hash())
 """
 
@@ -65,7 +65,7 @@ def test_another_process_reads_what_is_held_open(line: Kept, tmp_path: Path) -> 
 
 
 def test_what_is_read_beside_takes_no_writes(line: Kept, tmp_path: Path) -> None:
-    reader = ShardStore(line.shard.store.folder, beside=tmp_path / "notes")
+    reader = ShardStore(line.shard.store.folder, secondary_folder=tmp_path / "notes")
     state = reader.state
     nothing = Delta(state.epoch, state.version + 1, state.hash, 0, 1, 0, state.source, Counts(), ())
     with pytest.raises(Exception, match="Not supported"):
@@ -75,5 +75,5 @@ def test_what_is_read_beside_takes_no_writes(line: Kept, tmp_path: Path) -> None
 
 def test_a_store_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreUnusable, match="nothing"):
-        ShardStore(tmp_path / "nothing", beside=tmp_path / "notes")
+        ShardStore(tmp_path / "nothing", secondary_folder=tmp_path / "notes")
     assert not any((tmp_path / "nothing").glob("*.sst"))
