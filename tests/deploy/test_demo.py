@@ -9,6 +9,7 @@ from kae.deploy.processes import Process, kae_command
 from kae.encoders.codebook import Codebook
 from kae.encoders.tagger.weights import PACKAGED
 
+pytestmark = pytest.mark.alone
 TERM, WHERE = "zzyq glow", 'brand = "hp" and not color = "black"'
 
 

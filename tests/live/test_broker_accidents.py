@@ -17,6 +17,8 @@ from kae.streams import failpoints
 from kae.streams.topology import Topology
 from kae.streams.watchdog import EXIT_STALLED
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def pace() -> dict[str, object]:

@@ -19,6 +19,8 @@ from tests.secured import SecuredKafka
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def ports() -> tuple[int, int]:

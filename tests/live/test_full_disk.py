@@ -19,6 +19,7 @@ from kae.deploy.cluster import Cluster
 from kae.deploy.processes import logged
 from kae.encoders.attributes import Item
 
+pytestmark = pytest.mark.alone
 SMALL_BUFFER = 1 << 18
 
 

@@ -11,6 +11,8 @@ from tests.real_parts import catalog_items
 from kae.deploy.cluster import Cluster
 from kae.streams import failpoints
 
+pytestmark = pytest.mark.long
+
 # Each step six times; what follows a rebalancing kill is a rebalance of its own.
 STEPS = [step for _ in range(6) for step in failpoints.STEPS]
 

@@ -27,6 +27,7 @@ from kae.sinks.fold import LogState
 from kae.streams import control, failpoints
 from kae.streams.kafka_log import KafkaClients
 
+pytestmark = pytest.mark.long
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)
 

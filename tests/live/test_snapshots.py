@@ -23,6 +23,7 @@ from kae.streams import failpoints
 from kae.streams.moments import now_ms
 from kae.streams.moments import shown as shown_at
 
+pytestmark = pytest.mark.long
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)
 

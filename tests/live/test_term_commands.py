@@ -18,6 +18,8 @@ from kae.streams.moments import now_ms, shown
 from kae.streams.replica.answers import BindingsShown, Hit
 from kae.streams.replica.client import ReplicaClient
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def pace(pace: dict[str, object]) -> dict[str, object]:

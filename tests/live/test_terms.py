@@ -27,6 +27,7 @@ from kae.streams.term_data import (
 )
 from kae.streams.term_events import encode_term
 
+pytestmark = pytest.mark.alone
 CAMPAIGN_TERMS = 200
 WITHIN_MS = 1000
 # Time for every shard to attach it, on a busy machine too.

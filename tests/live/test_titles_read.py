@@ -17,6 +17,8 @@ from kae.encoders.codebook import Codebook
 from kae.encoders.tagger.weights import PACKAGED, AtHand
 from kae.streams.topology import Topology
 
+pytestmark = pytest.mark.alone
+
 # Tens of seconds of reading.
 TITLES = 400
 # A session timeout of two seconds; and what stands still for five is taken for hung.
