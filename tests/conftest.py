@@ -1,3 +1,10 @@
 """Fixtures for every test."""
 
+import os
+
+# As many tests as processors, and more: threads of BLAS beside them would wait for each other.
+# Before anybody imports numpy. That threads change nothing, tests/encoders/test_tagger.py shows.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 pytest_plugins = ["tests.house.bare_imports", "tests.needs", "tests.real_parts", "tests.warm"]

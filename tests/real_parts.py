@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from tests.once import made_once
 from tests.secured import SecuredKafka
 
 from kae.deploy.brokers import ApacheKafka
@@ -37,11 +38,15 @@ def catalog() -> list[Item]:
 
 
 @pytest.fixture(scope="session")
-def codebook_folder(catalog: list[Item], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def codebook_folder(
+    catalog: list[Item], tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
     topology = Topology.load()
-    folder = tmp_path_factory.mktemp("codebook")
-    build_codebook(lambda: catalog, topology.codebook_groups, topology.catalog.fields, folder)
-    return folder
+
+    def build(folder: Path) -> None:
+        build_codebook(lambda: catalog, topology.codebook_groups, topology.catalog.fields, folder)
+
+    return made_once("codebook", build, tmp_path_factory, worker_id)
 
 
 @pytest.fixture(scope="session")
