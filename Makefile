@@ -27,7 +27,7 @@ test: ## check format, lint, types and imports, then run every test on Apache Ka
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
-	@$(BIN)/python -m pytest -n 4 $(SIDE_BY_SIDE) -m 'not alone'
+	@$(BIN)/python -m pytest -n 3 $(SIDE_BY_SIDE) -m 'not alone'
 	@$(BIN)/python -m pytest -m alone
 
 unit: ## run the tests that need neither Java nor a browser, in two minutes

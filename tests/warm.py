@@ -1,8 +1,8 @@
 """Processes of `kae` that start in a moment: forked from one that has imported all (Linux).
 
 Each is a process of its own, with its group, its files and its environment; only what Python takes
-from the environment as it begins is the server's. Tests marked `alone` start theirs as users do,
-and so does whatever a shell starts.
+from the environment as it begins is the server's. Tests marked `cold` start theirs as users do, and
+so does whatever a shell or the demo starts.
 """
 
 import json
@@ -163,5 +163,5 @@ def _end_of_the_server() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    cold = sys.platform != "linux" or item.get_closest_marker("alone")
+    cold = sys.platform != "linux" or item.get_closest_marker("cold")
     Process.fork = fork if cold else warm_fork

@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1
 
 # Of each noun, what it imports when it runs; what reads the environment is imported anew.
 IMPORTS = {
-    "worker": ("worker", "worker_face", "log_heads", "store_folder", "topics"),
+    "worker": ("worker", "worker_face", "log_heads", "store_folder", "topics", "faust_app"),
     "replica": ("replica.serve", "replica.shared", "generations.opening", "store_folder"),
     "console": ("web.serve", "web.guard", "topics"),
     "catalog": ("ingest", "catalog_inspect", "cli.catalog_inspected"),

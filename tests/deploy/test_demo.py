@@ -9,7 +9,6 @@ from kae.deploy.processes import Process, kae_command
 from kae.encoders.codebook import Codebook
 from kae.encoders.tagger.weights import PACKAGED
 
-pytestmark = pytest.mark.alone
 TERM, WHERE = "zzyq glow", 'brand = "hp" and not color = "black"'
 
 
@@ -58,6 +57,7 @@ def test_a_claim_that_does_not_hold_is_named() -> None:
     ]
 
 
+@pytest.mark.alone
 def test_the_demo_proves_every_claim_with_a_word_of_mine_and_a_tagger_that_reads_titles(
     tmp_path: Path,
 ) -> None:

@@ -16,7 +16,7 @@ from kae.encoders.codebook import Codebook
 from kae.streams.errors import StoreFolderUnusable
 from kae.streams.replica.shared import SharedFolder, SharedViews
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.cold]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "decoding.md"
 ROOT = np.zeros((1, 0), np.uint16)
 

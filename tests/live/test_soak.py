@@ -7,13 +7,12 @@ import pytest
 from kae.bench.soak import Kill, Probe, SoakRun, measure_soak
 from kae.bench.soak_report import MOST_GROWTH_MB, draw, report_of
 
-pytestmark = pytest.mark.alone
-
 # An hour is for whoever changes what a delta's way is; CI has half a minute.
 SECONDS = float(os.environ.get("KAE_TEST_SOAK_SECONDS", "25"))
 SLO_SECONDS = 5.0
 
 
+@pytest.mark.alone
 @pytest.mark.kafka
 @pytest.mark.timeout(SECONDS * 2 + 240)
 def test_a_line_that_is_killed_again_and_again_loses_and_doubles_nothing() -> None:
