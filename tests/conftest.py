@@ -7,4 +7,10 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-pytest_plugins = ["tests.house.bare_imports", "tests.needs", "tests.real_parts", "tests.warm"]
+pytest_plugins = [
+    "tests.house.bare_imports",
+    "tests.needs",
+    "tests.icecat",
+    "tests.brokers",
+    "tests.warm",
+]

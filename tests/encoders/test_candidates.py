@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
-from tests.real_parts import catalog_items
+from tests.icecat import catalog_items
 
 from kae.encoders.attributes import Item
 from kae.encoders.candidates import (

@@ -2,15 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
-from tests.real_parts import catalog_items
-from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
+from tests.icecat import FIELDS as MAPPED
+from tests.icecat import GROUPS as DECLARED
+from tests.icecat import catalog_items
 
 from kae.encoders.assign import Encoder
 from kae.encoders.attributes import Item
@@ -24,12 +25,8 @@ from kae.encoders.misspelling import is_slip
 from kae.encoders.passes import Passes
 from kae.encoders.seeds import color_family
 from kae.encoders.spelling import one_spelling
-from kae.encoders.text import normalise
 from kae.encoders.vocabulary import Entry, Form, Origin, Vocabulary, VocabularyInvalid
 from kae.encoders.vocabulary_fit import learn_vocabulary
-from kae.streams.catalog import read_items
-from kae.streams.catalog_inspect import inspect
-from kae.streams.topology import CatalogPart, Topology
 
 
 def learned(
@@ -107,22 +104,6 @@ def test_a_colour_tells_its_family_and_keeps_its_own_word() -> None:
 )
 def test_the_family_of_a_colour(color: str, family: str) -> None:
     assert color_family(color) == family
-
-
-@pytest.mark.parametrize("feed", [german_fashion, groceries, japanese_goods, spanish_tools])
-def test_any_catalog_in_any_letters_has_a_vocabulary(
-    feed: Callable[[Path], Path], tmp_path: Path
-) -> None:
-    path = feed(tmp_path)
-    mapping = CatalogPart.model_validate(inspect([path], Topology.load().codebook_groups).catalog)
-    vocabulary = learned(read_items([path], mapping), dict(mapping.fields))
-    assert vocabulary.entries
-    for each in vocabulary.entries:
-        for form in each.forms:
-            assert normalise(form.word) == form.word
-            assert form.items > 0
-    vocabulary.save(tmp_path / "vocabulary")
-    assert Vocabulary.load(tmp_path / "vocabulary").entries == vocabulary.entries
 
 
 # Misspellings.
@@ -245,8 +226,7 @@ def test_aliases_share_the_slot_of_their_head_in_every_codebook(tmp_path: Path) 
 
 def test_merged_words_lose_no_form() -> None:
     items = catalog_items(1500)
-    topology = Topology.load()
-    vocabulary = learned(items, dict(topology.catalog.fields))
+    vocabulary = learned(items, dict(MAPPED))
     forms = Counter(
         (each.category, form.word) for each in vocabulary.entries for form in each.forms
     )
@@ -313,9 +293,7 @@ def letters(number: int) -> str:
 
 @pytest.fixture(scope="module")
 def icecat() -> Vocabulary:
-    return learn_vocabulary(
-        catalog_items(1500), Topology.load().codebook_groups, Topology.load().catalog.fields
-    )
+    return learn_vocabulary(catalog_items(1500), DECLARED, MAPPED)
 
 
 def test_the_folder_is_read_as_it_was_written(icecat: Vocabulary, tmp_path: Path) -> None:
@@ -342,8 +320,7 @@ def test_a_vocabulary_that_was_read_gives_the_codebook_that_it_would_have_given(
     tmp_path: Path,
 ) -> None:
     items = catalog_items(800)
-    topology = Topology.load()
-    groups, fields = topology.codebook_groups, topology.catalog.fields
+    groups, fields = DECLARED, MAPPED
     learn_vocabulary(items, groups, fields).save(tmp_path / "vocabulary")
     for name, vocabulary in (("one", None), ("other", Vocabulary.load(tmp_path / "vocabulary"))):
         fit = fit_groups(Passes(lambda: items), groups, fields, Weights(), vocabulary=vocabulary)

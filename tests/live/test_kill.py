@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tests.icecat import catalog_items
 from tests.live.ledger import Ledger, storm, twenty_terms
 from tests.live.proof import prove
 from tests.live.storm import Killer, Trickle
-from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
 from kae.streams import failpoints

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 from tests.fetching import fetch
+from tests.icecat import catalog_items
 from tests.live.asking import kae, told
 from tests.live.flow import Flow
 from tests.live.ledger import Ledger, bind, storm, upserts
 from tests.live.proof import prove
 from tests.live.scrape import scrape
 from tests.live.storm import Killer, wait_for
-from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster, Replica
 from kae.encoders.attributes import Item

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.real_parts import CATALOG
+from tests.icecat import CATALOG
 
 from kae.encoders.assign import Encoder
 from kae.encoders.attributes import Item

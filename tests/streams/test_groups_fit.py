@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from tests.real_parts import CATALOG
+from tests.icecat import CATALOG
 from tests.warm import run_kae
 
 from kae.encoders.categories import POSITIONS

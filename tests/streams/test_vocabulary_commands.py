@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.real_parts import catalog_items
+from tests.icecat import catalog_items
 from tests.warm import run_kae
 
 from kae.encoders.candidates import read_candidates
