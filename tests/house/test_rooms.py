@@ -1,4 +1,4 @@
-"""Tests keep to the rooms as the rooms do: those of encoders/ and sinks/ know nothing above them."""
+"""Tests keep to the rooms, too: those of encoders and sinks know nothing above them."""
 
 import ast
 from pathlib import Path

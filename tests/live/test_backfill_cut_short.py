@@ -13,8 +13,8 @@ from pyarrow import parquet
 from tests.icecat import catalog_items
 from tests.live.asking import told
 from tests.live.ledger import Ledger, deletes, storm, upserts
-from tests.live.small_disk import SmallDisk
 from tests.live.test_backfill import SCHEMA, write_feed
+from tests.small_disk import SmallDisk
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.build import build_codebook
