@@ -30,7 +30,7 @@ test: ## check format, lint, types and imports, then run every test on Apache Ka
 	@$(BIN)/python -m pytest -n 3 $(SIDE_BY_SIDE) -m 'not alone'
 	@$(BIN)/python -m pytest -m alone
 
-unit: ## run the tests that need neither Java nor a browser, in two minutes
+unit: ## run the tests that need neither Java nor a browser
 	@.ci/check python memory=2000
 	@.ci/setup live,demo,bench,test
 	@JAVA_HOME=/nowhere $(BIN)/python -m pytest -n logical $(SIDE_BY_SIDE) \
