@@ -1,16 +1,10 @@
 # make help says what there is. The first line of each target checks what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test secured lint type bench neural audit docs
+.PHONY: help setup demo test unit secured lint type bench neural audit docs
 BIN := .venv/bin
-# Whole lines of processes, two side by side, after all else; what takes longest begins.
-LINES := tests/live tests/deploy tests/console
-LONG := $(addprefix tests/live/test_,broker_accidents.py kill.py snapshots.py shard_requests.py \
-  cut_connections.py term_commands.py)
-# These promise seconds or bytes, or take both processors: nothing runs beside them.
-ALONE := $(addprefix tests/,live/test_failover.py live/test_full_disk.py live/test_memory.py \
-  live/test_shared_views.py live/test_slow.py live/test_soak.py live/test_terms.py \
-  live/test_titles_read.py deploy/test_demo.py)
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# Whole lines of processes mostly wait: more tests than processors run side by side. Who runs alone,
+# and who begins first, says a marker beside the test.
+SIDE_BY_SIDE := --dist loadgroup --no-loadscope-reorder
 export PYTHON
 
 help: ## say what there is
@@ -33,10 +27,14 @@ test: ## check format, lint, types and imports, then run every test on Apache Ka
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(LINES:%=--ignore=%)
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --no-loadscope-reorder \
-	  $(LONG) $(filter-out $(LONG) $(ALONE),$(wildcard $(LINES:%=%/test_*.py)))
-	@$(BIN)/python -m pytest $(ALONE)
+	@$(BIN)/python -m pytest -n 3 $(SIDE_BY_SIDE) -m 'not alone'
+	@$(BIN)/python -m pytest -m alone
+
+unit: ## run the tests that need neither Java nor a browser
+	@.ci/check python memory=2000
+	@.ci/setup live,demo,bench,test
+	@JAVA_HOME=/nowhere $(BIN)/python -m pytest -n logical $(SIDE_BY_SIDE) \
+	  -m 'not kafka and not browser and not alone'
 
 secured: ## run the end-to-end tests once more, behind TLS, users and ACLs that deny by default
 	@.ci/check python memory=3000 java maven

@@ -8,8 +8,17 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Protocol
 
-Child = subprocess.Popen[bytes]
+
+class Child(Protocol):
+    """Of subprocess.Popen what a supervisor needs."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
 
 _LEASH = Path(__file__).parent / "leash.py"
 
@@ -18,7 +27,7 @@ def fork(argv: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path | Non
     """Start `argv` as the leader of a process group of its own; its output is appended to `log`."""
     leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())]
 
-    def popen() -> Child:
+    def popen() -> subprocess.Popen[bytes]:
         with log.open("ab") as out:
             return subprocess.Popen(
                 [*(leash if sys.platform == "linux" else []), *argv],

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import httpx
 
-from kae.deploy.forking import fork
+from kae.deploy.forking import Child, fork
 
 End = Literal["exited", "terminated", "killed"]  # by itself, by SIGTERM, by SIGKILL
 
@@ -29,6 +29,11 @@ class ProcessFailed(RuntimeError):
 
 class Process:
     """One child; it can be started again after it ended, and appends to the same log."""
+
+    # Tests start most of theirs from a process that has imported already what they import.
+    fork: ClassVar[Callable[[Sequence[str], Mapping[str, str], Path, Path | None], Child]] = (
+        staticmethod(fork)
+    )
 
     def __init__(
         self,
@@ -43,7 +48,7 @@ class Process:
         self.log = log
         self._env = dict(env or {})
         self._cwd = cwd
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._log_start = 0
         self._told_to_end = False
 
@@ -57,7 +62,7 @@ class Process:
         if shutil.which(self.argv[0], path=env.get("PATH")) is None:
             raise ProcessFailed(f"{self.name} cannot be started: there is no {self.argv[0]}")
         self._told_to_end = False
-        self._child = fork(self.argv, env, self.log, self._cwd)
+        self._child = Process.fork(self.argv, env, self.log, self._cwd)
         _STARTED.difference_update([child for child in _STARTED if not child.running])
         _STARTED.add(self)
         return self

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from tests.real_parts import CATALOG
+from tests.icecat import CATALOG
 
 from kae.deploy.cluster import Cluster
 

@@ -107,6 +107,7 @@ def without_maven(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": str(programs), "XDG_CACHE_HOME": str(tmp_path / "empty")}
 
 
+@pytest.mark.kafka
 def test_missing_maven_is_named_with_its_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +117,7 @@ def test_missing_maven_is_named_with_its_remedy(
         ApacheKafka(tmp_path / "data").start()
 
 
+@pytest.mark.kafka
 def test_the_start_script_names_a_missing_argument() -> None:
     done = subprocess.run(["bash", str(START_SCRIPT)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (

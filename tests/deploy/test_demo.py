@@ -57,6 +57,7 @@ def test_a_claim_that_does_not_hold_is_named() -> None:
     ]
 
 
+@pytest.mark.alone
 def test_the_demo_proves_every_claim_with_a_word_of_mine_and_a_tagger_that_reads_titles(
     tmp_path: Path,
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
-from tests.real_parts import catalog_items
+from tests.icecat import catalog_items
 
 from kae.encoders.items import Item
 from kae.encoders.tagger.tagger import Tagger

@@ -1,14 +1,14 @@
 """A fitted codebook: every word has a slot, alike words share one, and bytes come out the same."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
-from tests.real_parts import catalog_items
-from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
+from tests.icecat import FIELDS as MAPPED
+from tests.icecat import GROUPS as DECLARED
+from tests.icecat import catalog_items
 
 from kae.encoders.categories import Group, GroupsInvalid, Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookInvalid, CodebookWord
@@ -21,19 +21,14 @@ from kae.encoders.groups.occurrences import Passes
 from kae.encoders.items import Item
 from kae.encoders.query import BoundTerms, QueryEncoder
 from kae.encoders.text.spelling import one_spelling
-from kae.streams.catalog.inspect import inspect
-from kae.streams.catalog.rows import read_items
-from kae.streams.topology.parts import CatalogPart
-from kae.streams.topology.types import Topology
 
-TOPOLOGY = Topology.load()
-SMALL = tuple(replace(group, capacity=40, reserved=8) for group in TOPOLOGY.codebook_groups)
+SMALL = tuple(replace(group, capacity=40, reserved=8) for group in DECLARED)
 
 
 def fitted(
     items: list[Item],
     groups: tuple[Group, ...] = SMALL,
-    fields: dict[str, str] = TOPOLOGY.catalog.fields,
+    fields: dict[str, str] = MAPPED,
     seed: int = 1,
 ) -> Codebook:
     fit = fit_groups(Passes(lambda: items), groups, fields, MergeWeights(), keep_declared=True)
@@ -123,22 +118,6 @@ def test_where_all_words_fit_there_is_no_cluster() -> None:
         codebook.is_cluster(codebook.position_of(word.category), word.index)
         for word in codebook.words
     )
-
-
-@pytest.mark.parametrize("feed", [german_fashion, groceries, japanese_goods, spanish_tools])
-def test_any_catalog_in_any_letters_is_fitted(feed: Callable[[Path], Path], tmp_path: Path) -> None:
-    path = feed(tmp_path)
-    mapping = CatalogPart.model_validate(inspect([path], SMALL).catalog)
-    items = list(read_items([path], mapping))
-    tiny = tuple(replace(group, capacity=4, reserved=1) for group in SMALL)
-    codebook = fitted(items, tiny, dict(mapping.fields))
-    assert all(word.index for word in codebook.words)
-    assert any(
-        codebook.is_cluster(codebook.position_of(word.category), word.index)
-        for word in codebook.words
-    )
-    codebook.save(tmp_path / "codebook")
-    assert Codebook.load(tmp_path / "codebook").fingerprint == codebook.fingerprint
 
 
 @pytest.mark.parametrize(

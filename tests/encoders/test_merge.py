@@ -5,15 +5,16 @@ from math import log2
 
 import pytest
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
-from tests.real_parts import catalog_items
+from tests.icecat import FIELDS as MAPPED
+from tests.icecat import GROUPS as DECLARED
+from tests.icecat import catalog_items
 
-from kae.encoders.categories import CATEGORIES, check_groups
+from kae.encoders.categories import CATEGORIES
 from kae.encoders.groups.fit import FittedGroups, core_slots, fit_groups
 from kae.encoders.groups.information import Presence, entropy
 from kae.encoders.groups.merge import Merge, MergeTree, MergeWeights, merge, merge_cost
 from kae.encoders.groups.occurrences import Passes
 from kae.encoders.items import Item
-from kae.streams.topology.types import Topology
 
 NOTHING_ELSE = MergeWeights(entropy=0, activation=0, family=0, size=0)
 
@@ -132,35 +133,12 @@ def test_slots_go_where_the_information_is_within_bounds() -> None:
 
 
 def fitted(items: list[Item]) -> FittedGroups:
-    topology = Topology.load()
-    return fit_groups(
-        Passes(lambda: items), topology.codebook_groups, topology.catalog.fields, MergeWeights()
-    )
+    return fit_groups(Passes(lambda: items), DECLARED, MAPPED, MergeWeights())
 
 
 @pytest.fixture(scope="module")
 def slice_of_icecat() -> list[Item]:
     return catalog_items(3000)
-
-
-def test_a_real_catalog_gives_six_groups_that_a_topology_takes(
-    slice_of_icecat: list[Item],
-) -> None:
-    fit = fitted(slice_of_icecat)
-    assert fit.declared_because == ""
-    check_groups(fit.groups)
-    bits = fit.representatives.information
-    assert list(bits) == sorted(bits, reverse=True)
-    declared = Topology.load()
-    total = sum(group.capacity for group in declared.groups)
-    assert sum(group.capacity for group in fit.groups) <= total
-    changes = [
-        {"name": g.name, "categories": g.categories, "capacity": g.capacity, "reserved": g.reserved}
-        for g in fit.groups
-    ]
-    assert declared.edited({"groups": changes}).codebook_groups == fit.groups
-    occurring = {name for group in fit.groups for name in group.categories}
-    assert occurring == set(CATEGORIES)
 
 
 def test_fitting_twice_gives_the_same_groups(slice_of_icecat: list[Item]) -> None:

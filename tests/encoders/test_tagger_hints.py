@@ -1,9 +1,10 @@
 """What a catalog's fields say of its titles, for a tagger to learn from."""
 
 from collections.abc import Mapping
-from itertools import islice
 
-from kae.deploy.demo import CATALOG
+from tests.icecat import FIELDS as ICECAT_FIELDS
+from tests.icecat import catalog_items
+
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.items import Item
 from kae.encoders.tagger.hints import Hinted, LabelledSpan, hinted_titles
@@ -11,8 +12,6 @@ from kae.encoders.tagger.labelled import read_kinds
 from kae.encoders.text.measures import canonical
 from kae.encoders.text.normal_form import normalise
 from kae.encoders.text.values import words_of
-from kae.streams.catalog.rows import read_items
-from kae.streams.topology.types import Topology
 
 FIELDS = {
     "maker": "brand",
@@ -57,10 +56,9 @@ def test_of_too_many_titles_the_same_are_chosen_in_any_order() -> None:
 
 
 def test_a_real_catalog_marks_what_its_fields_say() -> None:
-    catalog = Topology.load().catalog
-    items = list(islice(read_items(CATALOG, catalog), 500))
-    found = hinted_titles(items, catalog.fields, LEARNED, 500)
-    said = {item.title: _said(item, catalog.fields) for item in items}
+    items = catalog_items(500)
+    found = hinted_titles(items, ICECAT_FIELDS, LEARNED, 500)
+    said = {item.title: _said(item, ICECAT_FIELDS) for item in items}
     assert len(found) > 400
     for one in found:
         assert {

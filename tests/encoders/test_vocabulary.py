@@ -2,15 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import FIELDS, GROUPS, catalog, category
-from tests.real_parts import catalog_items
-from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
+from tests.icecat import FIELDS as MAPPED
+from tests.icecat import GROUPS as DECLARED
+from tests.icecat import catalog_items
 
 from kae.encoders.bounded import BoundedCounts
 from kae.encoders.extraction.assign import Encoder
@@ -20,7 +21,6 @@ from kae.encoders.groups.fit import fit_groups
 from kae.encoders.groups.merge import MergeWeights
 from kae.encoders.groups.occurrences import Passes
 from kae.encoders.items import Item
-from kae.encoders.text.normal_form import normalise
 from kae.encoders.text.seeds import color_family
 from kae.encoders.text.spelling import one_spelling
 from kae.encoders.vocabulary.evidence import EvidenceLimits
@@ -33,10 +33,6 @@ from kae.encoders.vocabulary.vocabulary import (
     VocabularyInvalid,
     WordOrigin,
 )
-from kae.streams.catalog.inspect import inspect
-from kae.streams.catalog.rows import read_items
-from kae.streams.topology.parts import CatalogPart
-from kae.streams.topology.types import Topology
 
 
 def learned(
@@ -116,22 +112,6 @@ def test_a_colour_tells_its_family_and_keeps_its_own_word() -> None:
 )
 def test_the_family_of_a_colour(color: str, family: str) -> None:
     assert color_family(color) == family
-
-
-@pytest.mark.parametrize("feed", [german_fashion, groceries, japanese_goods, spanish_tools])
-def test_any_catalog_in_any_letters_has_a_vocabulary(
-    feed: Callable[[Path], Path], tmp_path: Path
-) -> None:
-    path = feed(tmp_path)
-    mapping = CatalogPart.model_validate(inspect([path], Topology.load().codebook_groups).catalog)
-    vocabulary = learned(read_items([path], mapping), dict(mapping.fields))
-    assert vocabulary.entries
-    for each in vocabulary.entries:
-        for form in each.forms:
-            assert normalise(form.word) == form.word
-            assert form.items > 0
-    vocabulary.save(tmp_path / "vocabulary")
-    assert Vocabulary.load(tmp_path / "vocabulary").entries == vocabulary.entries
 
 
 # Misspellings.
@@ -254,8 +234,7 @@ def test_aliases_share_the_slot_of_their_head_in_every_codebook(tmp_path: Path) 
 
 def test_merged_words_lose_no_form() -> None:
     items = catalog_items(1500)
-    topology = Topology.load()
-    vocabulary = learned(items, dict(topology.catalog.fields))
+    vocabulary = learned(items, dict(MAPPED))
     forms = Counter(
         (each.category, form.word) for each in vocabulary.entries for form in each.forms
     )
@@ -322,9 +301,7 @@ def letters(number: int) -> str:
 
 @pytest.fixture(scope="module")
 def icecat() -> Vocabulary:
-    return learn_vocabulary(
-        catalog_items(1500), Topology.load().codebook_groups, Topology.load().catalog.fields
-    )
+    return learn_vocabulary(catalog_items(1500), DECLARED, MAPPED)
 
 
 def test_the_folder_is_read_as_it_was_written(icecat: Vocabulary, tmp_path: Path) -> None:
@@ -351,8 +328,7 @@ def test_a_vocabulary_that_was_read_gives_the_codebook_that_it_would_have_given(
     tmp_path: Path,
 ) -> None:
     items = catalog_items(800)
-    topology = Topology.load()
-    groups, fields = topology.codebook_groups, topology.catalog.fields
+    groups, fields = DECLARED, MAPPED
     learn_vocabulary(items, groups, fields).save(tmp_path / "vocabulary")
     for name, vocabulary in (("one", None), ("other", Vocabulary.load(tmp_path / "vocabulary"))):
         fit = fit_groups(

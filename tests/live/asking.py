@@ -5,8 +5,9 @@ import os
 import subprocess
 from typing import Any
 
+from tests.warm import run_kae
+
 from kae.deploy.cluster import Cluster
-from kae.deploy.processes import kae_command
 from kae.streams.topology.types import Topology
 
 
@@ -14,17 +15,11 @@ def kae(
     cluster: Cluster, *arguments: str, code: int | None = 0, topology: Topology | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end, which has this exit code; None: whichever."""
-    argv = kae_command(*arguments, "--topology", str((topology or cluster.topology).path))
+    path = str((topology or cluster.topology).path)
     # It writes logs, which no operator may.
     lent = cluster.environments.get("backfill", {}) if arguments[0] == "backfill" else {}
-    done = subprocess.run(
-        argv,
-        cwd=cluster.folder,
-        env={**os.environ, **lent},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = {**os.environ, **lent}
+    done = run_kae(*arguments, "--topology", path, cwd=cluster.folder, env=env)
     assert code in (done.returncode, None), done.stderr
     return done
 

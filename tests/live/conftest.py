@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.brokers import BEHIND_ACLS
 from tests.live.ledger import Ledger
 from tests.live.storm import Killer
-from tests.real_parts import BEHIND_ACLS
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.fetching import fetch
+from tests.icecat import catalog_items
 from tests.live.ledger import Event, Ledger, storm, twenty_terms
 from tests.live.proof import prove
 from tests.live.storm import Killer, wait_for
-from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
 

@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from tests.icecat import catalog_items
 from tests.live.asking import told
 from tests.live.flow import Flow
 from tests.live.ledger import Event, Ledger, bind, deletes, storm, upserts
 from tests.live.storm import wait_for
 from tests.live.successors import announce_both, generations
-from tests.real_parts import catalog_items
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster

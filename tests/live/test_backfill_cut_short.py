@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from tests.icecat import catalog_items
 from tests.live.asking import told
 from tests.live.ledger import Ledger, deletes, storm, upserts
-from tests.live.small_disk import SmallDisk
 from tests.live.test_backfill import SCHEMA, write_feed
-from tests.real_parts import catalog_items
+from tests.small_disk import SmallDisk
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.fitting.build import build_codebook

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.icecat import catalog_items
 from tests.live.asking import kae
 from tests.live.dask_cluster import DaskCluster, reads
 from tests.live.test_backfill import write_feed
 from tests.live.test_backfill_cut_short import content, manifests, plan, run
-from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
 from kae.streams.topology.types import Topology

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from tests.brokers import BEHIND_ACLS
 from tests.live.ledger import Ledger, upserts
 from tests.live.test_replica import items, wait_until
-from tests.real_parts import BEHIND_ACLS
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster

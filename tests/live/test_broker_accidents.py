@@ -17,6 +17,8 @@ from kae.streams.runtime import failpoints
 from kae.streams.topology.types import Topology
 from kae.streams.worker.watchdog import EXIT_STALLED
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def pace() -> dict[str, object]:

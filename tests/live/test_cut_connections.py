@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.brokers import BEHIND_ACLS
 from tests.live.conftest import IMPATIENT
 from tests.live.flow import causes, streaming
 from tests.live.ledger import Ledger
 from tests.live.proxy import Broken, Proxy
 from tests.live.storm import Killer
-from tests.real_parts import BEHIND_ACLS
 from tests.secured import SecuredKafka
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

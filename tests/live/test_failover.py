@@ -17,6 +17,7 @@ from kae.deploy.cluster import Cluster
 from kae.deploy.processes import Process
 from kae.encoders.items import Item
 
+pytestmark = pytest.mark.alone
 ITEMS = 100_000
 WITHIN_SECONDS = 15.0  # a promise to users, of which worker.session_timeout_seconds is a part
 

@@ -11,14 +11,15 @@ from tests.live.conftest import QUICK, SHARDS
 from tests.live.ledger import Ledger, bind, upserts
 from tests.live.proof import prove
 from tests.live.scrape import scrape
-from tests.live.small_disk import SmallDisk
 from tests.live.storm import wait_for
 from tests.live.test_replica import get, hashes, items
+from tests.small_disk import SmallDisk
 
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import logged
 from kae.encoders.items import Item
 
+pytestmark = pytest.mark.alone
 SMALL_BUFFER = 1 << 18
 
 

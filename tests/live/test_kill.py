@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
+from tests.icecat import catalog_items
 from tests.live.ledger import Ledger, storm, twenty_terms
 from tests.live.proof import prove
 from tests.live.storm import Killer, Trickle
-from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
 from kae.streams.runtime import failpoints
+
+pytestmark = pytest.mark.long
 
 # Each step six times; what follows a rebalancing kill is a rebalance of its own.
 STEPS = [step for _ in range(6) for step in failpoints.STEPS]

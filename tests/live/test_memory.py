@@ -10,6 +10,7 @@ from tests.live.test_replica import get
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item
 
+pytestmark = [pytest.mark.alone, pytest.mark.cold]
 ROUNDS = 20
 # What allocators, RocksDB's caches and the newest batches make of it; a leak of 1 KB an event, or
 # of 12 KB a delta, would be more.

@@ -14,10 +14,10 @@ from tests.live.ledger import Event, Ledger, upserts
 from tests.live.prometheus import Prometheus
 from tests.live.runbooks import RUNBOOKS, follow
 from tests.live.scrape import scrape
-from tests.live.small_disk import SmallDisk
 from tests.live.storm import wait_for
 from tests.live.test_broken_accounts import ALARMS
 from tests.live.test_replica import items
+from tests.small_disk import SmallDisk
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.cluster import Cluster

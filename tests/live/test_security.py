@@ -8,10 +8,10 @@ import pytest
 import trustme
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import TopicAuthorizationFailedError
+from tests.icecat import CATALOG
 from tests.live.conftest import QUICK
 from tests.live.storm import wait_for
 from tests.live.test_replica import get, items
-from tests.real_parts import CATALOG
 from tests.secured import PASSWORD, SecuredKafka
 
 from kae.deploy.cluster import Cluster

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from tests.fetching import fetch
+from tests.icecat import catalog_items
 from tests.live.asking import kae, told
 from tests.live.flow import Flow
 from tests.live.ledger import Ledger, bind, release, storm, upserts
@@ -17,7 +18,6 @@ from tests.live.proof import prove
 from tests.live.refold import Reading
 from tests.live.scrape import scrape
 from tests.live.storm import Killer, wait_for
-from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item
@@ -28,6 +28,7 @@ from kae.streams.control import records
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.runtime import failpoints
 
+pytestmark = pytest.mark.long
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)
 

@@ -17,6 +17,7 @@ from kae.streams.errors import StoreFolderUnusable
 from kae.streams.replica.shared_views import SharedViews
 from kae.streams.replica.shared_views_writer import SharedViewsWriter
 
+pytestmark = [pytest.mark.alone, pytest.mark.cold]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "decoding.md"
 ROOT = np.zeros((1, 0), np.uint16)
 

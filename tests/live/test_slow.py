@@ -15,6 +15,8 @@ from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item
 from kae.streams.cli.status import EXIT_OUT_OF_BOUNDS
 
+pytestmark = pytest.mark.alone
+
 
 def status(cluster: Cluster, *options: str) -> tuple[int, dict[str, Any]]:
     """The exit code of `kae status`, and what it printed."""

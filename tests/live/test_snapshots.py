@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 from tests.fetching import fetch
+from tests.icecat import catalog_items
 from tests.live.asking import kae, told
 from tests.live.flow import Flow
 from tests.live.ledger import Ledger, bind, storm, upserts
 from tests.live.proof import prove
 from tests.live.scrape import scrape
 from tests.live.storm import Killer, wait_for
-from tests.real_parts import catalog_items
 
 from kae.deploy.cluster import Cluster, Replica
 from kae.encoders.items import Item
 from kae.streams.clock import now_ms, rfc3339
 from kae.streams.runtime import failpoints
 
+pytestmark = pytest.mark.long
 TERMS = [bind("zorblax", match="black"), bind("quietcore", where='brand = "hp"')]
 SHARDS = range(8)
 

@@ -18,6 +18,8 @@ from kae.streams.clock import now_ms, rfc3339
 from kae.streams.replica_api.answers import BindingsShown, Hit
 from kae.streams.replica_api.client import ReplicaClient
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def pace(pace: dict[str, object]) -> dict[str, object]:

@@ -27,6 +27,7 @@ from kae.streams.replica.embedded import Replica
 from kae.streams.replica.search import Search
 from kae.streams.replica.view import View
 
+pytestmark = pytest.mark.alone
 CAMPAIGN_TERMS = 200
 WITHIN_MS = 1000
 # Time for every shard to attach it, on a busy machine too.

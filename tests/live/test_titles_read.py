@@ -17,6 +17,8 @@ from kae.encoders.items import Item
 from kae.encoders.tagger.weights import PACKAGED, TaggerSource
 from kae.streams.topology.types import Topology
 
+pytestmark = pytest.mark.alone
+
 # Tens of seconds of reading.
 TITLES = 400
 # A session timeout of two seconds; and what stands still for five is taken for hung.

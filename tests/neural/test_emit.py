@@ -1,7 +1,7 @@
 """A model that learns to emit identifiers; `kae bench emit` has figures worth telling."""
 
 import pytest
-from tests.real_parts import CATALOG
+from tests.icecat import CATALOG
 
 from kae.bench.emit import measure_emit
 from kae.bench.emit_model import Emitter

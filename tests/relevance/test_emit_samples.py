@@ -1,7 +1,7 @@
 """What a model of `kae bench emit` learns from, and what it cannot have seen."""
 
 import pytest
-from tests.real_parts import CATALOG
+from tests.icecat import CATALOG
 
 from kae.bench.emit_samples import END, UNKNOWN, Samples
 from kae.bench.emitted import Catalog, bound_terms, read_catalog, view_of

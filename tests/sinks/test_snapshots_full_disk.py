@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live.small_disk import SmallDisk
 from tests.sinks.test_snapshots import Growing, anything, newest
+from tests.small_disk import SmallDisk
 
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.fetch import fetch_newest_first

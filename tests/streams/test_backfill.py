@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.real_parts import CATALOG
+from tests.icecat import CATALOG
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder

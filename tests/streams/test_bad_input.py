@@ -2,14 +2,13 @@
 
 import os
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.warm import run_kae
 
 from kae.deploy.brokers import free_port
-from kae.deploy.processes import kae_command
 from kae.streams.errors import StoreFolderUnusable
 from kae.streams.runtime.folders import hold_folder
 from kae.streams.topology.types import Topology
@@ -30,15 +29,7 @@ def said(folder: Path, *arguments: str, within_seconds: float = 60) -> str:
     """The one line that the command ends with; asserts that it fails and leaves nothing behind."""
     before = sorted(folder.rglob("*"))
     env = {**os.environ, "KAE_TOPOLOGY": str(folder / "mine.yaml"), "COLUMNS": "80"}
-    ended = subprocess.run(
-        kae_command(*arguments),
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=within_seconds,
-        check=False,
-    )
+    ended = run_kae(*arguments, cwd=folder, env=env, within_seconds=within_seconds)
     assert ended.returncode == 1, ended
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()

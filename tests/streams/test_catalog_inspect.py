@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.real_parts import CATALOG
+from tests.icecat import CATALOG
 from tests.streams.unmapped_feeds import (
     german_fashion,
     groceries,

@@ -1,6 +1,5 @@
 """`kae codebook fit | evaluate | show | diff`: what a codebook holds, how well, what changed."""
 
-import subprocess
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from tests.real_parts import catalog_items
+from tests.icecat import catalog_items
+from tests.warm import run_kae
 
-from kae.deploy.processes import kae_command
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.fitting.build import build_codebook
@@ -27,12 +26,8 @@ ITEMS = 600
 
 
 def kae(*arguments: object) -> tuple[str, str]:
-    ended = subprocess.run(
-        kae_command("codebook", *map(str, arguments)),
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
+    ended = run_kae("codebook", *map(str, arguments))
+    ended.check_returncode()
     return ended.stdout, ended.stderr
 
 

@@ -1,7 +1,6 @@
 """Dead letters on Apache Kafka without workers: chosen, shown, repaired, and sent once."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from tests.warm import run_kae
 
 from kae.deploy.brokers import ApacheKafka
-from kae.deploy.processes import kae_command
 from kae.encoders.items import Item
 from kae.streams.clock import parse_time_ms
 from kae.streams.dead_letters import records
@@ -283,8 +282,9 @@ def test_a_letter_is_shown_written_to_a_file_repaired_and_replayed(
 
 
 def kae(writer: DeadLetterWriter, folder: Path, *arguments: str) -> bytes:
-    command = kae_command("dead-letters", *arguments, "--topology", str(writer.topology.path))
-    return subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout
+    done = run_kae("dead-letters", *arguments, "--topology", str(writer.topology.path), cwd=folder)
+    done.check_returncode()
+    return done.stdout.encode()
 
 
 def test_the_key_of_a_letter_names_its_source() -> None:

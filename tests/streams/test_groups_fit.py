@@ -6,22 +6,18 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from tests.real_parts import CATALOG
+from tests.icecat import CATALOG
+from tests.warm import run_kae
 
-from kae.deploy.processes import kae_command
 from kae.encoders.categories import POSITIONS
 from kae.streams.codebooks.fitted_groups import GroupsFitted
 from kae.streams.topology.types import Topology
 
 
 def groups_fit(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        kae_command("groups", "fit", *arguments),
-        cwd=folder,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
+    ended = run_kae("groups", "fit", *arguments, cwd=folder)
+    ended.check_returncode()
+    return ended
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.encoders.test_tagger import HARD, LONG
+from tests.warm import run_kae
 
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.tagger.labelled import read_kinds, read_titles
@@ -16,12 +16,7 @@ CODEBOOK = Path(__file__).parents[2] / "deploy" / "local" / "codebook"
 
 
 def kae(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "kae.streams.cli.main", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_kae(*arguments)
 
 
 def extract(folder: Path, lines: list[dict[str, Any]], *options: str | Path) -> list[Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from tests.icecat import CATALOG
 from tests.live.storm import wait_for
-from tests.real_parts import CATALOG
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.processes import kae_command

@@ -1,13 +1,12 @@
 """`kae vocabulary fit | candidates`, and `kae codebook fit` on a vocabulary."""
 
-import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
-from tests.real_parts import catalog_items
+from tests.icecat import catalog_items
+from tests.warm import run_kae
 
-from kae.deploy.processes import kae_command
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.vocabulary.candidates import read_candidates
 from kae.encoders.vocabulary.vocabulary import Vocabulary, WordOrigin
@@ -18,9 +17,7 @@ ITEMS = 400
 
 
 def kae(*arguments: object, code: int = 0) -> tuple[str, str]:
-    ended = subprocess.run(
-        kae_command(*map(str, arguments)), capture_output=True, encoding="utf-8", check=False
-    )
+    ended = run_kae(*map(str, arguments))
     assert ended.returncode == code, ended.stderr
     return ended.stdout, ended.stderr
 

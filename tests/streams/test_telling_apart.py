@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import FIELDS, GROUPS, catalog
-from tests.real_parts import catalog_items
+from tests.icecat import catalog_items
 from tests.streams.unmapped_feeds import fashion
 
 from kae.encoders.categories import CAPACITY_LIMIT, CATEGORY_INDEX, Group, Slot
@@ -58,6 +58,7 @@ def encoder(fitted: Codebook) -> Encoder:
     return Encoder(fitted)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)  # it fits the whole catalog
 def test_the_shipped_codebook_is_fitted_and_tells_as_many_apart_as_residual_k_means() -> None:
     """Fitted but for clusters: a machine of another kind may round to another neighbour."""

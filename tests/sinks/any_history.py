@@ -1,0 +1,193 @@
+"""Any history of a line, over any log: what the machine of hypothesis does and compares."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from msgspec import structs
+from tests.sinks.lines import Line, split_known
+from tests.sinks.oracle import active_terms, expected_counts, expected_hash, read_again
+
+from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
+from kae.encoders.selector import Selector
+from kae.sinks.log.ownership import Fenced
+from kae.sinks.log.protocol import Log
+from kae.sinks.log.term_changes import Bind, Release
+from kae.sinks.shard import SentDelta, Shard
+from kae.sinks.store.plan import Delete, Upsert, payload_hash
+
+IDS = st.sampled_from(["a", "b", "c", "d", "é", "商品", "z9"])
+REVISIONS = st.integers(min_value=0, max_value=4)
+CONTENTS = st.integers(min_value=0, max_value=5)
+TERMS = st.sampled_from(["zorblax", "quietcore", "glimmer"])
+SELECTORS = st.sampled_from(
+    [
+        Selector(match="black"),
+        Selector(match="toner cartridge"),
+        Selector(where='brand = "hp"'),
+        Selector(where='not brand = "hp"'),
+        Selector(items=("a", "é", "nowhere")),
+        Selector(match="no such phrase"),
+    ]
+)
+NewLog = Callable[[], Log]
+
+
+class History(RuleBasedStateMachine):
+    """Random events and accidents upon one shard and one registrar."""
+
+    codebook: Codebook
+    contents: list[Item]
+    new_log: NewLog
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = Line(self.codebook, self.new_log(), self.new_log())
+        self.zombies: list[tuple[Shard, SentDelta | None]] = []
+        self.resets: list[tuple[int, int]] = []
+
+    @rule(item_id=IDS, revision=REVISIONS, content=CONTENTS)
+    def upsert(self, item_id: str, revision: int, content: int) -> None:
+        item = self.contents[content]
+        self.line.items.append(
+            Upsert(
+                item_id,
+                revision,
+                payload_hash(f"{content}".encode()),
+                Item(item_id, item.title, item.description, item.fields),
+            )
+        )
+
+    @rule(item_id=IDS, revision=REVISIONS)
+    def delete(self, item_id: str, revision: int) -> None:
+        self.line.items.append(Delete(item_id, revision, payload_hash(b"delete")))
+
+    @rule()
+    def undecodable(self) -> None:
+        self.line.items.append(None)
+
+    @rule(place=st.integers(min_value=0))
+    def deliver_again(self, place: int) -> None:
+        if self.line.items:
+            self.line.items.append(self.line.items[place % len(self.line.items)])
+
+    @rule(term=TERMS, revision=REVISIONS, selector=SELECTORS)
+    def bind(self, term: str, revision: int, selector: Selector) -> None:
+        category = CATEGORY_INDEX["entity"]
+        self.line.terms.append(Bind(term, revision, (), category, 0, selector, "", "", 0))
+
+    @rule(term=TERMS, revision=REVISIONS)
+    def release(self, term: str, revision: int) -> None:
+        self.line.terms.append(Release(term, revision))
+
+    @rule(limit=st.integers(min_value=1, max_value=7))
+    def work(self, limit: int) -> None:
+        if (sent := self.line.send_items(self.line.shard, limit)) is not None:
+            self.line.shard.settle(sent)
+
+    @rule(limit=st.integers(min_value=1, max_value=3))
+    def register(self, limit: int) -> None:
+        self.line.register(self.line.registrar, limit)
+
+    @rule()
+    def spread(self) -> None:
+        if (sent := self.line.send_bindings(self.line.shard)) is not None:
+            self.line.shard.settle(sent)
+
+    @rule(limit=st.integers(min_value=1, max_value=7), appended=st.booleans())
+    def crash(self, limit: int, appended: bool) -> None:
+        """The owner dies before its append, or between the append and applying it."""
+        if appended and (sent := self.line.send_items(self.line.shard, limit)) is not None:
+            sent.flight.appending.offsets()
+        self.line.shard.close()
+        self.line.shard = self.line.open_shard()
+
+    @rule(place=st.integers(min_value=0), crashed=st.booleans())
+    def reset(self, place: int, crashed: bool) -> None:
+        """The shard reads again from an earlier place; its owner may die right after the append."""
+        shard = self.line.shard
+        at, to = shard.next_offset, place % (shard.next_offset + 1)
+        sent = shard.send_source(structs.replace(shard.source, next_offset=to), self.line.now())
+        self.resets.append((at, to))
+        if not crashed:
+            shard.settle(sent)
+            return
+        sent.flight.appending.offsets()
+        shard.close()
+        self.line.shard = self.line.open_shard()
+
+    @rule()
+    def restart_the_registrar(self) -> None:
+        self.line.registrar = self.line.open_registrar()
+
+    @rule(limit=st.integers(min_value=1, max_value=7), planned=st.booleans())
+    def rebalance(self, limit: int, planned: bool) -> None:
+        """The shard moves on; its former owner does not know, and may have a plan at hand."""
+        old = self.line.shard
+        self.line.folder += 1
+        self.line.shard = self.line.open_shard()
+        self.zombies.append((old, self.line.send_items(old, limit) if planned else None))
+
+    @rule()
+    def zombies_wake(self) -> None:
+        before = self.line.shard.store.state
+        for zombie, planned in self.zombies:
+            sent = planned or self.line.send_items(zombie, 3)
+            if sent is not None:
+                with pytest.raises(Fenced):
+                    zombie.settle(sent)
+            zombie.close()
+        self.zombies.clear()
+        assert self.line.shard.store.state == before
+
+    @rule()
+    def lose_the_store(self) -> None:
+        self.line.shard.close()
+        self.line.folder += 1
+        self.line.shard = self.line.open_shard()
+
+    def teardown(self) -> None:
+        line = self.line
+        line.drain()
+        for zombie, _ in self.zombies:
+            zombie.close()
+        known = split_known(line.items)
+        terms = active_terms(line.terms).values()
+        store = line.shard.store
+        assert store.content_hash() == expected_hash(known, terms, line.encoder)
+        assert store.state.counts == expected_counts(read_again(line.items, self.resets))
+        assert store.state.source.next_offset == len(line.items)
+        refolded = line.refold()
+        assert refolded.dump() == store.dump()
+        refolded.close()
+        line.close()
+
+
+def run(new_log: NewLog, codebook: Codebook, items: list[Item], examples: int, steps: int) -> None:
+    machine = type(
+        "AnyHistory",
+        (History,),
+        {
+            "codebook": codebook,
+            "contents": [replace_id(item) for item in items[:6]],
+            "new_log": staticmethod(new_log),
+        },
+    )
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
+
+
+def replace_id(item: Item) -> Item:
+    return Item("", item.title, item.description, item.fields)

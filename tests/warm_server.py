@@ -1,0 +1,156 @@
+"""A process that has imported what `kae` imports, and forks whoever is ordered (Linux).
+
+`python -m tests.warm_server PARENT_PID SOCKET_FD`: it has one thread and ends with its parent. Each
+order is a JSON object with `argv`, `env` and `cwd`, and three files: standard output, standard
+error, and where the child's end is told, four bytes as waitpid says it.
+"""
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+MAIN = "kae.streams.cli.main"
+MOST_BYTES = 1 << 20
+STATUS = struct.Struct("<i")
+_PR_SET_PDEATHSIG = 1
+
+# Of each noun, what it imports when it runs; what reads the environment is imported anew.
+IMPORTS = {
+    "worker": ("worker", "worker_face", "log_heads", "store_folder", "topics", "faust_app"),
+    "replica": ("replica.serve", "replica.shared", "generations.opening", "store_folder"),
+    "console": ("web.serve", "web.guard", "topics"),
+    "catalog": ("ingest", "catalog_inspect", "cli.catalog_inspected"),
+    "shard": ("shards.desk", "shards.standing", "shards.plans"),
+    "snapshot": ("shards.desk", "snapshots.asking", "snapshots.pruning", "snapshots.shelf"),
+    "generation": ("generations.desk", "generations.verify", "generations.drop"),
+    "dead-letters": ("letters.answers", "letters.replay", "letters.letterbox"),
+    "term": ("replica.client", "term_watch", "topics", "term_history"),
+    "campaign": ("replica.client", "term_watch", "term_category"),
+    "item": ("replica.client", "item_lines", "item_history"),
+    "status": ("replica.client", "line_status"),
+    "log": ("replica.client", "log_verify"),
+    "topics": ("topics",),
+    "backfill": ("backfill.run", "backfill.plan"),
+    "parity": ("parity",),
+    "codebook": ("codebook_fit", "codebook_quality", "vocabulary_fitted", "codebook_diff"),
+    "vocabulary": ("vocabulary_fitted", "replica.client"),
+    "groups": ("groups_fitted",),
+}
+READ_ENVIRONMENT = ("kae.streams.cli.terminal", "kae.streams.runtime.failpoints")
+
+
+def serve(orders: socket.socket) -> dict[str, Any] | None:
+    """Fork for each order; returns in the children, with theirs, and without one at the end."""
+    ended = _tell_of_children()
+    told: dict[int, int] = {}  # where to say how a child ended
+    while True:
+        ready, _, _ = select.select([orders.fileno(), ended], [], [])
+        if ended in ready:
+            os.read(ended, 4096)
+            _reap(told)
+        if orders.fileno() in ready:
+            message, files, _, _ = socket.recv_fds(orders, MOST_BYTES, 3)
+            if not message:
+                return None
+            order: dict[str, Any] = json.loads(message)
+            _import_for(order["argv"])
+            out, err, status = files
+            pid = os.fork()
+            if not pid:
+                os.setsid()
+                # Not told before it has a group that can be killed.
+                orders.send(STATUS.pack(os.getpid()))
+                _become_child(order, out, err)
+                return order
+            told[pid] = status
+            os.close(out)
+            os.close(err)
+
+
+def _tell_of_children() -> int:
+    """A file that becomes readable when a child has ended."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return reading
+
+
+def _reap(told: dict[int, int]) -> None:
+    while told:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        where = told.pop(pid)
+        os.write(where, STATUS.pack(status))
+        os.close(where)
+
+
+def _import_for(argv: list[str]) -> None:
+    """What one child has imported, the next ones need not."""
+    noun = next((word for word in argv if not word.startswith("-")), "")
+    for module in IMPORTS.pop(noun, ()):
+        importlib.import_module(f"kae.streams.{module}")
+        gc.freeze()
+
+
+def _become_child(order: dict[str, Any], out: int, err: int) -> None:
+    """As a process is that was started anew: with its own signals, files and environment."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _end_with(os.getppid())
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for file, number in ((nothing, 0), (out, 1), (err, 2)):
+        os.dup2(file, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+
+
+def _run(argv: list[str]) -> None:
+    """As `python -m kae.streams.cli.main` does."""
+    sys.path[0] = str(Path.cwd())
+    sys.argv = [str(Path(importlib.import_module(MAIN).__file__ or "")), *argv]
+    for name in READ_ENVIRONMENT:
+        if name in sys.modules:
+            importlib.reload(sys.modules[name])
+    gc.enable()
+    del sys.modules[MAIN]
+    runpy.run_module(MAIN, run_name="__main__", alter_sys=True)
+
+
+def _end_with(parent: int) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os._exit(1)
+
+
+def main() -> None:
+    parent, orders = map(int, sys.argv[1:])
+    _end_with(parent)
+    gc.disable()
+    importlib.import_module(MAIN)
+    for noun in importlib.import_module(MAIN).NOUNS:
+        importlib.import_module(noun.target.partition(":")[0])
+    gc.freeze()
+    with socket.socket(fileno=orders) as given:
+        order = serve(given)
+        if order is not None:
+            given.detach()
+    if order is not None:
+        _run(order["argv"])
+
+
+if __name__ == "__main__":
+    main()
