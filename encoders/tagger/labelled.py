@@ -1,8 +1,8 @@
-"""Titles with the values that people found in them: what a tagger learns from, and is measured by.
+"""Titles labelled by people: the training and test data of the tagger.
 
-titles/oa_mine.jsonl holds product titles of ten types, each with one value of a kind at most;
-titles/kinds.json says which category a kind belongs to. A kind that is not named there says nothing
-of the product (its container, its closure) and is left out.
+titles/oa_mine.jsonl holds product titles of ten product types, each with at most one value of a
+kind; titles/kinds.json maps kinds to categories. Kinds without a category (container, closure) do
+not describe the product and are left out.
 """
 
 import random
@@ -18,7 +18,7 @@ _FOLDER = Path(__file__).parent / "titles"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Value:
+class LabelledValue:
     """A value of a title, as text[begin:end]."""
 
     begin: int
@@ -27,15 +27,15 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Title:
+class LabelledTitle:
     """A labelled title.
 
-    `gold` is what is asked for, as (category, text); `values` is where that was found in the text.
+    `gold` is the annotation as (category, text); `values` are its places in the text.
     """
 
     text: str
     product_type: str
-    values: tuple[Value, ...]
+    values: tuple[LabelledValue, ...]
     gold: frozenset[tuple[str, str]]
 
 
@@ -46,16 +46,16 @@ class _Record(msgspec.Struct):
 
 
 def read_kinds() -> tuple[ValueKind, ...]:
-    """Every kind that has a category, in order of name."""
+    """Return the kinds that have a category, sorted by name."""
     categories = msgspec.json.decode((_FOLDER / "kinds.json").read_bytes(), type=dict[str, str])
     return tuple(ValueKind(name, category) for name, category in sorted(categories.items()))
 
 
-def read_titles() -> list[Title]:
-    """Every labelled title, in the order of the file."""
+def read_titles() -> list[LabelledTitle]:
+    """Return all labelled titles, in the order of the file."""
     category_of = {kind.name: kind.category for kind in read_kinds()}
     decoder = msgspec.json.Decoder(_Record)
-    titles: list[Title] = []
+    titles: list[LabelledTitle] = []
     for line in (_FOLDER / "oa_mine.jsonl").read_bytes().splitlines():
         record = decoder.decode(line)
         named = [
@@ -66,7 +66,7 @@ def read_titles() -> list[Title]:
             if value and value != "n/a"
         ]
         titles.append(
-            Title(
+            LabelledTitle(
                 record.input,
                 record.category,
                 tuple(sorted(_located(record.input, named))),
@@ -76,8 +76,10 @@ def read_titles() -> list[Title]:
     return titles
 
 
-def split(titles: Sequence[Title], folds: int, fold: int, seed: int) -> tuple[list[Title], ...]:
-    """Titles to learn from and titles to measure with; equal texts are on one side."""
+def split_folds(
+    titles: Sequence[LabelledTitle], folds: int, fold: int, seed: int
+) -> tuple[list[LabelledTitle], ...]:
+    """Split titles into training and test titles; equal texts stay together."""
     texts = sorted({title.text for title in titles})
     random.Random(seed).shuffle(texts)
     held_back = set(texts[fold::folds])
@@ -87,10 +89,10 @@ def split(titles: Sequence[Title], folds: int, fold: int, seed: int) -> tuple[li
     )
 
 
-def _located(text: str, named: Iterable[tuple[str, str]]) -> Iterator[Value]:
-    """Where each value stands: the last place of whole words that no other value takes.
+def _located(text: str, named: Iterable[tuple[str, str]]) -> Iterator[LabelledValue]:
+    """Yield the place of each value: the last one at word boundaries that no other value takes.
 
-    The values with the fewest places choose first, long ones before short ones.
+    Values with the fewest places choose first, long ones before short ones.
     """
     candidates = [(list(_places(text, value)), kind) for kind, value in named]
     candidates.sort(key=lambda one: (len(one[0]), -_length(one[0])))
@@ -99,7 +101,7 @@ def _located(text: str, named: Iterable[tuple[str, str]]) -> Iterator[Value]:
         for begin, end in reversed(places):
             if all(end <= other_begin or begin >= other_end for other_begin, other_end in taken):
                 taken.append((begin, end))
-                yield Value(begin, end, kind)
+                yield LabelledValue(begin, end, kind)
                 break
 
 

@@ -10,6 +10,7 @@ from tests.encoders.sample import FIELDS, GROUPS, catalog, category
 from tests.real_parts import catalog_items
 from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
 
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.categories import Group, GroupsInvalid, Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookInvalid, CodebookWord
 from kae.encoders.extraction.assign import Encoder
@@ -17,11 +18,10 @@ from kae.encoders.fitting.build import build_codebook
 from kae.encoders.fitting.fit import fit_codebook
 from kae.encoders.groups.fit import fit_groups
 from kae.encoders.groups.merge import MergeWeights
-from kae.encoders.groups.occurrences import Passes
 from kae.encoders.items import Item
 from kae.encoders.query import BoundTerms, QueryEncoder
-from kae.encoders.text.spelling import one_spelling
-from kae.streams.catalog.inspect import inspect
+from kae.encoders.text.spelling import spelling_key
+from kae.streams.catalog.inspect import inspect_feeds
 from kae.streams.catalog.rows import read_items
 from kae.streams.topology.parts import CatalogPart
 from kae.streams.topology.types import Topology
@@ -36,7 +36,9 @@ def fitted(
     fields: dict[str, str] = TOPOLOGY.catalog.fields,
     seed: int = 1,
 ) -> Codebook:
-    fit = fit_groups(Passes(lambda: items), groups, fields, MergeWeights(), keep_declared=True)
+    fit = fit_groups(
+        CatalogReader(lambda: items), groups, fields, MergeWeights(), keep_declared=True
+    )
     return fit_codebook(fit, fields, seed)
 
 
@@ -73,7 +75,7 @@ def test_slots_are_empty_solo_cluster_and_reserved_in_this_order(crowded: Codebo
                 if crowded.position_of(w.category) == position and w.index == index
             ]
             if index <= solo:
-                assert len(set(map(one_spelling, words))) == 1
+                assert len(set(map(spelling_key, words))) == 1
     assert crowded.solo_slots[0] == 15
     assert not crowded.is_cluster(0, 15)
     assert crowded.is_cluster(0, 16)
@@ -128,7 +130,7 @@ def test_where_all_words_fit_there_is_no_cluster() -> None:
 @pytest.mark.parametrize("feed", [german_fashion, groceries, japanese_goods, spanish_tools])
 def test_any_catalog_in_any_letters_is_fitted(feed: Callable[[Path], Path], tmp_path: Path) -> None:
     path = feed(tmp_path)
-    mapping = CatalogPart.model_validate(inspect([path], SMALL).catalog)
+    mapping = CatalogPart.model_validate(inspect_feeds([path], SMALL).catalog)
     items = list(read_items([path], mapping))
     tiny = tuple(replace(group, capacity=4, reserved=1) for group in SMALL)
     codebook = fitted(items, tiny, dict(mapping.fields))
@@ -168,7 +170,7 @@ def test_words_of_any_script_find_slots(letters: str) -> None:
         for n in range(300)
     ]
     tiny = tuple(replace(group, capacity=24, reserved=4) for group in GROUPS)
-    fit = fit_groups(Passes(lambda: items), tiny, mapping, MergeWeights())
+    fit = fit_groups(CatalogReader(lambda: items), tiny, mapping, MergeWeights())
     codebook = fit_codebook(fit, mapping, 1)
     assert all(word.index for word in codebook.words)
     encoded = Encoder(codebook).encode_all(items)
@@ -194,7 +196,7 @@ def test_a_query_for_a_word_of_a_cluster_leads_to_its_slot(crowded: Codebook) ->
         and word.category == category("model")
     )
     query = QueryEncoder(crowded).encode(rare.word, BoundTerms())
-    assert all(want.slots[Slot(0, rare.index)] == 1.0 for want in query.wants)
+    assert all(clause.slots[Slot(0, rare.index)] == 1.0 for clause in query.clauses)
 
 
 # The folder.

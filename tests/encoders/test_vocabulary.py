@@ -13,19 +13,19 @@ from tests.real_parts import catalog_items
 from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
 
 from kae.encoders.bounded import BoundedCounts
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.fitting.build import build_codebook
 from kae.encoders.fitting.fit import fit_codebook
 from kae.encoders.groups.fit import fit_groups
 from kae.encoders.groups.merge import MergeWeights
-from kae.encoders.groups.occurrences import Passes
 from kae.encoders.items import Item
+from kae.encoders.text.bundled_words import color_family
 from kae.encoders.text.normal_form import normalise
-from kae.encoders.text.seeds import color_family
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 from kae.encoders.vocabulary.evidence import EvidenceLimits
 from kae.encoders.vocabulary.fit import learn_vocabulary
-from kae.encoders.vocabulary.misspelling import is_slip
+from kae.encoders.vocabulary.misspelling import is_misspelling
 from kae.encoders.vocabulary.vocabulary import (
     Form,
     Vocabulary,
@@ -33,7 +33,7 @@ from kae.encoders.vocabulary.vocabulary import (
     VocabularyInvalid,
     WordOrigin,
 )
-from kae.streams.catalog.inspect import inspect
+from kae.streams.catalog.inspect import inspect_feeds
 from kae.streams.catalog.rows import read_items
 from kae.streams.topology.parts import CatalogPart
 from kae.streams.topology.types import Topology
@@ -123,7 +123,9 @@ def test_any_catalog_in_any_letters_has_a_vocabulary(
     feed: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     path = feed(tmp_path)
-    mapping = CatalogPart.model_validate(inspect([path], Topology.load().codebook_groups).catalog)
+    mapping = CatalogPart.model_validate(
+        inspect_feeds([path], Topology.load().codebook_groups).catalog
+    )
     vocabulary = learned(read_items([path], mapping), dict(mapping.fields))
     assert vocabulary.entries
     for each in vocabulary.entries:
@@ -150,7 +152,7 @@ def test_any_catalog_in_any_letters_has_a_vocabulary(
     ],
 )
 def test_one_edit_inside_a_long_token_is_a_slip(right: str, wrong: str) -> None:
-    assert is_slip(right, wrong)
+    assert is_misspelling(right, wrong)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_one_edit_inside_a_long_token_is_a_slip(right: str, wrong: str) -> None:
     ],
 )
 def test_what_is_another_word_is_no_slip(right: str, other: str) -> None:
-    assert not is_slip(right, other)
+    assert not is_misspelling(right, other)
 
 
 WORDS = st.text("abc", min_size=5, max_size=9)
@@ -187,7 +189,7 @@ def test_a_letter_dropped_doubled_or_swapped_inside_is_a_slip(
         "swap": head + tail[:1] + letter + tail[1:],
     }[what]
     expected = wrong != word and min(len(word), len(wrong)) >= 5 and wrong[-1] == word[-1]
-    assert is_slip(word, wrong) == is_slip(wrong, word) == expected
+    assert is_misspelling(word, wrong) == is_misspelling(wrong, word) == expected
 
 
 def misspelled(times: int, wrong: int, slip: str = "Catridge") -> list[Item]:
@@ -236,7 +238,9 @@ def test_a_slip_that_no_word_of_its_own_would_be_is_found_in_titles() -> None:
 
 def test_aliases_share_the_slot_of_their_head_in_every_codebook(tmp_path: Path) -> None:
     items = misspelled(40, 2)
-    fit = fit_groups(Passes(lambda: items), GROUPS, FIELDS, MergeWeights(), keep_declared=True)
+    fit = fit_groups(
+        CatalogReader(lambda: items), GROUPS, FIELDS, MergeWeights(), keep_declared=True
+    )
     for codebook in (
         fit_codebook(fit, FIELDS, 1),
         build_codebook(lambda: items, GROUPS, FIELDS, tmp_path),
@@ -261,14 +265,14 @@ def test_merged_words_lose_no_form() -> None:
     )
     assert set(forms.values()) == {1}
     for each in vocabulary.entries:
-        right = one_spelling(each.head.word)
+        right = spelling_key(each.head.word)
         for form in each.forms[1:]:
             assert form.items <= each.head.items
-            assert one_spelling(form.word) == right or is_slip_of_any(each, form)
+            assert spelling_key(form.word) == right or is_slip_of_any(each, form)
 
 
 def is_slip_of_any(each: VocabularyEntry, form: Form) -> bool:
-    return any(is_slip(other.word, form.word) for other in each.forms)
+    return any(is_misspelling(other.word, form.word) for other in each.forms)
 
 
 # Bounded memory.
@@ -283,11 +287,11 @@ def test_bounded_counts_are_never_too_high_and_known_to_be_so_much_too_low(
     for batch in batches:
         counts.update(batch)
         true.update(batch)
-        forgotten = counts.forget_the_rarest()
+        forgotten = counts.drop_rarest()
         assert len(counts) <= most
         assert not counts.keys() & set(forgotten)
     for key, count in true.items():
-        assert count - counts.lost <= counts[key] <= count
+        assert count - counts.max_undercount <= counts[key] <= count
 
 
 @settings(deadline=None, max_examples=20)
@@ -356,7 +360,7 @@ def test_a_vocabulary_that_was_read_gives_the_codebook_that_it_would_have_given(
     learn_vocabulary(items, groups, fields).save(tmp_path / "vocabulary")
     for name, vocabulary in (("one", None), ("other", Vocabulary.load(tmp_path / "vocabulary"))):
         fit = fit_groups(
-            Passes(lambda: items), groups, fields, MergeWeights(), vocabulary=vocabulary
+            CatalogReader(lambda: items), groups, fields, MergeWeights(), vocabulary=vocabulary
         )
         fit_codebook(fit, fields, 1).save(tmp_path / name)
     for file in ("codebook.json", "words.tsv"):

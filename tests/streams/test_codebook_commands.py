@@ -18,7 +18,7 @@ from kae.encoders.items import Item
 from kae.streams.codebooks.diff import CodebooksDiffer, diff_items
 from kae.streams.codebooks.fit import CodebookFitted
 from kae.streams.codebooks.opening import open_codebook
-from kae.streams.codebooks.quality import Evaluated
+from kae.streams.codebooks.quality import CodebookEvaluated
 from kae.streams.codebooks.summary import CodebookShown
 from kae.streams.errors import CodebookDiffers
 from kae.streams.topology.types import Topology
@@ -66,7 +66,7 @@ def folder(items: list[Item], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_codebook_is_measured_beside_closed_ones_of_its_size(folder: Path, feed: Path) -> None:
     out, err = kae("evaluate", folder, feed, "--json")
-    report = msgspec.json.decode(out, type=Evaluated)
+    report = msgspec.json.decode(out, type=CodebookEvaluated)
     assert report.items == ITEMS
     assert report.fingerprint == Codebook.load(folder).fingerprint
     assert 0.5 < report.icr < report.coverage <= 1
@@ -76,7 +76,7 @@ def test_a_codebook_is_measured_beside_closed_ones_of_its_size(folder: Path, fee
     assert ("no rq_vae: it needs the module torch" in err) == ("rq_vae" not in closed)
     assert report.baselines["rq_kmeans"].coverage == 1.0
     assert report.baselines["rq_kmeans"].icr > 0.9
-    again = msgspec.json.decode(kae("evaluate", folder, feed, "--json")[0], type=Evaluated)
+    again = msgspec.json.decode(kae("evaluate", folder, feed, "--json")[0], type=CodebookEvaluated)
     assert again == msgspec.structs.replace(report, seconds=again.seconds)
 
 
