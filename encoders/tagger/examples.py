@@ -1,13 +1,7 @@
-"""Training data for torch: batches of labelled titles, varied in each round, and of hinted titles.
-
-A network that sees each title once a round, a little different every time, cannot memorise it; it
-has to learn from the surrounding words what is a value. So values are swapped for others of their
-kind, case changes, and words are masked.
-"""
+"""Batches for torch: labelled titles, varied in each round, and hinted ones, with words masked."""
 
 import math
 import random
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,50 +9,9 @@ import torch
 from torch import Tensor
 
 from kae.encoders.tagger.hints import HintedTitle, HintSpan
-from kae.encoders.tagger.labelled import LabelledTitle, LabelledValue
+from kae.encoders.tagger.labelled import LabelledTitle, LabelledValue, TitleVariations
 from kae.encoders.tagger.pieces import SHAPES, PieceTokenizer, TokenizedText
 from kae.encoders.tagger.weights import ValueKind
-
-_SWAPPED_SHARE = 0.25
-_LOWER_SHARE, _UPPER_SHARE = 0.04, 0.04
-
-
-class TitleVariations:
-    """Draws variations of titles, swapping values of one product type and kind."""
-
-    def __init__(self, titles: Sequence[LabelledTitle], seed: int) -> None:
-        self._random = random.Random(seed)
-        self._texts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        for title in titles:
-            for value in title.values:
-                text = title.text[value.begin : value.end]
-                self._texts[title.product_type, value.kind].append(text)
-
-    def vary(self, title: LabelledTitle) -> tuple[str, list[LabelledValue]]:
-        """Return a variation of the title's text, and the places of its values in it."""
-        text, taken_to = "", 0
-        values: list[LabelledValue] = []
-        for value in title.values:
-            surface = title.text[value.begin : value.end]
-            if self._random.random() < _SWAPPED_SHARE:
-                surface = self._random.choice(self._texts[title.product_type, value.kind])
-            text += title.text[taken_to : value.begin]
-            values.append(LabelledValue(len(text), len(text) + len(surface), value.kind))
-            text += surface
-            taken_to = value.end
-        return self._in_other_case(text + title.text[taken_to:]), values
-
-    def _in_other_case(self, text: str) -> str:
-        drawn = self._random.random()
-        if drawn < _LOWER_SHARE:
-            other = text.lower()
-        elif drawn < _LOWER_SHARE + _UPPER_SHARE:
-            other = text.upper()
-        else:
-            return text
-        # Some letters have several capitals, which would shift the places of values.
-        return other if len(other) == len(text) else text
-
 
 BATCH = 32
 NO_LABEL = -100

@@ -3,9 +3,14 @@
 titles/oa_mine.jsonl holds product titles of ten product types, each with at most one value of a
 kind; titles/kinds.json maps kinds to categories. Kinds without a category (container, closure) do
 not describe the product and are left out.
+
+A network that sees each title once a round, a little different every time, cannot memorise it and
+has to learn from the surrounding words what is a value. So variations swap values for others of
+their kind, and change case.
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,3 +125,44 @@ def _places(text: str, value: str) -> Iterator[tuple[int, int]]:
 
 def _inside_word(text: str, place: int) -> bool:
     return 0 < place < len(text) and text[place - 1].isalnum() and text[place].isalnum()
+
+
+_SWAPPED_SHARE = 0.25
+_LOWER_SHARE, _UPPER_SHARE = 0.04, 0.04
+
+
+class TitleVariations:
+    """Draws variations of titles, swapping values of one product type and kind."""
+
+    def __init__(self, titles: Sequence[LabelledTitle], seed: int) -> None:
+        self._random = random.Random(seed)
+        self._texts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for title in titles:
+            for value in title.values:
+                text = title.text[value.begin : value.end]
+                self._texts[title.product_type, value.kind].append(text)
+
+    def vary(self, title: LabelledTitle) -> tuple[str, list[LabelledValue]]:
+        """Return a variation of the title's text, and the places of its values in it."""
+        text, taken_to = "", 0
+        values: list[LabelledValue] = []
+        for value in title.values:
+            surface = title.text[value.begin : value.end]
+            if self._random.random() < _SWAPPED_SHARE:
+                surface = self._random.choice(self._texts[title.product_type, value.kind])
+            text += title.text[taken_to : value.begin]
+            values.append(LabelledValue(len(text), len(text) + len(surface), value.kind))
+            text += surface
+            taken_to = value.end
+        return self._in_other_case(text + title.text[taken_to:]), values
+
+    def _in_other_case(self, text: str) -> str:
+        drawn = self._random.random()
+        if drawn < _LOWER_SHARE:
+            other = text.lower()
+        elif drawn < _LOWER_SHARE + _UPPER_SHARE:
+            other = text.upper()
+        else:
+            return text
+        # Some letters have several capitals, which would shift the places of values.
+        return other if len(other) == len(text) else text

@@ -1,6 +1,6 @@
 """Fine-tune the packaged MiniLM to label words; needs the extra `neural`.
 
-    vary      each round, every title a little differently (encoders/tagger/examples.py)
+    vary      each round, every title a little differently (encoders/tagger/labelled.py)
     learn     AdamW on all weights but the piece embeddings, with a running average of the weights;
               each batch of titles is paired with a batch of hinted ones (encoders/tagger/hints.py)
     quantise  to 8-bit integers (encoders/tagger/quantization.py)

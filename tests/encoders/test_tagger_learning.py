@@ -1,10 +1,10 @@
 """What a tagger learns from and is measured by; learning itself needs the extra `neural`."""
 
 from kae.encoders.tagger.evaluation import evaluate_values
-from kae.encoders.tagger.examples import TitleVariations
 from kae.encoders.tagger.labelled import (
     LabelledTitle,
     LabelledValue,
+    TitleVariations,
     read_kinds,
     read_titles,
     split_folds,

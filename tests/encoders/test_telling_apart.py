@@ -190,9 +190,9 @@ def test_a_large_catalog_is_counted_whole_and_sampled() -> None:
     items = list(branded())
     assert sampled(items) == tuple(int(n % 8 == 0) for n in range(40))
     # Every second, then every fourth: 40 items are more than 8, 16 and 32.
-    assert sampled(items, most_items=16) == tuple(int(n % 8 == 0) for n in range(0, 40, 4))
+    assert sampled(items, max_items=16) == tuple(int(n % 8 == 0) for n in range(0, 40, 4))
     dictionary = learn_vocabulary(items, GROUPS, FIELDS).dictionary
-    seen = observe(items, GROUPS, FIELDS, dictionary, most_items=16)
+    seen = observe(items, GROUPS, FIELDS, dictionary, max_items=16)
     assert seen.items_by_word()[CATEGORY_INDEX["brand"], "acme"] == 5
     assert seen.items_by_word()[CATEGORY_INDEX["brand"], "bolt"] == 35
 
@@ -200,7 +200,7 @@ def test_a_large_catalog_is_counted_whole_and_sampled() -> None:
 def test_the_rarest_words_are_forgotten_when_there_are_too_many() -> None:
     items = [*catalog(), *(Item(f"m{n}", f"cable ab{n}c") for n in range(50))]
     dictionary = learn_vocabulary(items, GROUPS, FIELDS).dictionary
-    seen = observe(items, GROUPS, FIELDS, dictionary, most_words=20)
+    seen = observe(items, GROUPS, FIELDS, dictionary, max_words=20)
     assert len(seen.words) <= 20
     assert seen.items_by_word()[CATEGORY_INDEX["entity"], "cable"] >= 52
     assert int(seen.place.max()) < len(seen.words) == len(seen.counts)

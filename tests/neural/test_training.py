@@ -77,7 +77,7 @@ def test_whole_numbers_decide_as_floats_do() -> None:
     floats = {name: value.numpy() for name, value in model.state_dict().items()}
     exact = Network(quantize_members([floats]))
     for title in TITLES:
-        reading = pieces.read(title.text)
+        reading = pieces.tokenize(title.text)
         with torch.no_grad():
             all_present = torch.ones((1, len(reading.pieces)), dtype=torch.long)
             parts = (torch.tensor([reading.pieces]), torch.tensor([reading.shapes]), all_present)
