@@ -91,7 +91,7 @@ Variant = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class QueryClause:
+class WordClause:
     """One word that a query asks for.
 
     `variants`: how items may write it; `corrections`: what may be meant if no item has a variant.
@@ -110,7 +110,7 @@ class QueryClause:
 class Query:
     """`words`: the words of the codebook and the bound terms found; `unknown`: other tokens."""
 
-    clauses: list[QueryClause]
+    clauses: list[WordClause]
     words: list[str]
     unknown: list[str]
 
@@ -175,7 +175,7 @@ class QueryEncoder:
     def encode(self, text: str, terms: BoundTerms) -> Query:
         """Encode a query, each word once; stop words only if there is nothing else."""
         tokens = normalise(text[:QUERY_CHARACTERS]).split()[:QUERY_TOKENS]
-        clauses: dict[Variant, QueryClause] = {}
+        clauses: dict[Variant, WordClause] = {}
         words: dict[str, None] = {}
         unknown: dict[str, None] = {}
         for found in self._split(tokens, terms):
@@ -231,17 +231,17 @@ class QueryEncoder:
                 if bound or words or (length == 2 and is_measure(surface)):
                     yield _Found(start, length, bound, words)
 
-    def _term_clause(self, tokens: Sequence[str], found: _Found) -> Iterator[QueryClause]:
+    def _term_clause(self, tokens: Sequence[str], found: _Found) -> Iterator[WordClause]:
         slots = {self._slot(word): BESIDE_TERM_SHARE for word in found.words}
         slots.update((slot, EXACT_SHARE) for _, slot in found.bound)
         terms = tuple(binding for binding, _ in found.bound)
-        yield QueryClause(
+        yield WordClause(
             " ".join(tokens), (tuple(map(token_spelling_key, tokens)),), (), slots, terms
         )
 
     def _token_clauses(
         self, tokens: Sequence[str], words: Sequence[CodebookWord]
-    ) -> Iterator[QueryClause]:
+    ) -> Iterator[WordClause]:
         """Yield a clause for each token of the word's most frequent spelling.
 
         Another spelling of the whole word is a variant of each token.
@@ -260,7 +260,7 @@ class QueryEncoder:
             corrections = () if token in self._containing else self._corrector.corrections(token)
             for part in {part for variant in corrections for part in variant}:
                 slots |= self._slots_with_token(part)
-            yield QueryClause(token, tuple(dict.fromkeys([(token,), *others])), corrections, slots)
+            yield WordClause(token, tuple(dict.fromkeys([(token,), *others])), corrections, slots)
 
     def _slots_with_token(self, token: str) -> dict[Slot, float]:
         """Return the slots of the most frequent words that have the token, with their shares."""

@@ -1,8 +1,8 @@
 """The items that a selector matches in one version of a shard, for readers that do not own it.
 
-A search index narrows the candidates. Each is read from the store, and `CompiledSelector.matches` decides,
-as it does for the shard's owner. Items that the index may have wrong are read too, so the answer is
-exact however far the index is behind.
+A search index narrows the candidates. Each is read from the store, and `CompiledSelector.matches`
+decides, as it does for the shard's owner. Items that the index may have wrong are read too, so the
+answer is exact however far the index is behind.
 """
 
 from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import Slot
-from kae.encoders.query import Query, QueryClause, Variant
+from kae.encoders.query import Query, Variant, WordClause
 from kae.sinks.postings.statistics import FloatArray, TermPostings
 from kae.sinks.trie.beam import QueryClause
 from kae.sinks.trie.sorted_arrays import Indices
@@ -33,7 +33,7 @@ class WantStatistics:
     `worth` has an array for each position, by slot index.
     """
 
-    want: QueryClause
+    want: WordClause
     weight: float
     mentions: TermPostings
     worth: list[FloatArray]
@@ -102,7 +102,7 @@ def has_query_slot(wants: Sequence[WantStatistics], paths: NDArray[np.uint16]) -
     return found
 
 
-def _look_up(view: View, want: QueryClause) -> tuple[TermPostings, float]:
+def _look_up(view: View, want: WordClause) -> tuple[TermPostings, float]:
     """The items that mention a want, and its rarity: BM25's inverse document frequency."""
     mentions, trust = _mentions(view, want.variants), 1.0
     if not len(mentions.items) and want.corrections:
@@ -121,7 +121,7 @@ def _mentions(view: View, ways: Sequence[Variant]) -> TermPostings:
     return TermPostings(items, np.maximum.reduce([one.frequencies_in(items) for one in found]))
 
 
-def _worth(view: View, want: QueryClause, mentions: TermPostings) -> list[FloatArray]:
+def _worth(view: View, want: WordClause, mentions: TermPostings) -> list[FloatArray]:
     """By position and slot: from what items mention and from what the codebook knows."""
     worth = view.word_statistics.slot_shares(mentions)
     for slot, share in want.slots.items():

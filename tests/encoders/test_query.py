@@ -6,13 +6,13 @@ from kae.encoders.categories import Group, Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookWord
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
-from kae.encoders.query import NAMED_SLOTS, BoundTerms, Query, QueryClause, QueryEncoder
+from kae.encoders.query import NAMED_SLOTS, BoundTerms, Query, QueryEncoder, WordClause
 
 NOTHING = BoundTerms()
 RESERVED = Slot(0, 60)
 
 
-def heads(codebook: Codebook, clause: QueryClause) -> dict[str, float]:
+def heads(codebook: Codebook, clause: WordClause) -> dict[str, float]:
     words = {slot: codebook.word_at(slot.position, slot.index) for slot in clause.slots}
     return {head[1]: clause.slots[slot] for slot, head in words.items() if head}
 
@@ -59,7 +59,7 @@ def test_plurals_and_the_other_english_are_one_spelling(sample: Codebook) -> Non
 def test_an_unknown_word_is_wanted_without_a_slot(sample: Codebook) -> None:
     encoder = QueryEncoder(sample)
     assert encoder.encode("zorblax", NOTHING) == Query(
-        [QueryClause("zorblax", (("zorblax",),), (), {})], [], ["zorblax"]
+        [WordClause("zorblax", (("zorblax",),), (), {})], [], ["zorblax"]
     )
     assert encoder.encode(" !! ", NOTHING) == Query([], [], [])
 
@@ -115,7 +115,7 @@ def test_a_bound_term_is_one_want(sample: Codebook) -> None:
     query = QueryEncoder(sample).encode("Zorblax cable", terms)
     assert query.terms == [7]
     assert query.words == ["zorblax", "cable"]
-    assert query.clauses[0] == QueryClause("zorblax", (("zorblax",),), (), {RESERVED: 1.0}, (7,))
+    assert query.clauses[0] == WordClause("zorblax", (("zorblax",),), (), {RESERVED: 1.0}, (7,))
 
 
 def test_the_longest_match_wins_and_then_the_bound_term(sample: Codebook) -> None:
