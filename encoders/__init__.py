@@ -1,1 +1,1 @@
-"""What an item or a query says, as words and slots: pure functions over an immutable codebook."""
+"""From items and queries to words and slots: pure functions over an immutable codebook."""

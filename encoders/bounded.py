@@ -1,4 +1,4 @@
-"""What cannot grow for ever: a cache that is emptied, and counts whose rarest are forgotten."""
+"""Dictionaries of bounded size: a cache that empties when full, and counts of the frequent keys."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from typing import TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
-ENTRIES = 65_536
+MAX_ENTRIES = 65_536
 
 
-class Bounded(dict[K, V]):
+class BoundedCache(dict[K, V]):
     """A dictionary of at most ENTRIES entries; `make`, if given, makes those that are missing.
 
     Looking up costs what a dictionary's does, which a least-recently-used cache's does not.
@@ -20,7 +20,7 @@ class Bounded(dict[K, V]):
         self._make = make
 
     def __setitem__(self, key: K, value: V) -> None:
-        if len(self) >= ENTRIES:
+        if len(self) >= MAX_ENTRIES:
             self.clear()
         super().__setitem__(key, value)
 
@@ -32,31 +32,32 @@ class Bounded(dict[K, V]):
 
 
 class BoundedCounts(Counter[K]):
-    """Counts of at most `most` keys, once the rarest are forgotten.
+    """Counts that `drop_rarest` keeps to at most `max_keys` keys.
 
-    A count is never too high, and at most `lost` too low: nobody is forgotten who was counted more
-    often than that.
+    A count is never too high and at most `max_undercount` too low; no key with a higher count than
+    that is ever dropped.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_keys: int) -> None:
         super().__init__()
-        self.most = most
-        self.lost = 0
+        self.max_keys = max_keys
+        self.max_undercount = 0
 
-    def forget_the_rarest(self) -> list[K]:
-        """Above the bound, keep at most half of it, so that forgetting is rare; who was forgotten.
+    def drop_rarest(self) -> list[K]:
+        """Return the keys that were dropped: above the bound, all but at most half of it.
 
+        Keeping only half makes dropping rare.
         Source: lossy counting (Manku and Motwani, VLDB 2002), by size instead of by time.
         """
-        forgotten: list[K] = []
-        if len(self) <= self.most:
-            return forgotten
+        dropped: list[K] = []
+        if len(self) <= self.max_keys:
+            return dropped
         floor = 0
-        while len(self) > self.most // 2:
+        while len(self) > self.max_keys // 2:
             floor = max(1, 2 * floor)
             rare = [key for key, count in self.items() if count <= floor]
             for key in rare:
                 del self[key]
-            forgotten += rare
-        self.lost += floor
-        return forgotten
+            dropped += rare
+        self.max_undercount += floor
+        return dropped

@@ -40,16 +40,16 @@ EMPTY: Identifier = (0, 0, 0, 0, 0, 0)
 
 
 class GroupsInvalid(ValueError):
-    """The groups do not divide the 18 categories over the six positions."""
+    """The groups do not divide the 18 categories among the six positions."""
 
 
 class FieldsInvalid(ValueError):
-    """A field is mapped to something that is no category."""
+    """A field is mapped to an unknown category."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The categories that share a position; `capacity` counts all of its slots."""
+    """The categories that share a position; `capacity` is the number of all its slots."""
 
     name: str
     categories: tuple[str, ...]
@@ -64,7 +64,7 @@ class Slot:
 
 
 def check_groups(groups: Sequence[Group]) -> None:
-    """Refuse groups that no codebook can be built from.
+    """Check that a codebook can be built from the groups.
 
     Raises: GroupsInvalid.
     """
@@ -87,7 +87,7 @@ def check_groups(groups: Sequence[Group]) -> None:
 
 
 def check_fields(fields: Mapping[str, str]) -> None:
-    """Refuse a field mapping that names something else than a category.
+    """Check that a field mapping names only categories.
 
     Raises: FieldsInvalid.
     """

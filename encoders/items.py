@@ -18,8 +18,8 @@ class AttributeSource(IntEnum):
 class Attribute(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One word of one category, with its provenance.
 
-    `word` is what is compared and what has a slot (see measures.canonical); `text` is the surface
-    it was found as: the part of a field's value, or the words of the normalised title.
+    `word` is the canonical form, which is compared and has a slot (see measures.canonical); `text`
+    is the surface form: a part of a field's value, or words of the normalised title.
     """
 
     category: int
@@ -30,7 +30,7 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
-    """What is indexed; `fields` are the feed's own names and values."""
+    """A product to index; `fields` are the feed's own names and values."""
 
     id: str
     title: str

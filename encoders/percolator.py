@@ -1,8 +1,9 @@
-"""Which of many selectors match an item: looked up by what the item has, not tried one by one.
+"""Which of many selectors match an item: looked up by the item's words instead of tried in turn.
 
-Every item that a selector matches has at least one of a few keys: a token of the phrase, one of the
-listed ids, or a word of the expression. An item is asked only of the selectors behind its own keys,
-and of the few that have none, such as a sole negation; `Compiled.matches` decides.
+Every selector is indexed under a few keys of which a matching item must have one: a token of the
+phrase, a listed id, or a word of the expression. An item is checked only against the selectors
+under its own keys, and against the few without keys, such as a lone negation;
+`CompiledSelector.matches` decides.
 """
 
 from collections import defaultdict
@@ -10,17 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from kae.encoders.items import Attribute
-from kae.encoders.selector import All, Any, Compiled, Equals, Expression, Not
+from kae.encoders.selector import And, CompiledSelector, Equals, Expression, Not, Or
 
 K = TypeVar("K")
 CategoryWord = tuple[int, str]
 
 
 class Percolator:
-    """Selectors by what an item must have for one of them to match."""
+    """An index of selectors by the keys of the items that they can match."""
 
-    def __init__(self, selectors: Mapping[int, Compiled]) -> None:
-        """`selectors` by the bindings that they belong to; what matches keeps their order."""
+    def __init__(self, selectors: Mapping[int, CompiledSelector]) -> None:
+        """`selectors` are keyed by binding id; `matching` keeps their order."""
         self._selectors = selectors
         self._places = {binding: place for place, binding in enumerate(selectors)}
         self._by_id: defaultdict[str, list[int]] = defaultdict(list)
@@ -31,32 +32,32 @@ class Percolator:
             self._add(binding, selector)
 
     def matching(self, item_id: str, text: str, attributes: Sequence[Attribute]) -> list[int]:
-        """The bindings whose selectors match an item."""
+        """Return the bindings whose selectors match an item."""
         if not self._selectors:
             return []
-        asked = {*self._unkeyed, *self._by_id.get(item_id, ())}
+        candidates = {*self._unkeyed, *self._by_id.get(item_id, ())}
         if self._by_token:
             for token in self._by_token.keys() & text.split(" "):
-                asked.update(self._by_token[token])
+                candidates.update(self._by_token[token])
         if self._by_word:
             for found in attributes:
-                asked.update(self._by_word.get((found.category, found.word), ()))
+                candidates.update(self._by_word.get((found.category, found.word), ()))
         matching = [
             binding
-            for binding in asked
+            for binding in candidates
             if self._selectors[binding].matches(item_id, text, attributes)
         ]
         return sorted(matching, key=self._places.__getitem__)
 
-    def _add(self, binding: int, selector: Compiled) -> None:
+    def _add(self, binding: int, selector: CompiledSelector) -> None:
         _put(self._by_id, selector.plus, binding)
         if selector.items:
             _put(self._by_id, selector.items - selector.plus, binding)
         elif selector.phrase:
-            # The longest token: as a rule the rarest.
+            # The longest token is usually the rarest.
             _put(self._by_token, [max(selector.phrase.split(" "), key=len)], binding)
         elif selector.where is not None:
-            words = _needed(selector.where)
+            words = _required_words(selector.where)
             if words is None:
                 self._unkeyed.append(binding)
             else:
@@ -68,17 +69,17 @@ def _put(index: dict[K, list[int]], keys: Iterable[K], binding: int) -> None:
         index[key].append(binding)
 
 
-def _needed(expression: Expression) -> frozenset[CategoryWord] | None:
-    """Words of which an item has at least one if the expression holds; None: there are no such."""
+def _required_words(expression: Expression) -> frozenset[CategoryWord] | None:
+    """Return words of which every matching item has at least one; None if there are none."""
     match expression:
         case Equals(category, word):
             return frozenset([(category, word)])
         case Not():
             return None
-        case All(operands):
-            sets = [words for each in operands if (words := _needed(each)) is not None]
+        case And(operands):
+            sets = [words for each in operands if (words := _required_words(each)) is not None]
             return min(sets, key=len) if sets else None
-        case Any(operands):
-            sides = [_needed(each) for each in operands]
-            known = [side for side in sides if side is not None]
-            return frozenset().union(*known) if len(known) == len(sides) else None
+        case Or(operands):
+            sides = [_required_words(each) for each in operands]
+            keyed = [side for side in sides if side is not None]
+            return frozenset().union(*keyed) if len(keyed) == len(sides) else None

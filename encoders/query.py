@@ -1,20 +1,21 @@
-"""What a token that a codebook does not have may have been meant as.
+"""From a query to its clauses: for each word, how items write it and which slots hold it.
 
-Words of the codebook that are written together or apart are found anyway (spelling.py); that two of
-its words make up a third one is not guessed: a word that nobody knows is to lead nowhere.
-
-"monnitor"  ->  "monitor"            one edit away
-"headph"    ->  "headphone"          begun
-
-From a query to what it wants: for each of its words, how items say it and which slots mean it.
-
-    "grey toner cartridges, zorblax"  ->  gray, toner, cartridge: the slots of the words with them
-                                          zorblax: the slot that operations bound it to
+    "grey toner cartridges, zorblax"  ->  gray, toner, cartridge: the slots of words with them
+                                          zorblax: the slot that the term is bound to
                                           words   ["toner cartridge", "grey", "zorblax"]
 
-The codebook's longest words are found first; none overlaps another. On equal length a bound term
-wins; the codebook's word then counts half, so what it led to is not lost. A term is one want; of
-any other word each token is, since an identifier may hold it in any position, or only a part of it.
+The codebook's longest words are found first, without overlaps. Of equally long ones a bound term
+wins; the slots of the codebook's own word then count half, so that what it led to is not lost. A
+term is one clause. Any other word has a clause for each token, since an identifier may hold the
+token in any position, or hold only one of several.
+
+Tokens that no item has are corrected:
+
+    "monnitor"  ->  "monitor"     one edit away
+    "headph"    ->  "headphone"   completed
+
+Words that are written together or separately share a spelling key (text/spelling.py). An unknown
+word is not split into known ones, since a word that nobody knows is to match nothing.
 """
 
 from bisect import bisect_left
@@ -25,20 +26,20 @@ from types import MappingProxyType
 
 from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookWord
+from kae.encoders.text.bundled_words import stop_words
 from kae.encoders.text.measures import canonical, is_bare_number, is_measure, is_unit
 from kae.encoders.text.normal_form import is_unspaced, normalise
-from kae.encoders.text.seeds import stop_words
-from kae.encoders.text.spelling import token_spelling
+from kae.encoders.text.spelling import token_spelling_key
 
 # Shorter tokens have too many neighbours.
-SHORTEST = 4
-SHORTEST_MEANT = 3
-# Of several tokens those that most items have.
-MOST = 2
+MIN_CHARACTERS = 4
+MIN_CORRECTION_CHARACTERS = 3
+# Of several corrections, those that most items have.
+MAX_CORRECTIONS = 2
 
 
-class Respelling:
-    """The tokens of a codebook, with the number of items that have each."""
+class SpellingCorrector:
+    """Corrects tokens by those of a codebook; `items` is the number of items that have each."""
 
     def __init__(self, items: Mapping[str, int]) -> None:
         self._items = dict(items)
@@ -46,15 +47,15 @@ class Respelling:
         letters = {sign for token in items if not is_unspaced(token) for sign in token}
         self._alphabet = sorted(filter(str.isalpha, letters))
 
-    def of(self, token: str) -> tuple[tuple[str, ...], ...]:
-        """The ways to say what may be meant: edits before beginnings."""
-        if len(token) < SHORTEST or not token.isalpha() or is_unspaced(token):
+    def corrections(self, token: str) -> tuple[tuple[str, ...], ...]:
+        """Return what may be meant: tokens one edit away, or else completions."""
+        if len(token) < MIN_CHARACTERS or not token.isalpha() or is_unspaced(token):
             return ()
-        near = self._best(self._one_edit_away(token))
-        return tuple((one,) for one in near or self._best(self._begun(token)))
+        near = self._most_frequent(self._edits(token))
+        return tuple((one,) for one in near or self._most_frequent(self._completions(token)))
 
-    def _one_edit_away(self, token: str) -> Iterator[str]:
-        """Without a letter, with two swapped, with one more, with another one."""
+    def _edits(self, token: str) -> Iterator[str]:
+        """Yield the token with a letter deleted, two swapped, one inserted, one replaced."""
         for place in range(len(token) + 1):
             head, tail = token[:place], token[place:]
             yield head + tail[1:]
@@ -63,61 +64,65 @@ class Respelling:
                 yield head + letter + tail
                 yield head + letter + tail[1:]
 
-    def _begun(self, token: str) -> Iterator[str]:
+    def _completions(self, token: str) -> Iterator[str]:
         place = bisect_left(self._sorted, token)
         while place < len(self._sorted) and self._sorted[place].startswith(token):
             yield self._sorted[place]
             place += 1
 
-    def _best(self, tokens: Iterable[str]) -> list[str]:
-        known = {token for token in tokens if len(token) >= SHORTEST_MEANT and token in self._items}
-        return sorted(known, key=lambda token: (-self._items[token], token))[:MOST]
+    def _most_frequent(self, tokens: Iterable[str]) -> list[str]:
+        known = {
+            token
+            for token in tokens
+            if len(token) >= MIN_CORRECTION_CHARACTERS and token in self._items
+        }
+        return sorted(known, key=lambda token: (-self._items[token], token))[:MAX_CORRECTIONS]
 
 
 QUERY_CHARACTERS = 500
 QUERY_TOKENS = 32
-# Slots by which one want is known from the codebook alone.
+# How many words with a token give its clause slots.
 NAMED_SLOTS = 64
 EXACT_SHARE = 1.0
-# Of a codebook's word that is bound as a term too.
+# The share of a codebook's word that is also bound as a term.
 BESIDE_TERM_SHARE = 0.5
-# Spellings of tokens; an item says it when its text has all of them.
-Way = tuple[str, ...]
+# Spelling keys of tokens; an item matches when its text has all of them.
+Variant = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class WordClause:
     """One word that a query asks for.
 
-    `ways`: how items say it; `instead`: what may be meant where none says it in any of these ways.
-    `slots`: the share of the items under a slot that is about it, as far as the codebook knows.
+    `variants`: how items may write it; `corrections`: what may be meant if no item has a variant.
+    `slots`: for each slot, the share of its items that have the word, as far as the codebook knows.
     `terms`: the ids of the bindings that it names.
     """
 
     word: str
-    ways: tuple[Way, ...]
-    instead: tuple[Way, ...]
+    variants: tuple[Variant, ...]
+    corrections: tuple[Variant, ...]
     slots: dict[Slot, float]
     terms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`words`: the codebook's and the bound ones that were found; `unknown`: tokens of none."""
+    """`words`: the words of the codebook and the bound terms found; `unknown`: other tokens."""
 
-    wants: list[Want]
+    clauses: list[WordClause]
     words: list[str]
     unknown: list[str]
 
     @property
     def terms(self) -> list[int]:
-        return [term for want in self.wants for term in want.terms]
+        return [term for clause in self.clauses for term in clause.terms]
 
 
 class BoundTerms:
-    """The words that operations bound, as an immutable overlay on the codebook.
+    """The bound terms, as an immutable overlay on the codebook.
 
-    Built from (binding id, normalised surface form, slot); one form may have several bindings.
+    Built from (binding id, normalised surface form, slot); a form may have several bindings.
     """
 
     def __init__(self, bindings: Iterable[tuple[int, str, Slot]] = ()) -> None:
@@ -151,26 +156,26 @@ class QueryEncoder:
         items: defaultdict[str, int] = defaultdict(int)
         self._items_of_slot: defaultdict[Slot, int] = defaultdict(int)
         self._longest = 1
-        # The words that most items have come first, so what is cut off is rare.
+        # Sorted by items, so that what NAMED_SLOTS cuts off is rare.
         for word in sorted(
             codebook.words, key=lambda word: (-word.items, word.category, word.word)
         ):
             if word.index:
-                way = spelled(word.word)
-                by_spelling["".join(way)].append(word)
-                for token in dict.fromkeys(way):
+                variant = spelling_keys(word.word)
+                by_spelling["".join(variant)].append(word)
+                for token in dict.fromkeys(variant):
                     containing[token].append(word)
                     items[token] += word.items
                 self._items_of_slot[self._slot(word)] += word.items
-                self._longest = max(self._longest, len(way))
+                self._longest = max(self._longest, len(variant))
         self._by_spelling = {spelling: tuple(words) for spelling, words in by_spelling.items()}
         self._containing = {token: tuple(words) for token, words in containing.items()}
-        self._respelling = Respelling(items)
+        self._corrector = SpellingCorrector(items)
 
     def encode(self, text: str, terms: BoundTerms) -> Query:
-        """What a query wants, each word once; words of grammar only if there is nothing else."""
+        """Encode a query, each word once; stop words only if there is nothing else."""
         tokens = normalise(text[:QUERY_CHARACTERS]).split()[:QUERY_TOKENS]
-        wants: dict[Way, Want] = {}
+        clauses: dict[Variant, WordClause] = {}
         words: dict[str, None] = {}
         unknown: dict[str, None] = {}
         for found in self._split(tokens, terms):
@@ -179,25 +184,31 @@ class QueryEncoder:
                 words[" ".join(own)] = None
             elif not self._is_known(own):
                 unknown[" ".join(own)] = None
-            made = self._bound(own, found) if found.bound else self._plain(own, found.words)
-            for want in made:
-                wants.setdefault(want.ways[0], want)
-        said = [want for want in wants.values() if want.word not in stop_words()]
-        return Query(said or list(wants.values()), list(words), list(unknown))
+            made = (
+                self._term_clause(own, found)
+                if found.bound
+                else self._token_clauses(own, found.words)
+            )
+            for clause in made:
+                clauses.setdefault(clause.variants[0], clause)
+        without_stop_words = [
+            clause for clause in clauses.values() if clause.word not in stop_words()
+        ]
+        return Query(without_stop_words or list(clauses.values()), list(words), list(unknown))
 
     def _is_known(self, tokens: Sequence[str]) -> bool:
-        """Whether they are a part of longer words, a measure, a number, or words of grammar."""
+        """Whether the tokens are parts of longer words, a measure, a number, or stop words."""
         surface = " ".join(tokens)
         return (
-            all(token_spelling(token) in self._containing for token in tokens)
+            all(token_spelling_key(token) in self._containing for token in tokens)
             or surface in stop_words()
             or is_measure(surface)
             or is_bare_number(surface)
         )
 
     def _split(self, tokens: Sequence[str], terms: BoundTerms) -> Iterator[_Found]:
-        """Words that do not overlap, the longest first, and then the tokens that are left."""
-        spellings = list(map(token_spelling, tokens))
+        """Yield words without overlaps, the longest first, and then the remaining tokens."""
+        spellings = list(map(token_spelling_key, tokens))
         taken: set[int] = set()
         for found in sorted(self._candidates(tokens, spellings, terms), key=_Found.order):
             span = range(found.start, found.start + found.length)
@@ -220,31 +231,39 @@ class QueryEncoder:
                 if bound or words or (length == 2 and is_measure(surface)):
                     yield _Found(start, length, bound, words)
 
-    def _bound(self, tokens: Sequence[str], found: _Found) -> Iterator[Want]:
+    def _term_clause(self, tokens: Sequence[str], found: _Found) -> Iterator[WordClause]:
         slots = {self._slot(word): BESIDE_TERM_SHARE for word in found.words}
         slots.update((slot, EXACT_SHARE) for _, slot in found.bound)
         terms = tuple(binding for binding, _ in found.bound)
-        yield Want(" ".join(tokens), (tuple(map(token_spelling, tokens)),), (), slots, terms)
+        yield WordClause(
+            " ".join(tokens), (tuple(map(token_spelling_key, tokens)),), (), slots, terms
+        )
 
-    def _plain(self, tokens: Sequence[str], words: Sequence[CodebookWord]) -> Iterator[Want]:
-        """A want for each token of the word as most items have it.
+    def _token_clauses(
+        self, tokens: Sequence[str], words: Sequence[CodebookWord]
+    ) -> Iterator[WordClause]:
+        """Yield a clause for each token of the word's most frequent spelling.
 
-        To say the whole word in another way is to say each of its tokens.
+        Another spelling of the whole word is a variant of each token.
         """
-        asked = tuple(map(token_spelling, tokens))
-        whole = spelled(words[0].word) if words else asked
-        others = [asked, *_of_measure(" ".join(tokens)), *(spelled(word.word) for word in words)]
-        others = [way for way in others if way != whole]
+        written = tuple(map(token_spelling_key, tokens))
+        whole = spelling_keys(words[0].word) if words else written
+        others = [
+            written,
+            *_measure_variants(" ".join(tokens)),
+            *(spelling_keys(word.word) for word in words),
+        ]
+        others = [variant for variant in others if variant != whole]
         for token in whole:
-            slots = self._named(token)
+            slots = self._slots_with_token(token)
             slots.update((self._slot(word), EXACT_SHARE) for word in words)
-            instead = () if token in self._containing else self._respelling.of(token)
-            for part in {part for way in instead for part in way}:
-                slots |= self._named(part)
-            yield Want(token, tuple(dict.fromkeys([(token,), *others])), instead, slots)
+            corrections = () if token in self._containing else self._corrector.corrections(token)
+            for part in {part for variant in corrections for part in variant}:
+                slots |= self._slots_with_token(part)
+            yield WordClause(token, tuple(dict.fromkeys([(token,), *others])), corrections, slots)
 
-    def _named(self, token: str) -> dict[Slot, float]:
-        """The slots with a word that has the token: those of the most items."""
+    def _slots_with_token(self, token: str) -> dict[Slot, float]:
+        """Return the slots of the most frequent words that have the token, with their shares."""
         items: defaultdict[Slot, int] = defaultdict(int)
         for word in self._containing.get(token, ())[:NAMED_SLOTS]:
             items[self._slot(word)] += word.items
@@ -258,18 +277,18 @@ class QueryEncoder:
         return Slot(self._codebook.position_of(word.category), word.index)
 
 
-def spelled(word: str) -> Way:
-    """The spellings of a normalised word's tokens."""
-    return tuple(map(token_spelling, word.split(" ")))
+def spelling_keys(word: str) -> Variant:
+    """Return the spelling keys of a normalised word's tokens."""
+    return tuple(map(token_spelling_key, word.split(" ")))
 
 
-def _of_measure(surface: str) -> Iterator[Way]:
-    """Number and unit written together, and apart."""
+def _measure_variants(surface: str) -> Iterator[Variant]:
+    """Yield a measure with number and unit joined, and with them separate."""
     if not is_measure(surface):
         return
     word = canonical(surface)
     end = next(place for place, sign in enumerate(word) if not (sign.isdecimal() or sign == "."))
     number, unit = word[:end], word[end:]
-    yield (token_spelling(word),)
+    yield (token_spelling_key(word),)
     if is_bare_number(number) and is_unit(unit):
-        yield number, token_spelling(unit)
+        yield number, token_spelling_key(unit)

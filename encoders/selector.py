@@ -1,4 +1,4 @@
-"""Which items a term is bound to: by phrase, by id, or by an expression over their attributes.
+"""Selectors: the items of a term, by phrase, by id, or by an expression over attributes.
 
 where: brand = "HP" and not (color = "black" or entity != "toner cartridge")
 """
@@ -49,14 +49,14 @@ _READABLE = {
 
 
 class SelectorInvalid(ValueError):
-    """A selector that cannot be understood; the message says where and what to write instead."""
+    """A selector that cannot be parsed; the message says where and what to write instead."""
 
 
 class Selector(msgspec.Struct, frozen=True, array_like=True):
-    """Of `match`, `items` and `where` every one that is set must hold; with none set, no item does.
+    """The items that meet every set condition of `match`, `items` and `where`; none if none is set.
 
-    Whatever they say, items of `plus` and `pins` are selected and those of `minus` are not. `pins`
-    come first where the items of the term are ranked, in this order.
+    Regardless of these, items of `plus` and `pins` are selected and items of `minus` are not. Where
+    the items of the term are ranked, `pins` come first, in this order.
     """
 
     match: str = ""
@@ -69,7 +69,7 @@ class Selector(msgspec.Struct, frozen=True, array_like=True):
     def adjusted(
         self, add: Iterable[str], exclude: Iterable[str], pins: tuple[str, ...] | None
     ) -> "Selector":
-        """With single items added or excluded, and other pins if given; the newest word counts."""
+        """Return it with items added or excluded, and new pins if given; the latest change wins."""
         pinned = self.pins if pins is None else pins
         gone = frozenset(exclude)
         wanted = (frozenset(self.plus) | frozenset(add)) - gone
@@ -96,23 +96,23 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class And:
     operands: tuple["Expression", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Any:
+class Or:
     operands: tuple["Expression", ...]
 
 
-Expression = Equals | Not | All | Any
+Expression = Equals | Not | And | Or
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """A parsed selector; its parts are what a postings index needs."""
+class CompiledSelector:
+    """A parsed selector, in the parts that a postings index needs."""
 
-    phrase: str  # normalised; "" is not set
+    phrase: str  # normalised; "" if not set
     items: frozenset[str]
     where: Expression | None
     plus: frozenset[str]
@@ -120,11 +120,11 @@ class Compiled:
 
     @property
     def finds(self) -> bool:
-        """Whether any part is set that items have to hold."""
+        """Whether any condition is set."""
         return bool(self.phrase or self.items or self.where)
 
     def matches(self, item_id: str, text: str, attributes: Sequence[Attribute]) -> bool:
-        """Whether the item is selected: a function of these values alone."""
+        """Whether the item is selected; a pure function of these values."""
         if item_id in self.plus:
             return True
         if item_id in self.minus or not self.finds:
@@ -138,7 +138,7 @@ class Compiled:
         )
 
 
-def compile_selector(selector: Selector) -> Compiled:
+def compile_selector(selector: Selector) -> CompiledSelector:
     """Parse a selector once.
 
     Raises: SelectorInvalid.
@@ -155,7 +155,7 @@ def compile_selector(selector: Selector) -> Compiled:
             f"items: {min(plus & minus)!r} is both wanted (plus, pins) and excluded (minus); "
             "leave it out of one"
         )
-    return Compiled(phrase, frozenset(selector.items), where, plus, minus)
+    return CompiledSelector(phrase, frozenset(selector.items), where, plus, minus)
 
 
 def parse_where(expression: str) -> Expression:
@@ -176,20 +176,20 @@ def parse_where(expression: str) -> Expression:
 
 
 def holds(expression: Expression, words: frozenset[tuple[int, str]]) -> bool:
-    """Evaluate an expression over an item's (category, word) pairs."""
+    """Whether an item's (category, word) pairs satisfy an expression."""
     match expression:
         case Equals(category, word):
             return (category, word) in words
         case Not(operand):
             return not holds(operand, words)
-        case All(operands):
+        case And(operands):
             return all(holds(operand, words) for operand in operands)
-        case Any(operands):
+        case Or(operands):
             return any(holds(operand, words) for operand in operands)
 
 
 class _Builder(lark.Transformer[lark.Token, Expression]):
-    """Builds the expression while lark parses, bottom up and without recursion."""
+    """Builds the expression while lark parses: bottom-up, without recursion."""
 
     def equals(self, parts: list[lark.Token]) -> Expression:
         category, quoted = parts
@@ -214,10 +214,10 @@ class _Builder(lark.Transformer[lark.Token, Expression]):
         return _bounded(Not(parts[0]))
 
     def both(self, parts: list[Expression]) -> Expression:
-        return _bounded(All(tuple(parts)))
+        return _bounded(And(tuple(parts)))
 
     def either(self, parts: list[Expression]) -> Expression:
-        return _bounded(Any(tuple(parts)))
+        return _bounded(Or(tuple(parts)))
 
 
 @cache
@@ -226,7 +226,7 @@ def _parser() -> lark.Lark:
 
 
 def _bounded(expression: Expression) -> Expression:
-    """Refuse what evaluation would have to recurse into too deeply."""
+    """Check that evaluating the expression does not recurse too deeply."""
     level: tuple[Expression, ...] = (expression,)
     for _ in range(NESTING):
         level = tuple(below for above in level for below in _operands(above))
@@ -243,7 +243,7 @@ def _operands(expression: Expression) -> tuple[Expression, ...]:
             return ()
         case Not(operand):
             return (operand,)
-        case All(operands) | Any(operands):
+        case And(operands) | Or(operands):
             return operands
 
 

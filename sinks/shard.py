@@ -8,7 +8,7 @@ import msgspec
 from pyroaring import BitMap
 
 from kae.encoders.percolator import Percolator
-from kae.encoders.selector import Compiled
+from kae.encoders.selector import CompiledSelector
 from kae.sinks.log.edits import Counts, Delta, SourceRange
 from kae.sinks.log.fold import LogState
 from kae.sinks.log.ownership import InFlight, OwnedLog
@@ -97,7 +97,7 @@ class Shard:
         return self.source.next_offset
 
     def plan_items(
-        self, prepared: Sequence[Prepared], selectors: Mapping[int, Compiled]
+        self, prepared: Sequence[Prepared], selectors: Mapping[int, CompiledSelector]
     ) -> DeltaPlan:
         """Plan one batch of items; nothing is changed by it.
 
@@ -119,7 +119,7 @@ class Shard:
         return self._send(plan, source, at_ms)
 
     def send_bindings(
-        self, bindings: Bindings, selectors: Mapping[int, Compiled], at_ms: int
+        self, bindings: Bindings, selectors: Mapping[int, CompiledSelector], at_ms: int
     ) -> SentDelta | None:
         """Plan and append what the bindings' newest version changes here, if it is news."""
         if bindings.version <= self.source.bindings_version:
@@ -145,7 +145,7 @@ class Shard:
         self.log.settle(sent.flight, apply)
         self.selector_index.note(sent.plan.edits)
 
-    def _percolator(self, selectors: Mapping[int, Compiled]) -> Percolator:
+    def _percolator(self, selectors: Mapping[int, CompiledSelector]) -> Percolator:
         """The selectors of what is attached here; one for all items of a bindings version."""
         version = self.source.bindings_version
         if self._attached_version != version:
@@ -153,7 +153,7 @@ class Shard:
             self._attached_selectors, self._attached_version = Percolator(attached), version
         return self._attached_selectors
 
-    def resolve(self, selector: Compiled) -> BitMap:
+    def resolve(self, selector: CompiledSelector) -> BitMap:
         """The ordinals of this shard's items that a selector matches."""
         return self.selector_index.resolve(selector)
 

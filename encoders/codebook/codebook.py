@@ -1,10 +1,10 @@
-"""The codebook: which word has which slot. Immutable, in a folder of two readable files.
+"""The codebook: an immutable mapping of words to slots, stored in a folder of readable files.
 
     codebook.json   groups, field mapping, versions, hash of the words, fingerprint
     words.tsv       one word a line, in slot order
-    tagger          a folder beside them, when the codebook has a tagger that kae does not carry
+    tagger          a folder, present when the codebook uses a tagger that kae does not ship
 
-docs/formats.md specifies both.
+docs/formats.md specifies the files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,11 +25,12 @@ from kae.encoders.categories import (
 )
 from kae.encoders.tagger.weights import PACKAGED, TaggerInvalid, TaggerSource
 from kae.encoders.text.normal_form import NORMALISATION
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 
-# A codebook without clusters is written as 1, so what was built before there were any stays itself.
+# A codebook without clusters is written as format 1, so that codebooks from before clusters keep
+# their bytes.
 SOLO_FORMAT, CLUSTER_FORMAT = 1, 2
-# A part of the fingerprint: raise it when the extractor or assign gives another result.
+# Part of the fingerprint: raise it when the extractor or the assigner gives other results.
 EXTRACTION = 2
 NO_TAGGER = "none"
 _VERSIONS = (NORMALISATION, EXTRACTION)
@@ -40,11 +41,11 @@ _HEADER = "position\tindex\tcategory\tword\titems\tscanned\n"
 
 
 class CodebookInvalid(ValueError):
-    """A folder that is no codebook of this version: what, where, remedy."""
+    """A folder that is not a codebook of this version."""
 
 
 class TaggerMissing(CodebookInvalid):
-    """A codebook whose tagger is not at hand: without it, items would get other identifiers."""
+    """A codebook whose tagger cannot be found: without it, items would get other identifiers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class CodebookWord:
     word: str
     index: int
     items: int  # of the catalog it was built from
-    scanned: bool  # looked for in titles, descriptions and queries
+    scanned: bool  # whether titles, descriptions and queries are searched for it
 
 
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -73,11 +74,11 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class Codebook:
-    """Words and slots, both ways.
+    """Maps words to slots, and slots to their head words.
 
-    Words of one group that are spelled alike, and a word's aliases, share a solo slot. With
-    `solo_slots`, the slots of position p above the first solo_slots[p] are clusters, each of words
-    that are alike; without, there is no cluster.
+    Spellings of one word in a group, its aliases included, share a solo slot. With `solo_slots`,
+    the slots of position p above index solo_slots[p] are clusters, each holding several similar
+    words; without it there are no clusters.
     """
 
     def __init__(
@@ -108,12 +109,12 @@ class Codebook:
                 position = self._positions[word.category]
                 self._indices[position].setdefault(word.word, word.index)
                 self._heads[position].setdefault(word.index, word)
-        self._manifest = _sealed(self, _table(self), catalog_items)
+        self._manifest = _manifest_of(self, _table(self), catalog_items)
         self.fingerprint = self._manifest.fingerprint
 
     @property
     def catalog_items(self) -> int:
-        """Items of the catalog that it was built from."""
+        """The number of items in the catalog that it was built from."""
         return self._manifest.catalog_items
 
     @property
@@ -122,7 +123,7 @@ class Codebook:
 
     @property
     def format(self) -> int:
-        """Of the folder that it is written as."""
+        """The format of its folder."""
         return self._manifest.format
 
     def position_of(self, category: int) -> int:
@@ -134,33 +135,33 @@ class Codebook:
         return None if index is None else Slot(position, index)
 
     def slots_of(self, word: str) -> Iterator[Slot]:
-        """The slots of a word in any position."""
+        """Yield the slots of a word in all positions."""
         for position, indices in enumerate(self._indices):
             if word in indices:
                 yield Slot(position, indices[word])
 
     def word_at(self, position: int, index: int) -> tuple[int, str] | None:
-        """The head word of a slot, with its category; None for an empty or reserved slot."""
+        """Return the category and head word of a slot; None for an empty or reserved slot."""
         head = self._heads[position].get(index)
         return None if head is None else (head.category, head.word)
 
-    def spelling_of(self, word: CodebookWord) -> str:
-        """The form that a word shares with those of its solo slot, misspellings too."""
+    def spelling_key_of(self, word: CodebookWord) -> str:
+        """Return the spelling key that all words of a solo slot share, misspellings included."""
         position = self._positions[word.category]
         alone = not word.index or self.is_cluster(position, word.index)
-        return one_spelling((word if alone else self._heads[position][word.index]).word)
+        return spelling_key((word if alone else self._heads[position][word.index]).word)
 
     def is_cluster(self, position: int, index: int) -> bool:
-        """Whether a slot holds words that are alike, and not one word with its aliases."""
+        """Whether a slot holds several similar words instead of one word with its aliases."""
         return self.solo_slots is not None and self.solo_slots[position] < index
 
     def reserved(self, position: int) -> range:
-        """The indices that bindings may take."""
+        """The slot indices that bindings may use."""
         group = self.groups[position]
         return range(group.capacity - group.reserved, group.capacity)
 
     def save(self, folder: Path) -> None:
-        """Write the folder; the same words give the same bytes."""
+        """Write the folder; equal codebooks give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _WORDS).write_bytes(_table(self))
         (folder / _MANIFEST).write_bytes(_encode(self._manifest))
@@ -169,10 +170,10 @@ class Codebook:
 
     @staticmethod
     def load(folder: Path) -> "Codebook":
-        """Read a folder and check every byte of it, those of its tagger too.
+        """Read a folder and verify every byte of it, including its tagger.
 
-        Raises: CodebookInvalid; TaggerMissing when its tagger is neither in the folder nor the one
-        that kae carries.
+        Raises: CodebookInvalid; TaggerMissing when its tagger is neither in the folder nor the
+        packaged one.
         """
         remedy = "copy the folder again, or build it with `kae codebook build`"
         try:
@@ -196,13 +197,13 @@ class Codebook:
                 f"{folder / _WORDS}: its hash is {_hash(table)}, the manifest says "
                 f"{manifest.words_blake2b}; {remedy}"
             )
-        sealed = _seal(manifest)
-        if sealed != manifest.fingerprint:
+        fingerprint = _fingerprint(manifest)
+        if fingerprint != manifest.fingerprint:
             raise CodebookInvalid(
-                f"{folder / _MANIFEST}: its content gives fingerprint {sealed}, it says "
+                f"{folder / _MANIFEST}: its content gives fingerprint {fingerprint}, it says "
                 f"{manifest.fingerprint}; {remedy}"
             )
-        tagger = _at_hand(folder, manifest.tagger)
+        tagger = _find_tagger(folder, manifest.tagger)
         try:
             codebook = Codebook(
                 manifest.groups,
@@ -214,7 +215,7 @@ class Codebook:
             )
         except (GroupsInvalid, ValueError, KeyError) as error:
             raise CodebookInvalid(f"{folder}: {error}; {remedy}") from None
-        # Also refuses a table that is not in its one written form.
+        # Also rejects a table that is valid but not in canonical form.
         if _encode(codebook._manifest) != manifest_bytes:
             raise CodebookInvalid(
                 f"{folder / _MANIFEST}: its content gives fingerprint {codebook.fingerprint}, it "
@@ -223,8 +224,8 @@ class Codebook:
         return codebook
 
 
-def _at_hand(folder: Path, fingerprint: str) -> TaggerSource | None:
-    """The tagger of a codebook: in its own folder, or else the one that kae carries."""
+def _find_tagger(folder: Path, fingerprint: str) -> TaggerSource | None:
+    """Find the tagger of a codebook: in its own folder, or else the packaged one."""
     if fingerprint == NO_TAGGER:
         return None
     own = folder / _TAGGER
@@ -234,7 +235,7 @@ def _at_hand(folder: Path, fingerprint: str) -> TaggerSource | None:
     try:
         tagger = TaggerSource.of(place)
     except TaggerInvalid as error:
-        raise TaggerMissing(f"{wanted}, which is not at hand ({error}); {remedy}") from None
+        raise TaggerMissing(f"{wanted}, which cannot be loaded ({error}); {remedy}") from None
     if tagger.fingerprint != fingerprint:
         raise TaggerMissing(f"{wanted}, {place} is {tagger.fingerprint}; {remedy}")
     return tagger
@@ -252,7 +253,7 @@ def _table(codebook: Codebook) -> bytes:
 def _parse(table: bytes) -> Iterator[CodebookWord]:
     header, *lines = table.decode().split("\n")
     if header + "\n" != _HEADER or lines.pop():
-        raise ValueError(f"{_WORDS} does not begin and end as it should")
+        raise ValueError(f"{_WORDS} has no header or no final newline")
     for line in lines:
         _position, index, category, word, items, scanned = line.split("\t")
         yield CodebookWord(CATEGORY_INDEX[category], word, int(index), int(items), scanned == "1")
@@ -266,12 +267,12 @@ def _check_solo_slots(groups: Sequence[Group], solo_slots: Sequence[int] | None)
         0 <= solo <= slots for solo, slots in zip(solo_slots, core, strict=True)
     )
     if not within:
-        raise GroupsInvalid(f"solo_slots are {[*solo_slots]}; the positions have room for {core}")
+        raise GroupsInvalid(f"solo_slots are {[*solo_slots]}; each may be at most {core}")
 
 
-def _sealed(codebook: Codebook, table: bytes, catalog_items: int) -> _Manifest:
-    """The manifest with its fingerprint: the hash of itself without one."""
-    unsealed = _Manifest(
+def _manifest_of(codebook: Codebook, table: bytes, catalog_items: int) -> _Manifest:
+    """Make the manifest; its fingerprint is the hash of the manifest without one."""
+    blank = _Manifest(
         SOLO_FORMAT if codebook.solo_slots is None else CLUSTER_FORMAT,
         *_VERSIONS,
         codebook.tagger_fingerprint,
@@ -283,10 +284,10 @@ def _sealed(codebook: Codebook, table: bytes, catalog_items: int) -> _Manifest:
         codebook.fields,
         codebook.solo_slots,
     )
-    return msgspec.structs.replace(unsealed, fingerprint=_seal(unsealed))
+    return msgspec.structs.replace(blank, fingerprint=_fingerprint(blank))
 
 
-def _seal(manifest: _Manifest) -> str:
+def _fingerprint(manifest: _Manifest) -> str:
     return _hash(_encode(msgspec.structs.replace(manifest, fingerprint="")))
 
 

@@ -1,11 +1,11 @@
-"""Slots as tokens of a model's vocabulary: the positions' capacities laid end to end after a base.
+"""Slots as tokens of a model's vocabulary: the capacities of the positions in a row, after a base.
 
     base = 50,265, capacities 2,058, 2,058, 1,034, ...
     position 0  tokens 50,265 .. 52,322
     position 1  tokens 52,323 .. 54,380
     position 2  tokens 54,381 .. 55,414, and so on
 
-A reserved slot has a token like any other, so a word that is bound later needs no new one.
+A reserved slot has a token like any other, so a word that is bound later needs no new token.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class TokenLayout:
 
     @property
     def size(self) -> int:
-        """Of the whole vocabulary."""
+        """The size of the whole vocabulary."""
         return self.base + sum(self.capacities)
 
     def tokens_of(self, position: int) -> range:
@@ -39,13 +39,14 @@ class TokenLayout:
         return range(first, first + self.capacities[position])
 
     def tokens(self, slots: NDArray[np.uint16]) -> NDArray[np.int64]:
-        """(prefixes, depth): the token of each slot, one position a column."""
+        """Return the token of each slot; shape (prefixes, depth), a column for each position."""
         return slots + self._firsts[: slots.shape[1]]
 
     def slots(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-        """The prefixes (n, depth) that tokens say, and of each whether it says one.
+        """Return the slots of token prefixes, and which prefixes are valid.
 
-        It does not when a token is no slot of its position; its slots are then any.
+        Shape: (n, depth) -> (n, depth), (n,). A prefix is invalid when a token is not a slot of its
+        position; its slots are then arbitrary.
         """
         depth = tokens.shape[1]
         slots = np.ascontiguousarray(tokens.T) - self._firsts[:depth, None]

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from kae.encoders.bounded import Bounded
+from kae.encoders.bounded import BoundedCache
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
-from kae.encoders.extraction.mentions import FIELD_SCORE, UNRANKED, Mention, Ranks, join
+from kae.encoders.extraction.mentions import FIELD_SCORE, UNRANKED, Mention, RankOf, merge_mentions
 from kae.encoders.extraction.scan import Scanner
 from kae.encoders.extraction.title_reader import TitleReader
 from kae.encoders.items import Attribute, AttributeSource, Item
@@ -18,48 +18,50 @@ _CACHED_CHARACTERS = 200
 
 
 class Extractor:
-    """Finds the words of a codebook in items and texts; with a reader, what else a title says."""
+    """Finds a codebook's words in items and texts; with a reader, the tagger's too."""
 
     def __init__(
         self,
         codebook: Codebook,
-        rank: Ranks = lambda _: UNRANKED,
+        rank: RankOf = lambda _: UNRANKED,
         reader: TitleReader | None = None,
     ) -> None:
         self._rank = rank
         self._reader = reader
-        caches = {kind: Bounded[str, list[Mention]]() for kind in codebook.fields.values()}
+        caches = {kind: BoundedCache[str, list[Mention]]() for kind in codebook.fields.values()}
         self._fields = {
             name: (CATEGORY_INDEX[kind], caches[kind]) for name, kind in codebook.fields.items()
         }
         self._scanner = Scanner([word for word in codebook.words if word.scanned], rank)
 
     def extract(self, item: Item) -> tuple[Attribute, ...]:
-        """The item's attributes: each (category, word) once, from its most trusted source."""
+        """Return each (category, word) of an item once, from its most trusted source."""
         _, (found,) = self.find([item])
         return tuple(one.attribute for one in found)
 
     def scan(self, text: str) -> list[Attribute]:
-        """The words of any text, such as a title."""
+        """Return the words of any text, such as a title."""
         return list(self.extract(Item("", text)))
 
     def of_fields(self, item: Item) -> list[Attribute]:
-        """The words of the mapped fields alone."""
+        """Return the words of the mapped fields alone."""
         return [one.attribute for one in self._of_fields(item)]
 
     def find(self, items: Sequence[Item]) -> tuple[list[str], list[list[Mention]]]:
-        """For each item the normal form of its title and description together, and what it has."""
+        """Return each item's normalised text (title and description), and its mentions."""
         parts = [part for item in items for part in (item.title, item.description)]
         tokens = tokens_of_all(parts)
-        # Each with a space before and behind it.
+        # Each text has a space before and after it.
         normal = f" {' '.join(tokens)}".split(END)
         titles, descriptions = normal[::2], normal[1::2]
         if max(map(len, normal)) > TITLE_CHARACTERS:
             tokens = _beginnings(titles, descriptions)
         scanned = self._scanner.search(tokens)
-        found = [join(self._of_fields(item), next(scanned), next(scanned)) for item in items]
+        found = [
+            merge_mentions(self._of_fields(item), next(scanned), next(scanned)) for item in items
+        ]
         if self._reader is not None:
-            self._reader.complete(items, found)
+            self._reader.extend(items, found)
         pairs = zip(titles, descriptions, strict=False)  # nothing comes after the last END
         texts = [f"{title[:-1]}{description[:-1]}"[1:] for title, description in pairs]
         return texts, found
@@ -67,7 +69,7 @@ class Extractor:
     def _of_fields(self, item: Item) -> list[Mention]:
         found: list[Mention] = []
         mapped, fields = self._fields, item.fields
-        # In order of name: a feed that shuffles its fields has not changed the item.
+        # Sorted by name, so that the order of fields in a feed does not matter.
         for name in sorted(fields.keys() & mapped.keys()):
             category, cache = mapped[name]
             values = fields[name]
@@ -76,7 +78,9 @@ class Extractor:
                 found += self._keep(category, cache, value) if known is None else known
         return found
 
-    def _keep(self, category: int, cache: Bounded[str, list[Mention]], value: str) -> list[Mention]:
+    def _keep(
+        self, category: int, cache: BoundedCache[str, list[Mention]], value: str
+    ) -> list[Mention]:
         found = self._of_value(category, value)
         if len(value) <= _CACHED_CHARACTERS:
             cache[value] = found
@@ -101,7 +105,7 @@ def _beginnings(titles: Sequence[str], descriptions: Sequence[str]) -> list[str]
 
 
 def _beginning(tokens: Sequence[str], characters: int) -> list[str]:
-    """The first tokens that make a text of so many characters at most."""
+    """Return the first tokens, up to a text of so many characters."""
     kept: list[str] = []
     left = characters + 1
     for token in tokens:

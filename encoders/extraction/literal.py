@@ -1,15 +1,14 @@
-"""Every value of an item as its input spells it: from fields, the tagger and the dictionary.
+"""Every value of an item, verbatim as in its input: from fields, the tagger and the dictionary.
 
     field        a value of a field that has a category
-    tagger       a part of the title that the network takes for a value
+    tagger       a part of the title that the network recognises as a value
     dictionary   a word of the codebook, a measure or a model number in title or description
 
-The first source that has a word of a category keeps it. What a field says of a category closes it
-for the tagger, which guesses. Where the tagger has read values in a title, it has read the whole:
-the dictionary then says of that title only what the tagger never learned to look for (a season, a
-pattern), outside of its values. A word alone does not know what it is a part of, as "Cotton" in
-"Cotton Candy Scented", and of 185 words that a dictionary of another trade added where the
-tagger's categories had stayed empty, four were right.
+The first source that has a word of a category keeps it. A field's values close their category to
+the tagger, which only guesses. Where the tagger found values in a title, the dictionary adds only
+categories that the tagger never learned (a season, a pattern), and only outside the tagger's
+values. A dictionary does not see context, such as "Cotton" in "Cotton Candy Scented": of 185 words
+that a dictionary of another trade added where the tagger found nothing, four were right.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from kae.encoders.text.values import words_of
 
 
 class LiteralExtractor:
-    """Finds values in items; without a tagger, or without a codebook, the other sources remain."""
+    """Finds values in items; both the codebook and the tagger are optional."""
 
     def __init__(self, codebook: Codebook | None, tagger: Tagger | None) -> None:
         self._mapped: Mapping[str, str] = codebook.fields if codebook else {}
@@ -37,11 +36,11 @@ class LiteralExtractor:
         self._learned = tagger.categories if tagger else frozenset()
 
     def extract(self, items: Sequence[Item]) -> list[list[Attribute]]:
-        """For each item its attributes; `text` is a part of the title, description or field."""
+        """Return each item's attributes; `text` is a part of its title, description or field."""
         titles = [item.title for item in items]
         tagged = self._tagger.tag(titles) if self._tagger else [()] * len(items)
         return [
-            self._join(item, values, scanned)
+            self._merge(item, values, scanned)
             for item, values, scanned in zip(items, tagged, self._scan(items), strict=True)
         ]
 
@@ -53,7 +52,7 @@ class LiteralExtractor:
         )
         return [[one.attribute for one in of_item] for of_item in found]
 
-    def _join(
+    def _merge(
         self, item: Item, tagged: Sequence[Tagged], scanned: Sequence[Attribute]
     ) -> list[Attribute]:
         found = {(one.category, one.word): one for one in self._of_fields(item)}
@@ -62,11 +61,11 @@ class LiteralExtractor:
             if one.category not in closed:
                 found.setdefault((one.category, one.word), one)
         taken = [normalise(item.title[value.begin : value.end]) for value in tagged]
-        said = {category for category, _ in found} | self._learned
+        tagged_categories = {category for category, _ in found} | self._learned
         for one in scanned:
             in_title = one.score == TITLE_SCORE
             if in_title and tagged:
-                if one.category in said:
+                if one.category in tagged_categories:
                     continue
                 if any(contains_phrase(value, one.text) for value in taken):
                     continue
@@ -90,7 +89,7 @@ class LiteralExtractor:
                     yield Attribute(category, word, text, AttributeSource.FIELD, score)
 
     def _category_of(self, name: str) -> int | None:
-        """What the codebook's mapping says of a field, or else its whole name."""
+        """The category of a field by the codebook's mapping, or else by its whole name."""
         if name in self._mapped:
             return CATEGORY_INDEX[self._mapped[name]]
         named = meaning_of(name)
@@ -101,5 +100,5 @@ def _of_values(title: str, tagged: Sequence[Tagged]) -> Iterator[Attribute]:
     for value in tagged:
         text = title[value.begin : value.end]
         word = canonical(normalise(text))
-        if word:  # a value of signs alone is none
+        if word:  # a value of punctuation alone has no word
             yield Attribute(value.category, word, text, AttributeSource.TAGGER, value.score)

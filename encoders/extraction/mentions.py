@@ -1,6 +1,7 @@
-"""What was found in an item, with all that joining and assigning ask of it worked out once.
+"""Attributes found in an item, with what merging and assigning need precomputed.
 
-Attributes are few and items many: every item that has the same word in the same way shares a Found.
+There are few attributes and many items, so items that have the same word in the same way share one
+Mention.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,22 +11,22 @@ import msgspec
 from kae.encoders.items import Attribute
 
 ATTRIBUTES_OF_AN_ITEM = 256
-CONFIRMED_SCORE = 1.0  # of a field's word that the title has too
+CONFIRMED_SCORE = 1.0  # a field's word that the title has too
 FIELD_SCORE = 0.95
 TITLE_SCORE = 0.9
 DESCRIPTION_SCORE = 0.5
-# Where an attribute stands: a position, and its place among those of the position, lower first.
+# The position of an attribute, and its order among those of that position: the lowest wins.
 Rank = tuple[int, int]
-Ranks = Callable[[Attribute], Rank]
+RankOf = Callable[[Attribute], Rank]
 UNRANKED: Rank = (0, 1 << 62)
 
 
 class Mention:
-    """An attribute; `confirmed` is what a field's word becomes when the title has it too."""
+    """An attribute; `confirmed` replaces it when the title has the field's word too."""
 
     __slots__ = ("attribute", "confirmed", "key", "order", "position")
 
-    def __init__(self, attribute: Attribute, rank: Ranks) -> None:
+    def __init__(self, attribute: Attribute, rank: RankOf) -> None:
         self.attribute = attribute
         self.key = f"{attribute.category} {attribute.word}"
         self.position, self.order = rank(attribute)
@@ -35,10 +36,10 @@ class Mention:
             self.confirmed = Mention(confirmed, rank)
 
 
-def join(
+def merge_mentions(
     fields: Iterable[Mention], title: Iterable[Mention], description: Iterable[Mention]
 ) -> list[Mention]:
-    """Each (category, word) once, from its most trusted source."""
+    """Return each (category, word) once, from its most trusted source."""
     found: dict[str, Mention] = {}
     for one in fields:
         found.setdefault(one.key, one)

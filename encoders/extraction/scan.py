@@ -1,21 +1,21 @@
-"""Searching texts for a codebook's words, and for measures, model numbers and numbers.
+"""Searches texts for a codebook's words, and for measures, model numbers and numbers.
 
-Words are found by one Aho-Corasick automaton: the leftmost, longest ones, at token boundaries, none
-inside another. A measure or a model number is known by its shape; a measure that is no word of the
-dictionary itself is searched for no words. A number without a unit counts in a title, where it is
-often all that tells two items apart, and not in a description. The texts of many items are searched
-as one: each search lets go of the interpreter's lock, and getting it back costs more than the
-search of one title.
+One Aho-Corasick automaton finds the words: leftmost-longest matches at token boundaries, without
+overlaps. Measures and model numbers are recognised by their shape; a measure that the dictionary
+does not list is not searched for words. A number without a unit counts in a title, where it is
+often all that distinguishes two items, but not in a description. The texts of many items are joined
+and searched at once: each search releases the interpreter's lock, and reacquiring it costs more
+than searching one title.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
-from kae.encoders.bounded import Bounded
+from kae.encoders.bounded import BoundedCache
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import CodebookWord
-from kae.encoders.extraction.mentions import DESCRIPTION_SCORE, TITLE_SCORE, Mention, Ranks
+from kae.encoders.extraction.mentions import DESCRIPTION_SCORE, TITLE_SCORE, Mention, RankOf
 from kae.encoders.items import Attribute, AttributeSource
 from kae.encoders.text.measures import (
     canonical,
@@ -29,15 +29,15 @@ from kae.encoders.text.normal_form import END
 
 _SPECIFICATION = CATEGORY_INDEX["specification"]
 _MODEL = CATEGORY_INDEX["model"]
-# Titles and descriptions take turns: by the parity of a text's number.
+# Titles and descriptions alternate: the parity of a text's number says which it is.
 _SCORES = (TITLE_SCORE, DESCRIPTION_SCORE)
-# Stands for a measure where words are searched: none contains it. Of ASCII, as END is, for which
-# the automaton finds places without counting characters.
+# Replaces a measure where words are searched: no word contains it. Like END it is ASCII: in ASCII
+# text the automaton's byte offsets are character offsets.
 _BLANK = "\1"
 
 
 class _Shape:
-    """What a token, or a number with its unit, is by its letters and digits alone."""
+    """What the letters and digits of a token, or of a number with its unit, say about it."""
 
     __slots__ = ("category", "found", "is_measure", "is_number", "surface")
 
@@ -52,12 +52,12 @@ class _Shape:
 
 
 class Scanner:
-    """The dictionary of a codebook, ready to be searched for in texts."""
+    """An automaton over the words of a codebook's dictionary."""
 
-    def __init__(self, words: Sequence[CodebookWord], rank: Ranks) -> None:
+    def __init__(self, words: Sequence[CodebookWord], rank: RankOf) -> None:
         self._rank = rank
         self._known = frozenset(word.word for word in words)
-        self._shapes = Bounded[str, _Shape | None](self._shape_of)
+        self._shapes = BoundedCache[str, _Shape | None](self._shape_of)
         self._automaton = AhoCorasick(
             [*(_spaced(word.word.split(" ")) for word in words), END],
             matchkind=MatchKind.LeftmostLongest,
@@ -69,10 +69,10 @@ class Scanner:
         ]
 
     def search(self, tokens: list[str]) -> Iterator[list[Mention]]:
-        """For each text its words in their order, then its measures, models and numbers.
+        """Yield for each text its words in order, then its measures, models and numbers.
 
-        `tokens` are those of a title, a description, a title and so on, with END after each; the
-        measures among them are blanked.
+        `tokens` are those of a title, a description, a title and so on, with END after each;
+        measures in `tokens` are blanked in place.
         """
         shapes = self._find_shapes(tokens)
         matches = self._automaton.find_matches_as_indexes(_spaced(tokens))
@@ -88,7 +88,7 @@ class Scanner:
             start, number = end + 1, number + 1
 
     def _find_shapes(self, tokens: list[str]) -> dict[int, list[Mention]]:
-        """What is no word of the dictionary and has a shape, by the number of its text."""
+        """Find what has a shape and is not in the dictionary, by the number of its text."""
         found: dict[int, list[Mention]] = {}
         shapes, number = self._shapes, 0
         others = [place for place, token in enumerate(tokens) if not token.isalpha()]
@@ -141,5 +141,5 @@ class Scanner:
 
 
 def _spaced(tokens: Iterable[str]) -> str:
-    """With two spaces between tokens and one around, so that neighbours both have their borders."""
+    """Join with two spaces between tokens and one around, so that neighbours share no boundary."""
     return f" {'  '.join(tokens)} "

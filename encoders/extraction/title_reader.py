@@ -1,7 +1,7 @@
-"""The tagger as a source of attributes: it reads the titles that fields and dictionary leave open.
+"""The tagger as a source of attributes: it reads titles of items that lack important words.
 
-A title is read when the item has no word of some category of REQUIRED; what is found then counts in
-every category of which the item has no word yet, so a guess never contradicts what is known.
+A title is read when the item has no word in some category of REQUIRED. The values found then count
+in every category in which the item has no word yet, so a guess never contradicts what is known.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
-from kae.encoders.extraction.mentions import ATTRIBUTES_OF_AN_ITEM, Mention, Ranks
+from kae.encoders.extraction.mentions import ATTRIBUTES_OF_AN_ITEM, Mention, RankOf
 from kae.encoders.items import Attribute, AttributeSource, Item
 from kae.encoders.tagger.tagger import Tagged, Tagger
 from kae.encoders.tagger.weights import TaggerSource
@@ -17,20 +17,20 @@ from kae.encoders.text.measures import canonical
 from kae.encoders.text.normal_form import normalise
 from kae.encoders.text.values import is_word
 
-# What nearly every product can be asked for by. Other categories are open for good: of the demo's
-# items three in four have no word of place, scene or season, and a title costs 15 ms.
+# What nearly every product has. Most items never have a word of the other categories (three in four
+# of the demo's have no location, scene or season), and reading a title costs 15 ms.
 REQUIRED = frozenset(CATEGORY_INDEX[name] for name in ("entity", "brand", "color"))
 
 
 class TitleReader:
-    """Adds the tagger's words to what was found; the same for an item alone and among others."""
+    """Adds the tagger's words to mentions; the result does not depend on the other items."""
 
-    def __init__(self, tagger: Tagger, rank: Ranks) -> None:
+    def __init__(self, tagger: Tagger, rank: RankOf) -> None:
         self._tagger = tagger
         self._rank = rank
 
-    def complete(self, items: Sequence[Item], found: Sequence[list[Mention]]) -> None:
-        """Append to each item's list; the titles of all are read together."""
+    def extend(self, items: Sequence[Item], found: Sequence[list[Mention]]) -> None:
+        """Append to each item's mentions; all titles are read together."""
         open_items = [
             (item.title, of_item, closed)
             for item, of_item in zip(items, found, strict=True)
@@ -39,9 +39,9 @@ class TitleReader:
         tagged = self._tagger.tag([title for title, _, _ in open_items])
         for (title, of_item, closed), values in zip(open_items, tagged, strict=True):
             room = ATTRIBUTES_OF_AN_ITEM - len(of_item)
-            of_item.extend(self._found(title, values, closed)[:room])
+            of_item.extend(self._mentions_in(title, values, closed)[:room])
 
-    def _found(self, title: str, values: Sequence[Tagged], closed: set[int]) -> list[Mention]:
+    def _mentions_in(self, title: str, values: Sequence[Tagged], closed: set[int]) -> list[Mention]:
         found: dict[str, Mention] = {}
         for value in values:
             surface = normalise(title[value.begin : value.end])
@@ -55,15 +55,15 @@ class TitleReader:
         return list(found.values())
 
 
-def title_reader(codebook: Codebook, rank: Ranks) -> TitleReader | None:
-    """The reader that a codebook asks for, its tagger loaded.
+def open_title_reader(codebook: Codebook, rank: RankOf) -> TitleReader | None:
+    """Load the tagger of a codebook; None if the codebook has no tagger.
 
     Raises: TaggerInvalid.
     """
-    return TitleReader(opened(codebook.tagger), rank) if codebook.tagger else None
+    return TitleReader(load_tagger(codebook.tagger), rank) if codebook.tagger else None
 
 
 @lru_cache(maxsize=1)
-def opened(tagger: TaggerSource) -> Tagger:
-    """One for the passes over a catalog: it keeps the titles that it has read."""
+def load_tagger(tagger: TaggerSource) -> Tagger:
+    """Load a tagger once for all passes over a catalog, since it caches the titles that it read."""
     return Tagger(tagger.folder)

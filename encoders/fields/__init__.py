@@ -1,1 +1,1 @@
-"""What the fields of a feed mean."""
+"""The meaning of a feed's fields."""

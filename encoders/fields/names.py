@@ -1,8 +1,8 @@
-"""What the name of a feed's field means, in a dozen languages (data/field_names.tsv).
+"""The meaning of a feed's field names, in a dozen languages (data/field_names.tsv).
 
 "hauptFarbe"       ->  color, by its part "hauptfarbe": a compound that ends in "farbe"
 "Color principal"  ->  color, by its part "color"
-"color_code"       ->  none: a code is no word
+"color_code"       ->  none: a code is not a word
 """
 
 import re
@@ -17,14 +17,18 @@ from kae.encoders.text.normal_form import is_unspaced, normalise
 ROLES = ("id", "title", "description", "popularity", "revision")
 NONE = "none"
 _HUMP = re.compile(r"(?<=[a-zà-ÿ0-9])(?=[A-ZÀ-Þ])")
-# German writes ä also as ae; a shorter word would be found inside others.
+# German also writes ä as ae.
 _UMLAUTS = (("ae", "a"), ("oe", "o"), ("ue", "u"))
+# Shorter words would be found inside unrelated ones.
 _COMPOUND_LETTERS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class NameMeaning:
-    """What a name means: a category or NONE, by the listed name that it holds."""
+    """What a name means: a category or NONE, and the listed name that says so.
+
+    `whole`: the name is the listed one, instead of containing it.
+    """
 
     meaning: str
     listed: str
@@ -32,14 +36,14 @@ class NameMeaning:
 
 
 def role_rank(name: str, role: str) -> int | None:
-    """The place of a column's name among those of a role, best first; None if it is none."""
+    """Return how well a column's name fits a role, 0 best; None if it does not."""
     roles = _table().roles
     places = [(role, spelling) for spelling in _spellings(_folded(name))]
     return min((roles[place] for place in places if place in roles), default=None)
 
 
 def meaning_of(name: str) -> NameMeaning | None:
-    """The category that a field's name says; the whole name first, then its head, then its rest."""
+    """Return what a field's name means: the whole name, else its head, else the rest."""
     tokens = _folded(name)
     table = _table()
     for spelling in _spellings(tokens):
@@ -70,7 +74,7 @@ def _table() -> _Table:
         if meaning in ROLES:
             table.roles.setdefault((meaning, spelling), len(table.roles))
             continue
-        # A category before NONE, wherever a name is both.
+        # A name that is listed both as a category and as NONE has the category.
         if table.whole.get(spelling, NONE) == NONE:
             table.whole[spelling] = meaning
             if match == "part":
@@ -88,7 +92,7 @@ def _longest(candidates: Iterable[list[str]]) -> NameMeaning | None:
 
 
 def _compound(token: str) -> NameMeaning | None:
-    """German, Dutch: the end of a compound is its head."""
+    """Find a listed name at the end of a compound, which is its head in German and Dutch."""
     parts = _table().parts
     for spelling in _umlauts(token):
         for start in range(1, len(spelling) - _COMPOUND_LETTERS + 1):
@@ -98,7 +102,7 @@ def _compound(token: str) -> NameMeaning | None:
 
 
 def _folded(name: str) -> list[str]:
-    """The name's tokens without accents: humps of camel case are apart."""
+    """Split a name into tokens, camel case too, and remove accents."""
     text = normalise(_HUMP.sub(" ", name))
     marked = unicodedata.normalize("NFKD", text)
     bare = "".join(letter for letter in marked if not unicodedata.combining(letter))
@@ -106,7 +110,7 @@ def _folded(name: str) -> list[str]:
 
 
 def _spellings(tokens: list[str]) -> list[str]:
-    """The tokens as they may stand in the table: apart, and written together."""
+    """Return the ways in which the table may spell the tokens: separate and joined."""
     return [*_umlauts(" ".join(tokens)), *_umlauts("".join(tokens))]
 
 
@@ -118,5 +122,5 @@ def _umlauts(spelling: str) -> list[str]:
 
 
 def _is_letter(spelling: str) -> bool:
-    """One letter of an alphabet says nothing; one character of Chinese does."""
+    """Whether it is one letter of an alphabet, which means nothing; a Chinese character does."""
     return len(spelling) == 1 and not is_unspaced(spelling)

@@ -1,22 +1,22 @@
-"""What the values of one field look like: how many, how varied, of which shape, listed as what."""
+"""A profile of one field's values: how many, how varied, of which shape, in which vocabulary."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.text.bundled_words import bundled_words
 from kae.encoders.text.measures import is_measure, is_model, is_number
 from kae.encoders.text.normal_form import normalise
-from kae.encoders.text.seeds import seeds
 from kae.encoders.text.values import words_of
 
-# Beyond so many distinct values the rest is counted and not kept.
+# Further distinct values are counted but not kept.
 DISTINCT_VALUES = 50_000
 VALUE_CHARACTERS = 2000
 EXAMPLES = 3
 EXAMPLE_CHARACTERS = 40
-# Enough of the most frequent values to know a field by.
-_JUDGED_VALUES = 500
+# How many of the most frequent values are examined.
+_EXAMINED_VALUES = 500
 _CURRENCY = r"(?:[€$£¥₩₹]|円|元|eur|usd|gbp|jpy|chf|pln|cny|krw|kr)"
 _AMOUNT = r"\d{1,3}(?:[., ' ]?\d{3})*(?:[.,]\d{1,2})?"
 _PRICE = re.compile(rf"{_CURRENCY}\s?{_AMOUNT}|{_AMOUNT}\s?{_CURRENCY}", re.IGNORECASE)
@@ -35,7 +35,7 @@ def _is_model(value: str) -> bool:
     return is_model(normalise(value.replace("-", "")))
 
 
-# In this order: a value has the first shape that it fits.
+# A value has the first of these shapes that it matches.
 _SHAPES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("address", lambda value: _URL.fullmatch(value) is not None),
     ("markup", lambda value: _MARKUP.fullmatch(value) is not None),
@@ -54,7 +54,7 @@ class FieldProfile:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.items = 0  # that have a value
+        self.items = 0  # items that have a value
         self.values: Counter[str] = Counter()
         self._occurrences = 0
         self._characters = 0
@@ -72,7 +72,7 @@ class FieldProfile:
 
     @property
     def distinct(self) -> int:
-        """Distinct values, at most DISTINCT_VALUES."""
+        """The number of distinct values, at most DISTINCT_VALUES."""
         return len(self.values)
 
     @property
@@ -80,31 +80,31 @@ class FieldProfile:
         return self._characters / self._occurrences if self._occurrences else 0.0
 
     def examples(self) -> tuple[str, ...]:
-        """The most frequent values, shortened."""
+        """Return the most frequent values, shortened."""
         return tuple(_shortened(value) for value, _ in self.values.most_common(EXAMPLES))
 
     def shape(self) -> tuple[str, float] | None:
-        """The most frequent shape of the values and its share; None if most have none."""
+        """Return the most frequent shape and its share of the values; None if no value has one."""
         shapes: Counter[str] = Counter()
-        for value, times in self._judged():
+        for value, times in self._frequent():
             for shape, fits in _SHAPES:
                 if fits(value):
                     shapes[shape] += times
                     break
         best = shapes.most_common(1)
-        return (best[0][0], best[0][1] / self._judged_times()) if best else None
+        return (best[0][0], best[0][1] / self._frequent_times()) if best else None
 
     def share_with_words(self, category: str) -> float:
-        """The share of values in which a field of that category has a word."""
+        """Return the share of values that contain a word, if the field had that category."""
         number = CATEGORY_INDEX[category]
-        times = sum(n for value, n in self._judged() if next(words_of(value, number), None))
-        return self._of_judged(times)
+        times = sum(n for value, n in self._frequent() if next(words_of(value, number), None))
+        return self._share_of_frequent(times)
 
     def listed(self) -> tuple[str, float] | None:
-        """The category that the bundled vocabularies list most of the values in, and the share."""
-        known = seeds()
+        """Return the category that the bundled words list most values in, and their share."""
+        known = bundled_words()
         categories: Counter[int] = Counter()
-        for value, times in self._judged():
+        for value, times in self._frequent():
             words = [word for word, _ in words_of(value, CATEGORY_INDEX["specification"])]
             votes = {known[word] for word in words if word in known}
             categories.update(dict.fromkeys(votes, times))
@@ -112,16 +112,16 @@ class FieldProfile:
             return None
         number, times = min(categories.items(), key=lambda entry: (-entry[1], entry[0]))
         name = next(name for name, index in CATEGORY_INDEX.items() if index == number)
-        return name, self._of_judged(times)
+        return name, self._share_of_frequent(times)
 
-    def _judged(self) -> Sequence[tuple[str, int]]:
-        return self.values.most_common(_JUDGED_VALUES)
+    def _frequent(self) -> Sequence[tuple[str, int]]:
+        return self.values.most_common(_EXAMINED_VALUES)
 
-    def _judged_times(self) -> int:
-        return sum(times for _, times in self._judged())
+    def _frequent_times(self) -> int:
+        return sum(times for _, times in self._frequent())
 
-    def _of_judged(self, times: int) -> float:
-        return times / self._judged_times() if times else 0.0
+    def _share_of_frequent(self, times: int) -> float:
+        return times / self._frequent_times() if times else 0.0
 
 
 def _shortened(value: str) -> str:

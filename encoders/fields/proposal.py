@@ -1,12 +1,9 @@
-"""Which columns are the item's id, title, description, popularity and revision.
+"""Proposes a mapping for an unknown feed: the roles of its columns, the categories of its fields.
 
-A name must be listed and the values must be fit for it; where no name is, the values alone can show
-the id, the title and the description.
-
-Which category a field's words belong to, proposed from its name and its values, with the reason.
-
-The name says it, if it is listed; the values must then give words. A field whose name says nothing
-is proposed by its values alone: by what the bundled vocabularies list, or by their shape.
+A column has the role that its name is listed for, if its values fit it; if no name is listed, the
+values alone can identify id, title and description. A field has the category that its name is
+listed for, if its values contain words; if its name is unknown, its values decide, by the bundled
+words or by their shape. Every proposal has a reason.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,17 +15,17 @@ from kae.encoders.fields.profile import FieldProfile
 from kae.encoders.text.normal_form import normalise
 
 ID_CHARACTERS = 256
-# Shares of the items that have a value, and of those whose value is their own.
+# Least shares of items with a value, and of distinct values.
 _FILLED = 0.9
-_OWN = 0.98
+_DISTINCT = 0.98
 _TITLE_CHARACTERS = (3.0, 300.0)
 _TITLE_TOKENS = 2.0
 _DESCRIPTION_CHARACTERS = 80.0
-_COUNTED_VALUES = 100
+_SAMPLED_VALUES = 100
 
 
 def find_roles(columns: Sequence[FieldProfile], items: int) -> dict[str, str]:
-    """Return role -> name of its column; a role that no column is fit for is left out."""
+    """Return role -> column name, without the roles that no column fits."""
     found: dict[str, str] = {}
     for role in ROLES:
         free = [column for column in columns if column.name not in found.values()]
@@ -42,13 +39,13 @@ def _roles_by_name(columns: Iterable[FieldProfile], role: str, items: int) -> Fi
     ranked = [
         (rank, place, column)
         for place, column in enumerate(columns)
-        if (rank := role_rank(column.name, role)) is not None and _FIT[role](column, items)
+        if (rank := role_rank(column.name, role)) is not None and _FITS[role](column, items)
     ]
     return min(ranked)[2] if ranked else None
 
 
 def _roles_by_values(columns: Sequence[FieldProfile], role: str, items: int) -> FieldProfile | None:
-    fit = [column for column in columns if _FIT[role](column, items)]
+    fit = [column for column in columns if _FITS[role](column, items)]
     if role == "id":
         spaceless = [c for c in fit if not any(" " in value for value in c.values)]
         return next(iter(spaceless), None)
@@ -64,7 +61,7 @@ def _roles_by_values(columns: Sequence[FieldProfile], role: str, items: int) -> 
 def _is_id(column: FieldProfile, items: int) -> bool:
     return (
         column.items == items > 0
-        and column.distinct >= _OWN * items
+        and column.distinct >= _DISTINCT * items
         and max(map(len, column.values)) <= ID_CHARACTERS
     )
 
@@ -88,7 +85,7 @@ def _is_revision(column: FieldProfile, items: int) -> bool:
     )
 
 
-_FIT: dict[str, Callable[[FieldProfile, int], bool]] = {
+_FITS: dict[str, Callable[[FieldProfile, int], bool]] = {
     "id": _is_id,
     "title": _is_title,
     "description": _is_description,
@@ -106,8 +103,8 @@ def _is_amount(value: str) -> bool:
 
 
 def _tokens(column: FieldProfile) -> float:
-    """Tokens of a value, on average."""
-    values = list(column.values)[:_COUNTED_VALUES]
+    """Return the mean number of tokens of a value."""
+    values = list(column.values)[:_SAMPLED_VALUES]
     return sum(len(normalise(value).split()) for value in values) / max(1, len(values))
 
 
@@ -115,13 +112,13 @@ def _tokens(column: FieldProfile) -> float:
 _SHAPED = 0.6
 _GIVES_WORDS = 0.3
 _LISTED = 0.5
-# A name that only holds a listed word gives way to values that are surely something else.
-_SURELY_LISTED = 0.8
-# Of fewer items that have the field, the values say nothing about others.
-_FEWEST_ITEMS = 5
-# A field of one item in so many is not worth a line of the mapping.
+# Values override a name that only contains a listed word from this share on.
+_OVERRIDING = 0.8
+# The values of fewer items say nothing about the field.
+_MIN_ITEMS = 5
+# A field that fewer than one item in so many has is not worth mapping.
 _RARE = 1000
-_SAY_NO_WORD = {"address", "markup", "date", "yes or no"}
+_SHAPES_WITHOUT_WORDS = {"address", "markup", "date", "yes or no"}
 _CATEGORY_OF_SHAPE = {
     "measure": "specification",
     "size": "specification",
@@ -131,38 +128,36 @@ _CATEGORY_OF_SHAPE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """A category, or None, and why."""
+class FieldProposal:
+    """The category of a field, or None, and the reason."""
 
     category: str | None
     why: str
 
 
-def propose(profile: FieldProfile, items: int) -> Proposal:
-    """Propose the category of one field of a feed of so many items."""
+def propose_category(profile: FieldProfile, items: int) -> FieldProposal:
+    """Propose the category of one field of a feed of `items` items."""
     if not profile.items:
-        return Proposal(None, "no item has a value")
+        return FieldProposal(None, "no item has a value")
     if profile.items * _RARE < items:
-        return Proposal(None, f"only {profile.items} of {items} items have it")
+        return FieldProposal(None, f"only {profile.items} of {items} items have it")
     shape = profile.shape()
-    if shape and shape[0] in _SAY_NO_WORD and shape[1] >= _SHAPED:
-        return Proposal(None, f"{shape[1]:.0%} of the values are of the shape: {shape[0]}")
+    if shape and shape[0] in _SHAPES_WITHOUT_WORDS and shape[1] >= _SHAPED:
+        return FieldProposal(None, f"{shape[1]:.0%} of the values are of the shape: {shape[0]}")
     listed = profile.listed()
     named = meaning_of(profile.name)
     if named is None:
         return _by_values(profile, shape, listed)
     if listed and _contradicts(named, listed):
-        return Proposal(listed[0], f"{listed[1]:.0%} of the values are listed as {listed[0]}")
+        return FieldProposal(listed[0], f"{listed[1]:.0%} of the values are listed as {listed[0]}")
     if named.meaning == NONE:
-        return Proposal(None, f"the name says {named.listed!r}, which gives no words")
+        return FieldProposal(None, f"the name says {named.listed!r}, which has no words")
     return _by_name(profile, named, shape, listed)
 
 
 def _contradicts(named: NameMeaning, listed: tuple[str, float]) -> bool:
     return (
-        not named.whole
-        and listed[0] not in (named.meaning, "brand")
-        and (listed[1] >= _SURELY_LISTED)
+        not named.whole and listed[0] not in (named.meaning, "brand") and (listed[1] >= _OVERRIDING)
     )
 
 
@@ -171,33 +166,35 @@ def _by_name(
     named: NameMeaning,
     shape: tuple[str, float] | None,
     listed: tuple[str, float] | None,
-) -> Proposal:
+) -> FieldProposal:
     words = profile.share_with_words(named.meaning)
     if words < _GIVES_WORDS:
         kind = "numbers" if shape and shape[0] == "number" else "sentences or codes"
-        return Proposal(
+        return FieldProposal(
             None,
             f"the name says {named.listed!r} ({named.meaning}), but {1 - words:.0%} of the values "
             f"give no word: {kind}",
         )
     is_number = shape is not None and shape[0] == "number" and shape[1] >= _SHAPED
     if is_number and named.meaning == "specification" and not named.whole:
-        return Proposal(None, f"the name says {named.listed!r}, but the numbers have no unit")
+        return FieldProposal(None, f"the name says {named.listed!r}, but the numbers have no unit")
     why = f"the name says {named.listed!r}"
     if listed and listed[0] == named.meaning:
         why += f"; {listed[1]:.0%} of the values are listed as {listed[0]}"
-    return Proposal(named.meaning, why)
+    return FieldProposal(named.meaning, why)
 
 
 def _by_values(
     profile: FieldProfile, shape: tuple[str, float] | None, listed: tuple[str, float] | None
-) -> Proposal:
-    if profile.items < _FEWEST_ITEMS:
-        return Proposal(None, f"the name is not listed, and only {profile.items} items have it")
+) -> FieldProposal:
+    if profile.items < _MIN_ITEMS:
+        return FieldProposal(
+            None, f"the name is not listed, and only {profile.items} items have it"
+        )
     if listed and listed[1] >= _LISTED:
-        return Proposal(listed[0], f"{listed[1]:.0%} of the values are listed as {listed[0]}")
+        return FieldProposal(listed[0], f"{listed[1]:.0%} of the values are listed as {listed[0]}")
     if shape and shape[1] >= _SHAPED:
         category = _CATEGORY_OF_SHAPE.get(shape[0])
         why = f"{shape[1]:.0%} of the values are of the shape: {shape[0]}"
-        return Proposal(category, why if category else f"{why}, which alone says nothing")
-    return Proposal(None, "neither the name nor the values are listed: choose one by hand")
+        return FieldProposal(category, why if category else f"{why}, which alone says nothing")
+    return FieldProposal(None, "neither the name nor the values are listed: choose one by hand")

@@ -1,1 +1,1 @@
-"""A codebook built from a catalog, and the closed codebooks that it is compared with."""
+"""Codebooks built from a catalog, and the closed codebooks that serve as baselines."""

@@ -1,10 +1,10 @@
 """Build a codebook from a catalog, in two passes over its items.
 
-    learn     count what fields and titles say; decide the vocabulary (vocabulary_fit.py)
-    measure   extract every item with its dictionary; count the items of each word
-    assign    give slots to the words with the most items, position by position
+    learn     count the words of fields and titles, and choose the vocabulary (vocabulary/fit.py)
+    measure   extract every item with that dictionary, and count the items of each word
+    assign    give the slots of each position to the words with the most items
 
-The same items, in the same order, give the same bytes.
+The same items in the same order give the same bytes.
 """
 
 from collections import defaultdict
@@ -14,19 +14,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kae.encoders.bounded import BoundedCounts
+from kae.encoders.catalog_reader import CatalogReader, batch_items
 from kae.encoders.categories import Group, check_groups
 from kae.encoders.codebook.codebook import Codebook, CodebookWord
 from kae.encoders.extraction.extract import Extractor
 from kae.encoders.extraction.mentions import UNRANKED
-from kae.encoders.extraction.title_reader import title_reader
-from kae.encoders.groups.occurrences import Passes, batches
+from kae.encoders.extraction.title_reader import open_title_reader
 from kae.encoders.items import Item
 from kae.encoders.tagger.weights import TaggerSource
 from kae.encoders.vocabulary.fit import learn_vocabulary
-from kae.encoders.vocabulary.title_phrases import fewest_items
+from kae.encoders.vocabulary.title_phrases import min_support
 from kae.encoders.vocabulary.vocabulary import Vocabulary
 
-# The words of the largest dictionary that the method is published with.
+# The size of the largest dictionary that the method is published with.
 WORDS = 1_080_000
 _COUNTED_WORDS = 4_000_000
 
@@ -39,27 +39,27 @@ def build_codebook(
     progress: Callable[[int], None] | None = None,
     tagger: TaggerSource | None = None,
 ) -> Codebook:
-    """Build a codebook and write its folder; with a tagger, its words get slots too.
+    """Build a codebook and write its folder; with a tagger, the tagger's words get slots too.
 
-    `items` is called twice and must give the same items in the same order. `progress` is told how
-    many items a pass has read, now and then; both passes count on, so the end is twice the catalog.
+    `items` is called twice and must give the same items in the same order. `progress` is called
+    with the number of items that both passes together have read, at the end twice the catalog.
     Raises: GroupsInvalid.
     """
     check_groups(groups)
-    passes = Passes(items, progress)
-    vocabulary = learn_vocabulary(passes, groups, fields)
+    catalog = CatalogReader(items, progress)
+    vocabulary = learn_vocabulary(catalog, groups, fields)
     scanned = [
         CodebookWord(category, word, 0, 0, True) for word, category in vocabulary.dictionary.items()
     ]
     measured, catalog_items = _measure(
-        passes, Codebook(groups, dict(fields), scanned, tagger=tagger)
+        catalog, Codebook(groups, dict(fields), scanned, tagger=tagger)
     )
-    fewest = fewest_items(catalog_items)
+    fewest = min_support(catalog_items)
     words: list[CodebookWord] = []
-    for group, observed in zip(groups, order_spellings(measured, groups, vocabulary), strict=True):
+    for group, observed in zip(groups, group_spellings(measured, groups, vocabulary), strict=True):
         spellings = [alike for alike in observed if sum(word.items for word in alike) >= fewest]
         slots = group.capacity - group.reserved - 1
-        words += number(spellings[:slots])
+        words += number_slots(spellings[:slots])
         words += (word for spelling in spellings[slots:] for word in spelling)
     codebook = Codebook(groups, dict(fields), words, catalog_items, tagger=tagger)
     codebook.save(out)
@@ -69,27 +69,27 @@ def build_codebook(
 def _measure(
     items: Iterable[Item], codebook: Codebook
 ) -> tuple[Mapping[tuple[int, str], int], int]:
-    """How many items have each (category, word), and how many items there are."""
-    extractor = Extractor(codebook, reader=title_reader(codebook, lambda _: UNRANKED))
+    """Return how many items have each (category, word), and how many items there are."""
+    extractor = Extractor(codebook, reader=open_title_reader(codebook, lambda _: UNRANKED))
     counts: BoundedCounts[tuple[int, str]] = BoundedCounts(_COUNTED_WORDS)
     read = 0
-    for batch in batches(items):
+    for batch in batch_items(items):
         for found in extractor.find(batch)[1]:
             counts.update((one.attribute.category, one.attribute.word) for one in found)
-        counts.forget_the_rarest()
+        counts.drop_rarest()
         read += len(batch)
     return counts, read
 
 
-def order_spellings(
+def group_spellings(
     counts: Mapping[tuple[int, str], int],
     groups: Sequence[Group],
     vocabulary: Vocabulary,
     attention: Mapping[tuple[int, str], float] = MappingProxyType({}),
 ) -> list[list[list[CodebookWord]]]:
-    """Of each position, the words of each spelling, head first.
+    """Return for each position its spellings, each with its words, head first.
 
-    What gets most attention comes first, and of that which gets as much, what most items have.
+    The spelling with the most attention comes first; of equal ones, the one that most items have.
     No word has a slot yet.
     """
 
@@ -98,19 +98,19 @@ def order_spellings(
         return -attended, -sum(word.items for word in words), words[0].word
 
     kept = sorted(counts, key=lambda key: (-counts[key], key))[:WORDS]
-    placed = Codebook(groups, {}, ())
+    unassigned = Codebook(groups, {}, ())
     spellings: list[defaultdict[str, list[CodebookWord]]] = [defaultdict(list) for _ in groups]
     for category, word in kept:
         scanned = vocabulary.dictionary.get(word) == category
-        position = placed.position_of(category)
+        position = unassigned.position_of(category)
         spellings[position][vocabulary.spelling(category, word)].append(
             CodebookWord(category, word, 0, counts[category, word], scanned)
         )
     return [sorted(of_position.values(), key=first) for of_position in spellings]
 
 
-def number(spellings: Iterable[list[CodebookWord]], first: int = 1) -> Iterator[CodebookWord]:
-    """Give each spelling a slot of its own, from the first on."""
+def number_slots(spellings: Iterable[list[CodebookWord]], first: int = 1) -> Iterator[CodebookWord]:
+    """Give each spelling a slot of its own, counting from `first`."""
     for index, words in enumerate(spellings, start=first):
         for word in words:
             yield replace(word, index=index)

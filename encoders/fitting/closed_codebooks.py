@@ -1,8 +1,8 @@
-"""Closed codebooks, to compare with: codes are learned from texts, and no word can be bound.
+"""Closed codebooks as baselines: their codes are learned from titles, so no word can be bound.
 
-    titles -> hashed TF-IDF -> truncated SVD -> residual k-means, a level a position
+    titles -> hashed TF-IDF -> truncated SVD -> residual k-means, one level for each position
 
-Needs scikit-learn (extra `fit`). One thread computes, so that sums are added in one order.
+Needs scikit-learn (extra `fit`). It runs in one thread, so that sums are added in a fixed order.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ _BATCH = 4096
 
 
 def embed(titles: Sequence[str], seed: int) -> Vectors:
-    """Titles in normal form as vectors; a row an item."""
+    """Embed normalised titles; shape (items, dimensions)."""
     hashing = HashingVectorizer(
         n_features=_HASHED_TOKENS,
         analyzer=str.split,
@@ -35,7 +35,7 @@ def embed(titles: Sequence[str], seed: int) -> Vectors:
 
 
 def reduce(rows: csr_matrix, dimensions: int, seed: int) -> Vectors:
-    """Sparse rows in as few dimensions, by a truncated singular value decomposition."""
+    """Reduce sparse rows to `dimensions` by a truncated singular value decomposition."""
     kept = max(1, min(dimensions, rows.shape[0] - 1))
     with threadpool_limits(1):
         left, values, _ = randomized_svd(rows, kept, random_state=seed)
@@ -48,9 +48,9 @@ def residual_kmeans(
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.int32]:
-    """Codes of each item: of its vector, then of what the code before leaves over.
+    """Quantise vectors level by level, each level the residual of the one before.
 
-    `progress` is told how many levels are done.
+    Shape: (items, dimensions) -> (items, levels). `progress` is called with the levels done.
     """
     codes = np.zeros((len(vectors), len(capacities)), dtype=np.int32)
     residual = vectors.copy()
@@ -63,14 +63,14 @@ def residual_kmeans(
 
 
 def nearest_centers(
-    vectors: Vectors, most: int, seed: int, weights: NDArray[np.float64] | None = None
+    vectors: Vectors, max_clusters: int, seed: int, weights: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.int32], Vectors]:
-    """The cluster of each vector, and the centers; no more clusters than different vectors."""
-    different, cluster = np.unique(vectors, axis=0, return_inverse=True)
-    if len(different) <= most:
-        return cluster.reshape(-1).astype(np.int32), different
+    """Return the cluster of each vector, and the centers; at most one per distinct vector."""
+    distinct, cluster = np.unique(vectors, axis=0, return_inverse=True)
+    if len(distinct) <= max_clusters:
+        return cluster.reshape(-1).astype(np.int32), distinct
     clustering = MiniBatchKMeans(
-        most, random_state=seed, batch_size=max(_BATCH, most), n_init=1, max_iter=20
+        max_clusters, random_state=seed, batch_size=max(_BATCH, max_clusters), n_init=1, max_iter=20
     )
     with threadpool_limits(1):
         labels = clustering.fit_predict(vectors, sample_weight=weights)

@@ -1,9 +1,10 @@
-"""RQ-VAE: a closed codebook learned together with an autoencoder, to compare with.
+"""RQ-VAE as a baseline: a closed codebook learned together with an autoencoder.
 
     vector -> encoder -> latent -> residual quantisation, a level a position -> decoder -> vector
 
-Codes begin as latents of items, and a code that no item took in an epoch begins again as one, else
-most would never be used. Needs torch (extra `neural`). One thread computes, so runs are alike.
+Codes start as latents of items, and a code that no item used in an epoch restarts as one; otherwise
+most codes would never be used. It runs in one thread, so runs are reproducible. Needs torch (extra
+`neural`), and is not in the wheel: only a clone of the repository has it.
 
 Source: Lee et al., Autoregressive Image Generation using Residual Quantization (arXiv 2203.01941).
 """
@@ -38,39 +39,39 @@ class _Model(nn.Module):
         self.levels = nn.ParameterList(torch.zeros(size, _LATENT) for size in capacities)
 
     def quantise(self, latent: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Of each level: what is left over for it, the code of each row, and that code's vector."""
-        left = latent
+        """Yield for each level its residual, the code of each row, and the vector of that code."""
+        residual = latent
         for level in self.levels:
-            codes = torch.cdist(left.detach(), level.detach()).argmin(dim=1)
+            codes = torch.cdist(residual.detach(), level.detach()).argmin(dim=1)
             chosen = level[codes]
-            yield left, codes, chosen
-            left = left - chosen.detach()
+            yield residual, codes, chosen
+            residual = residual - chosen.detach()
 
     def loss(self, batch: Tensor) -> Tensor:
         latent = self.encoder(batch)
         total, quantised = torch.zeros(()), torch.zeros_like(latent)
-        for left, _, chosen in self.quantise(latent):
-            total = total + mse_loss(chosen, left.detach())
-            total = total + _COMMITMENT * mse_loss(left, chosen.detach())
+        for residual, _, chosen in self.quantise(latent):
+            total = total + mse_loss(chosen, residual.detach())
+            total = total + _COMMITMENT * mse_loss(residual, chosen.detach())
             quantised = quantised + chosen
-        # Straight through: the decoder sees the codes, the encoder its gradient.
+        # Straight-through estimator: the decoder sees the codes, the encoder gets its gradient.
         through = latent + (quantised - latent).detach()
         return total + mse_loss(self.decoder(through), batch)
 
     @torch.no_grad()
     def restart_unused(self, vectors: Tensor, generator: torch.Generator) -> None:
-        """Give each code that no row takes what another row leaves over at its level."""
-        left = self.encoder(vectors)
+        """Replace each unused code by the residual of a random row at its level."""
+        residual = self.encoder(vectors)
         for level in self.levels:
-            codes = _nearest(left, level)
+            codes = _nearest(residual, level)
             unused = torch.bincount(codes, minlength=len(level)) == 0
-            rows = torch.randint(len(left), (int(unused.sum()),), generator=generator)
-            level[unused] = left[rows]
-            left = left - level[_nearest(left, level)]
+            rows = torch.randint(len(residual), (int(unused.sum()),), generator=generator)
+            level[unused] = residual[rows]
+            residual = residual - level[_nearest(residual, level)]
 
 
-def _nearest(left: Tensor, level: Tensor) -> Tensor:
-    return torch.cat([torch.cdist(part, level).argmin(dim=1) for part in left.split(_BATCH)])
+def _nearest(residual: Tensor, level: Tensor) -> Tensor:
+    return torch.cat([torch.cdist(part, level).argmin(dim=1) for part in residual.split(_BATCH)])
 
 
 def rq_vae(
@@ -79,7 +80,7 @@ def rq_vae(
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.int32]:
-    """Codes of each item; `progress` is told how many epochs are done."""
+    """Return the codes of each item; `progress` is called with the number of epochs done."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -87,7 +88,7 @@ def rq_vae(
             torch.manual_seed(seed)
             model = _Model(vectors.shape[1], capacities)
         data = torch.from_numpy(vectors)
-        # Each dimension weighs as its variance says; as a whole they vary by one.
+        # One scale for all dimensions, so that their relative variances remain.
         data = data / max(float(data.std(correction=0)), 1e-6)
         _train(model, data, torch.Generator().manual_seed(seed), progress)
         with torch.no_grad():

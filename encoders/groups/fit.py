@@ -1,26 +1,25 @@
-"""How many slots each position gets: more where the items' words tell more.
+"""Fit groups of categories, their positions and their capacities to a catalog.
 
-A position with H bits of information has as much to tell as 2^H words that are equally frequent.
-Units of slots go one after the other to the position that has the most of those for each slot, so
-shares are proportional (D'Hondt). None gets less than one unit, which leaves room for a catalog
-that grows, nor more than its words or the largest dense position could fill.
+    learn       the vocabulary of the catalog, unless it is given
+    observe     which words the items have
+    merge       categories into groups, cut at six since an identifier has six positions
+    regroup     categories that would hide each other in one group
+    summarise   what each group would hold for the items: its entropy orders and sizes positions
 
-Groups of categories, positions and capacities, fitted to a catalog.
-
-learn       the vocabulary of this catalog, if it was not before; no other has its words
-observe     which words the items have
-merge       categories into groups, cut at six, since an identifier has six positions
-regroup     categories that would hide each other in one group
-represent   what each group would say of the items: its entropy orders and sizes the positions
+A position with H bits of information is worth as much as 2^H equally frequent words. Slots are
+shared out in units, each to the position with the highest worth per slot, so shares are
+proportional (D'Hondt). Every position gets at least one unit, which leaves room for a growing
+catalog, and at most what its words or the largest dense position can fill.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS, Group, check_groups
-from kae.encoders.groups.information import Presence
-from kae.encoders.groups.merge import MergeTree, MergeWeights, merge, names
-from kae.encoders.groups.occurrences import Occurrences, Passes, observe
+from kae.encoders.groups.information import CategoryCooccurrence
+from kae.encoders.groups.merge import MergeTree, MergeWeights, category_names, merge_categories
+from kae.encoders.groups.occurrences import Occurrences, observe
 from kae.encoders.groups.regroup import regroup
 from kae.encoders.groups.representatives import Representatives, RepresentativeTable
 from kae.encoders.tagger.weights import TaggerSource
@@ -34,13 +33,13 @@ LARGEST = 4096
 def core_slots(
     information: Sequence[float], spellings: Sequence[int], total: int
 ) -> tuple[int, ...]:
-    """The slots of each position beside the reserved ones; index 0 is one of them.
+    """Return the slots of each position without the reserved ones; the empty slot is included.
 
-    `information`: bits of each position; `spellings`: how many words it could tell apart; `total`:
-    slots to share out, what no position can use is left over.
+    `information`: bits of each position; `spellings`: how many words it could hold; `total`: the
+    slots to share out. Slots that no position can use are left over.
     """
     units = [1] * len(information)
-    # One slot is the empty one.
+    # One slot is the empty slot.
     most = [min(LARGEST // UNIT, words // UNIT + 1) for words in spellings]
     for _ in range(total // UNIT - len(units)):
         open_to_more = [p for p in range(len(units)) if units[p] < most[p]]
@@ -52,17 +51,17 @@ def core_slots(
 
 # Passes over the catalog.
 PASSES = 2
-# In fewer items a share is uncertain by more than five points.
+# With fewer items a share is uncertain by more than five points.
 FEWEST_ITEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class FittedGroups:
-    """Groups in the order of their positions, and how they came about."""
+    """Groups in the order of their positions, with the data that they were fitted from."""
 
     groups: tuple[Group, ...]
     representatives: Representatives
-    presence: Presence
+    cooccurrence: CategoryCooccurrence
     tree: MergeTree  # of the categories that occur
     declared_because: str  # why these are the declared groups; empty when they are fitted
     vocabulary: Vocabulary
@@ -71,7 +70,7 @@ class FittedGroups:
 
 
 def fit_groups(
-    passes: Passes,
+    catalog: CatalogReader,
     declared: Sequence[Group],
     fields: Mapping[str, str],
     weights: MergeWeights,
@@ -80,31 +79,33 @@ def fit_groups(
     vocabulary: Vocabulary | None = None,
     tagger: TaggerSource | None = None,
 ) -> FittedGroups:
-    """Fit groups to a catalog; with `keep_declared`, only look at what the declared ones give.
+    """Fit groups to a catalog; with `keep_declared`, only measure the declared groups.
 
-    `declared` says how many slots they share out and reserve, and beside which others a category
-    belongs that no item has; where there is too little to merge, it is the result.
-    Raises: GroupsInvalid if the declared groups cannot be.
+    `declared` gives the slots to share out and to reserve, and the group of categories that no item
+    has. It is also the result when there is too little data to merge.
+    Raises: GroupsInvalid if the declared groups are invalid.
     """
     check_groups(declared)
     if vocabulary is None:
-        vocabulary = learn_vocabulary(passes, declared, fields)
-    seen = observe(passes, declared, fields, vocabulary.dictionary, tagger)
-    presence = seen.presence()
-    occurring = [c for c in range(len(CATEGORIES)) if presence.together[c][c]]
-    tree = merge(presence, occurring, weights)
-    because = "asked for" if keep_declared else _too_little(presence.items, len(occurring))
+        vocabulary = learn_vocabulary(catalog, declared, fields)
+    occurrences = observe(catalog, declared, fields, vocabulary.dictionary, tagger)
+    cooccurrence = occurrences.cooccurrence()
+    occurring = [c for c in range(len(CATEGORIES)) if cooccurrence.counts[c][c]]
+    tree = merge_categories(cooccurrence, occurring, weights)
+    because = "asked for" if keep_declared else _too_little(cooccurrence.items, len(occurring))
     groups = tuple(declared)
-    table = RepresentativeTable(seen, vocabulary)
+    table = RepresentativeTable(occurrences, vocabulary)
     if not because:
-        beginnings = (tree.cut(POSITIONS), *_occurring(declared, occurring))
-        parts = regroup(table, beginnings, weights)
-        groups = tuple(_gathered(seen, presence, parts, declared))
-    told = table.represent([_numbers(group) for group in groups])
+        starts = (tree.cut(POSITIONS), *_occurring(declared, occurring))
+        parts = regroup(table, starts, weights)
+        groups = tuple(_named_groups(occurrences, cooccurrence, parts, declared))
+    representatives = table.summarise([_numbers(group) for group in groups])
     if not because:
-        groups, told = _ordered(groups, told)
-        groups = _sized(groups, told, declared)
-    return FittedGroups(groups, told, presence, tree, because, vocabulary, seen, table)
+        groups, representatives = _ordered(groups, representatives)
+        groups = _sized(groups, representatives, declared)
+    return FittedGroups(
+        groups, representatives, cooccurrence, tree, because, vocabulary, occurrences, table
+    )
 
 
 def _numbers(group: Group) -> list[int]:
@@ -112,7 +113,7 @@ def _numbers(group: Group) -> list[int]:
 
 
 def _occurring(declared: Sequence[Group], occurring: Sequence[int]) -> Iterator[list[list[int]]]:
-    """The declared groups without what no item has, if something is left of each."""
+    """Yield the declared groups without absent categories, unless a group becomes empty."""
     parts = [[c for c in _numbers(group) if c in occurring] for group in declared]
     if all(parts):
         yield parts
@@ -129,50 +130,58 @@ def _too_little(items: int, occurring: int) -> str:
     return ""
 
 
-def _gathered(
-    seen: Occurrences,
-    presence: Presence,
+def _named_groups(
+    occurrences: Occurrences,
+    cooccurrence: CategoryCooccurrence,
     cut: Sequence[tuple[int, ...]],
     declared: Sequence[Group],
 ) -> Iterator[Group]:
-    """Each group with the declared strays, named for the two categories that most items have.
+    """Yield each group, named after the two categories that most items have.
 
-    Its categories are in the order in which their words tell most of an item.
+    Absent categories join the group of their declared neighbours. Categories whose words say most
+    about an item come first.
     """
-    strays = set(range(len(CATEGORIES))).difference(*cut)
+    absent_categories = set(range(len(CATEGORIES))).difference(*cut)
     for categories, group in zip(cut, declared, strict=True):
-        leading = sorted(categories, key=lambda c: (-presence.together[c][c], c))[:2]
-        taken = {c for c in strays if _host(c, cut, declared) == categories}
-        members = names(sorted({*categories, *taken}, key=lambda c: (-seen.bits_told(c), c)))
-        yield Group("-".join(names(leading)), members, group.capacity, group.reserved)
+        leading = sorted(categories, key=lambda c: (-cooccurrence.counts[c][c], c))[:2]
+        taken = {c for c in absent_categories if _group_of_absent(c, cut, declared) == categories}
+        members = category_names(
+            sorted({*categories, *taken}, key=lambda c: (-occurrences.mean_bits(c), c))
+        )
+        yield Group("-".join(category_names(leading)), members, group.capacity, group.reserved)
 
 
-def _host(stray: int, cut: Sequence[tuple[int, ...]], declared: Sequence[Group]) -> tuple[int, ...]:
-    """The group with most of those that a category which no item has is declared beside."""
-    beside = next(
+def _group_of_absent(
+    absent: int, cut: Sequence[tuple[int, ...]], declared: Sequence[Group]
+) -> tuple[int, ...]:
+    """Return the group with most of the declared neighbours of an absent category."""
+    neighbours = next(
         {CATEGORY_INDEX[name] for name in group.categories}
         for group in declared
-        if CATEGORIES[stray] in group.categories
+        if CATEGORIES[absent] in group.categories
     )
-    return max(cut, key=lambda categories: len(beside.intersection(categories)))
+    return max(cut, key=lambda categories: len(neighbours.intersection(categories)))
 
 
 def _ordered(
-    groups: Sequence[Group], told: Representatives
+    groups: Sequence[Group], representatives: Representatives
 ) -> tuple[tuple[Group, ...], Representatives]:
-    """Most information first."""
-    order = sorted(range(len(groups)), key=lambda p: (-told.information[p], groups[p].name))
+    """Order the groups by information, most first."""
+    order = sorted(
+        range(len(groups)), key=lambda p: (-representatives.information[p], groups[p].name)
+    )
     return tuple(groups[p] for p in order), Representatives(
-        tuple(told.spellings[p] for p in order), tuple(told.information[p] for p in order)
+        tuple(representatives.spellings[p] for p in order),
+        tuple(representatives.information[p] for p in order),
     )
 
 
 def _sized(
-    groups: Sequence[Group], told: Representatives, declared: Sequence[Group]
+    groups: Sequence[Group], representatives: Representatives, declared: Sequence[Group]
 ) -> tuple[Group, ...]:
-    """Share out the slots of the declared positions; each position reserves what it did."""
+    """Share out the slots of the declared positions; each keeps its reserved slots."""
     total = sum(group.capacity - group.reserved for group in declared)
-    core = core_slots(told.information, told.spellings, total)
+    core = core_slots(representatives.information, representatives.spellings, total)
     return tuple(
         Group(group.name, group.categories, slots + position.reserved, position.reserved)
         for group, slots, position in zip(groups, core, declared, strict=True)

@@ -1,10 +1,10 @@
-"""Merge categories into groups, step by step: each time the two groups that cost least.
+"""Merge categories into groups, one step at a time: each joins the two groups that cost least.
 
     cost = IL + a |dH| + b |dp| + c [other family] + d [more than six categories]
 
-IL is the mean information loss over the pairs between both (presence.py). |dH| and |dp| are the
+IL is the mean information loss over the pairs between both (information.py). |dH| and |dp| are the
 differences of their mean entropies and mean activation rates; [other family] is the share of pairs
-that belong to two semantic families. IL alone would gather whatever is rare in one huge group.
+from different semantic families. IL alone would gather all rare categories in one huge group.
 
 Source: OneRetrieval (arXiv 2606.13533), section 3; docs/adr says what is unknown there.
 """
@@ -15,10 +15,10 @@ from itertools import accumulate, combinations, product
 from statistics import fmean
 
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX
-from kae.encoders.groups.information import Presence
+from kae.encoders.groups.information import CategoryCooccurrence
 
 SOFT_CAP = 6
-# What people mean to keep together, whatever a catalog's fields say.
+# Categories that belong together by meaning, whatever a catalog's fields say.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "product": ("entity", "modifier", "series", "model"),
     "endorsement": ("brand", "audience", "anchor"),
@@ -36,7 +36,7 @@ FAMILY_OF = {
 
 @dataclass(frozen=True, slots=True)
 class MergeWeights:
-    """What each regulariser weighs beside one bit of information loss."""
+    """The weight of each regulariser, relative to one bit of information loss."""
 
     entropy: float = 1.0
     activation: float = 1.0
@@ -57,19 +57,19 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class MergeTree:
-    """All steps from single categories to one group."""
+    """All merges, from single categories to one group."""
 
     categories: tuple[int, ...]
     merges: tuple[Merge, ...]
 
     def cumulative(self) -> tuple[float, ...]:
-        """The information lost by each step and those before it, in bits."""
-        return tuple(accumulate(merge.loss for merge in self.merges))
+        """Return the information lost up to each step, in bits."""
+        return tuple(accumulate(step.loss for step in self.merges))
 
     def knee(self) -> int | None:
-        """The number of groups after which losing begins to cost most; None for under three.
+        """Return the number of groups at the knee; None for fewer than three categories.
 
-        The second difference of the cumulative loss is largest there. Regularisers are no loss.
+        The second difference of the cumulative loss, without regularisers, is largest there.
         """
         rises = [
             (after.loss - before.loss, before.groups_left)
@@ -78,53 +78,58 @@ class MergeTree:
         return max(rises)[1] if rises else None
 
     def cut(self, groups: int) -> tuple[tuple[int, ...], ...]:
-        """The groups when so many are left, each in the order of the 18 categories."""
-        standing: set[tuple[int, ...]] = {(category,) for category in self.categories}
-        for merge in self.merges:
-            if len(standing) <= groups:
+        """Return the groups when so many are left, each in the order of the 18 categories."""
+        current: set[tuple[int, ...]] = {(category,) for category in self.categories}
+        for step in self.merges:
+            if len(current) <= groups:
                 break
-            standing -= {merge.left, merge.right}
-            standing.add(_joined(merge.left, merge.right))
-        return tuple(sorted(standing))
+            current -= {step.left, step.right}
+            current.add(_join(step.left, step.right))
+        return tuple(sorted(current))
 
 
-def merge(presence: Presence, categories: Sequence[int], weights: MergeWeights) -> MergeTree:
-    """Merge until one group is left; of equal costs, the categories named first."""
-    standing: list[tuple[int, ...]] = [(category,) for category in sorted(categories)]
+def merge_categories(
+    cooccurrence: CategoryCooccurrence, categories: Sequence[int], weights: MergeWeights
+) -> MergeTree:
+    """Merge until one group is left; ties go to the categories that come first."""
+    current: list[tuple[int, ...]] = [(category,) for category in sorted(categories)]
     steps: list[Merge] = []
-    while len(standing) > 1:
+    while len(current) > 1:
         cost, left, right = min(
-            (merge_cost(presence, left, right, weights), left, right)
-            for left, right in combinations(standing, 2)
+            (merge_cost(cooccurrence, left, right, weights), left, right)
+            for left, right in combinations(current, 2)
         )
-        standing.remove(left)
-        standing.remove(right)
-        standing.append(_joined(left, right))
-        standing.sort()
-        loss = presence.mean_loss(left, right)
-        steps.append(Merge(left, right, loss, cost, len(standing)))
+        current.remove(left)
+        current.remove(right)
+        current.append(_join(left, right))
+        current.sort()
+        loss = cooccurrence.mean_loss(left, right)
+        steps.append(Merge(left, right, loss, cost, len(current)))
     return MergeTree(tuple(sorted(categories)), tuple(steps))
 
 
 def merge_cost(
-    presence: Presence, left: Sequence[int], right: Sequence[int], weights: MergeWeights
+    cooccurrence: CategoryCooccurrence,
+    left: Sequence[int],
+    right: Sequence[int],
+    weights: MergeWeights,
 ) -> float:
-    """What joining two groups costs."""
-    entropies = [fmean(map(presence.entropy, group)) for group in (left, right)]
-    rates = [fmean(map(presence.rate, group)) for group in (left, right)]
-    strangers = fmean(FAMILY_OF[x] != FAMILY_OF[y] for x, y in product(left, right))
+    """Return the cost of joining two groups."""
+    entropies = [fmean(map(cooccurrence.entropy, group)) for group in (left, right)]
+    rates = [fmean(map(cooccurrence.rate, group)) for group in (left, right)]
+    other_family = fmean(FAMILY_OF[x] != FAMILY_OF[y] for x, y in product(left, right))
     return (
-        presence.mean_loss(left, right)
+        cooccurrence.mean_loss(left, right)
         + weights.entropy * abs(entropies[0] - entropies[1])
         + weights.activation * abs(rates[0] - rates[1])
-        + weights.family * strangers
+        + weights.family * other_family
         + weights.size * (len(left) + len(right) > SOFT_CAP)
     )
 
 
-def names(categories: Sequence[int]) -> tuple[str, ...]:
+def category_names(categories: Sequence[int]) -> tuple[str, ...]:
     return tuple(CATEGORIES[category] for category in categories)
 
 
-def _joined(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
+def _join(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(left + right))

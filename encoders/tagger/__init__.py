@@ -1,1 +1,1 @@
-"""The neural tagger: finds the attributes that stand in a title, also words that nobody listed."""
+"""The neural tagger: finds attribute values in titles, including words that no list has."""

@@ -1,4 +1,4 @@
-"""How good found values are: precision, recall and F1 of exact texts, for each category."""
+"""Precision, recall and F1 of exactly matching values, for each category."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 import msgspec
 
 FoundTexts = frozenset[tuple[str, str]]
-# The categories that selectors are mostly written with: one that is rare counts as much here.
+# The categories that most selectors use; in their mean, rare categories count as much as others.
 MACRO = ("brand", "color", "material", "audience", "specification", "model", "series")
 
 
 class CategoryScores(msgspec.Struct, frozen=True):
-    """`wanted` counts the values that people found."""
+    """`wanted` is the number of values that annotators found."""
 
     wanted: int
     precision: float
@@ -20,7 +20,7 @@ class CategoryScores(msgspec.Struct, frozen=True):
 
 
 class TaggerScores(msgspec.Struct, frozen=True):
-    """The whole, and each category; macro_f1 is the mean over MACRO."""
+    """All categories together, and each one; macro_f1 is the mean over MACRO."""
 
     titles: int
     micro: CategoryScores
@@ -29,16 +29,16 @@ class TaggerScores(msgspec.Struct, frozen=True):
 
 
 def evaluate_values(pairs: Iterable[tuple[FoundTexts, FoundTexts]]) -> TaggerScores:
-    """Compare what was found with what is wanted, both as (category, text), title by title."""
+    """Compare the found values of each title with the wanted ones, as (category, text)."""
     right: Counter[str] = Counter()
     found: Counter[str] = Counter()
     wanted: Counter[str] = Counter()
     titles = 0
-    for has, gold in pairs:
+    for found_texts, wanted_texts in pairs:
         titles += 1
-        right.update(category for category, _ in has & gold)
-        found.update(category for category, _ in has)
-        wanted.update(category for category, _ in gold)
+        right.update(category for category, _ in found_texts & wanted_texts)
+        found.update(category for category, _ in found_texts)
+        wanted.update(category for category, _ in wanted_texts)
     categories = {
         category: _scores(right[category], found[category], wanted[category])
         for category in sorted(found.keys() | wanted.keys())

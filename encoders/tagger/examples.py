@@ -1,69 +1,21 @@
-"""Titles made from titles: other values in the same places, other case, words held back.
-
-What a network sees once a round, each time a little different, it cannot learn by heart; it has to
-learn from the words around a value that it is one.
-
-Batches of labelled titles for torch, every round a little different; and of hinted ones.
-"""
+"""Batches for torch: labelled titles, varied in each round, and hinted ones, with words masked."""
 
 import math
 import random
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kae.encoders.tagger.hints import Hinted, LabelledSpan
-from kae.encoders.tagger.labelled import Title, Value
-from kae.encoders.tagger.pieces import SHAPES, Pieces, Reading
+from kae.encoders.tagger.hints import HintedTitle, HintSpan
+from kae.encoders.tagger.labelled import LabelledTitle, LabelledValue, TitleVariations
+from kae.encoders.tagger.pieces import SHAPES, PieceTokenizer, TokenizedText
 from kae.encoders.tagger.weights import ValueKind
-
-_SWAPPED = 0.25
-_LOWER, _UPPER = 0.04, 0.04
-
-
-class Variations:
-    """Draws variations of titles; the values of one type and kind are taken for each other."""
-
-    def __init__(self, titles: Sequence[Title], seed: int) -> None:
-        self._random = random.Random(seed)
-        self._texts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        for title in titles:
-            for value in title.values:
-                text = title.text[value.begin : value.end]
-                self._texts[title.product_type, value.kind].append(text)
-
-    def vary(self, title: Title) -> tuple[str, list[Value]]:
-        """A text like the title's, and where its values stand."""
-        text, taken_to = "", 0
-        values: list[Value] = []
-        for value in title.values:
-            surface = title.text[value.begin : value.end]
-            if self._random.random() < _SWAPPED:
-                surface = self._random.choice(self._texts[title.product_type, value.kind])
-            text += title.text[taken_to : value.begin]
-            values.append(Value(len(text), len(text) + len(surface), value.kind))
-            text += surface
-            taken_to = value.end
-        return self._in_other_case(text + title.text[taken_to:]), values
-
-    def _in_other_case(self, text: str) -> str:
-        drawn = self._random.random()
-        if drawn < _LOWER:
-            other = text.lower()
-        elif drawn < _LOWER + _UPPER:
-            other = text.upper()
-        else:
-            return text
-        # Some letters have more than one capital: places would move.
-        return other if len(other) == len(text) else text
-
 
 BATCH = 32
 NO_LABEL = -100
-_HELD_BACK = 0.08  # of the words, in each round
+_MASKED_SHARE = 0.08  # of the words, in each round
 _MASK = "[MASK]"
 
 
@@ -76,7 +28,7 @@ class PaddedTexts:
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """Texts of which every word's label is known."""
+    """Texts with a label for every word."""
 
     texts: PaddedTexts
     labels: Tensor
@@ -84,36 +36,36 @@ class TrainingBatch:
 
 @dataclass(frozen=True, slots=True)
 class HintedBatch:
-    """Texts of which less is known.
+    """Texts with partial labels.
 
-    Shape: allowed (texts, pieces, labels): the labels that a piece may have.
+    Shape: allowed (texts, pieces, labels): whether a piece may have the label.
     """
 
     texts: PaddedTexts
     allowed: Tensor
 
 
-class Examples:
-    """Each round's batches; texts of one length come together, so that little is padded."""
+class TrainingExamples:
+    """Makes the batches of each round; texts of similar length share a batch, to pad little."""
 
     def __init__(
         self,
-        titles: Sequence[Title],
+        titles: Sequence[LabelledTitle],
         kinds: Sequence[ValueKind],
         vocabulary: Sequence[str],
         seed: int,
     ) -> None:
         self._titles = titles
         self._labels = {kind.name: number for number, kind in enumerate(kinds, start=1)}
-        self._pieces = Pieces(vocabulary)
-        self._variations = Variations(titles, seed)
+        self._pieces = PieceTokenizer(vocabulary)
+        self._variations = TitleVariations(titles, seed)
         self._random = random.Random(seed)
-        self._padding = Padding(vocabulary, self._random)
+        self._padding = BatchPadding(vocabulary, self._random)
         self.steps = math.ceil(len(titles) / BATCH)  # of a round
 
     def batches(self) -> Iterator[TrainingBatch]:
         varied = [self._variations.vary(title) for title in self._titles]
-        read = [(self._pieces.read(text), values) for text, values in varied]
+        read = [(self._pieces.tokenize(text), values) for text, values in varied]
         self._random.shuffle(read)
         pool = BATCH * 16
         batches = [
@@ -126,98 +78,98 @@ class Examples:
         for batch in batches:
             yield self._batch(batch)
 
-    def _batch(self, batch: Sequence[tuple[Reading, list[Value]]]) -> TrainingBatch:
+    def _batch(self, batch: Sequence[tuple[TokenizedText, list[LabelledValue]]]) -> TrainingBatch:
         texts = self._padding.padded([reading for reading, _ in batch])
         labels = torch.full(texts.pieces.shape, NO_LABEL)
         for row, (reading, values) in enumerate(batch):
             labels[row, list(reading.firsts)] = torch.tensor(self._labels_of(reading, values))
         return TrainingBatch(texts, labels)
 
-    def _labels_of(self, reading: Reading, values: Sequence[Value]) -> list[int]:
+    def _labels_of(self, reading: TokenizedText, values: Sequence[LabelledValue]) -> list[int]:
         labels = [0] * len(reading.words)
         for value in values:
             within = _words_within(reading, value.begin, value.end)
             for number in within:
-                goes_on = len(self._labels) if number > within[0] else 0
-                labels[number] = self._labels[value.kind] + goes_on
+                inside = len(self._labels) if number > within[0] else 0
+                labels[number] = self._labels[value.kind] + inside
         return labels
 
 
-class Hints:
-    """Batches of titles that a catalog has marked, drawn again and again; none without titles."""
+class HintSampler:
+    """Draws random batches of hinted titles; falsy without titles."""
 
     def __init__(
         self,
-        titles: Sequence[Hinted],
+        titles: Sequence[HintedTitle],
         kinds: Sequence[ValueKind],
         vocabulary: Sequence[str],
         seed: int,
     ) -> None:
-        pieces = Pieces(vocabulary)
-        self._read = [(pieces.read(title.text), title.marks) for title in titles]
+        pieces = PieceTokenizer(vocabulary)
+        self._texts_read = [(pieces.tokenize(title.text), title.spans) for title in titles]
         self._categories = [kind.category for kind in kinds]
         self._random = random.Random(seed)
-        self._padding = Padding(vocabulary, self._random)
+        self._padding = BatchPadding(vocabulary, self._random)
 
     def __bool__(self) -> bool:
-        return bool(self._read)
+        return bool(self._texts_read)
 
     def draw(self) -> HintedBatch:
-        drawn = self._random.choices(self._read, k=BATCH)
+        drawn = self._random.choices(self._texts_read, k=BATCH)
         texts = self._padding.padded([reading for reading, _ in drawn])
         labels = 1 + 2 * len(self._categories)
         allowed = torch.ones((*texts.pieces.shape, labels), dtype=torch.bool)
-        for row, (reading, marks) in enumerate(drawn):
-            allowed[row, list(reading.firsts)] = self._allowed(reading, marks)
+        for row, (reading, spans) in enumerate(drawn):
+            allowed[row, list(reading.firsts)] = self._allowed(reading, spans)
         return HintedBatch(texts, allowed)
 
-    def _allowed(self, reading: Reading, marks: Sequence[LabelledSpan]) -> Tensor:
+    def _allowed(self, reading: TokenizedText, spans: Sequence[HintSpan]) -> Tensor:
         """Shape: (words, labels)."""
-        marked = {mark.category for mark in marks}
+        marked = {span.category for span in spans}
         none = torch.tensor([category in marked for category in self._categories])
         outside = torch.cat([torch.tensor([True]), ~none, ~none])
         allowed = outside.repeat(len(reading.words), 1)
-        for mark in marks:
-            of_category = torch.tensor([one == mark.category for one in self._categories])
-            nowhere = torch.zeros_like(of_category)
-            for place, number in enumerate(_words_within(reading, mark.begin, mark.end)):
-                parts = (nowhere, of_category) if place else (of_category, nowhere)
+        for span in spans:
+            of_category = torch.tensor([one == span.category for one in self._categories])
+            none_allowed = torch.zeros_like(of_category)
+            for place, number in enumerate(_words_within(reading, span.begin, span.end)):
+                parts = (none_allowed, of_category) if place else (of_category, none_allowed)
                 allowed[number] = torch.cat([torch.tensor([False]), *parts])
         return allowed
 
 
-class Padding:
-    """Readings side by side, the pieces of some words masked; signs stay."""
+class BatchPadding:
+    """Pads texts to one length and masks some words, but no punctuation."""
 
     def __init__(self, vocabulary: Sequence[str], drawn: random.Random) -> None:
         self._mask = vocabulary.index(_MASK)
         self._random = drawn
 
-    def padded(self, readings: Sequence[Reading]) -> PaddedTexts:
+    def padded(self, readings: Sequence[TokenizedText]) -> PaddedTexts:
         shape = (len(readings), max(len(reading.pieces) for reading in readings))
         pieces = torch.zeros(shape, dtype=torch.long)
         shapes = torch.full(shape, SHAPES - 1)
         present = torch.zeros(shape, dtype=torch.long)
         for row, reading in enumerate(readings):
             length = len(reading.pieces)
-            pieces[row, :length] = torch.tensor(self._held_back(reading))
+            pieces[row, :length] = torch.tensor(self._mask_words(reading))
             shapes[row, :length] = torch.tensor(reading.shapes)
             present[row, :length] = 1
         return PaddedTexts(pieces, shapes, present)
 
-    def _held_back(self, reading: Reading) -> list[int]:
-        """The pieces, those of some words masked."""
+    def _mask_words(self, reading: TokenizedText) -> list[int]:
+        """Return the pieces, with some words masked."""
         pieces = list(reading.pieces)
         ends = (*reading.firsts[1:], len(pieces) - 1)
         for first, end in zip(reading.firsts, ends, strict=True):
             is_sign = reading.shapes[first] < 4
-            if not is_sign and self._random.random() < _HELD_BACK:
+            if not is_sign and self._random.random() < _MASKED_SHARE:
                 pieces[first:end] = [self._mask] * (end - first)
         return pieces
 
 
-def _words_within(reading: Reading, begin: int, end: int) -> list[int]:
-    """The numbers of the words that a part of the text touches."""
+def _words_within(reading: TokenizedText, begin: int, end: int) -> list[int]:
+    """Return the numbers of the words that overlap a part of the text."""
     return [
         number
         for number, (word_begin, word_end) in enumerate(reading.words)

@@ -1,9 +1,9 @@
-"""Titles that a structured catalog labels in part: what its fields say and the titles repeat.
+"""Titles with partial labels from a structured catalog (distant supervision).
 
     brand "Acme", product_colour "Red"; "Acme Tea Pot Red, 1.5 l"  ->  Acme: brand, Red: color
 
-The words of such a value are of its category; another word is of no category that was marked, since
-the fields have said it; beyond that nothing is known of it, and nothing is learned of it.
+A field's value that the title repeats has the field's category. Other words have no category that
+was labelled, since the fields would name them; beyond that nothing is known, or learned, of them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ from kae.encoders.text.values import words_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class LabelledSpan:
+class HintSpan:
     """A value of a category, as text[begin:end]."""
 
     begin: int
@@ -27,31 +27,31 @@ class LabelledSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class Hinted:
-    """A title with the marks that fields left in it, apart and in its order; at least one."""
+class HintedTitle:
+    """A title with at least one span that a field labels; spans do not overlap and are sorted."""
 
     text: str
-    marks: tuple[LabelledSpan, ...]
+    spans: tuple[HintSpan, ...]
 
 
 def hinted_titles(
     items: Iterable[Item], fields: Mapping[str, str], categories: frozenset[str], limit: int
-) -> list[Hinted]:
-    """The titles that fields mark, each text once; of more than `limit` those of lowest hash.
+) -> list[HintedTitle]:
+    """Return the titles that fields label, each text once; of more than `limit`, by lowest hash.
 
-    `fields` says which category a field's values have; those of other `categories` are passed over.
+    `fields` maps fields to categories; fields outside `categories` are skipped.
     """
     mapped = {name: category for name, category in fields.items() if category in categories}
-    found: dict[str, Hinted] = {}
+    found: dict[str, HintedTitle] = {}
     for item in items:
-        marks = tuple(sorted(_apart(item.title, set(_marks(item, mapped)))))
-        if marks:
-            found.setdefault(item.title, Hinted(item.title, marks))
+        spans = tuple(sorted(_without_overlaps(item.title, set(_spans_of(item, mapped)))))
+        if spans:
+            found.setdefault(item.title, HintedTitle(item.title, spans))
     chosen = nsmallest(limit, found, key=lambda text: blake2b(text.encode()).digest())
     return [found[text] for text in sorted(chosen)]
 
 
-def _marks(item: Item, mapped: Mapping[str, str]) -> Iterator[LabelledSpan]:
+def _spans_of(item: Item, mapped: Mapping[str, str]) -> Iterator[HintSpan]:
     for name, category in mapped.items():
         values = item.fields.get(name, ())
         for value in [values] if isinstance(values, str) else values:
@@ -59,16 +59,16 @@ def _marks(item: Item, mapped: Mapping[str, str]) -> Iterator[LabelledSpan]:
                 surface = surface_of(item.title, word)
                 if surface is not None:
                     begin = item.title.index(surface)
-                    yield LabelledSpan(begin, begin + len(surface), category)
+                    yield HintSpan(begin, begin + len(surface), category)
 
 
-def _apart(text: str, marks: set[LabelledSpan]) -> Iterator[LabelledSpan]:
-    """Long ones before short ones; a part that two categories claim alike is not known."""
-    taken: list[LabelledSpan] = []
-    for mark in sorted(marks, key=lambda one: (one.begin - one.end, one)):
-        if all(mark.end <= other.begin or mark.begin >= other.end for other in taken):
-            taken.append(mark)
+def _without_overlaps(text: str, spans: set[HintSpan]) -> Iterator[HintSpan]:
+    """Drop overlaps, keeping long spans; drop a span that two categories claim."""
+    taken: list[HintSpan] = []
+    for span in sorted(spans, key=lambda one: (one.begin - one.end, one)):
+        if all(span.end <= other.begin or span.begin >= other.end for other in taken):
+            taken.append(span)
             if not any(
-                (one.begin, one.end) == (mark.begin, mark.end) and one != mark for one in marks
+                (one.begin, one.end) == (span.begin, span.end) and one != span for one in spans
             ):
-                yield mark
+                yield span

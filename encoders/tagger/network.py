@@ -1,7 +1,7 @@
-"""The network: small BERTs for labelling words, in whole numbers, whose scores are averaged.
+"""The network: an ensemble of small BERTs that labels words, in integer arithmetic.
 
-Its sums are exact (encoders/tagger/exact.py), so the texts of a batch are computed as one: what the
-others are, and how many, changes nothing.
+Its sums are exact (encoders/tagger/exact.py), so the texts of a batch are computed together and
+the result of a text does not depend on the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from kae.encoders.tagger.exact import (
     ADDENDS,
     ATTENDING_LEVELS,
     VALUE_LEVELS,
-    Floats,
+    Float32Array,
     gelu,
-    normalised,
-    rounded,
-    weights,
+    layer_norm,
+    quantize_rows,
+    softmax_weights,
 )
-from kae.encoders.tagger.pieces import Reading
+from kae.encoders.tagger.pieces import TokenizedText
 
 HEADS = 12
 LAYERS = 6
@@ -28,7 +28,7 @@ Tensors = Mapping[str, NDArray[np.generic]]
 
 
 class Linear:
-    """y = x W' + b, W in 8 bits with a scale for each output."""
+    """y = x W^T + b, with W in 8 bits and a scale for each output."""
 
     def __init__(self, tensors: Tensors, name: str) -> None:
         matrix = tensors[f"{name}.weight"].astype(np.float32).T
@@ -39,16 +39,16 @@ class Linear:
         self._scales = tensors[f"{name}.scale"].astype(np.float32)
         self._bias = tensors[f"{name}.bias"].astype(np.float32)
 
-    def __call__(self, whole: Floats, scale: Floats) -> Floats:
+    def __call__(self, whole: Float32Array, scale: Float32Array) -> Float32Array:
         sums = whole[:, :ADDENDS] @ self._parts[0]
         for number, part in enumerate(self._parts[1:], start=1):
             sums += whole[:, number * ADDENDS : (number + 1) * ADDENDS] @ part
-        product: Floats = sums * scale * self._scales + self._bias
+        product: Float32Array = sums * scale * self._scales + self._bias
         return product
 
 
 class TransformerLayer:
-    """Attention, then two linear maps; each added to its input and normalised."""
+    """Self-attention and a feed-forward block, each with a residual connection and layer norm."""
 
     def __init__(self, tensors: Tensors, name: str) -> None:
         self._attending = Linear(tensors, f"{name}.attending")
@@ -63,14 +63,14 @@ class TransformerLayer:
             for norm in ("attended", "narrow")
         ]
 
-    def __call__(self, rows: Floats, bounds: Sequence[tuple[int, int]]) -> Floats:
-        attending = self._attending(*rounded(rows))
+    def __call__(self, rows: Float32Array, bounds: Sequence[tuple[int, int]]) -> Float32Array:
+        attending = self._attending(*quantize_rows(rows))
         attended = np.empty_like(rows)
         for begin, end in bounds:
             attended[begin:end] = _attend(attending[begin:end])
-        rows = normalised(rows + self._attended(*rounded(attended)), *self._norms[0])
-        wide = gelu(self._wide(*rounded(rows)))
-        return normalised(rows + self._narrow(*rounded(wide)), *self._norms[1])
+        rows = layer_norm(rows + self._attended(*quantize_rows(attended)), *self._norms[0])
+        wide = gelu(self._wide(*quantize_rows(rows)))
+        return layer_norm(rows + self._narrow(*quantize_rows(wide)), *self._norms[1])
 
 
 class EnsembleMember:
@@ -89,12 +89,15 @@ class EnsembleMember:
         self._labels = Linear(tensors, f"{name}.labels")
 
     def score(
-        self, vectors: Floats, readings: Sequence[Reading], bounds: Sequence[tuple[int, int]]
-    ) -> Floats:
+        self,
+        vectors: Float32Array,
+        readings: Sequence[TokenizedText],
+        bounds: Sequence[tuple[int, int]],
+    ) -> Float32Array:
         """Shape: vectors (pieces of all texts, size) -> (words of all texts, labels)."""
         places = np.concatenate([self._places[: end - begin] for begin, end in bounds])
         shapes = self._shapes[np.concatenate([reading.shapes for reading in readings])]
-        rows = normalised(vectors + places + shapes, *self._norm)
+        rows = layer_norm(vectors + places + shapes, *self._norm)
         for layer in self._layers:
             rows = layer(rows, bounds)
         firsts = [
@@ -102,11 +105,11 @@ class EnsembleMember:
             for reading, (begin, _) in zip(readings, bounds, strict=True)
             for first in reading.firsts
         ]
-        return self._labels(*rounded(rows[np.array(firsts, np.intp)]))
+        return self._labels(*quantize_rows(rows[np.array(firsts, np.intp)]))
 
 
 class Network:
-    """Scores of each label for each word of a text: the mean of what the members say."""
+    """Scores each label for each word of a text: the mean over the members."""
 
     def __init__(self, tensors: Tensors) -> None:
         self._vectors = tensors["pieces.weight"]
@@ -114,7 +117,7 @@ class Network:
         names = sorted({".".join(name.split(".")[:2]) for name in tensors if name[0] == "m"})
         self._members = [EnsembleMember(tensors, name) for name in names]
 
-    def score(self, readings: Sequence[Reading]) -> list[Floats]:
+    def score(self, readings: Sequence[TokenizedText]) -> list[Float32Array]:
         """Shape: for each text (words, labels)."""
         bounds = list(pairwise(accumulate((len(one.pieces) for one in readings), initial=0)))
         pieces = np.concatenate([reading.pieces for reading in readings])
@@ -126,17 +129,17 @@ class Network:
         return np.split(scores / np.float32(len(self._members)), ends[:-1])
 
 
-def _attend(attending: Floats) -> Floats:
+def _attend(attending: Float32Array) -> Float32Array:
     """Shape: (pieces, 3 * size): queries, keys, values -> (pieces, size)."""
     pieces, size = len(attending), attending.shape[1] // 3
     # (3, heads, pieces, size of a head)
     heads = attending.reshape(pieces, 3, HEADS, size // HEADS).transpose(1, 2, 0, 3)
-    queries, query_scale = rounded(heads[0], ATTENDING_LEVELS)
-    keys, key_scale = rounded(heads[1], ATTENDING_LEVELS)
+    queries, query_scale = quantize_rows(heads[0], ATTENDING_LEVELS)
+    keys, key_scale = quantize_rows(heads[1], ATTENDING_LEVELS)
     products = queries @ keys.transpose(0, 2, 1)
     scores = products * query_scale * key_scale.transpose(0, 2, 1)
-    whole, total = weights(scores / np.float32(np.sqrt(size // HEADS)))
-    # One scale for each head: values are added up over pieces.
-    values, value_scale = rounded(heads[2], VALUE_LEVELS, axis=(1, 2))
-    mixed: Floats = (whole @ values) * value_scale / total
+    whole, total = softmax_weights(scores / np.float32(np.sqrt(size // HEADS)))
+    # One scale for each head, since values are summed over pieces.
+    values, value_scale = quantize_rows(heads[2], VALUE_LEVELS, axis=(1, 2))
+    mixed: Float32Array = (whole @ values) * value_scale / total
     return mixed.transpose(1, 0, 2).reshape(pieces, size)

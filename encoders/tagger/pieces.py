@@ -1,8 +1,8 @@
-"""From a text to what the network reads: words, and the pieces of words that it has vectors for.
+"""From a text to what the network reads: words, and their WordPiece tokens.
 
-A word is a run of letters and digits, or one sign; the network labels words. Its pieces (WordPiece:
-the longest that the vocabulary has, from the left) are of an alphabet without case and accents; how
-a word is written travels beside them as its *shape*.
+A word is a run of letters and digits, or one punctuation character; the network labels words. Its
+pieces (WordPiece: the longest in the vocabulary, from the left) ignore case and accents; how the
+word is written is kept beside them as its *shape*.
 """
 
 import re
@@ -10,24 +10,24 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kae.encoders.bounded import Bounded
+from kae.encoders.bounded import BoundedCache
 
-# What is read of a text: the network has seen no longer ones, and attention grows with the square.
+# How much of a text is read: the network was trained on no more, and attention is quadratic.
 CHARACTERS = 1000
 PIECES = 256
 SHAPES = 29
 _NO_SHAPE = 28  # of the marks around the text
 _BEGIN, _END, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
 _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
-# A longer word has no pieces of its own, as in the vocabulary's original tokenizer.
+# A longer word is unknown, as in the vocabulary's original tokenizer.
 _WORD_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A text as the network reads it; `pieces` and `shapes` are of one length.
+class TokenizedText:
+    """A text as the network reads it; `pieces` and `shapes` have the same length.
 
-    `words` are (begin, end) in the text, `firsts` the place of each word's first piece.
+    `words` are (begin, end) in the text; `firsts` is the index of each word's first piece.
     """
 
     words: tuple[tuple[int, int], ...]
@@ -36,18 +36,18 @@ class Reading:
     shapes: tuple[int, ...]
 
 
-class Pieces:
-    """A vocabulary of pieces: those that go on inside a word begin with ##."""
+class PieceTokenizer:
+    """WordPiece with a vocabulary in which pieces inside a word begin with ##."""
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self._numbers = {piece: number for number, piece in enumerate(vocabulary)}
         self._begin, self._end, self.unknown = (
             self._numbers[mark] for mark in (_BEGIN, _END, _UNKNOWN)
         )
-        self._of_word = Bounded[str, tuple[int, ...]](self._split)
+        self._of_word = BoundedCache[str, tuple[int, ...]](self._split)
 
-    def read(self, text: str) -> Reading:
-        """The beginning of a text: at most CHARACTERS, and whole words of at most PIECES."""
+    def tokenize(self, text: str) -> TokenizedText:
+        """Tokenize the beginning of a text: at most CHARACTERS, and whole words up to PIECES."""
         words: list[tuple[int, int]] = []
         firsts: list[int] = []
         pieces, shapes = [self._begin], [_NO_SHAPE]
@@ -63,7 +63,7 @@ class Pieces:
             shapes += (shape + 1, *[shape] * (len(of_word) - 1))
         pieces.append(self._end)
         shapes.append(_NO_SHAPE)
-        return Reading(tuple(words), tuple(firsts), tuple(pieces), tuple(shapes))
+        return TokenizedText(tuple(words), tuple(firsts), tuple(pieces), tuple(shapes))
 
     def _split(self, word: str) -> tuple[int, ...]:
         letters = _without_case_and_accents(word)
@@ -84,7 +84,7 @@ class Pieces:
 
 
 def shape_of(word: str, touches: bool) -> int:
-    """How a word is written, and whether it `touches` the one before it; odd: its first piece."""
+    """Encode how a word is written and whether it `touches` the one before; + 1: first piece."""
     if not word[0].isalnum():
         written = 0
     elif word.isdecimal():

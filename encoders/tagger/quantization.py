@@ -1,4 +1,4 @@
-"""A trained model in whole numbers of 8 bits, as encoders/tagger/network.py computes with."""
+"""Quantise a trained model to 8-bit integers, as encoders/tagger/network.py computes with."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,10 +12,10 @@ from kae.encoders.tagger.pieces import PIECES
 _EMBEDDINGS = "bert.embeddings"
 
 
-def whole_numbers(
+def quantize_members(
     members: Sequence[Mapping[str, NDArray[np.float32]]],
 ) -> dict[str, NDArray[np.generic]]:
-    """The tensors that encoders/tagger/network.py reads; the members share the pieces' vectors."""
+    """Return the tensors of encoders/tagger/network.py; members share the piece embeddings."""
     tensors: dict[str, NDArray[np.generic]] = {}
     _put(tensors, "pieces", members[0][f"{_EMBEDDINGS}.word_embeddings.weight"])
     for number, floats in enumerate(members):
@@ -26,7 +26,7 @@ def whole_numbers(
 def _put_member(
     tensors: dict[str, NDArray[np.generic]], name: str, floats: Mapping[str, NDArray[np.float32]]
 ) -> None:
-    # Every text is a first sentence.
+    # BERT's token type 0: every text is a first sentence.
     first = floats[f"{_EMBEDDINGS}.token_type_embeddings.weight"][0]
     tensors[f"{name}.places"] = floats[f"{_EMBEDDINGS}.position_embeddings.weight"][:PIECES] + first
     tensors[f"{name}.shapes"] = floats["shapes.weight"]

@@ -1,12 +1,12 @@
-"""Where a value ends, as punctuation has it: brackets come in pairs, and separators separate.
+"""From the scores of labels to the values in a text, and their exact borders.
+
+A label says that a word begins a value of a *kind* (B), continues it (I), or is outside (O). Kinds
+are finer than the 18 categories: "flavor" and "scent" are two kinds of modifier. An item has at
+most one value of each kind, the last one in its title, as in the training titles.
+
+Punctuation then corrects the borders: brackets come in pairs, and separators end a value.
 
 "8 count)"  ->  "8 count"        "2 ea (Pack of 3" before ")"  ->  "2 ea (Pack of 3)"
-
-From the scores of labels to the values that stand in a text.
-
-A label says that a word begins a value of a *kind* (B), goes on in it (I), or is in none (O). The
-kinds are finer than the 18 categories, "flavor" and "scent" being two kinds of modifier: an item
-has one value of each kind, the last one that its title names, as in the titles learned from.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kae.encoders.tagger.exact import Floats, weights
+from kae.encoders.tagger.exact import Float32Array, softmax_weights
 
 _SEPARATORS = frozenset("-\u2013\u2014,;:|/~\u2022\u00b7")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
 
 
-def with_whole_borders(text: str, begin: int, end: int) -> tuple[int, int]:
-    """The borders of a value in `text`, moved to where punctuation wants them; may be empty."""
+def trim_borders(text: str, begin: int, end: int) -> tuple[int, int]:
+    """Return the borders of a value in `text`, corrected by punctuation; it may become empty."""
     while begin < end:
         first, last = text[begin], text[end - 1]
         unclosed = text.count(first, begin, end) > text.count(
@@ -37,19 +37,19 @@ def with_whole_borders(text: str, begin: int, end: int) -> tuple[int, int]:
             break
     for opening, closing in _CLOSING.items():
         if text.count(opening, begin, end) == text.count(closing, begin, end) + 1:
-            # Part of the pair was cut off, and nothing else: it stands right behind.
+            # Only the closing bracket was cut off: it follows directly.
             end += text.startswith(closing, end)
     return begin, end
 
 
 # Of a value whose least sure word is less sure than this, nothing is said: it is wrong more often
 # than right, and each wrong value costs F1 what a missing one does.
-LEAST_SURE = 0.35
+MIN_SCORE = 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A value of one kind: its first word, the word after its last, how sure its least sure is."""
+    """A value of one kind: words begin to end (exclusive), and the least score of its words."""
 
     kind: int
     begin: int
@@ -57,8 +57,8 @@ class Span:
     score: float
 
 
-def best_path(scores: Floats) -> list[int]:
-    """The labels with the highest sum of scores in which every I follows a B or I of its kind.
+def best_path(scores: Float32Array) -> list[int]:
+    """Return the best label sequence in which every I follows a B or I of its kind (Viterbi).
 
     Shape: scores (words, 1 + 2 * kinds): O, then B of each kind, then I of each kind.
     """
@@ -77,17 +77,17 @@ def best_path(scores: Floats) -> list[int]:
     return path[::-1]
 
 
-def spans_of(scores: Floats) -> list[Span]:
-    """The spans of a text, one of each kind, in the order of the text."""
+def spans_of(scores: Float32Array) -> list[Span]:
+    """Return the spans of a text in order, at most one of each kind."""
     if not len(scores):
         return []
-    sure = [span for span in _spans(best_path(scores), scores) if span.score >= LEAST_SURE]
+    sure = [span for span in _spans(best_path(scores), scores) if span.score >= MIN_SCORE]
     last = {span.kind: span for span in sure}
     return sorted(last.values(), key=lambda span: span.begin)
 
 
-def _spans(path: Sequence[int], scores: Floats) -> Iterator[Span]:
-    whole, total = weights(scores)
+def _spans(path: Sequence[int], scores: Float32Array) -> Iterator[Span]:
+    whole, total = softmax_weights(scores)
     sure = whole[np.arange(len(path)), path] / total[:, 0]
     kinds = scores.shape[1] // 2
     begin = 0

@@ -1,7 +1,7 @@
-"""The tagger: a text in, the values that stand in it out.
+"""The tagger: finds the values in a text.
 
-The same text gives the same values, whatever it is tagged with, on any number of threads; values
-are kept by the hash of the text, and a catalog that repeats its titles pays for each of them once.
+The same text gives the same values in any batch, on any number of threads. Values are cached by the
+hash of the text, so a catalog that repeats its titles pays for each of them once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,20 +10,20 @@ from pathlib import Path
 
 import msgspec
 
-from kae.encoders.bounded import Bounded
+from kae.encoders.bounded import BoundedCache
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.tagger.exact import Floats
+from kae.encoders.tagger.exact import Float32Array
 from kae.encoders.tagger.network import Network
-from kae.encoders.tagger.pieces import CHARACTERS, Pieces, Reading
-from kae.encoders.tagger.spans import spans_of, with_whole_borders
+from kae.encoders.tagger.pieces import CHARACTERS, PieceTokenizer, TokenizedText
+from kae.encoders.tagger.spans import spans_of, trim_borders
 from kae.encoders.tagger.weights import PACKAGED, load_weights
 
-# Texts are computed together until they have so many pieces: beyond it, nothing gets faster.
+# Texts share a batch up to so many pieces; larger batches are not faster.
 _BATCH_PIECES = 1024
 
 
 class Tagged(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A value in a text, as text[begin:end]; how sure the network is, 0 to 1."""
+    """A value in a text, as text[begin:end]; `score` is the network's confidence, 0 to 1."""
 
     category: int
     kind: str
@@ -33,27 +33,27 @@ class Tagged(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Tagger:
-    """A network with its vocabulary; a call may take long and belongs in a thread of its own.
+    """A network with its vocabulary; `tag` may take long and belongs in a thread.
 
-    Raises: TaggerInvalid if the folder is none.
+    Raises: TaggerInvalid if the folder is not a tagger.
     """
 
     def __init__(self, folder: Path = PACKAGED) -> None:
         weights = load_weights(folder)
         self.fingerprint = weights.fingerprint
         self._kinds = [(CATEGORY_INDEX[kind.category], kind.name) for kind in weights.kinds]
-        # Those that it can say anything of.
+        # The categories that it can find.
         self.categories = frozenset(category for category, _ in self._kinds)
-        self._pieces = Pieces(weights.pieces)
+        self._pieces = PieceTokenizer(weights.pieces)
         self._network = Network(weights.tensors)
-        self._known: Bounded[bytes, tuple[Tagged, ...]] = Bounded()
+        self._known: BoundedCache[bytes, tuple[Tagged, ...]] = BoundedCache()
 
     def tag(self, texts: Sequence[str]) -> list[tuple[Tagged, ...]]:
-        """For each text its values, in their order; read is the beginning of a text."""
+        """Return the values of each text in order; only the beginning of a text is read."""
         keys = [_key(text) for text in texts]
         tagged = {key: self._known[key] for key in keys if key in self._known}
         wanted = {key: text for key, text in zip(keys, texts, strict=True) if key not in tagged}
-        readings = {key: self._pieces.read(text) for key, text in wanted.items()}
+        readings = {key: self._pieces.tokenize(text) for key, text in wanted.items()}
         for batch in _batches(readings):
             scored = self._network.score([readings[key] for key in batch])
             for key, scores in zip(batch, scored, strict=True):
@@ -61,9 +61,9 @@ class Tagger:
                 tagged[key] = self._known[key] = values
         return [tagged[key] for key in keys]
 
-    def _values(self, text: str, reading: Reading, scores: Floats) -> Iterator[Tagged]:
+    def _values(self, text: str, reading: TokenizedText, scores: Float32Array) -> Iterator[Tagged]:
         for span in spans_of(scores):
-            begin, end = with_whole_borders(
+            begin, end = trim_borders(
                 text, reading.words[span.begin][0], reading.words[span.end - 1][1]
             )
             if begin < end:
@@ -75,8 +75,8 @@ def _key(text: str) -> bytes:
     return blake2b(text[:CHARACTERS].encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def _batches(readings: dict[bytes, Reading]) -> Iterator[list[bytes]]:
-    """The texts that have words, in batches of at most _BATCH_PIECES (but of one text at least)."""
+def _batches(readings: dict[bytes, TokenizedText]) -> Iterator[list[bytes]]:
+    """Yield batches of at most _BATCH_PIECES, but of at least one text."""
     batch: list[bytes] = []
     pieces = 0
     for key, reading in readings.items():

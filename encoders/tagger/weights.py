@@ -1,10 +1,10 @@
-"""What a tagger is made of, in a folder of three files.
+"""The folder of a tagger.
 
     tagger.json           format, kinds with their categories, hashes of the other two, fingerprint
-    pieces.txt            the vocabulary, a piece a line
+    pieces.txt            the vocabulary, one piece a line
     weights.safetensors   the network in 8 bits
 
-docs/formats.md specifies them.
+docs/formats.md specifies the files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 
 from kae.encoders.categories import CATEGORY_INDEX
 
-# Raise it when the same weights give other words.
+# Raise it when the same weights give other values.
 FORMAT = 1
 PACKAGED = Path(__file__).parent / "weights"
 _MANIFEST = "tagger.json"
@@ -30,11 +30,11 @@ _REMEDY = "copy the folder again, or make it with `kae tagger train`"
 
 
 class TaggerInvalid(ValueError):
-    """A folder that is no tagger of this version: what, where, remedy."""
+    """A folder that is not a tagger of this version."""
 
 
 class ValueKind(msgspec.Struct, frozen=True):
-    """A kind of value, as its training data names it, and the category that it belongs to."""
+    """A kind of value in the training data, and its category."""
 
     name: str
     category: str
@@ -42,14 +42,14 @@ class ValueKind(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class TaggerSource:
-    """A tagger that lies in a folder."""
+    """The folder of a tagger, verified to have this fingerprint."""
 
     folder: Path
     fingerprint: str
 
     @staticmethod
     def of(folder: Path) -> "TaggerSource":
-        """Check every byte of a folder.
+        """Verify every byte of a folder.
 
         Raises: TaggerInvalid.
         """
@@ -67,13 +67,13 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kinds: tuple[ValueKind, ...]
     pieces_blake2b: str
     weights_blake2b: str
-    # How it was made; nothing reads it.
+    # How it was trained; informational.
     training: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class TaggerWeights:
-    """A tagger's parts; the fingerprint is of all of them."""
+    """The parts of a tagger; the fingerprint covers all of them."""
 
     kinds: tuple[ValueKind, ...]
     pieces: tuple[str, ...]
@@ -88,13 +88,13 @@ def save_weights(
     tensors: Mapping[str, NDArray[np.generic]],
     training: Mapping[str, str],
 ) -> str:
-    """Write the folder and give its fingerprint; the same parts give the same bytes."""
+    """Write the folder and return its fingerprint; equal parts give equal bytes."""
     vocabulary = ("\n".join(pieces) + "\n").encode()
     content = save(dict(sorted(tensors.items())))
-    unsealed = _Manifest(
+    blank = _Manifest(
         FORMAT, "", tuple(kinds), _hash(vocabulary), _hash(content), dict(sorted(training.items()))
     )
-    manifest = msgspec.structs.replace(unsealed, fingerprint=_hash(_encode(unsealed)))
+    manifest = msgspec.structs.replace(blank, fingerprint=_hash(_encode(blank)))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _PIECES).write_bytes(vocabulary)
     (folder / _WEIGHTS).write_bytes(content)
@@ -103,7 +103,7 @@ def save_weights(
 
 
 def load_weights(folder: Path) -> TaggerWeights:
-    """Read a folder and check every byte of it.
+    """Read a folder and verify every byte of it.
 
     Raises: TaggerInvalid.
     """

@@ -1,1 +1,1 @@
-"""Texts: the normal form, spellings, measures, and the words of a value."""
+"""Texts: the normal form, spellings, measures, bundled words, and the words of a value."""

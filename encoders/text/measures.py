@@ -23,26 +23,26 @@ _UNITS = (
 )
 _NUMBER = r"\d{1,9}(?:\.\d{1,6})?"
 _ALL_UNITS = frozenset(_UNITS.split("|"))
-# Most units of one letter count only next to the number: "5 a" is rarely five amperes.
-_UNITS_APART = frozenset(unit for unit in _ALL_UNITS if len(unit) > 1 or unit in "mvwlg")
+# Most units of one letter must touch the number: "5 a" is rarely five amperes.
+_SEPARABLE_UNITS = frozenset(unit for unit in _ALL_UNITS if len(unit) > 1 or unit in "mvwlg")
 _FLUID_OUNCES = ["fl", "oz"]
-_APART = "|".join(sorted({*_UNITS_APART, " ".join(_FLUID_OUNCES)}))
-_MEASURE = re.compile(rf"({_NUMBER})(?:({_UNITS})| ({_APART}))")
+_SEPARABLE = "|".join(sorted({*_SEPARABLE_UNITS, " ".join(_FLUID_OUNCES)}))
+_MEASURE = re.compile(rf"({_NUMBER})(?:({_UNITS})| ({_SEPARABLE}))")
 _MODEL = re.compile(r"(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{3,24}")
 _BARE_NUMBER = re.compile(_NUMBER)
 _PART_NUMBER = re.compile(r"\d{3,}")
 
 
 def unit_after(tokens: Sequence[str], place: int) -> int:
-    """How many tokens after the number at `place` are its unit; 0: it has none."""
+    """Return how many tokens after the number at `place` are its unit; 0 for none."""
     following = tokens[place + 1 : place + 3]
-    if following and following[0] in _UNITS_APART:
+    if following and following[0] in _SEPARABLE_UNITS:
         return 1
     return 2 if following == _FLUID_OUNCES else 0
 
 
 def is_bare_number(token: str) -> bool:
-    """Whether a token is a measure once a unit follows it."""
+    """Whether a token is a number, which a following unit makes a measure."""
     return _BARE_NUMBER.fullmatch(token) is not None
 
 
@@ -55,18 +55,18 @@ def is_model(word: str) -> bool:
 
 
 def is_part_number(token: str) -> bool:
-    """Whether a number without a unit rather names a model than counts or measures something."""
+    """Whether a number without a unit is likely a model number instead of a count or measure."""
     return _PART_NUMBER.fullmatch(token) is not None
 
 
 def canonical(word: str) -> str:
-    """One spelling for a number and for a measure; any other word as it is."""
+    """Return the canonical spelling of a number or a measure; any other word unchanged."""
     if not word[:1].isdecimal():
         return word
     measure = _MEASURE.fullmatch(word)
     if measure:
-        number, attached, apart = measure.groups()
-        return _without_zeros(number) + (attached or apart)
+        number, attached, separate = measure.groups()
+        return _without_zeros(number) + (attached or separate)
     if _BARE_NUMBER.fullmatch(word):
         return _without_zeros(word)
     return word

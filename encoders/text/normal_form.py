@@ -2,15 +2,15 @@
 
     normalise("Ultima™ HD-15, 1.5m")  ->  "ultima hd 15 1.5m"
 
-Scripts written without spaces between words (Chinese, Japanese, Thai, ...) and Hangul, whose
-compounds are, get a token for each character, so a phrase is found wherever it stands.
+Scripts without spaces between words (Chinese, Japanese, Thai, ...) and Hangul, whose compounds have
+none, get a token for each character, so that a phrase is found anywhere in a text.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
-# A part of the codebook's fingerprint: raise it when normalise gives another result.
+# Part of the codebook's fingerprint: raise it when normalise gives other results.
 NORMALISATION = 1
 # Neither letters nor separators: soft hyphen, joiners, direction marks, variation selectors.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe00-\ufe0f]")
@@ -18,17 +18,17 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]"
 )
-# NFKC would spell these out as letters of the word before them.
+# NFKC would turn these into letters of the preceding word.
 _TRADE_MARKS = re.compile("[\u2122\u2120]")
-# Beyond ASCII: what is neither letter nor digit.
+# Non-ASCII characters that are neither letters nor digits.
 _FOREIGN_SIGNS = re.compile(r"[^\w\x00-\x7f]+")
 _LEADING_MARKS = re.compile(r"(?<![^ ])[^\w ]+")
 # Points that are not between digits.
 _LONE_POINTS = re.compile(r"\.(?:(?!\d)|(?<!\d\.))")
-# A token that no text has: it stands after each text of several that are normalised as one.
+# A token that no text contains: it ends each of several texts that are normalised together.
 END = "\0"
-_END_BYTE = 0xFF  # in no UTF-8
-# Of ASCII, letters, digits and points stay; bytes above it are parts of other characters.
+_END_BYTE = 0xFF  # never occurs in UTF-8
+# ASCII letters, digits and points stay; bytes above ASCII are parts of other characters.
 _ASCII = bytes(
     code if chr(code).isalnum() or chr(code) == "." else ord(" ") for code in range(128)
 ).lower() + bytes(0 if code == _END_BYTE else code for code in range(128, 256))
@@ -40,19 +40,19 @@ def normalise(text: str) -> str:
 
 
 def tokens_of(text: str) -> list[str]:
-    """The tokens of the normal form."""
+    """Return the tokens of the normal form."""
     return _plain(text if text.isascii() else _foreign(text)).split()
 
 
 def tokens_of_all(texts: Iterable[str]) -> list[str]:
-    """The tokens of each text, END after each; for many texts, a third of the time."""
+    """Return the tokens of many texts, with END after each, in a third of the time."""
     ended = [(text if text.isascii() else _foreign(text)).encode() for text in texts]
     ended.append(b"")
     return _plain_bytes(b" \xff ".join(ended)).split()
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
-    """Whether the tokens of `phrase` stand in `text` next to each other; both normalised."""
+    """Whether `text` contains the tokens of `phrase` in a row; both are normalised."""
     return bool(phrase) and f" {phrase} " in f" {text} "
 
 
@@ -62,7 +62,7 @@ def is_unspaced(token: str) -> bool:
 
 
 def _foreign(text: str) -> str:
-    """Whatever characters beyond ASCII ask for; the rest is left to `_plain`."""
+    """Normalise what is beyond ASCII; `_plain` does the rest."""
     text = _plain(_FOREIGN_SIGNS.sub(_only_marks, _fold(text)))
     if _UNSPACED.search(text):
         text = _separate(text)
@@ -70,7 +70,7 @@ def _foreign(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text without signs of ASCII, and without points that are in no number."""
+    """Remove ASCII punctuation, and points outside numbers."""
     return _plain_bytes(text.encode())
 
 
@@ -80,7 +80,7 @@ def _plain_bytes(text: bytes) -> str:
 
 
 def _fold(text: str) -> str:
-    """NFKC and casefold until neither changes anything (two rounds for all but rare letters)."""
+    """Apply NFKC and casefold until nothing changes (twice for all but rare letters)."""
     folded = _INVISIBLE.sub("", _TRADE_MARKS.sub(" ", text))
     while (again := unicodedata.normalize("NFKC", folded).casefold()) != folded:
         folded = again
@@ -92,7 +92,7 @@ def _only_marks(signs: re.Match[str]) -> str:
 
 
 def _separate(text: str) -> str:
-    """Put spaces around every unspaced character, its marks kept with it."""
+    """Put spaces around every unspaced character and its marks."""
     pieces: list[str] = []
     after_unspaced = False
     for character in text:

@@ -1,14 +1,13 @@
-"""Spellings of one word: English plurals, British and American forms, written apart or together.
+"""Spellings of one word: English plurals, British and American forms, joined or separate.
 
-    one_spelling("toner cartridges") == one_spelling("toner cartridge")
-    one_spelling("grey") == one_spelling("gray")
-    one_spelling("wi fi") == one_spelling("wifi")
+    spelling_key("toner cartridges") == spelling_key("toner cartridge")
+    spelling_key("grey") == spelling_key("gray")
+    spelling_key("wi fi") == spelling_key("wifi")
 
-Words with one spelling share a slot; none is changed, so a text keeps the form it was written in.
+Words with the same key share a slot; the words themselves stay as they were written.
 
-Words that look like another: letters of two scripts within one token.
-
-"раypal" with a Cyrillic "ра" is read as the Latin word, and is another
+It also detects lookalikes: tokens that mix letters of several scripts. "раypal" with a Cyrillic
+"ра" reads like the Latin word, and is another.
 """
 
 import re
@@ -34,13 +33,13 @@ _PLURAL_IES = re.compile(r"[a-z]{3,}(?<!ser)ies")
 _PLURAL_ES = re.compile(r"[a-z]+(?:x|ch|sh|ss)es")
 
 
-def one_spelling(word: str) -> str:
-    """The form that all spellings of a word share."""
-    return "".join(map(token_spelling, word.split(" ")))
+def spelling_key(word: str) -> str:
+    """Return the key that all spellings of a word share."""
+    return "".join(map(token_spelling_key, word.split(" ")))
 
 
-def token_spelling(token: str) -> str:
-    """The form that all spellings of a token share."""
+def token_spelling_key(token: str) -> str:
+    """Return the key that all spellings of a token share."""
     token = _AMERICAN.get(token, token)
     if _PLURAL_IES.fullmatch(token):
         return token[:-3] + "y"
@@ -51,16 +50,16 @@ def token_spelling(token: str) -> str:
     return token
 
 
-_ALIKE = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")
-# Units: 5μm, 10kω.
+_LOOKALIKE_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")
+# Letters of units: 5μm, 10kω.
 _OF_MEASURES = frozenset("μω")
 
 
 def mixed_scripts(form: str) -> tuple[str, ...]:
-    """The scripts that one token of a normalised form mixes; none where all tokens are of one."""
+    """Return the scripts that some token of a normalised form mixes; () if none does."""
     for token in form.split(" "):
         letters = (name(letter, "") for letter in token if letter not in _OF_MEASURES)
-        scripts = {letter.partition(" ")[0] for letter in letters}.intersection(_ALIKE)
+        scripts = {letter.partition(" ")[0] for letter in letters}.intersection(_LOOKALIKE_SCRIPTS)
         if len(scripts) > 1:
             return tuple(sorted(scripts))
     return ()

@@ -1,4 +1,4 @@
-"""Where a normalised word stands in a text as it was written.
+"""The surface form of a normalised word: how a text spells it.
 
 surface_of("Ultima™ HD-15, 1.5m", "hd 15")  ->  "HD-15"
 """
@@ -10,9 +10,9 @@ from kae.encoders.text.normal_form import tokens_of
 
 
 def surface_of(text: str, words: str) -> str | None:
-    """The shortest part of `text` at the first place whose normal form is `words`.
+    """Return the first and shortest part of `text` whose normal form is `words`.
 
-    None where no such part is: a sign between two letters can vanish in the normal form.
+    None if there is none: punctuation between two letters can vanish in the normal form.
     """
     wanted = words.split(" ")
     fields = _fields(text)
@@ -25,7 +25,7 @@ def surface_of(text: str, words: str) -> str | None:
 
 
 def _fields(text: str) -> list[tuple[int, int]]:
-    """What stands between white space; nothing normalises to something across it."""
+    """Return the spans between white space, which no token crosses."""
     marks = [place for place, character in enumerate(text) if character.isspace()]
     return [
         (before + 1, mark)
@@ -35,14 +35,14 @@ def _fields(text: str) -> list[tuple[int, int]]:
 
 
 def _shortest(part: str, wanted: Sequence[str]) -> str | None:
-    """Leave out what is not needed, first from the left, then from the right."""
-    while _holds(tokens_of(part[1:]), wanted):
+    """Trim what the words do not need, first from the left, then from the right."""
+    while _contains(tokens_of(part[1:]), wanted):
         part = part[1:]
-    while _holds(tokens_of(part[:-1]), wanted):
+    while _contains(tokens_of(part[:-1]), wanted):
         part = part[:-1]
     return part if tokens_of(part) == list(wanted) else None
 
 
-def _holds(tokens: Sequence[str], wanted: Sequence[str]) -> bool:
+def _contains(tokens: Sequence[str], wanted: Sequence[str]) -> bool:
     places = range(len(tokens) - len(wanted) + 1)
     return any(list(tokens[place : place + len(wanted)]) == list(wanted) for place in places)

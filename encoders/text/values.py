@@ -1,7 +1,7 @@
 """The words in one value of a feed field.
 
 "USB 2.0, HDMI; Wi-Fi"  ->  "usb 2.0", "hdmi", "wi fi"
-"True"                  ->  nothing: it says nothing without the field's name
+"True"                  ->  nothing, since it is meaningless without the field's name
 """
 
 import re
@@ -21,7 +21,7 @@ _NUMERIC = {CATEGORY_INDEX["specification"], CATEGORY_INDEX["price"]}
 _LINES = re.compile(r"\r?\n|\\n|;|<br\s*/?>|[\u2022\u3001\uff1b]")
 # A comma between digits belongs to a number.
 _COMMAS = re.compile(r",(?!\d)|(?<!\d),|[\uff0c\u060c]")
-_SAYS_NOTHING = frozenset(
+_MEANINGLESS = frozenset(
     {"true", "false", "yes", "no", "y", "n", "none", "nil", "null", "nan", "na", "n a"}
     | {"unknown", "unspecified", "not specified", "not available", "not applicable"}
     | {"not supported"}
@@ -29,7 +29,7 @@ _SAYS_NOTHING = frozenset(
 
 
 def words_of(value: str, category: int) -> Iterator[tuple[str, str]]:
-    """Each word of the value as (word, text), in order, at most WORDS_OF_A_VALUE."""
+    """Yield each word of the value as (word, text), in order, at most WORDS_OF_A_VALUE."""
     found = 0
     for text in _parts(value[:VALUE_CHARACTERS]):
         word = canonical(normalise(text))
@@ -43,7 +43,7 @@ def words_of(value: str, category: int) -> Iterator[tuple[str, str]]:
 def _parts(value: str) -> Iterator[str]:
     for line in _LINES.split(value):
         pieces = _COMMAS.split(line)
-        # A sentence has commas too, but not between short parts only.
+        # Commas separate words only if all parts are short; otherwise it is a sentence.
         if len(pieces) > 1 and all(len(piece.strip()) <= _PART_CHARACTERS for piece in pieces):
             yield from pieces
         else:
@@ -52,7 +52,7 @@ def _parts(value: str) -> Iterator[str]:
 
 def is_word(word: str, category: int) -> bool:
     """Whether a normalised text can be a word of a category."""
-    if not word or len(word) > WORD_CHARACTERS or word in _SAYS_NOTHING:
+    if not word or len(word) > WORD_CHARACTERS or word in _MEANINGLESS:
         return False
     if is_number(word) and category not in _NUMERIC:
         return False

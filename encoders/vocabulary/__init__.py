@@ -1,1 +1,1 @@
-"""A catalog's words: found, counted, typed and told apart from misspellings."""
+"""The words of a catalog: found, counted, categorised, with their spellings and misspellings."""

@@ -1,7 +1,7 @@
-"""Words that the tagger finds in titles and the vocabulary does not know.
+"""Candidate words: those that the tagger finds in titles and the vocabulary does not have.
 
-A table of them is for people, too: they strike out what is no word of their catalog, or add what
-is, and give the table to the next fit, which counts the titles that say each word (dictionary.py).
+People review the table of candidates, strike out what is not a word of their catalog or add what
+is, and give the table to the next fit, which counts the titles that have each word (evidence.py).
 """
 
 from collections import defaultdict
@@ -19,42 +19,43 @@ from kae.encoders.items import Item
 from kae.encoders.tagger.tagger import Tagged, Tagger
 from kae.encoders.text.measures import canonical, is_measure, is_model
 from kae.encoders.text.normal_form import normalise
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 from kae.encoders.text.values import is_word
 from kae.encoders.vocabulary.vocabulary import Vocabulary, WordOrigin, is_scannable
 
 _COLUMNS = ("category", "word", "titles", "score", "example")
-_AT_A_TIME = 64
+_BATCH_TITLES = 64
 
 
 class CandidatesInvalid(ValueError):
-    """A file that is no table of candidates: where, what, remedy."""
+    """A file that is not a table of candidates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A word that may be one of the catalog."""
+    """A word that may belong in the vocabulary."""
 
     category: int
     word: str
-    titles: int  # of those looked at that have it
-    score: float  # how sure the tagger is of it, on average
+    titles: int  # tagged titles that have it
+    score: float  # mean confidence of the tagger
     example: str  # a title that has it
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedCandidates:
-    """What became of the candidates that a fit was given."""
+    """How many candidates a fit accepted."""
 
     taken: int
-    known: int  # the catalog's fields and titles have them without being told
-    absent: int  # no title says them
+    known: int  # words of fields and titles anyway
+    absent: int  # in no title
 
 
-def sample_items(items: Iterable[Item], most: int) -> list[Item]:
-    """At most so many items with different titles, whatever order they come in: lowest hash first.
+def sample_items(items: Iterable[Item], limit: int) -> list[Item]:
+    """Return items with distinct titles, at most `limit`, those with the lowest hash of the title.
 
-    They come without descriptions, which no tagger reads.
+    The sample does not depend on the order of items. Descriptions are left out, since no tagger
+    reads them.
     """
     heap: list[tuple[int, str]] = []
     chosen: dict[str, Item] = {}
@@ -63,7 +64,7 @@ def sample_items(items: Iterable[Item], most: int) -> list[Item]:
             continue
         digest = blake2b(item.title.encode(errors="surrogatepass"), digest_size=8).digest()
         entry = (-int.from_bytes(digest, "big"), item.title)
-        if len(heap) < most:
+        if len(heap) < limit:
             heappush(heap, entry)
         elif entry > heap[0]:
             del chosen[heappushpop(heap, entry)[1]]
@@ -80,36 +81,41 @@ def find_candidates(
     groups: Sequence[Group],
     progress: Callable[[int], None] | None = None,
 ) -> list[Candidate]:
-    """The words that the tagger finds in titles beyond the vocabulary; first those of most titles.
+    """Return the words that the tagger finds in titles beyond the vocabulary, most titles first.
 
-    What an item's fields say of a category closes it for the tagger, which guesses. `progress` is
-    told how many titles are read.
+    An item's fields close their categories to the tagger, which only guesses. `progress` is called
+    with the number of titles read.
     """
     extractor = Extractor(Codebook(groups, vocabulary.fields, ()))
-    known = {one_spelling(form.word) for entry in vocabulary.entries for form in entry.forms}
+    known = {spelling_key(form.word) for entry in vocabulary.entries for form in entry.forms}
     scores: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
     examples: dict[tuple[int, str], str] = {}
-    for start in range(0, len(items), _AT_A_TIME):
-        batch = items[start : start + _AT_A_TIME]
+    for start in range(0, len(items), _BATCH_TITLES):
+        batch = items[start : start + _BATCH_TITLES]
         for item, values in zip(batch, tagger.tag([item.title for item in batch]), strict=True):
             closed = {found.category for found in extractor.of_fields(item)}
             for key, score in _words_in(item.title, values).items():
-                if key[0] not in closed and one_spelling(key[1]) not in known:
+                if key[0] not in closed and spelling_key(key[1]) not in known:
                     scores[key].append(score)
                     examples.setdefault(key, " ".join(item.title.split()))
         if progress:
             progress(start + len(batch))
     return sorted(
         (
-            Candidate(*key, len(given), round(fsum(given) / len(given), 3), examples[key])
-            for key, given in scores.items()
+            Candidate(
+                *key,
+                len(word_scores),
+                round(fsum(word_scores) / len(word_scores), 3),
+                examples[key],
+            )
+            for key, word_scores in scores.items()
         ),
         key=lambda one: (-one.titles, -one.score, one.category, one.word),
     )
 
 
 def _words_in(title: str, values: Sequence[Tagged]) -> dict[tuple[int, str], float]:
-    """(category, word) of each value that a dictionary may have, with its score."""
+    """Return the (category, word) of each value that may be a candidate, with its score."""
     words: dict[tuple[int, str], float] = {}
     for value in values:
         word = canonical(normalise(title[value.begin : value.end]))
@@ -118,8 +124,8 @@ def _words_in(title: str, values: Sequence[Tagged]) -> dict[tuple[int, str], flo
     return words
 
 
-def accept_candidates(vocabulary: Vocabulary, candidates: Mapping[str, int]) -> AcceptedCandidates:
-    """How many of the candidates are words of a vocabulary that was fitted with them."""
+def count_accepted(vocabulary: Vocabulary, candidates: Mapping[str, int]) -> AcceptedCandidates:
+    """Count the candidates that became words of the vocabulary fitted with them."""
     taken = {
         form.word
         for entry in vocabulary.entries
@@ -141,7 +147,7 @@ def write_candidates(candidates: Iterable[Candidate], file: Path) -> None:
 
 
 def read_candidates(file: Path) -> dict[str, int]:
-    """The category of each word of a table; of a word that comes twice, the first.
+    """Return the category of each word of a table; the first row of a word counts.
 
     Only the first two columns are read.
     Raises: CandidatesInvalid.
@@ -177,6 +183,6 @@ def read_candidates(file: Path) -> dict[str, int]:
 
 
 def is_candidate(word: str, category: int) -> bool:
-    """Whether a dictionary may have it; what is known by its shape needs none."""
+    """Whether a word may be a candidate; measures and model numbers need no listing."""
     by_shape = is_measure(word) or is_model(word)
     return is_word(word, category) and is_scannable(word) and not by_shape

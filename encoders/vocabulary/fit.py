@@ -1,9 +1,9 @@
-"""Fit a vocabulary to a catalog: one pass that counts, then the forms of each word merged.
+"""Fit a vocabulary to a catalog: count words in one pass, then merge the forms of each word.
 
-    spelling      plurals, British and American forms, written apart or together (spelling.py)
-    misspelling   a rare form one edit from a frequent word of its category (misspelling.py)
+    spelling      plurals, British and American forms, joined or separate (text/spelling.py)
+    misspelling   a rare form one edit away from a frequent word of its category (misspelling.py)
 
-A colour keeps its own word and slot; the family that it is a shade of is told beside it.
+A shade keeps its own word and slot; the basic colour that it belongs to is recorded beside it.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -12,13 +12,13 @@ from kae.encoders.categories import Group
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.extract import Extractor
 from kae.encoders.items import Item
-from kae.encoders.text.seeds import seeds
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.bundled_words import bundled_words
+from kae.encoders.text.spelling import spelling_key
 from kae.encoders.vocabulary.evidence import Evidence, EvidenceLimits
-from kae.encoders.vocabulary.misspelling import Misspellings
+from kae.encoders.vocabulary.misspelling import MisspellingIndex
 from kae.encoders.vocabulary.vocabulary import Form, Vocabulary, VocabularyEntry
 
-BOUNDS = EvidenceLimits()
+DEFAULT_LIMITS = EvidenceLimits()
 
 
 def learn_vocabulary(
@@ -26,67 +26,68 @@ def learn_vocabulary(
     groups: Sequence[Group],
     fields: Mapping[str, str],
     candidates: Mapping[str, int] | None = None,
-    bounds: EvidenceLimits = BOUNDS,
+    limits: EvidenceLimits = DEFAULT_LIMITS,
 ) -> Vocabulary:
-    """The words of a catalog, whichever the groups are; `candidates` have their category.
+    """Learn the words of a catalog; `candidates` map words to categories.
 
-    The same items give the same vocabulary; their order matters only once words were forgotten.
+    The result does not depend on the groups, and on the order of items only once rare words were
+    dropped.
     """
-    given = candidates or {}
-    evidence = Evidence(fields, given, bounds)
+    known_candidates = candidates or {}
+    evidence = Evidence(fields, known_candidates, limits)
     extractor = Extractor(Codebook(groups, dict(fields), ()))
     for item in items:
         evidence.add(item, extractor.of_fields(item))
-    merged = _Merged(evidence.items, seeds().keys() | given.keys())
+    merged = _Merged(evidence.items, bundled_words().keys() | known_candidates.keys())
     for category, form in evidence.forms():
         merged.add(category, form)
-    for of, form in evidence.rest():
+    for of, form in evidence.rare_forms():
         merged.add_rare(of, form)
     return Vocabulary(dict(fields), list(merged.entries()), evidence.items, evidence.uncounted)
 
 
 class _Merged:
-    """The forms of words, gathered by category and by the spelling that they share."""
+    """The forms of words, merged by category and spelling key."""
 
     def __init__(self, items: int, words: Container[str]) -> None:
-        self._words = words  # whatever they are like, no misspellings
+        self._words = words  # never misspellings
         self._forms: dict[tuple[int, str], dict[str, Form]] = {}
-        self._mostly: dict[str, int] = {}  # of a spelling, the category that most items have it in
+        self._main_category: dict[str, int] = {}  # the category that most items have a spelling in
         self._known: set[str] = set()
-        self._slips = Misspellings(items)
+        self._misspellings = MisspellingIndex(items)
 
     def add(self, category: int, form: Form) -> None:
-        """Take a word in; the most frequent come first."""
+        """Add a word; call it for the most frequent words first."""
         self._known.add(form.word)
-        spelling = one_spelling(form.word)
-        if (category, spelling) not in self._forms and self._add_slip(category, form):
+        spelling = spelling_key(form.word)
+        if (category, spelling) not in self._forms and self._add_misspelling(category, form):
             return
         self._put(category, spelling, form)
-        self._mostly.setdefault(spelling, category)
-        self._slips.learn(category, form)
+        self._main_category.setdefault(spelling, category)
+        self._misspellings.learn(category, form)
 
     def add_rare(self, of: int | None, form: Form) -> None:
-        """Take in what is no word of its own, if it is a form of one; pass over it otherwise."""
+        """Add a rare form to the word that it is a form of; skip it if there is none."""
         if of is None and form.word in self._known:
             return
-        spelling = one_spelling(form.word)
-        category = self._mostly.get(spelling) if of is None else of
+        spelling = spelling_key(form.word)
+        category = self._main_category.get(spelling) if of is None else of
         if category is not None and (category, spelling) in self._forms:
             self._put(category, spelling, form)
         else:
-            self._add_slip(of, form)
+            self._add_misspelling(of, form)
 
     def entries(self) -> Iterator[VocabularyEntry]:
         for (category, _), forms in self._forms.items():
             alike = sorted(forms.values(), key=lambda form: (-form.items, form.word))
             yield VocabularyEntry(category, tuple(alike))
 
-    def _add_slip(self, category: int | None, form: Form) -> bool:
+    def _add_misspelling(self, category: int | None, form: Form) -> bool:
         if form.word in self._words:
             return False
-        head = self._slips.head_of(category, form)
+        head = self._misspellings.head_of(category, form)
         if head:
-            self._put(head[0], one_spelling(head[1]), form)
+            self._put(head[0], spelling_key(head[1]), form)
         return head is not None
 
     def _put(self, category: int, spelling: str, form: Form) -> None:

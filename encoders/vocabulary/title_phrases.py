@@ -1,11 +1,11 @@
-"""The keywords that a catalog's titles show, without any field: frequent, cohesive phrases.
+"""Keywords that a catalog's titles show without any field: frequent, cohesive phrases.
 
-One pass counts the n-grams of plain words (letters only); what stays is
-    - seen in enough titles (support),
-    - a phrase only when its words keep together (cohesion),
-    - a modifier when another plain word nearly always follows, an entity otherwise: the order of
-      English, so it is not asked of words with letters beyond ASCII.
-Words that stand apart, such as the item's brand and colour, interrupt a phrase.
+One pass counts the n-grams of plain words (letters only). An n-gram is a keyword if
+    - enough titles have it (support),
+    - it is one word, or its words belong together (cohesion).
+A keyword is a modifier if another plain word nearly always follows, otherwise an entity. That is
+the word order of English, so words with non-ASCII letters are always entities.
+Standalone words, such as the item's brand and colour, interrupt a phrase.
 """
 
 from collections import Counter, defaultdict
@@ -14,45 +14,47 @@ from itertools import groupby
 from math import isqrt, log
 
 from kae.encoders.bounded import BoundedCounts
+from kae.encoders.text.bundled_words import stop_words
 from kae.encoders.text.measures import is_number, is_unit
 from kae.encoders.text.normal_form import is_unspaced
-from kae.encoders.text.seeds import stop_words
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 
 TITLE_TOKENS = 64
 # The longest phrase of each kind of run, in tokens.
-_LONGEST = {"plain": 3, "apart": 3, "unspaced": 4}
-# Above this many n-grams the rarest are forgotten, so a catalog of any size fits in memory.
-NGRAMS = 2_000_000
+_LONGEST = {"plain": 3, "standalone": 3, "unspaced": 4}
+# Above this many n-grams the rarest are dropped, so a catalog of any size fits in memory.
+MAX_NGRAMS = 2_000_000
 _COHESION = 0.5
 # A phrase hides its words from the scan, so it needs more support than a single word.
 _PHRASE_SUPPORT = 2
 _MODIFIER_FOLLOWED = 0.85
 # Support grows with the square root of the catalog: 3 titles for 20,000 items, 28 for a million.
 _SUPPORT_DIVISOR = 35
-# In a catalog of fewer items a single one is evidence enough for a word.
+# In a smaller catalog a single item is evidence enough for a word.
 SMALL_CATALOG = 1000
 
 
 class TitlePhrases:
     """Counts of the n-grams of titles."""
 
-    def __init__(self, most: int = NGRAMS) -> None:
+    def __init__(self, most: int = MAX_NGRAMS) -> None:
         self.titles = 0
         self.counts: BoundedCounts[str] = BoundedCounts(most)
         self._explained: Counter[str] = Counter()
         self._followed: Counter[str] = Counter()
         self._leading: Counter[str] = Counter()
 
-    def add(self, title: str, apart: Container[str] = (), explained: Iterable[str] = ()) -> None:
+    def add(
+        self, title: str, standalone: Container[str] = (), explained: Iterable[str] = ()
+    ) -> None:
         """Count the n-grams of a normalised title, each once.
 
-        Some of its tokens stand apart, and some of its words are explained: fields say them too.
+        `standalone` tokens interrupt phrases; `explained` words are also in the item's fields.
         """
         self.titles += 1
         ngrams: set[str] = set()
         followed: set[str] = set()
-        for kind, run in _plain_runs(title.split(" ")[:TITLE_TOKENS], apart):
+        for kind, run in _plain_runs(title.split(" ")[:TITLE_TOKENS], standalone):
             for ngram, is_followed in _ngrams(run, _LONGEST[kind]):
                 ngrams.add(ngram)
                 if is_followed:
@@ -61,30 +63,30 @@ class TitlePhrases:
         self._followed.update(followed)
         self._leading.update(ngram for ngram in ngrams if f"{title} ".startswith(f"{ngram} "))
         self._explained.update(ngrams.intersection(explained))
-        for forgotten in self.counts.forget_the_rarest():
+        for dropped in self.counts.drop_rarest():
             for counter in (self._explained, self._followed, self._leading):
-                counter.pop(forgotten, None)
+                counter.pop(dropped, None)
 
     def unexplained(self, ngram: str) -> int:
-        """The titles that say it, and no field of the item does."""
+        """Return how many titles have it although no field of the item does."""
         return self.counts[ngram] - self._explained[ngram]
 
     def phrases(self) -> list[str]:
-        """The n-grams that are keywords, in alphabetical order.
+        """Return the n-grams that are keywords, in alphabetical order.
 
-        Spellings of one word are judged together.
+        The spellings of a word are counted together.
         """
-        fewest = fewest_items(self.titles)
+        least = min_support(self.titles)
         spellings: defaultdict[str, list[str]] = defaultdict(list)
         for ngram, titles in self.counts.items():
-            if titles >= fewest and (" " in ngram or not is_unspaced(ngram)):
-                spellings[one_spelling(ngram)].append(ngram)
+            if titles >= least and (" " in ngram or not is_unspaced(ngram)):
+                spellings[spelling_key(ngram)].append(ngram)
         return sorted(
             ngram for ngrams in spellings.values() if self._is_keyword(ngrams) for ngram in ngrams
         )
 
     def _is_keyword(self, spellings: list[str]) -> bool:
-        support = max(fewest_items(self.titles), isqrt(self.titles) // _SUPPORT_DIVISOR)
+        support = max(min_support(self.titles), isqrt(self.titles) // _SUPPORT_DIVISOR)
         needed = support * _PHRASE_SUPPORT if all(" " in ngram for ngram in spellings) else support
         enough = sum(self.counts[ngram] for ngram in spellings) >= needed
         return enough and any(map(self._is_cohesive, spellings))
@@ -108,18 +110,18 @@ class TitlePhrases:
     def _npmi(self, whole: str, left: str, right: str) -> float:
         both, one, other = self.counts[whole], self.counts[left], self.counts[right]
         if both >= self.titles or not one or not other:
-            # Everywhere, or around a stop word, whose side is not counted.
+            # In every title, or next to a stop word, which is not counted.
             return 1.0 if both >= self.titles else 0.0
         return log(both * self.titles / (one * other)) / -log(both / self.titles)
 
 
-def fewest_items(catalog_items: int) -> int:
-    """How many items must have a word before it is a keyword of the catalog."""
+def min_support(catalog_items: int) -> int:
+    """Return how many items must have a word for it to be a keyword of the catalog."""
     return 1 if catalog_items < SMALL_CATALOG else 2
 
 
 def _ngrams(run: list[str], longest: int) -> Iterator[tuple[str, bool]]:
-    """Each n-gram of a run that no stop word borders, and whether a token follows it."""
+    """Yield the n-grams that do not begin or end with a stop word, and whether a token follows."""
     for start, first in enumerate(run):
         if first not in stop_words():
             for end in range(start + 1, min(start + longest, len(run)) + 1):
@@ -127,19 +129,19 @@ def _ngrams(run: list[str], longest: int) -> Iterator[tuple[str, bool]]:
                     yield " ".join(run[start:end]), end < len(run)
 
 
-def _plain_runs(tokens: list[str], apart: Container[str]) -> Iterator[tuple[str, list[str]]]:
-    """Neighbouring tokens of letters only that are of one kind: unspaced, apart or plain."""
+def _plain_runs(tokens: list[str], standalone: Container[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield runs of tokens of one kind: unspaced, standalone or plain; others interrupt them."""
     pairs = zip(["", *tokens], tokens, strict=False)
-    for kind, run in groupby(pairs, lambda pair: _kind(pair[0], pair[1], apart)):
+    for kind, run in groupby(pairs, lambda pair: _kind(pair[0], pair[1], standalone)):
         if kind:
             yield kind, [token for _, token in run]
 
 
-def _kind(before: str, token: str, apart: Container[str]) -> str:
+def _kind(before: str, token: str, standalone: Container[str]) -> str:
     if any(map(str.isnumeric, token)) or (is_unit(token) and is_number(before)):
         return ""
     if is_unspaced(token):
         return "unspaced"
     if len(token) < 2:
         return ""
-    return "apart" if token in apart else "plain"
+    return "standalone" if token in standalone else "plain"

@@ -1,9 +1,9 @@
-"""A catalog's vocabulary: its words by category, the surface forms of each, and who has them.
+"""A catalog's vocabulary: its words by category, the forms of each, and their item counts.
 
     vocabulary.json   fields, versions, hash of the words, fingerprint
-    vocabulary.tsv    a word a line with its aliases
+    vocabulary.tsv    one word a line, with its aliases
 
-docs/formats.md specifies both.
+docs/formats.md specifies both files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, FieldsInvalid, check_fields
+from kae.encoders.text.bundled_words import color_family, stop_words
 from kae.encoders.text.measures import is_number
 from kae.encoders.text.normal_form import NORMALISATION
-from kae.encoders.text.seeds import color_family, stop_words
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 
 FORMAT = 1
 _MANIFEST = "vocabulary.json"
@@ -29,30 +29,30 @@ _COLOR = CATEGORY_INDEX["color"]
 
 
 class VocabularyInvalid(ValueError):
-    """A folder that is no vocabulary of this version: what, where, remedy."""
+    """A folder that is not a vocabulary of this version."""
 
 
 class WordOrigin(IntFlag):
-    """Who says that a form is a word of its category."""
+    """Where a form was found to be a word of its category."""
 
     FIELD = 1
     TITLE = 2
-    SEED = 4  # a bundled vocabulary lists it there
+    SEED = 4  # in the bundled words
     TAGGER = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A word as it is written, in normal form."""
+    """One way to write a word, in normal form."""
 
     word: str
-    items: int  # that say it, in a field of its category or else in the title
+    items: int  # items that have it, in a field of its category or else in the title
     origin: WordOrigin
 
 
 @dataclass(frozen=True, slots=True)
 class VocabularyEntry:
-    """A word of one category: its forms, the most frequent first, which is its head."""
+    """A word of one category with its forms, most frequent first; the first is its head."""
 
     category: int
     forms: tuple[Form, ...]
@@ -63,13 +63,13 @@ class VocabularyEntry:
 
     @property
     def misspelled(self) -> Iterator[Form]:
-        """The aliases that are no other spelling of the head, but a slip."""
-        right = one_spelling(self.head.word)
-        return (form for form in self.forms[1:] if one_spelling(form.word) != right)
+        """The aliases that are misspellings, not other spellings of the head."""
+        right = spelling_key(self.head.word)
+        return (form for form in self.forms[1:] if spelling_key(form.word) != right)
 
     @property
     def family(self) -> str:
-        """Of a colour, the basic one."""
+        """The basic colour of a colour, otherwise empty."""
         return color_family(self.head.word) if self.category == _COLOR else ""
 
 
@@ -87,8 +87,8 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Vocabulary:
     """The words of a catalog; immutable.
 
-    `uncounted`: how many items at most a form may have beyond those counted; 0 unless so many
-    words were met that the rarest had to be forgotten.
+    `uncounted`: the most items by which a form's count may be too low; 0 unless rare words were
+    dropped for lack of memory.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Vocabulary:
 
     @cached_property
     def dictionary(self) -> dict[str, int]:
-        """What texts are searched for: each form in the one category that it mostly has."""
+        """The words to search texts for: each form with its most frequent category."""
         most: dict[str, tuple[int, int]] = {}
         for entry in self.entries:
             for form in entry.forms:
@@ -122,22 +122,22 @@ class Vocabulary:
 
     @property
     def fingerprint(self) -> str:
-        return self._sealed.fingerprint
+        return self._manifest.fingerprint
 
     def spelling(self, category: int, word: str) -> str:
-        """The form that a word shares with its other spellings, and with its misspellings."""
-        return one_spelling(self._heads.get((category, word), word))
+        """Return the key that a word shares with its other spellings and its misspellings."""
+        return spelling_key(self._heads.get((category, word), word))
 
     def save(self, folder: Path) -> list[Path]:
-        """Write the folder; the same words give the same bytes."""
+        """Write the folder and return its files; equal vocabularies give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _WORDS).write_bytes(self._table)
-        (folder / _MANIFEST).write_bytes(_encode(self._sealed))
+        (folder / _MANIFEST).write_bytes(_encode(self._manifest))
         return [folder / _WORDS, folder / _MANIFEST]
 
     @staticmethod
     def load(folder: Path) -> "Vocabulary":
-        """Read a folder and check every byte of it.
+        """Read a folder and verify every byte of it.
 
         Raises: VocabularyInvalid.
         """
@@ -169,8 +169,8 @@ class Vocabulary:
             )
         except (FieldsInvalid, ValueError, KeyError) as error:
             raise VocabularyInvalid(f"{folder}: {error}; {remedy}") from None
-        # Also refuses a table that is not in its one written form.
-        if _encode(vocabulary._sealed) != manifest_bytes:
+        # Also rejects a table that is valid but not in canonical form.
+        if _encode(vocabulary._manifest) != manifest_bytes:
             raise VocabularyInvalid(
                 f"{folder / _MANIFEST}: its content gives fingerprint {vocabulary.fingerprint}, it "
                 f"says {manifest.fingerprint}; {remedy}"
@@ -182,10 +182,10 @@ class Vocabulary:
         return (_HEADER + "".join(map(_line, self.entries))).encode()
 
     @cached_property
-    def _sealed(self) -> _Manifest:
-        """The manifest with its fingerprint: the hash of itself without one."""
+    def _manifest(self) -> _Manifest:
+        """The manifest; its fingerprint is the hash of the manifest without one."""
         table = self._table
-        unsealed = _Manifest(
+        blank = _Manifest(
             FORMAT,
             NORMALISATION,
             "",
@@ -195,7 +195,7 @@ class Vocabulary:
             _hash(table),
             self.fields,
         )
-        return msgspec.structs.replace(unsealed, fingerprint=_hash(_encode(unsealed)))
+        return msgspec.structs.replace(blank, fingerprint=_hash(_encode(blank)))
 
 
 def _place(entry: VocabularyEntry) -> tuple[int, int, str]:
@@ -203,7 +203,7 @@ def _place(entry: VocabularyEntry) -> tuple[int, int, str]:
 
 
 def is_scannable(word: str) -> bool:
-    """Whether finding the word in a running text means anything."""
+    """Whether finding the word in running text is meaningful."""
     return len(word) > 1 and not is_number(word) and word not in stop_words()
 
 
@@ -221,7 +221,7 @@ def _line(entry: VocabularyEntry) -> str:
 def _parse(table: bytes) -> list[VocabularyEntry]:
     header, *lines = table.decode().split("\n")
     if header + "\n" != _HEADER or lines.pop():
-        raise ValueError(f"{_WORDS} does not begin and end as it should")
+        raise ValueError(f"{_WORDS} has no header or no final newline")
     entries = []
     for line in lines:
         category, word, items, sources, _family, aliases = line.split("\t")

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from kae.encoders.bounded import Bounded
+from kae.encoders.bounded import BoundedCache
 from kae.encoders.categories import POSITIONS
-from kae.encoders.text.spelling import token_spelling
+from kae.encoders.text.spelling import token_spelling_key
 from kae.sinks.postings.inverted_index import InvertedIndex, ItemWords
 from kae.sinks.postings.segment import Ordinals, Segment, as_array
 from kae.sinks.store.store import ShardStore
@@ -86,8 +86,10 @@ class SearchIndex(InvertedIndex):
         self._refreshing = BitMap()
         self._live = BitMap()
         self._lengths = np.zeros(0, np.uint32)
-        self._keys_of_token = Bounded[str, SpellingKeys](lambda t: spelling_keys(token_spelling(t)))
-        self._keys_of_word = Bounded[str, list[SpellingKeys]](
+        self._keys_of_token = BoundedCache[str, SpellingKeys](
+            lambda t: spelling_keys(token_spelling_key(t))
+        )
+        self._keys_of_word = BoundedCache[str, list[SpellingKeys]](
             lambda word: [self._keys_of_token[token] for token in word.split()]
         )
         none = table.identifiers[:, :0]

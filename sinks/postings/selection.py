@@ -1,8 +1,8 @@
 """The items that a selector matches in one version of a shard, for readers that do not own it.
 
-A search index narrows the candidates. Each is read from the store, and `Compiled.matches` decides,
-as it does for the shard's owner. Items that the index may have wrong are read too, so the answer is
-exact however far the index is behind.
+A search index narrows the candidates. Each is read from the store, and `CompiledSelector.matches`
+decides, as it does for the shard's owner. Items that the index may have wrong are read too, so the
+answer is exact however far the index is behind.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from pyroaring import BitMap
 
-from kae.encoders.selector import All, Any, Compiled, Equals, Expression, Not
-from kae.encoders.text.spelling import token_spelling
+from kae.encoders.selector import And, CompiledSelector, Equals, Expression, Not, Or
+from kae.encoders.text.spelling import token_spelling_key
 from kae.sinks.log.edits import PutItem
 from kae.sinks.postings.search_index import IndexSnapshot, spelling_keys
 from kae.sinks.store.reader import StoreReader
 
 
 def select_items(
-    reader: StoreReader, index: IndexSnapshot, stale: BitMap, selector: Compiled
+    reader: StoreReader, index: IndexSnapshot, stale: BitMap, selector: CompiledSelector
 ) -> Iterator[PutItem]:
     """The live items that a selector matches; `stale` are those that `index` may have wrong.
 
@@ -41,7 +41,7 @@ def _by_id(reader: StoreReader, ids: Iterable[str]) -> Iterator[PutItem]:
 
 
 def _candidates(
-    reader: StoreReader, index: IndexSnapshot, stale: BitMap, selector: Compiled
+    reader: StoreReader, index: IndexSnapshot, stale: BitMap, selector: CompiledSelector
 ) -> Iterator[PutItem]:
     """All items that match, and some that do not."""
     if selector.items:
@@ -67,10 +67,10 @@ def _may_satisfy(index: IndexSnapshot, expression: Expression) -> BitMap | None:
             return _with_words(index, word)
         case Not():
             return None
-        case All(operands):
+        case And(operands):
             parts = [part for one in operands if (part := _may_satisfy(index, one)) is not None]
             return BitMap.intersection(*parts) if parts else None
-        case Any(operands):
+        case Or(operands):
             sides = [_may_satisfy(index, one) for one in operands]
             known = [side for side in sides if side is not None]
             return BitMap.union(*known) if len(known) == len(sides) else None
@@ -82,5 +82,5 @@ def _with_words(index: IndexSnapshot, words: str) -> BitMap:
 
 
 def _with_word(index: IndexSnapshot, word: str) -> BitMap:
-    keys = spelling_keys(token_spelling(word))
+    keys = spelling_keys(token_spelling_key(word))
     return BitMap(np.concatenate([index.postings(key) for key in keys]))

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from pyroaring import BitMap
 
-from kae.encoders.selector import All, Any, Compiled, Equals, Expression, Not
+from kae.encoders.selector import And, CompiledSelector, Equals, Expression, Not, Or
 from kae.encoders.text.normal_form import contains_phrase
 from kae.sinks.log.edits import ItemHead
 from kae.sinks.postings.inverted_index import InvertedIndex, ItemWords, decode_words
@@ -39,7 +39,7 @@ class SelectorIndex(InvertedIndex):
             self._pending -= some
         self._merge()
 
-    def resolve(self, selector: Compiled) -> BitMap:
+    def resolve(self, selector: CompiledSelector) -> BitMap:
         """The ordinals of the live items that a selector matches, every delta counted."""
         found = self._matching(selector) if selector.finds else BitMap()
         found -= self._ordinals_of(selector.minus)
@@ -51,7 +51,7 @@ class SelectorIndex(InvertedIndex):
         keys.update(map(hash, item.text.split(" ")))
         return keys
 
-    def _matching(self, selector: Compiled) -> BitMap:
+    def _matching(self, selector: CompiledSelector) -> BitMap:
         """A new bitmap of the items that match every part that is set."""
         self.refresh(self.pending)
         found = self._live
@@ -73,9 +73,9 @@ class SelectorIndex(InvertedIndex):
                 return self._live_ordinals(hash((category, word)))
             case Not(operand):
                 return self._live - self._satisfying(operand)
-            case All(operands):
+            case And(operands):
                 return BitMap.intersection(self._live, *map(self._satisfying, operands))
-            case Any(operands):
+            case Or(operands):
                 return BitMap.union(BitMap(), *map(self._satisfying, operands))
 
     def _containing(self, phrase: str, among: BitMap) -> BitMap:

@@ -1,1 +1,1 @@
-"""Snapshots: a shard's store at one version, kept file by file where any machine can fetch it."""
+"""Snapshots: a shard's store at one version, in an archive that any machine can fetch from."""

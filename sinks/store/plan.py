@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 from kae.encoders.items import Encoded, Item
 from kae.encoders.percolator import Percolator
-from kae.encoders.selector import Compiled
+from kae.encoders.selector import CompiledSelector
 from kae.sinks.log.edits import (
     Attach,
     BindSlot,
@@ -177,12 +177,12 @@ def _put(change: Upsert, ordinal: int, encoded: Encoded, selectors: Percolator) 
 class SelectorResolver(Protocol):
     """A shard that finds the items of a selector."""
 
-    def resolve(self, selector: Compiled) -> BitMap: ...
+    def resolve(self, selector: CompiledSelector) -> BitMap: ...
 
 
 def plan_bindings(
     wanted: Mapping[int, BindSlot],
-    selectors: Mapping[int, Compiled],
+    selectors: Mapping[int, CompiledSelector],
     attached: Iterable[int],
     shard: SelectorResolver,
 ) -> list[ShardEdit]:

@@ -12,7 +12,7 @@ from kae.streams.backfill.job import EventsSplit, InputFile, Job, RowsSplit
 from kae.streams.backfill.refusals import SOURCE, RefusedRow, refused_row
 from kae.streams.backfill.work import SHARED
 from kae.streams.catalog.files import open_feed
-from kae.streams.catalog.rows import FeedRow, Position, RejectedRow, to_row
+from kae.streams.catalog.rows import FeedPosition, FeedRow, RejectedRow, read_row
 from kae.streams.dead_letters.records import DeadLetter, SourceRecord
 from kae.streams.errors import BackfillDiffers
 from kae.streams.events.envelope import Undecodable
@@ -34,9 +34,9 @@ def read_file(split: RowsSplit, job: Job, topology: Topology) -> Iterator[InputP
     """
     path = _same(job.files[split.file])
     limit = topology.limits.event_bytes
-    records = open_feed(path).read_groups(split.groups)
+    records = open_feed(path).read_row_groups(split.groups)
     for number, record in enumerate(records, split.before + 1):
-        row = to_row(path, Position(split.file, number), record, topology.catalog)
+        row = read_row(path, FeedPosition(split.file, number), record, topology.catalog)
         if isinstance(row, RejectedRow):
             yield refused_row(row, job, limit)
             continue

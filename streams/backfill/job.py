@@ -80,7 +80,7 @@ def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Itera
     Raises: CatalogInvalid.
     """
     for number, feed in enumerate(open_catalog(paths, topology.catalog)):
-        if feed.groups:
+        if feed.row_groups:
             yield from _by_groups(number, feed, rows)
         else:
             yield RowsSplit(number, (), 0, feed.rows)
@@ -89,7 +89,7 @@ def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Itera
 def _by_groups(number: int, feed: FeedFile, rows: int) -> Iterator[RowsSplit]:
     taken: list[int] = []
     before = held = 0
-    for group, size in enumerate(feed.groups):
+    for group, size in enumerate(feed.row_groups):
         if taken and held + size > rows:
             yield RowsSplit(number, tuple(taken), before, held)
             before, held, taken = before + held, 0, []

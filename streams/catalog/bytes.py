@@ -1,4 +1,4 @@
-"""The bytes of a feed file, unpacked: what a file is, is told by its first bytes and its name."""
+"""The decompressed bytes of a feed file, whose compression its first bytes tell."""
 
 import io
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from kae.streams.errors import CatalogInvalid, NotInstalled
 _BLOCK_BYTES = 1 << 20
 _HEAD_BYTES = 4
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_PACKINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-PACKED_SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-# What is sometimes given another format's name, and what helps.
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+COMPRESSED_SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+# Formats that files sometimes have in spite of their name, with a remedy.
 _OTHER_FORMATS = {
     b"PAR1": "is a Parquet file; name it FILE.parquet",
     b"PK\x03\x04": "is a zip archive or a spreadsheet; unpack it, or save it as CSV in UTF-8",
@@ -24,33 +24,33 @@ _OTHER_FORMATS = {
 
 
 @dataclass(frozen=True, slots=True)
-class TextBytes:
-    """A file of text, perhaps packed by gzip or zstd."""
+class TextFile:
+    """A file of text, perhaps compressed."""
 
     path: Path
-    packing: str | None  # gzip, zstd, or None
+    compression: str | None  # gzip, zstd, or None
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Yield the unpacked bytes behind a byte order mark.
+        """Open the decompressed bytes, after a byte order mark.
 
-        Raises: CatalogInvalid, from any reading inside too, when packed bytes are cut or damaged.
+        Raises: CatalogInvalid, also while reading, when compressed data is truncated or damaged.
         """
         with self.path.open("rb") as file:
-            if self.packing is None:
-                yield _behind_mark(file)
+            if self.compression is None:
+                yield _skip_byte_order_mark(file)
                 return
             try:
-                with _unpacked(file, self.packing, self.path) as unpacked:
-                    yield _behind_mark(unpacked)
+                with _decompressed(file, self.compression, self.path) as decompressed:
+                    yield _skip_byte_order_mark(decompressed)
             except OSError as error:
                 raise CatalogInvalid(
-                    f"{self.path}: its {self.packing} data is cut or damaged: {error}; "
+                    f"{self.path}: its {self.compression} data is truncated or damaged: {error}; "
                     "fetch it again"
                 ) from error
 
     def lines(self) -> int:
-        """Read to the end and return how many lines there are: a damaged file is found here.
+        """Count the lines by reading the whole file, which also finds damage.
 
         Raises: CatalogInvalid.
         """
@@ -62,46 +62,50 @@ class TextBytes:
         return lines + (last != b"\n")
 
 
-def look_at(path: Path) -> TextBytes:
-    """Tell how a file of text is packed.
+def detect_compression(path: Path) -> TextFile:
+    """Detect how a file of text is compressed.
 
-    Raises: CatalogInvalid when it is empty or of another kind than its name says; NotInstalled;
+    Raises: CatalogInvalid when it is empty or its content contradicts its name; NotInstalled;
     OSError.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head:
         raise CatalogInvalid(f"{path}: is empty; fetch it again, or leave it out")
-    packing = next((name for magic, name in _PACKINGS.items() if head.startswith(magic)), None)
-    promised = PACKED_SUFFIXES.get(path.suffix.lower())
-    if promised not in (None, packing):
+    compression = next(
+        (name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), None
+    )
+    promised = COMPRESSED_SUFFIXES.get(path.suffix.lower())
+    if promised not in (None, compression):
         raise CatalogInvalid(
             f"{path}: holds no {promised} data, it begins with {head!r}; fetch it again, or take "
             f"{path.suffix} off its name"
         )
-    text = TextBytes(path, packing)
-    with text.open() as unpacked:
-        head = unpacked.read(_HEAD_BYTES)
+    text = TextFile(path, compression)
+    with text.open() as decompressed:
+        head = decompressed.read(_HEAD_BYTES)
     if not head:
-        raise CatalogInvalid(f"{path}: is empty once unpacked; fetch it again, or leave it out")
+        raise CatalogInvalid(f"{path}: is empty once decompressed; fetch it again, or leave it out")
     for magic, remedy in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise CatalogInvalid(f"{path}: {remedy}")
     return text
 
 
-def _behind_mark(file: IO[bytes]) -> IO[bytes]:
+def _skip_byte_order_mark(file: IO[bytes]) -> IO[bytes]:
     buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
-    # A peek may be shorter than asked for only at the end of the file.
+    # peek returns fewer bytes only at the end of the file.
     if buffered.peek(len(_BYTE_ORDER_MARK)).startswith(_BYTE_ORDER_MARK):
         buffered.read(len(_BYTE_ORDER_MARK))
     return cast("IO[bytes]", buffered)
 
 
-def _unpacked(file: IO[bytes], packing: str, path: Path) -> IO[bytes]:
+def _decompressed(file: IO[bytes], compression: str, path: Path) -> IO[bytes]:
     try:
         import pyarrow
     except ModuleNotFoundError as error:
-        raise NotInstalled(f"{path}: {packing} needs pyarrow: pip install 'kae[live]'") from error
-    stream = pyarrow.input_stream(pyarrow.PythonFile(file), compression=packing)
+        raise NotInstalled(
+            f"{path}: {compression} needs pyarrow: pip install 'kae[live]'"
+        ) from error
+    stream = pyarrow.input_stream(pyarrow.PythonFile(file), compression=compression)
     return cast("IO[bytes]", io.BufferedReader(stream, _BLOCK_BYTES))

@@ -1,4 +1,4 @@
-"""How much of a feed's fields the field mapping covers: counted while items pass by."""
+"""How much of a feed's fields the field mapping covers, counted while rows are read."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ import msgspec
 
 from kae.streams.catalog.rows import FeedRow, RejectedRow
 
-# Distinct field names that are counted; a feed of more has one column for each item.
+# Distinct field names that are counted; a feed with more has a column for each item.
 COUNTED_FIELDS = 10_000
 NAMED_FIELDS = 10
 
@@ -21,9 +21,9 @@ class FieldShare(msgspec.Struct, frozen=True):
 
 
 class MappingCoverage(msgspec.Struct, frozen=True):
-    """What catalog.fields covers of the fields that the items of one ingest have.
+    """The share of an ingest's field values that catalog.fields maps.
 
-    `percent` = 100 * mapped_values / values; a value is one field of one item that says something.
+    `percent` = 100 * mapped_values / values; a value is one non-empty field of one item.
     """
 
     items: int
@@ -33,25 +33,25 @@ class MappingCoverage(msgspec.Struct, frozen=True):
     wanted_percent: float  # limits.mapped_percent
     sufficient: bool
     mapped_absent: tuple[str, ...]  # mapped fields that no item has
-    unmapped_common: tuple[FieldShare, ...]  # the most frequent of those that most items have
+    unmapped_common: tuple[FieldShare, ...]  # the most frequent, of those that most items have
 
     @property
     def warning(self) -> str:
-        """What an operator is told when it is not sufficient, in one line."""
-        told = (
+        """The warning for insufficient coverage, in one line."""
+        text = (
             f"catalog.fields covers {self.percent:g}% of the {self.values:,} values in the fields "
             f"of {self.items:,} items, less than limits.mapped_percent ({self.wanted_percent:g}%)"
         )
         if self.mapped_absent:
-            told += f"; no item has {_names(self.mapped_absent)}"
+            text += f"; no item has {_names(self.mapped_absent)}"
         if self.unmapped_common:
             names = tuple(share.field for share in self.unmapped_common)
-            told += f"; most items have {_names(names)}, which the mapping leaves out"
-        return told + "; `kae catalog inspect FILE` proposes a mapping"
+            text += f"; most items have {_names(names)}, which the mapping leaves out"
+        return text + "; `kae catalog inspect FILE` proposes a mapping"
 
 
 class CoverageCount:
-    """Counts the fields of items."""
+    """Counts the fields of items and how many of them are mapped."""
 
     def __init__(self, fields: Mapping[str, str], wanted_percent: float) -> None:
         self._fields = fields
@@ -59,8 +59,8 @@ class CoverageCount:
         self._items = 0
         self._having: Counter[str] = Counter()
 
-    def each(self, rows: Iterable[FeedRow | RejectedRow]) -> Iterator[FeedRow | RejectedRow]:
-        """Pass rows on and count those that are items."""
+    def count(self, rows: Iterable[FeedRow | RejectedRow]) -> Iterator[FeedRow | RejectedRow]:
+        """Yield the rows, counting the fields of items."""
         for row in rows:
             if isinstance(row, FeedRow):
                 self._items += 1

@@ -1,6 +1,6 @@
 """Feed files as records: Parquet, JSON Lines and CSV, read from front to back in bounded memory.
 
-Text is UTF-8, with or without a byte order mark, and may be packed by gzip or zstd.
+Text is UTF-8, with or without a byte order mark, and may be compressed by gzip or zstd.
 """
 
 import csv
@@ -15,83 +15,86 @@ from typing import Any
 
 import msgspec
 
-from kae.streams.catalog.bytes import PACKED_SUFFIXES, TextBytes, look_at
+from kae.streams.catalog.bytes import COMPRESSED_SUFFIXES, TextFile, detect_compression
 from kae.streams.errors import CatalogInvalid, NotInstalled
 
 BATCH_ROWS = 1024
-# A quote that is never closed makes the rest of a CSV file one cell.
+# An unclosed quote would make the rest of a CSV file one cell.
 CELL_BYTES = 4 << 20
-# Between two cells: the one that the header has most of.
+# Candidates for the delimiter: the most frequent in the header.
 DELIMITERS = ",;\t|"
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A record that its format does not allow."""
+class UnreadableRecord:
+    """A record that is invalid in its format."""
 
     text: str
     reason: str
     remedy: str
 
 
-FeedRecord = Mapping[str, Any] | Unreadable
+FeedRecord = Mapping[str, Any] | UnreadableRecord
 
 
 @dataclass(frozen=True, slots=True)
 class FeedFile:
-    """A feed file that can be read."""
+    """An opened feed file."""
 
     path: Path
     rows: int  # exact for Parquet; for text the number of lines, an upper bound
     columns: tuple[str, ...] | None  # None: each record has its own
     records: Callable[[], Iterator[FeedRecord]]
-    # Of Parquet: the rows of each row group, which can be read by itself.
-    groups: tuple[int, ...] = ()
-    of_groups: Callable[[Sequence[int]], Iterator[FeedRecord]] | None = None
+    # Parquet only: the rows of each row group; a group can be read alone.
+    row_groups: tuple[int, ...] = ()
+    read_some_groups: Callable[[Sequence[int]], Iterator[FeedRecord]] | None = None
 
-    def read_groups(self, groups: Sequence[int]) -> Iterator[FeedRecord]:
-        """Yield the records of some row groups; of a file that has none, all.
+    def read_row_groups(self, groups: Sequence[int]) -> Iterator[FeedRecord]:
+        """Yield the records of some row groups; all records of a file without row groups.
 
-        Raises: CatalogInvalid if the file breaks off.
+        Raises: CatalogInvalid if the file is truncated.
         """
-        with _naming(self.path):
-            yield from self.records() if self.of_groups is None else self.of_groups(groups)
+        with _naming_file(self.path):
+            yield from (
+                self.records() if self.read_some_groups is None else self.read_some_groups(groups)
+            )
 
     def read(self, after: int = 0) -> Iterator[FeedRecord]:
         """Yield the records after the first `after`.
 
-        Raises: CatalogInvalid if the file breaks off.
+        Raises: CatalogInvalid if the file is truncated.
         """
-        with _naming(self.path):
+        with _naming_file(self.path):
             yield from islice(self.records(), after, None)
 
 
 def open_feed(path: Path) -> FeedFile:
-    """Look at a file and tell its rows and columns; a packed one is read to its end once.
+    """Open a file and find its rows and columns; a file of text is read to its end once.
 
-    Raises: CatalogInvalid; NotInstalled if Parquet or a packing cannot be read here.
+    Raises: CatalogInvalid; NotInstalled if the format needs a package that is not installed.
     """
     formats: dict[str, Callable[[Path], FeedFile]] = {
         ".parquet": _open_parquet,
-        ".jsonl": lambda path: _open_json_lines(look_at(path)),
-        ".ndjson": lambda path: _open_json_lines(look_at(path)),
-        ".csv": lambda path: _open_csv(look_at(path)),
-        ".tsv": lambda path: _open_csv(look_at(path)),
+        ".jsonl": lambda path: _open_json_lines(detect_compression(path)),
+        ".ndjson": lambda path: _open_json_lines(detect_compression(path)),
+        ".csv": lambda path: _open_csv(detect_compression(path)),
+        ".tsv": lambda path: _open_csv(detect_compression(path)),
     }
-    packed = path.suffix.lower() in PACKED_SUFFIXES
-    suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
+    compressed = path.suffix.lower() in COMPRESSED_SUFFIXES
+    suffix = Path(path.stem).suffix.lower() if compressed else path.suffix.lower()
     opening = formats.get(suffix)
-    if opening is None or (packed and opening is _open_parquet):
+    if opening is None or (compressed and opening is _open_parquet):
         raise CatalogInvalid(
-            f"{path}: {suffix + path.suffix * packed or 'no suffix'} is no format that kae reads; "
-            f"use one of {', '.join(formats)}, those of text also with {', '.join(PACKED_SUFFIXES)}"
+            f"{path}: {suffix + path.suffix * compressed or 'no suffix'} is no format that kae "
+            f"reads; use one of {', '.join(formats)}, those of text also with "
+            f"{', '.join(COMPRESSED_SUFFIXES)}"
         )
-    with _naming(path):
+    with _naming_file(path):
         return opening(path)
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming_file(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -107,10 +110,10 @@ def _open_parquet(path: Path) -> FeedFile:
     except ModuleNotFoundError as error:
         raise NotInstalled(f"{path}: Parquet needs pyarrow: pip install 'kae[live]'") from error
 
-    def records(groups: Sequence[int] | None = None) -> Iterator[FeedRecord]:
+    def records(row_groups: Sequence[int] | None = None) -> Iterator[FeedRecord]:
         try:
             with parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups):
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=row_groups):
                     yield from _parquet_records(batch)
         except (pyarrow.ArrowException, OSError) as error:
             raise CatalogInvalid(f"{path}: is damaged: {error}; fetch it again") from error
@@ -120,10 +123,10 @@ def _open_parquet(path: Path) -> FeedFile:
     try:
         with parquet.ParquetFile(path) as file:
             columns = tuple(file.schema_arrow.names)
-            _refuse_twins(path, columns)
+            _check_distinct(path, columns)
             about = file.metadata
-            groups = tuple(about.row_group(n).num_rows for n in range(about.num_row_groups))
-            return FeedFile(path, about.num_rows, columns, records, groups, records)
+            row_groups = tuple(about.row_group(n).num_rows for n in range(about.num_row_groups))
+            return FeedFile(path, about.num_rows, columns, records, row_groups, records)
     except pyarrow.ArrowException as error:
         raise CatalogInvalid(f"{path}: is no Parquet file: {error}; fetch it again") from error
 
@@ -132,15 +135,15 @@ def _parquet_records(batch: Any) -> Iterator[FeedRecord]:
     try:
         yield from batch.to_pylist()
     except UnicodeDecodeError:
-        # Rare, so the rows are taken one by one only now.
+        # Rare, so only now is each row converted by itself.
         for row in range(batch.num_rows):
             try:
                 yield from batch.slice(row, 1).to_pylist()
             except UnicodeDecodeError as error:
-                yield Unreadable("", f"is not UTF-8: {error}", "write text as UTF-8")
+                yield UnreadableRecord("", f"is not UTF-8: {error}", "write text as UTF-8")
 
 
-def _open_json_lines(text: TextBytes) -> FeedFile:
+def _open_json_lines(text: TextFile) -> FeedFile:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
 
     def records() -> Iterator[FeedRecord]:
@@ -152,7 +155,7 @@ def _open_json_lines(text: TextBytes) -> FeedFile:
                     yield decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     shown = line.decode(errors="backslashreplace").strip()
-                    yield Unreadable(shown, str(error), "write one JSON object a line")
+                    yield UnreadableRecord(shown, str(error), "write one JSON object a line")
 
     with text.open() as file:
         if file.read(BATCH_ROWS).lstrip().startswith(b"["):
@@ -162,7 +165,7 @@ def _open_json_lines(text: TextBytes) -> FeedFile:
     return FeedFile(text.path, text.lines(), None, records)
 
 
-def _open_csv(text: TextBytes) -> FeedFile:
+def _open_csv(text: TextFile) -> FeedFile:
     csv.field_size_limit(CELL_BYTES)
 
     def records() -> Iterator[FeedRecord]:
@@ -182,17 +185,17 @@ def _open_csv(text: TextBytes) -> FeedFile:
 
 
 @contextmanager
-def _csv_rows(text: TextBytes, delimiter: str) -> Iterator[Iterator[list[str]]]:
+def _csv_rows(text: TextFile, delimiter: str) -> Iterator[Iterator[list[str]]]:
     with text.open() as file:
         letters = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
         try:
             yield csv.reader(letters, delimiter=delimiter)
         finally:
-            letters.detach()  # whoever opened the file closes it
+            letters.detach()  # text.open() closes the file
 
 
 def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
-    """The columns; one without a name, such as pandas' index, is named by its place."""
+    """Return the columns; one without a name, such as pandas' index, is named by its place."""
     names = tuple(name.strip() or f"column {place}" for place, name in enumerate(cells, 1))
     if not any(name.strip() for name in cells):
         raise CatalogInvalid(f"{path}: its first line names no column; begin with a header")
@@ -200,11 +203,11 @@ def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
         if not_utf8(name):
             shown = readable(name)
             raise CatalogInvalid(f"{path}: the column {shown!r} is not UTF-8; save it as UTF-8")
-    _refuse_twins(path, names)
+    _check_distinct(path, names)
     return names
 
 
-def _refuse_twins(path: Path, columns: Sequence[str]) -> None:
+def _check_distinct(path: Path, columns: Sequence[str]) -> None:
     for name, uses in Counter(columns).items():
         if uses > 1:
             raise CatalogInvalid(
@@ -217,7 +220,7 @@ def _csv_records(rows: Iterator[list[str]], header: Sequence[str]) -> Iterator[F
         try:
             row = next(rows, None)
         except csv.Error as error:
-            yield Unreadable("", str(error), "close the quote, or shorten the cell")
+            yield UnreadableRecord("", str(error), "close the quote, or shorten the cell")
             continue
         if row is None:
             return
@@ -225,20 +228,22 @@ def _csv_records(rows: Iterator[list[str]], header: Sequence[str]) -> Iterator[F
         if not row:
             continue
         if not_utf8(text):
-            yield Unreadable(readable(text), "is not UTF-8", "save the file as UTF-8")
+            yield UnreadableRecord(readable(text), "is not UTF-8", "save the file as UTF-8")
         elif len(row) != len(header):
             reason = f"has {len(row)} cells under {len(header)} columns"
-            yield Unreadable(text, reason, "quote cells that hold a delimiter or a line break")
+            yield UnreadableRecord(
+                text, reason, "quote cells that hold a delimiter or a line break"
+            )
         else:
-            # CSV has no null: an empty cell says nothing.
+            # CSV has no null: an empty cell counts as null.
             yield {name: cell or None for name, cell in zip(header, row, strict=True)}
 
 
 def not_utf8(text: str) -> bool:
-    """Whether a text that was decoded with surrogateescape held other bytes than UTF-8."""
+    """Whether a text decoded with surrogateescape had bytes that are not UTF-8."""
     return not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
 def readable(text: str) -> str:
-    """The same text with its foreign bytes spelled out."""
+    """Return the text with its non-UTF-8 bytes as escapes."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

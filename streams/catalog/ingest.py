@@ -1,7 +1,7 @@
 """Publish a catalog as item events: read -> encode -> send -> acknowledge, in row order.
 
-What counts is the acknowledged prefix: a row is done when it and all rows before it are
-acknowledged by Kafka, or written down as rejected. Progress is saved by that prefix alone.
+Only the acknowledged prefix counts: a row is complete when it and all rows before it are
+acknowledged by Kafka, or written down as rejected. The saved progress is that prefix.
 """
 
 import os
@@ -24,7 +24,7 @@ from kae.streams.catalog.coverage import CoverageCount, MappingCoverage
 from kae.streams.catalog.files import FeedFile
 from kae.streams.catalog.ingest_progress import IngestProgress, ProgressFile
 from kae.streams.catalog.rejected import RejectedRows, reject_repeated
-from kae.streams.catalog.rows import FeedRow, Position, RejectedRow, open_catalog, read_rows
+from kae.streams.catalog.rows import FeedPosition, FeedRow, RejectedRow, open_catalog, read_rows
 from kae.streams.errors import KafkaUnreachable
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import beyond_bounds, decode_item, encode_item_upsert
@@ -34,23 +34,23 @@ from kae.streams.telemetry.traces import tracer
 from kae.streams.topology.parts import CatalogPart
 from kae.streams.topology.types import Topology
 
-# Rows between the last acknowledged one and the last read one; bounds the memory.
+# Rows that are read but not yet complete, at most; bounds the memory.
 IN_FLIGHT = 8192
 SAVE_SECONDS = 0.5
 CLOSE_SECONDS = 2.0
-PACE_SECONDS = 0.002
+MIN_SLEEP_SECONDS = 0.002
 LINGER_MS = 20
 BATCH_BYTES = 128 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class IngestPlan:
-    """What is asked of an ingest."""
+    """The options of an ingest."""
 
     rejected: Path
-    revision: int | None = None  # None: the time of the beginning, in milliseconds
+    revision: int | None = None  # None: the start time in milliseconds
     rows_per_second: float | None = None
-    limit: int | None = None  # rows of this ingest, those of a resumed one included
+    limit: int | None = None  # rows, including those of the ingest that is resumed
     restart: bool = False
 
 
@@ -60,7 +60,7 @@ class IngestReport(msgspec.Struct, frozen=True):
     rows: int  # = published + rejected
     published: int
     rejected: int
-    resumed_rows: int  # of them, done by an earlier ingest that was cut short
+    resumed_rows: int  # rows that the interrupted ingest had completed
     revision: int
     seconds: float
     rows_per_second: float
@@ -69,14 +69,17 @@ class IngestReport(msgspec.Struct, frozen=True):
     coverage: MappingCoverage  # of the rows that this ingest read
 
 
-SentRow = tuple[FeedRow, FutureRecordMetadata] | RejectedRow
-OnIngested = Callable[[int, int], None]  # rows done, rows rejected
+InFlightRow = tuple[FeedRow, FutureRecordMetadata] | RejectedRow
+OnIngestProgress = Callable[[int, int], None]  # rows completed, rows rejected
 
 
-def ingest(
-    topology: Topology, paths: Sequence[Path], plan: IngestPlan, told: OnIngested | None = None
+def ingest_feeds(
+    topology: Topology,
+    paths: Sequence[Path],
+    plan: IngestPlan,
+    on_progress: OnIngestProgress | None = None,
 ) -> IngestReport:
-    """Publish the rows of feed files; rejected rows are written down and counted.
+    """Publish the rows of feed files; rejected rows are counted and written to a file.
 
     Raises: CatalogInvalid; TopicDiffers; KafkaUnreachable, after the acknowledged prefix is saved.
     """
@@ -86,14 +89,14 @@ def ingest(
     progress = progress_file.open(plan.revision or time.time_ns() // 1_000_000, plan.restart)
     resumed = progress.published + progress.rejected
     count = CoverageCount(topology.catalog.fields, topology.limits.mapped_percent)
-    rows = count.each(_rows_behind(progress.place, feeds, topology.catalog))
+    rows = count.count(_rows_after(progress.feed_position, feeds, topology.catalog))
     if plan.limit is not None:
         rows = islice(rows, max(0, plan.limit - resumed))
     with closing(RejectedRows(plan.rejected, progress.rejected_bytes)) as rejected:
-        began = time.monotonic()
-        run = _Run(topology, progress, progress_file, rejected, told)
-        run.publish(_paced(rows, plan.rows_per_second))
-        seconds = time.monotonic() - began
+        start = time.monotonic()
+        publisher = _Publisher(topology, progress, progress_file, rejected, on_progress)
+        publisher.publish(_limit_rate(rows, plan.rows_per_second))
+        seconds = time.monotonic() - start
         progress_file.remove()
         done = progress.published + progress.rejected
         return IngestReport(
@@ -110,31 +113,31 @@ def ingest(
         )
 
 
-def _rows_behind(
-    place: Position, feeds: Sequence[FeedFile], catalog: CatalogPart
+def _rows_after(
+    place: FeedPosition, feeds: Sequence[FeedFile], catalog: CatalogPart
 ) -> Iterator[FeedRow | RejectedRow]:
     if catalog.revision is not None:
         return read_rows(feeds, catalog, place)
-    # From the beginning on: a row may repeat an id that an earlier ingest published.
+    # Read from the beginning: a row may repeat an id that the interrupted ingest published.
     rows = reject_repeated(read_rows(feeds, catalog), catalog.id)
     return dropwhile(lambda row: row.after <= place, rows)
 
 
-class _Run:
+class _Publisher:
     def __init__(
         self,
         topology: Topology,
         progress: IngestProgress,
         progress_file: ProgressFile,
         rejected: RejectedRows,
-        told: OnIngested | None,
+        on_progress: OnIngestProgress | None,
     ) -> None:
         self._topology = topology
         self._progress = progress
         self._progress_file = progress_file
         self._rejected = rejected
-        self._told = told
-        self._in_flight: deque[SentRow] = deque()
+        self._on_progress = on_progress
+        self._in_flight: deque[InFlightRow] = deque()
         self._tracer = tracer("ingest", str(os.getpid()))
         self._saved = time.monotonic()
 
@@ -145,13 +148,13 @@ class _Run:
             try:
                 for row in rows:
                     self._in_flight.append(self._send(producer, row))
-                    self._settle(IN_FLIGHT)
+                    self._complete_until(IN_FLIGHT)
                 producer.flush()
-                self._settle(0)
+                self._complete_until(0)
             finally:
-                # Whatever ends the run, what Kafka has acknowledged need not be sent again.
+                # However it ends, save what Kafka has acknowledged, so that it is not sent again.
                 _close(producer)
-                self._settle_ready()
+                self._complete_acknowledged()
                 self._save()
 
     def _producer(self) -> KafkaProducer:
@@ -169,7 +172,7 @@ class _Run:
             bootstrap_timeout_ms=bootstrap_ms(self._topology),
         )
 
-    def _send(self, producer: KafkaProducer, row: FeedRow | RejectedRow) -> SentRow:
+    def _send(self, producer: KafkaProducer, row: FeedRow | RejectedRow) -> InFlightRow:
         if isinstance(row, RejectedRow):
             return row
         revision = self._progress.revision if row.revision is None else row.revision
@@ -178,15 +181,15 @@ class _Run:
         key = row.item.id.encode()
         value = encode_item_upsert(row.item, revision, source, now)
         try:
-            # What a worker would refuse is refused here, where the row can still be corrected.
+            # What a worker would refuse is rejected here, where the row can still be corrected.
             decode_item(key, value, self._topology.limits.event_bytes)
         except Undecodable as error:
             field, held, reason = beyond_bounds(row.item) or ("", None, str(error))
             remedy = "shorten it, or leave the column out"
             return RejectedRow(row.file, row.after, field, held, reason, remedy, row.record)
-        return row, self._published(producer, row.item.id, key, value)
+        return row, self._send_event(producer, row.item.id, key, value)
 
-    def _published(
+    def _send_event(
         self, producer: KafkaProducer, item: str, key: bytes, value: bytes
     ) -> FutureRecordMetadata:
         topic = self._topology.items_topic
@@ -198,21 +201,21 @@ class _Run:
         sent.add_errback(spans.fail)
         return sent
 
-    def _settle(self, allowed: int) -> None:
+    def _complete_until(self, allowed: int) -> None:
         while len(self._in_flight) > allowed:
-            self._settle_oldest()
-        self._settle_ready()
+            self._complete_oldest()
+        self._complete_acknowledged()
         if time.monotonic() - self._saved >= SAVE_SECONDS:
             self._save()
 
-    def _settle_ready(self) -> None:
+    def _complete_acknowledged(self) -> None:
         while self._in_flight:
             oldest = self._in_flight[0]
             if not isinstance(oldest, RejectedRow) and not oldest[1].succeeded():
                 return
-            self._settle_oldest()
+            self._complete_oldest()
 
-    def _settle_oldest(self) -> None:
+    def _complete_oldest(self) -> None:
         oldest = self._in_flight[0]
         if isinstance(oldest, RejectedRow):
             self._rejected.write(oldest)
@@ -234,35 +237,37 @@ class _Run:
         except KafkaError as error:
             raise KafkaUnreachable(
                 f"{row.file} row {row.after.rows}: Kafka at {self._topology.kafka.bootstrap} has "
-                f"not acknowledged it: {error}; run the same command again to go on there"
+                f"not acknowledged it: {error}; run the same command again to resume there"
             ) from error
 
     def _save(self) -> None:
         self._progress_file.save(self._progress)
         self._saved = time.monotonic()
-        if self._told:
-            self._told(self._progress.published + self._progress.rejected, self._progress.rejected)
+        if self._on_progress:
+            self._on_progress(
+                self._progress.published + self._progress.rejected, self._progress.rejected
+            )
 
 
 def _close(producer: KafkaProducer) -> None:
     try:
         producer.close(timeout=CLOSE_SECONDS)
     except KafkaTimeoutError:
-        # It gave up flushing and left itself open; its finaliser would only try the same again.
+        # close() timed out while flushing and left the producer open.
         producer._sender.force_close()
         producer._closed = True
 
 
-def _paced(
+def _limit_rate(
     rows: Iterable[FeedRow | RejectedRow], rows_per_second: float | None
 ) -> Iterator[FeedRow | RejectedRow]:
     if rows_per_second is None:
         yield from rows
         return
-    began = time.monotonic()
+    start = time.monotonic()
     for number, row in enumerate(rows):
-        ahead = number / rows_per_second - (time.monotonic() - began)
-        # A nap shorter than this costs more than it paces.
-        if ahead > PACE_SECONDS:
+        ahead = number / rows_per_second - (time.monotonic() - start)
+        # Shorter sleeps cost more than they save.
+        if ahead > MIN_SLEEP_SECONDS:
             time.sleep(ahead)
         yield row

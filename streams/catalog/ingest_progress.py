@@ -1,8 +1,8 @@
-"""How far an ingest got, in a small file: a killed ingest goes on behind its last saved place.
+"""The progress of an ingest, in a small file: a killed ingest resumes at the saved position.
 
-`rows` counts a prefix of the feed: every row before it is acknowledged by Kafka or written down as
-rejected. Rows behind it may have been published too; publishing them again changes nothing, as an
-ingest keeps its revision.
+The position counts a prefix of the feed: every row before it is acknowledged by Kafka or written
+down as rejected. Later rows may have been published too; publishing them again changes nothing,
+since an ingest keeps its revision.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from kae.streams.catalog.files import FeedFile
-from kae.streams.catalog.rows import Position
+from kae.streams.catalog.rows import FeedPosition
 from kae.streams.errors import CatalogInvalid, InvalidInput
 
 FOLDER = Path(".kae/ingest")
@@ -23,7 +23,7 @@ class ProgressInvalid(InvalidInput):
 
 
 class FileIdentity(msgspec.Struct, frozen=True):
-    """What tells a feed file from another and from itself after a change."""
+    """What identifies a feed file and shows that it changed."""
 
     path: str
     size_bytes: int
@@ -31,23 +31,23 @@ class FileIdentity(msgspec.Struct, frozen=True):
 
 
 class IngestProgress(msgspec.Struct, kw_only=True):
-    """What .kae/ingest/<hash>.json holds."""
+    """The content of .kae/ingest/<hash>.json."""
 
     topic: str
     files: tuple[FileIdentity, ...]
-    revision: int  # of the items that carry none
+    revision: int  # of items without one
     position: tuple[int, int] = (0, 0)  # files read, rows of the next one
     published: int = 0
     rejected: int = 0
     rejected_bytes: int = 0  # length of the file of rejected rows
 
     @property
-    def place(self) -> Position:
-        return Position(*self.position)
+    def feed_position(self) -> FeedPosition:
+        return FeedPosition(*self.position)
 
 
 class ProgressFile:
-    """The progress of one ingest, identified by its files and the topic that it writes to."""
+    """The progress of one ingest, identified by its files and its topic."""
 
     def __init__(self, feeds: Sequence[FeedFile], topic: str) -> None:
         self._topic = topic
@@ -56,7 +56,7 @@ class ProgressFile:
         self.path = FOLDER / f"{sha256(name.encode()).hexdigest()[:16]}.json"
 
     def open(self, revision: int, restart: bool) -> IngestProgress:
-        """Return where an earlier ingest of these files ended, or a beginning.
+        """Return the progress of an earlier ingest of these files, or a new one.
 
         Raises: CatalogInvalid if a file changed in between; ProgressInvalid.
         """
@@ -76,7 +76,7 @@ class ProgressFile:
         return progress
 
     def save(self, progress: IngestProgress) -> None:
-        """Replace the file at once: a reader finds the old one or the new one.
+        """Replace the file atomically.
 
         Raises: ProgressInvalid.
         """
@@ -91,7 +91,7 @@ class ProgressFile:
             ) from error
 
     def remove(self) -> None:
-        """The ingest is complete: the next one begins at the beginning."""
+        """Remove the file of a complete ingest, so that the next one starts from the beginning."""
         self.path.unlink(missing_ok=True)
 
 

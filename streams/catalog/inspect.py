@@ -1,10 +1,8 @@
-"""A mapping tried out: a codebook built from some items with it, and these items encoded.
-
-Looking at a feed that nobody has mapped yet: a proposed mapping, and what it would give.
+"""Inspect an unmapped feed: propose a mapping, and show what it would give.
 
 read      the first rows, as columns and fields
-propose   roles of columns, categories of fields (encoders/fields/proposal.py, field_proposal.py)
-try out   build a codebook from these rows with that mapping, and encode them
+propose   roles of columns, categories of fields (encoders/fields/proposal.py)
+try       build a codebook from these rows with that mapping, and encode them
 """
 
 import tempfile
@@ -22,12 +20,12 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.fields.names import ROLES
 from kae.encoders.fields.profile import FieldProfile
-from kae.encoders.fields.proposal import Proposal, find_roles, propose
+from kae.encoders.fields.proposal import FieldProposal, find_roles, propose_category
 from kae.encoders.fitting.build import build_codebook
 from kae.encoders.items import Encoded, Item
-from kae.streams.catalog.files import Unreadable
+from kae.streams.catalog.files import UnreadableRecord
 from kae.streams.catalog.rows import open_feeds, to_item
-from kae.streams.catalog.values import Fields, NotAnItem, add_field
+from kae.streams.catalog.values import FieldValues, RecordInvalid, add_field
 from kae.streams.errors import CatalogInvalid
 from kae.streams.topology.parts import CatalogPart
 
@@ -40,34 +38,36 @@ class WordShown(msgspec.Struct, frozen=True):
     group: str
     category: str | None
     word: str | None
-    filled_share: float  # of the items, whose identifier has a word here
+    filled_share: float  # share of items whose identifier has a word here
 
 
 class SampleItem(msgspec.Struct, frozen=True):
-    """An item that has as many positions filled as the median item."""
+    """A typical item: it has as many filled positions as the median item."""
 
     id: str
     title: str
     words: tuple[WordShown, ...]
 
 
-class TriedOut(msgspec.Struct, frozen=True):
-    """What a mapping gives."""
+class MappingTrial(msgspec.Struct, frozen=True):
+    """The result of encoding items with a mapping."""
 
     with_attributes: tuple[float, ...]  # shares of the items with at least 1, 2, .. 6 attributes
-    expected_positions: float  # filled, of 6, on average
+    expected_positions: float  # mean number of filled positions, of 6
     sample: SampleItem
 
 
-def try_out(items: Sequence[Item], groups: Sequence[Group], fields: Mapping[str, str]) -> TriedOut:
-    """Build a codebook from items and encode them; at least one is needed."""
+def try_mapping(
+    items: Sequence[Item], groups: Sequence[Group], fields: Mapping[str, str]
+) -> MappingTrial:
+    """Build a codebook from at least one item, and encode the items with it."""
     with tempfile.TemporaryDirectory(prefix="kae-mapping-") as folder:
         codebook = build_codebook(lambda: items, groups, fields, Path(folder))
     encoder = Encoder(codebook)
     encoded = [encoder.encode(item) for item in items]
     filled = [sum(map(bool, one.identifier)) for one in encoded]
     typical = filled.index(sorted(filled)[len(filled) // 2])
-    return TriedOut(
+    return MappingTrial(
         with_attributes=tuple(
             share(sum(len(one.attributes) >= n for one in encoded), len(items))
             for n in range(1, _ATTRIBUTES + 1)
@@ -96,14 +96,14 @@ def share(part: int, whole: int) -> float:
 
 
 ROWS = 5000
-# Text between several values, looked for in this order, and the share of a field's values with it.
+# Separators of several values, in order of preference, and the least share of values with one.
 SEPARATORS = ("|", " > ", " / ", "^", "~")
 _SEPARATED = 0.2
 FeedObject = Mapping[str, Any]
 
 
 class FieldInspected(msgspec.Struct, frozen=True):
-    """A column or an entry of one: what its values are like, and what is proposed for it."""
+    """A column or an entry of one: its values, and what is proposed for it."""
 
     field: str
     items_share: float
@@ -118,45 +118,47 @@ class CatalogInspected(msgspec.Struct, frozen=True):
     """What `kae catalog inspect --json` prints."""
 
     files: tuple[str, ...]
-    rows: int  # that were looked at
+    rows: int  # rows that were read
     items: int
     rejected: int
     first_rejected: str | None
     with_title_share: float
     with_attributes_share: tuple[float, ...]  # at least 1, 2, .. 6 attributes
-    expected_positions: float  # filled, of 6, on average
+    expected_positions: float  # mean number of filled positions, of 6
     sample: SampleItem
     fields: tuple[FieldInspected, ...]
-    catalog: dict[str, Any]  # as catalog of topology.yaml
+    catalog: dict[str, Any]  # the section `catalog` of topology.yaml
     yaml: str  # the same, to be pasted
 
 
-def inspect(paths: Sequence[Path], groups: Sequence[Group], rows: int = ROWS) -> CatalogInspected:
+def inspect_feeds(
+    paths: Sequence[Path], groups: Sequence[Group], rows: int = ROWS
+) -> CatalogInspected:
     """Propose a mapping for feed files from their first rows, and try it out.
 
     Raises: CatalogInvalid if a file cannot be read, or if no column can be the id or the title.
     """
     feeds = open_feeds(paths)
     read = list(islice(chain.from_iterable(feed.read() for feed in feeds), rows))
-    records = [record for record in read if not isinstance(record, Unreadable)]
-    unreadable = next((record for record in read if isinstance(record, Unreadable)), None)
+    records = [record for record in read if not isinstance(record, UnreadableRecord)]
+    unreadable = next((record for record in read if isinstance(record, UnreadableRecord)), None)
     separator = _separator(records)
     columns, fields, nested = _profiles(records, separator)
     roles = _roles(columns, fields, len(records), paths)
     proposals = {
-        name: propose(profile, len(records))
+        name: propose_category(profile, len(records))
         for name, profile in fields.items()
         if name not in roles.values()
     }
     catalog = _mapping(roles, separator, proposals)
-    items, refused = _items(records, CatalogPart.model_validate(catalog))
+    items, invalid = _items(records, CatalogPart.model_validate(catalog))
     if not items:
         raise CatalogInvalid(
-            f"{paths[0]}: none of its first {len(read)} rows is an item: {refused[0]}"
+            f"{paths[0]}: none of its first {len(read)} rows is an item: {invalid[0]}"
         )
-    tried = try_out(items, groups, catalog["fields"])
+    trial = try_mapping(items, groups, catalog["fields"])
     rejected = len(read) - len(items)
-    first = refused[0] if refused else unreadable and f"{unreadable.reason}; {unreadable.remedy}"
+    first = invalid[0] if invalid else unreadable and f"{unreadable.reason}; {unreadable.remedy}"
     return CatalogInspected(
         files=tuple(str(path) for path in paths),
         rows=len(read),
@@ -164,12 +166,12 @@ def inspect(paths: Sequence[Path], groups: Sequence[Group], rows: int = ROWS) ->
         rejected=rejected,
         first_rejected=str(first) if first else None,
         with_title_share=share(sum(bool(item.title.strip()) for item in items), len(read)),
-        with_attributes_share=tried.with_attributes,
-        expected_positions=tried.expected_positions,
-        sample=tried.sample,
+        with_attributes_share=trial.with_attributes,
+        expected_positions=trial.expected_positions,
+        sample=trial.sample,
         fields=(
-            *_inspected(columns, fields, roles, proposals, len(records)),
-            *(_of_nested(name, count, len(records)) for name, count in nested.items()),
+            *_field_reports(columns, fields, roles, proposals, len(records)),
+            *(_nested_field(name, count, len(records)) for name, count in nested.items()),
         ),
         catalog=catalog,
         yaml=yaml.safe_dump({"catalog": catalog}, sort_keys=False, allow_unicode=True, width=100),
@@ -180,35 +182,35 @@ def inspect(paths: Sequence[Path], groups: Sequence[Group], rows: int = ROWS) ->
 
 
 def _separator(records: Sequence[FeedObject]) -> str | None:
-    """The text that parts several values in the most columns; a list needs none."""
+    """Return the separator of several values that most columns use; None if none does."""
     texts: Counter[str] = Counter()
-    parted: Counter[tuple[str, str]] = Counter()
+    separated: Counter[tuple[str, str]] = Counter()
     for record in records:
         for name, value in record.items():
             if isinstance(value, str) and value:
                 texts[name] += 1
-                parted.update((s, name) for s in SEPARATORS if s in value.strip(s))
-    columns = Counter(s for (s, name), n in parted.items() if n >= _SEPARATED * texts[name])
+                separated.update((s, name) for s in SEPARATORS if s in value.strip(s))
+    columns = Counter(s for (s, name), n in separated.items() if n >= _SEPARATED * texts[name])
     return max(SEPARATORS, key=lambda s: columns[s]) if columns else None
 
 
 def _profiles(
     records: Sequence[FeedObject], separator: str | None
 ) -> tuple[dict[str, FieldProfile], dict[str, FieldProfile], Counter[str]]:
-    """Profiles of whole columns, of the fields that they become, and columns that become none."""
+    """Profile whole columns and their fields; count columns with unusable nested values."""
     columns: dict[str, FieldProfile] = {}
     fields: dict[str, FieldProfile] = {}
     nested: Counter[str] = Counter()
     for record in records:
         for name, value in record.items():
-            for profiles, parting in ((columns, None), (fields, separator)):
-                become: Fields = {}
+            for profiles, split_by in ((columns, None), (fields, separator)):
+                entries: FieldValues = {}
                 try:
-                    add_field(become, name, value, parting)
-                except NotAnItem:
-                    nested[name] += parting is None
+                    add_field(entries, name, value, split_by)
+                except RecordInvalid:
+                    nested[name] += split_by is None
                     break
-                for field, text in become.items():
+                for field, text in entries.items():
                     if profiles is fields or field == name:
                         profiles.setdefault(field, FieldProfile(field)).add(text)
     return columns, fields, nested
@@ -235,7 +237,7 @@ def _roles(
 
 
 def _mapping(
-    roles: Mapping[str, str], separator: str | None, proposals: Mapping[str, Proposal]
+    roles: Mapping[str, str], separator: str | None, proposals: Mapping[str, FieldProposal]
 ) -> dict[str, Any]:
     mapped = {name: p.category for name, p in proposals.items() if p.category is not None}
     return {
@@ -245,25 +247,25 @@ def _mapping(
     }
 
 
-def _inspected(
+def _field_reports(
     columns: Mapping[str, FieldProfile],
     fields: Mapping[str, FieldProfile],
     roles: Mapping[str, str],
-    proposals: Mapping[str, Proposal],
+    proposals: Mapping[str, FieldProposal],
     items: int,
 ) -> list[FieldInspected]:
     role_of = {name: role for role, name in roles.items()}
     inspected = []
     for name, profile in fields.items():
         role = role_of.get(name)
-        shown = columns[name] if role else profile
-        proposal = Proposal(None, f"is the {role}") if role else proposals[name]
+        shown_profile = columns[name] if role else profile
+        proposal = FieldProposal(None, f"is the {role}") if role else proposals[name]
         inspected.append(
             FieldInspected(
                 field=name,
-                items_share=share(shown.items, items),
-                distinct=shown.distinct,
-                examples=shown.examples(),
+                items_share=share(shown_profile.items, items),
+                distinct=shown_profile.distinct,
+                examples=shown_profile.examples(),
                 role=role,
                 category=proposal.category,
                 why=proposal.why,
@@ -272,7 +274,7 @@ def _inspected(
     return inspected
 
 
-def _of_nested(name: str, count: int, items: int) -> FieldInspected:
+def _nested_field(name: str, count: int, items: int) -> FieldInspected:
     why = "nested values: rows with it are rejected; flatten it or leave it out"
     return FieldInspected(name, share(count, items), 0, (), None, None, why)
 
@@ -282,12 +284,12 @@ def _of_nested(name: str, count: int, items: int) -> FieldInspected:
 
 def _items(
     records: Sequence[FeedObject], catalog: CatalogPart
-) -> tuple[list[Item], list[NotAnItem]]:
+) -> tuple[list[Item], list[RecordInvalid]]:
     items: list[Item] = []
-    refused: list[NotAnItem] = []
+    invalid: list[RecordInvalid] = []
     for record in records:
         try:
             items.append(to_item(record, catalog))
-        except NotAnItem as error:
-            refused.append(error)
-    return items, refused
+        except RecordInvalid as error:
+            invalid.append(error)
+    return items, invalid

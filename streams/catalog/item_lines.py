@@ -1,7 +1,7 @@
 """Items in a file of JSON Lines, and their attributes in another: `kae item extract`.
 
-A line has `id` and `title`, may have `description`, and each other key is a field, a map one field
-an entry, as in a catalog. Each line gives one line, in order.
+A line has `id` and `title`, and may have `description`. Every other key is a field; a map has one
+field for each entry, as in a catalog. Every line gives one line, in order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,15 +14,15 @@ import msgspec
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.extraction.literal import LiteralExtractor
 from kae.encoders.items import Attribute, Item
-from kae.streams.catalog.values import Fields, NotAnItem, add_field, read_id, read_text
+from kae.streams.catalog.values import FieldValues, RecordInvalid, add_field, read_id, read_text
 from kae.streams.errors import ItemsInvalid
 
-_AT_A_TIME = 256
-_OWN = ("id", "title", "description")
+_BATCH_ITEMS = 256
+_ITEM_KEYS = ("id", "title", "description")
 
 
 class FoundText(msgspec.Struct, frozen=True):
-    """A value: the normalised word, and the text exactly as it stands in the input."""
+    """A value: the normalised word, and the text exactly as in the input."""
 
     word: str
     text: str
@@ -31,14 +31,14 @@ class FoundText(msgspec.Struct, frozen=True):
 
 
 class ExtractedLine(msgspec.Struct, frozen=True):
-    """A line that `kae item extract` writes; only categories that have a value are named."""
+    """A line that `kae item extract` writes; categories without values are left out."""
 
     id: str
     attributes: dict[str, list[FoundText]]
 
 
 def read_item_lines(path: Path) -> Iterator[Item]:
-    """The items of a file in order; empty lines are passed over.
+    """Yield the items of a file in order, skipping empty lines.
 
     Raises: ItemsInvalid.
     """
@@ -52,15 +52,15 @@ def read_item_lines(path: Path) -> Iterator[Item]:
 
 
 def extract_lines(items: Iterable[Item], extractor: LiteralExtractor) -> Iterator[ExtractedLine]:
-    """A line for each item, in order and in bounded memory."""
+    """Yield a line for each item, in order and in bounded memory."""
     remaining = iter(items)
-    while batch := list(islice(remaining, _AT_A_TIME)):
+    while batch := list(islice(remaining, _BATCH_ITEMS)):
         for item, attributes in zip(batch, extractor.extract(batch), strict=True):
             yield ExtractedLine(item.id, _by_category(attributes))
 
 
 def write_lines(lines: Iterable[ExtractedLine], path: Path) -> int:
-    """Write them, and say how many; a file of that name is replaced when all are written.
+    """Write the lines and return their number; an existing file is replaced at the end.
 
     Raises: ItemsInvalid.
     """
@@ -83,9 +83,9 @@ def _to_item(line: bytes, where: str) -> Item:
     remedy = 'write one object a line: {"id": "1", "title": "..."}'
     try:
         record = msgspec.json.decode(line, type=dict[str, Any])
-        fields: Fields = {}
+        fields: FieldValues = {}
         for name, value in record.items():
-            if name not in _OWN:
+            if name not in _ITEM_KEYS:
                 add_field(fields, name, value)
         return Item(
             read_id(record, "id"),
@@ -93,7 +93,7 @@ def _to_item(line: bytes, where: str) -> Item:
             read_text(record, "description"),
             fields,
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, NotAnItem) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecordInvalid) as error:
         raise ItemsInvalid(f"{where}: {error}; {remedy}") from None
 
 

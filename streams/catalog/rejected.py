@@ -1,9 +1,8 @@
-"""The rows of a feed that are not items, written down one JSON object a line.
+"""Rejected rows: a file with one JSON object for each, and the check for repeated ids.
 
-Ids that a feed says twice: of one revision, no row is newer than the other.
-
-Eight bytes are kept for each id, so a feed of 100 million rows needs 0.8 GB; two ids with one hash
-are as good as never met below that.
+Without a revision column, a row that repeats an id is rejected, since neither row is newer. Eight
+bytes are kept for each id, so 100 million rows need 0.8 GB; below that, a collision of the 64-bit
+hashes is very unlikely.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.streams.catalog.rows import FeedRow, RejectedRow
-from kae.streams.catalog.values import spell
+from kae.streams.catalog.values import show_value
 from kae.streams.errors import CatalogInvalid
 
 
 class RejectedRows:
-    """A file that appears with its first row; `size_bytes` is what an earlier ingest left valid."""
+    """A file made with its first row; the first `size_bytes` of an existing file are kept."""
 
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
@@ -51,13 +50,13 @@ class RejectedRows:
         self.size_bytes += len(line)
 
     def close(self) -> None:
-        """Close the file, if there is one."""
+        """Close the file if it was opened."""
         if self._file is not None:
             self._file.close()
 
     def _open(self) -> IO[bytes]:
         file = self.path.open("ab")
-        # What a killed ingest wrote behind its last saved place comes again.
+        # Rows that a killed ingest wrote after its last saved position are written again.
         file.truncate(self.size_bytes)
         return file
 
@@ -67,7 +66,7 @@ def _line(row: RejectedRow) -> bytes:
         "file": str(row.file),
         "row": row.after.rows,
         "field": row.field,
-        "value": spell(row.value) if row.field else None,
+        "value": show_value(row.value) if row.field else None,
         "reason": row.reason,
         "remedy": row.remedy,
         "record": row.record,
@@ -75,25 +74,24 @@ def _line(row: RejectedRow) -> bytes:
     return msgspec.json.encode(described, enc_hook=str) + b"\n"
 
 
-# Hashes are kept in a set until there are so many of them, then in one sorted array.
+# A set holds up to so many hashes; then they move into one sorted array.
 _RECENT = 1 << 20
 
 
 def reject_repeated(
     rows: Iterable[FeedRow | RejectedRow], id_column: str
 ) -> Iterator[FeedRow | RejectedRow]:
-    """Pass rows on; a row whose id came before becomes a rejected one."""
+    """Yield the rows, rejecting those that repeat an earlier id."""
     seen = _SeenIds()
     for row in rows:
-        if isinstance(row, FeedRow) and seen.note(row.item.id):
+        if isinstance(row, FeedRow) and seen.add(row.item.id):
             yield RejectedRow(
                 row.file,
                 row.after,
                 id_column,
                 row.item.id,
                 "an earlier row has this id",
-                "keep one row for each id, or name the column that tells the newer one in "
-                "catalog.revision",
+                "keep one row for each id, or name the column that orders them in catalog.revision",
                 row.record,
             )
         else:
@@ -105,11 +103,11 @@ class _SeenIds:
         self._recent: set[int] = set()
         self._older: NDArray[np.uint64] = np.empty(0, np.uint64)
 
-    def note(self, item_id: str) -> bool:
-        """Whether the id was noted before."""
+    def add(self, item_id: str) -> bool:
+        """Add an id; return whether it was added before."""
         digest = blake2b(item_id.encode(), digest_size=8).digest()
         number = int.from_bytes(digest, "big")
-        if number in self._recent or self._is_older(number):
+        if number in self._recent or self._in_older(number):
             return True
         self._recent.add(number)
         if len(self._recent) == _RECENT:
@@ -118,6 +116,6 @@ class _SeenIds:
             self._recent = set()
         return False
 
-    def _is_older(self, number: int) -> bool:
+    def _in_older(self, number: int) -> bool:
         place = int(np.searchsorted(self._older, np.uint64(number))) if len(self._older) else 0
         return place < len(self._older) and int(self._older[place]) == number

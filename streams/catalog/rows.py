@@ -1,7 +1,7 @@
-"""A catalog: rows of feed files, each an item or a rejected row with its reason.
+"""The rows of a catalog: each record of its feed files is an item, or is rejected with a reason.
 
-The columns that topology.yaml names become the item's own values; every other column, and every
-entry of a column that maps names to values, becomes a field. Null says nothing and is skipped.
+The columns that topology.yaml names become the item's own values. Every other column, and every
+entry of a column that maps names to values, becomes a field. Null values are skipped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,33 +11,33 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kae.encoders.items import Item
-from kae.streams.catalog.files import FeedFile, FeedRecord, Unreadable, open_feed
+from kae.streams.catalog.files import FeedFile, FeedRecord, UnreadableRecord, open_feed
 from kae.streams.catalog.values import (
-    Fields,
-    NotAnItem,
+    FieldValues,
+    RecordInvalid,
     add_field,
-    only,
+    keep_allowed,
     read_id,
     read_popularity,
     read_revision,
     read_text,
-    spell,
+    show_value,
 )
 from kae.streams.errors import CatalogInvalid
 from kae.streams.topology.parts import CatalogPart
 
-# Records of a feed without a header that are looked at before any row is read.
+# In a feed without a header, the columns of so many records are checked before reading.
 PEEKED_RECORDS = 100
 
 
-class Position(NamedTuple):
-    """A place between two rows: how many files are read, and how many rows of the next one."""
+class FeedPosition(NamedTuple):
+    """A position between two rows: files read, and rows read of the next file."""
 
     files: int
     rows: int
 
 
-BEGINNING = Position(0, 0)
+BEGINNING = FeedPosition(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class FeedRow:
     """A row of a feed that is an item."""
 
     file: Path
-    after: Position  # the place behind this row
+    after: FeedPosition  # the position after this row
     item: Item
-    revision: int | None  # None: the feed carries none
+    revision: int | None  # None: the feed has no revisions
     record: Mapping[str, Any]
 
 
@@ -56,8 +56,8 @@ class RejectedRow:
     """A row of a feed that is not an item, and why."""
 
     file: Path
-    after: Position
-    field: str  # "" for the row as a whole
+    after: FeedPosition
+    field: str  # "" for the whole row
     value: object
     reason: str
     remedy: str
@@ -65,15 +65,15 @@ class RejectedRow:
 
     def __str__(self) -> str:
         where = f"{self.file} row {self.after.rows}"
-        what = f"{self.field} is {spell(self.value)}: " if self.field else ""
+        what = f"{self.field} is {show_value(self.value)}: " if self.field else ""
         return f"{where}: {what}{self.reason}; {self.remedy}"
 
 
 def open_catalog(paths: Sequence[Path], catalog: CatalogPart) -> list[FeedFile]:
-    """Look at every file before any row is read.
+    """Open and check all files before any row is read.
 
     Raises: CatalogInvalid if a file cannot be read or lacks a column that topology.yaml names, or
-    if there is no row at all.
+    if there are no rows.
     """
     feeds = open_feeds(paths)
     named = {
@@ -84,7 +84,7 @@ def open_catalog(paths: Sequence[Path], catalog: CatalogPart) -> list[FeedFile]:
     for feed in feeds:
         columns = _peeked_columns(feed) if feed.columns is None else feed.columns
         for key, column in named.items():
-            # A record without a header leaves out what it has no value for.
+            # JSON records may omit values.
             may_be_absent = feed.columns is None and key in ("description", "popularity")
             if column not in columns and not may_be_absent:
                 raise CatalogInvalid(
@@ -96,7 +96,7 @@ def open_catalog(paths: Sequence[Path], catalog: CatalogPart) -> list[FeedFile]:
 
 
 def open_feeds(paths: Sequence[Path]) -> list[FeedFile]:
-    """Look at every file, whatever its columns are called.
+    """Open all files, whatever their columns.
 
     Raises: CatalogInvalid.
     """
@@ -110,26 +110,26 @@ def open_feeds(paths: Sequence[Path]) -> list[FeedFile]:
 def _peeked_columns(feed: FeedFile) -> list[str]:
     columns: dict[str, None] = {}
     for record in islice(feed.read(), PEEKED_RECORDS):
-        if not isinstance(record, Unreadable):
+        if not isinstance(record, UnreadableRecord):
             columns.update(dict.fromkeys(record))
     return list(columns)
 
 
 def read_rows(
-    feeds: Sequence[FeedFile], catalog: CatalogPart, start: Position = BEGINNING
+    feeds: Sequence[FeedFile], catalog: CatalogPart, start: FeedPosition = BEGINNING
 ) -> Iterator[FeedRow | RejectedRow]:
-    """Yield the rows behind `start`, in order and in bounded memory.
+    """Yield the rows after `start`, in order and in bounded memory.
 
-    Raises: CatalogInvalid if a file breaks off.
+    Raises: CatalogInvalid if a file is truncated.
     """
     for index, feed in enumerate(feeds[start.files :], start.files):
         skipped = start.rows if index == start.files else 0
         for number, record in enumerate(feed.read(skipped), skipped + 1):
-            yield to_row(feed.path, Position(index, number), record, catalog)
+            yield read_row(feed.path, FeedPosition(index, number), record, catalog)
 
 
 def read_items(paths: Sequence[Path], catalog: CatalogPart) -> Iterator[Item]:
-    """Yield the items of files in order; rejected rows are left out.
+    """Yield the items of files in order, without rejected rows.
 
     Raises: CatalogInvalid.
     """
@@ -137,29 +137,29 @@ def read_items(paths: Sequence[Path], catalog: CatalogPart) -> Iterator[Item]:
     return (row.item for row in rows if isinstance(row, FeedRow))
 
 
-def to_row(
-    file: Path, after: Position, record: FeedRecord, catalog: CatalogPart
+def read_row(
+    file: Path, after: FeedPosition, record: FeedRecord, catalog: CatalogPart
 ) -> FeedRow | RejectedRow:
-    """Read one record as an item, or tell why it is none.
+    """Read one record as an item, or as a rejected row with the reason.
 
-    Of what `catalog.allowed_fields` leaves out nothing goes on, be the row an item or rejected.
+    Neither contains any field that `catalog.allowed_fields` leaves out.
     """
-    if isinstance(record, Unreadable):
+    if isinstance(record, UnreadableRecord):
         text = record.text if catalog.allowed_fields is None else ""
         return RejectedRow(file, after, "", None, record.reason, record.remedy, text)
     if catalog.allowed_fields is not None:
-        record = only(record, own_columns(catalog), catalog.allowed_fields)
+        record = keep_allowed(record, own_columns(catalog), catalog.allowed_fields)
     try:
         item = to_item(record, catalog)
         return FeedRow(file, after, item, read_revision(record, catalog.revision), record)
-    except NotAnItem as error:
+    except RecordInvalid as error:
         return RejectedRow(
             file, after, error.field, error.value, error.reason, error.remedy, record
         )
 
 
 def own_columns(catalog: CatalogPart) -> frozenset[str | None]:
-    """The columns that become the item's own values."""
+    """Return the columns that become the item's own values."""
     return frozenset(
         (catalog.id, catalog.title, catalog.description, catalog.popularity, catalog.revision)
     )
@@ -168,11 +168,11 @@ def own_columns(catalog: CatalogPart) -> frozenset[str | None]:
 def to_item(record: Mapping[str, Any], catalog: CatalogPart) -> Item:
     """Read one record as an item.
 
-    Raises: NotAnItem.
+    Raises: RecordInvalid.
     """
     own = own_columns(catalog)
     item_id = read_id(record, catalog.id)
-    fields: Fields = {}
+    fields: FieldValues = {}
     for column, value in record.items():
         if column not in own:
             add_field(fields, column, value, catalog.separator)

@@ -1,6 +1,6 @@
-"""The values of one feed record, read as what an item needs: id, text, numbers, fields.
+"""Reads the values of a feed record as what an item needs: id, text, numbers, fields.
 
-What cannot be read rightly is a `NotAnItem`, which names the field and the remedy; nothing is
+What cannot be read unambiguously raises RecordInvalid with the field and a remedy; nothing is
 guessed.
 """
 
@@ -10,40 +10,40 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-Fields = dict[str, str | list[str]]
-# From here on a float no longer holds every whole number.
+FieldValues = dict[str, str | list[str]]
+# Beyond this a float does not hold every integer.
 _EXACT_FLOATS = 1 << 53
 
 
-class NotAnItem(ValueError):
-    """A record lacks what an item needs, or says it in a way that cannot be read."""
+class RecordInvalid(ValueError):
+    """A record lacks a value that an item needs, or has one that cannot be read."""
 
     def __init__(self, field: str, value: object, reason: str, remedy: str) -> None:
-        super().__init__(f"{field} is {spell(value)}: {reason}; {remedy}")
+        super().__init__(f"{field} is {show_value(value)}: {reason}; {remedy}")
         self.field = field
         self.value = value
         self.reason = reason
         self.remedy = remedy
 
 
-def spell(value: object) -> str:
-    """A value as an error shows it."""
+def show_value(value: object) -> str:
+    """Return a value as error messages show it, shortened."""
     spelled = "null" if value is None else repr(value)
     return spelled if len(spelled) <= 60 else spelled[:57] + "..."
 
 
 def read_id(record: Mapping[str, Any], column: str) -> str:
-    """The id as text; a whole number is spelled without a point, so 1.0 and 1 are "1".
+    """Return the id as text; a whole number has no decimal point, so 1.0 and 1 give "1".
 
-    Raises: NotAnItem.
+    Raises: RecordInvalid.
     """
     value = record.get(column)
     if isinstance(value, float | Decimal) and isfinite(value) and value == int(value):
         if isinstance(value, float) and abs(value) > _EXACT_FLOATS:
-            raise NotAnItem(
+            raise RecordInvalid(
                 column,
                 value,
-                "a number of floating point this large may stand for several ids",
+                "a floating-point number this large may stand for several ids",
                 "write the id as text or as a whole number",
             )
         value = int(value)
@@ -52,25 +52,28 @@ def read_id(record: Mapping[str, Any], column: str) -> str:
     if isinstance(value, bytes):
         value = _decoded(column, value)
     if not isinstance(value, str) or not value.strip():
-        raise NotAnItem(column, value, "an item needs an id", "write text or a whole number")
+        raise RecordInvalid(column, value, "an item needs an id", "write text or a whole number")
     return value
 
 
 def read_text(record: Mapping[str, Any], column: str | None, required: bool = False) -> str:
-    """A title or a description; several values become one text.
+    """Return a title or a description; several values become one text.
 
-    Raises: NotAnItem.
+    Raises: RecordInvalid.
     """
     value = record.get(column) if column else None
     parts = [field_text(str(column), part) for part in _parts(value)]
     text = parts[0] if len(parts) == 1 else "\n".join(part for part in parts if part)
     if required and not text.strip():
-        raise NotAnItem(str(column), value, "text is needed", "write text there")
+        raise RecordInvalid(str(column), value, "text is needed", "write text there")
     return text
 
 
 def read_popularity(record: Mapping[str, Any], column: str | None) -> float:
-    """Raises: NotAnItem."""
+    """Return the popularity; 0 without one.
+
+    Raises: RecordInvalid.
+    """
     value = record.get(column) if column else None
     if value is None:
         return 0.0
@@ -79,14 +82,17 @@ def read_popularity(record: Mapping[str, Any], column: str | None) -> float:
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if number < 0 or not isfinite(number):
-        raise NotAnItem(
+        raise RecordInvalid(
             str(column), value, "popularity is a number", "write a number that is not negative"
         )
     return number
 
 
 def read_revision(record: Mapping[str, Any], column: str | None) -> int | None:
-    """Raises: NotAnItem."""
+    """Return the revision; None if the feed has no such column.
+
+    Raises: RecordInvalid.
+    """
     if column is None:
         return None
     value = record.get(column)
@@ -95,19 +101,19 @@ def read_revision(record: Mapping[str, Any], column: str | None) -> int | None:
     if isinstance(value, float | Decimal) and 0 <= value <= _EXACT_FLOATS and value == int(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise NotAnItem(column, value, "a revision is needed", "write a whole number from 0")
+        raise RecordInvalid(column, value, "a revision is needed", "write a whole number from 0")
     return value
 
 
-def add_field(fields: Fields, name: str, value: object, separator: str | None = None) -> None:
+def add_field(fields: FieldValues, name: str, value: object, separator: str | None = None) -> None:
     """Add a column's value, or each entry of a column that maps names to values.
 
-    `separator` parts several values in one text. Null and empty text say nothing.
-    Raises: NotAnItem.
+    `separator` splits one text into several values. Null and empty text are skipped.
+    Raises: RecordInvalid.
     """
     for inner, entry in _entries(name, value):
         if type(entry) is str and inner not in fields and (not separator or separator not in entry):
-            if entry:  # nearly all of them
+            if entry:  # the fast path, for nearly all values
                 fields[inner] = entry
             continue
         parts = _parts(entry)
@@ -119,10 +125,10 @@ def add_field(fields: Fields, name: str, value: object, separator: str | None = 
             fields[inner] = texts if isinstance(entry, list) or len(texts) > 1 else texts[0]
 
 
-def only(
+def keep_allowed(
     record: Mapping[str, Any], columns: Container[str | None], fields: Container[str]
 ) -> dict[str, Any]:
-    """The record without other columns and fields; of a map its allowed entries stay."""
+    """Return only these columns and fields of a record; maps keep their allowed entries."""
     kept: dict[str, Any] = {}
     for column, value in record.items():
         entries = {name: entry for name, entry in _entries(column, value) if name in fields}
@@ -134,9 +140,9 @@ def only(
 
 
 def field_text(name: str, value: object) -> str:
-    """One value as text.
+    """Return one value as text.
 
-    Raises: NotAnItem.
+    Raises: RecordInvalid.
     """
     match value:
         case None:
@@ -154,7 +160,7 @@ def field_text(name: str, value: object) -> str:
         case bytes():
             return _decoded(name, value)
         case _:
-            raise NotAnItem(
+            raise RecordInvalid(
                 name,
                 value,
                 "a value is text, a number, or a list of these",
@@ -163,7 +169,7 @@ def field_text(name: str, value: object) -> str:
 
 
 def _entries(name: str, value: object) -> Iterable[tuple[str, object]]:
-    """Take a column that maps names to values apart; pyarrow gives a map as a list of pairs."""
+    """Split a column that maps names to values; pyarrow gives a map as a list of pairs."""
     if isinstance(value, Mapping):
         return value.items()
     if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):
@@ -184,4 +190,4 @@ def _decoded(name: str, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise NotAnItem(name, value, "is not UTF-8", "write text, or leave it out") from error
+        raise RecordInvalid(name, value, "is not UTF-8", "write text, or leave it out") from error

@@ -1,4 +1,4 @@
-"""`kae campaign bind|release|show`: many terms that become visible, and vanish, as one."""
+"""`kae campaign bind|release|show`: many terms that appear, and disappear, as one."""
 
 import time
 from collections.abc import Callable
@@ -43,9 +43,9 @@ def bind(
     name: NameArgument,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", show_default=False, help="Terms, in JSON or YAML."),
+        typer.Argument(metavar="FILE", show_default=False, help="Terms in JSON or YAML."),
     ],
-    owner: Annotated[str, typer.Option(metavar="NAME", help="Who answers for it.")] = "",
+    owner: Annotated[str, typer.Option(metavar="NAME", help="Who is responsible for it.")] = "",
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is bound.")] = "",
     from_: FromOption = "",
     until: UntilOption = "",
@@ -63,7 +63,7 @@ def bind(
 ) -> None:
     """Bind all terms of a file as one.
 
-    A term without a category gets the tagger's, as `kae term bind` gives it.
+    The tagger chooses the category of a term without one, as for `kae term bind`.
     """
     from kae.streams.events.term_data import CampaignData
     from kae.streams.replica_api.client import ReplicaClient
@@ -86,14 +86,14 @@ def bind(
         return
     client = ReplicaClient(replica_address(opened, replica))
 
-    def is_through() -> bool:
+    def is_visible() -> bool:
         _refuse_refused(client, name, data.revision)
         if any(one.key == _key(name) for one in client.bindings().proposals):
             return True
         members = _members(client, name)
-        return len(members) == len(data.terms) and not _lacking(members)
+        return len(members) == len(data.terms) and not _unready(members)
 
-    _wait(name, is_through, lambda: _standing(_members(client, name), client), timeout)
+    _wait(name, is_visible, lambda: _progress(_members(client, name), client), timeout)
     _print(client, name, as_json)
 
 
@@ -125,7 +125,7 @@ def release(
         _refuse_refused(client, name, data.revision)
         return not _members(client, name)
 
-    _wait(name, is_gone, lambda: f"{len(_members(client, name))} terms are bound yet", timeout)
+    _wait(name, is_gone, lambda: f"{len(_members(client, name))} terms are still bound", timeout)
     _print(client, name, as_json)
 
 
@@ -185,35 +185,35 @@ def _refuse_refused(client: "ReplicaClient", name: str, revision: int) -> None:
         raise TermRefused(receipt.refused.cause)
 
 
-def _lacking(members: "list[BindingShown]") -> "list[BindingShown]":
+def _unready(members: "list[BindingShown]") -> "list[BindingShown]":
     return [one for one in members if one.state not in {"active", "scheduled"}]
 
 
 def _wait(
-    name: str, is_through: Callable[[], bool], standing: Callable[[], str], seconds: float
+    name: str, is_done: Callable[[], bool], progress: Callable[[], str], seconds: float
 ) -> None:
     deadline = time.monotonic() + seconds
-    while not is_through():
+    while not is_done():
         if time.monotonic() > deadline:
             raise TermTimedOut(
-                f"campaign {name!r}: {standing()} after {seconds:g} s; "
-                f"kae campaign show {name} tells how far it is, kae status which shard or "
+                f"campaign {name!r}: {progress()} after {seconds:g} s; "
+                f"kae campaign show {name} shows how far it is, kae status which shard or "
                 "replica lags"
             )
         time.sleep(LOOK_EVERY_SECONDS)
 
 
-def _standing(members: "list[BindingShown]", client: "ReplicaClient") -> str:
-    """How far a campaign is, and what it waits for: the same for all of its terms."""
+def _progress(members: "list[BindingShown]", client: "ReplicaClient") -> str:
+    """How far a campaign is, and what it waits for, which is the same for all of its terms."""
     if not members:
-        return "not taken up by the worker with the terms partition"
-    lacking = _lacking(members)
-    told = f"{len(members) - len(lacking)} of {len(members)} terms are through"
-    receipt = client.receipt(lacking[0].term) if lacking else None
+        return "not registered by the worker with the terms partition"
+    unready = _unready(members)
+    done = f"{len(members) - len(unready)} of {len(members)} terms are ready"
+    receipt = client.receipt(unready[0].term) if unready else None
     for stage in receipt.stages if receipt else ():
         if stage.missing:
-            return f"{told}, {lacking[0].term!r} is not {stage.stage} by {', '.join(stage.missing)}"
-    return told
+            return f"{done}, {unready[0].term!r} is not {stage.stage} by {', '.join(stage.missing)}"
+    return done
 
 
 def _print(client: "ReplicaClient", name: str, as_json: bool) -> None:

@@ -1,7 +1,4 @@
-"""What `kae catalog inspect` prints for people.
-
-`kae catalog inspect | ingest`: propose a mapping for a feed; publish it as item events.
-"""
+"""`kae catalog inspect | ingest`: propose a mapping for a feed; publish it as item events."""
 
 import sys
 from collections.abc import Iterator
@@ -18,7 +15,7 @@ from kae.streams.errors import RowsRejected
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.streams.catalog.ingest import IngestReport, OnIngested
+    from kae.streams.catalog.ingest import IngestReport, OnIngestProgress
     from kae.streams.catalog.inspect import CatalogInspected
 
 
@@ -61,7 +58,7 @@ def print_inspected(found: "CatalogInspected") -> None:
             for place, word in enumerate(found.sample.words)
         ),
     )
-    terminal.out.print("Put this in place of catalog in topology.yaml:\n", style="bold")
+    terminal.out.print("Replace catalog in topology.yaml by this:\n", style="bold")
     terminal.out.print(found.yaml, markup=False, highlight=False, soft_wrap=True)
     if found.first_rejected:
         terminal.print_warning(
@@ -78,12 +75,12 @@ def inspect(
     files: Annotated[list[Path], typer.Argument(metavar="FILES...", show_default=False)],
     topology: TopologyOption = None,
     rows: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Rows to look at, from the first on.")
+        int, typer.Option(min=1, metavar="N", help="Rows to read, from the first.")
     ] = 5000,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose a field mapping for a feed, with the coverage that it would give."""
-    from kae.streams.catalog.inspect import inspect as inspect_feed
+    """Propose a field mapping for a feed, and show the coverage that it would give."""
+    from kae.streams.catalog.inspect import inspect_feeds as inspect_feed
 
     found = inspect_feed(files, open_topology(topology).codebook_groups, rows)
     if as_json:
@@ -98,28 +95,28 @@ def ingest(
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.1, metavar="N", help="Rows a second, at most.")
+        float | None, typer.Option(min=0.1, metavar="N", help="Rows per second, at most.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Rows to read.")] = None,
     revision: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Revision of items that carry none; else the time."),
+        typer.Option(min=1, metavar="N", help="Revision of items without one; default: the time."),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin again, also where one was cut short.")
+        bool, typer.Option("--restart", help="Start over instead of resuming.")
     ] = False,
     rejected: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where rejected rows go; else FILE.rejected.jsonl."),
+        typer.Option(metavar="FILE", help="File for rejected rows; default: FILE.rejected.jsonl."),
     ] = None,
     allow_rejected: Annotated[
         int, typer.Option(min=0, metavar="N", help="Rejected rows that still count as success.")
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish Parquet, JSON Lines or CSV files as item events; go on where a killed one ended."""
+    """Publish Parquet, JSON Lines or CSV files as item events; resume an interrupted ingest."""
     from kae.streams.catalog.ingest import IngestPlan
-    from kae.streams.catalog.ingest import ingest as publish
+    from kae.streams.catalog.ingest import ingest_feeds as publish
     from kae.streams.catalog.rows import open_catalog
 
     loaded = open_topology(topology, bootstrap)
@@ -131,8 +128,8 @@ def ingest(
         restart=restart,
     )
     total = sum(feed.rows for feed in open_catalog(files, loaded.catalog))
-    with _progress(min(total, limit or total)) as told:
-        report = publish(loaded, files, plan, told)
+    with _progress(min(total, limit or total)) as on_progress:
+        report = publish(loaded, files, plan, on_progress)
     if as_json:
         terminal.print_json(report)
     else:
@@ -147,7 +144,7 @@ def ingest(
 
 
 @contextmanager
-def _progress(total: int) -> Iterator["OnIngested | None"]:
+def _progress(total: int) -> Iterator["OnIngestProgress | None"]:
     if not sys.stderr.isatty():
         yield None
         return
@@ -167,7 +164,7 @@ def _progress(total: int) -> Iterator["OnIngested | None"]:
 def _print_report(report: "IngestReport") -> None:
     terminal.print_table(
         "Ingest",
-        ("rows", "published", "rejected", "resumed", "revision", "seconds", "rows a second"),
+        ("rows", "published", "rejected", "resumed", "revision", "seconds", "rows/s"),
         (
             (
                 report.rows,

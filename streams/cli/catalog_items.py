@@ -1,4 +1,4 @@
-"""The items of feed files, for commands that read a catalog several times, with a progress bar."""
+"""The items of feed files for commands that read a catalog several times, with progress bars."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from kae.streams.topology.parts import CatalogPart
 
 
 class CatalogItems:
-    """The items of feed files, to be read more than once; counts those of the last reading."""
+    """The items of feed files, which can be read repeatedly; counts those of the last pass."""
 
     def __init__(self, files: Sequence[Path], catalog: CatalogPart) -> None:
         self._catalog = catalog
@@ -34,20 +34,20 @@ class CatalogItems:
 
 
 @contextmanager
-def progress(doing: str, total: int) -> Iterator[Callable[[int], None] | None]:
-    """A bar on standard error where a person looks at it; what is yielded moves it."""
+def item_progress(label: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """Show a bar on standard error if it is a terminal; yields the function that moves it."""
     if not sys.stderr.isatty():
         yield None
         return
-    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=terminal.err) as bar:
         task = bar.add_task("items", total=total)
         yield lambda read: bar.update(task, completed=read)
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for work in steps under names; what is yielded moves it."""
+def step_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each named step of the work; yields the function that moves them."""
     if not sys.stderr.isatty():
         yield lambda name, done, total: None
         return
@@ -55,10 +55,10 @@ def steps() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=terminal.err) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def told(name: str, done: int, total: int) -> None:
+        def report(name: str, done: int, total: int) -> None:
             task = tasks.get(name)
             if task is None:
                 task = tasks[name] = bar.add_task(name, total=total)
             bar.update(task, completed=done)
 
-        yield told
+        yield report

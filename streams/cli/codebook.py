@@ -1,4 +1,4 @@
-"""`kae codebook build | fit | evaluate | show | diff`: which word has which slot, how well."""
+"""`kae codebook build | fit | evaluate | show | diff`: make, measure and compare codebooks."""
 
 import time
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from kae.encoders.groups.occurrences import Passes
+from kae.encoders.catalog_reader import CatalogReader
 from kae.streams.cli import terminal
-from kae.streams.cli.catalog_items import CatalogItems, progress, steps
+from kae.streams.cli.catalog_items import CatalogItems, item_progress, step_progress
 from kae.streams.cli.options import CandidatesOption, JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(no_args_is_help=True)
-# Building reads the catalog once to learn the dictionary and once to measure it.
+# Building reads the catalog once to learn the dictionary and once to count its words.
 PASSES = 2
 TaggerOption = Annotated[
     str,
     typer.Option(
         metavar="none|packaged|FOLDER",
-        help="Tagger for titles that fields and dictionary leave open: 60 titles a second.",
+        help="Tagger for titles without entity, brand or color: 60 titles per second.",
     ),
 ]
 
 
 class PositionBuilt(msgspec.Struct, frozen=True):
-    """A position of the codebook and how much of the catalog its slots hold."""
+    """A position of the codebook, and how much of the catalog its slots cover."""
 
     position: int
     group: str
@@ -48,7 +48,7 @@ class CodebookBuilt(msgspec.Struct, frozen=True):
 
     folder: str
     fingerprint: str
-    tagger: str  # none, or its fingerprint
+    tagger: str  # its fingerprint, or none
     items: int
     rejected: int
     seconds: float
@@ -63,7 +63,7 @@ def codebook() -> None:
 @app.command()
 def build(
     catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the codebook is written.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the codebook.")],
     topology: TopologyOption = None,
     tagger: TaggerOption = "none",
     as_json: JsonOption = False,
@@ -74,13 +74,13 @@ def build(
     loaded = open_topology(topology)
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
-    with progress("building", PASSES * items.rows) as told:
+    with item_progress("building", PASSES * items.rows) as on_progress:
         built = build_codebook(
             items.read,
             loaded.codebook_groups,
             loaded.catalog.fields,
             out,
-            told,
+            on_progress,
             _tagger_named(tagger),
         )
     report = CodebookBuilt(
@@ -101,72 +101,72 @@ def build(
 @app.command()
 def fit(
     catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the codebook is written.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the codebook.")],
     topology: TopologyOption = None,
     declared_groups: Annotated[
         bool, typer.Option("--declared-groups", help="Keep the topology's groups and capacities.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the clusters.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the clusters.")] = 1,
     vocabulary: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", show_default=False, help="Vocabulary to use, instead of fitting one."
+            metavar="DIR", show_default=False, help="Vocabulary to use instead of fitting one."
         ),
     ] = None,
     candidates: CandidatesOption = None,
     sample: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="Look for candidates in N titles, some 60 a second."),
+        typer.Option(min=0, metavar="N", help="Search N titles for candidates, 60 per second."),
     ] = 0,
     tagger: TaggerOption = "none",
     as_json: JsonOption = False,
 ) -> None:
     """Fit words, groups, capacities and clusters to a catalog; every word gets a slot.
 
-    With --sample, words that the tagger (the codebook's, or kae's own) finds in several of those
-    titles are words of the vocabulary too.
+    With --sample, the vocabulary also gets the words that the tagger (the codebook's, or the
+    packaged one) finds in several of those titles.
     """
     from kae.encoders.tagger.weights import PACKAGED
     from kae.encoders.vocabulary.candidates import read_candidates
     from kae.streams.cli.codebook_tables import print_fit
     from kae.streams.cli.groups import write_fitted
     from kae.streams.codebooks.fit import PASSES as FIT_PASSES
-    from kae.streams.codebooks.fit import WordsGiven
-    from kae.streams.codebooks.fit import fit as fit_codebook
+    from kae.streams.codebooks.fit import VocabularySource
+    from kae.streams.codebooks.fit import fit_and_measure as fit_codebook
     from kae.streams.codebooks.vocabulary import open_vocabulary
 
     if vocabulary and (candidates or sample):
         raise typer.BadParameter(
-            "a vocabulary has its words already: give --candidates to `kae vocabulary fit`, and "
-            "find them with `kae vocabulary candidates`, or leave out --vocabulary"
+            "--vocabulary excludes --candidates and --sample: give candidates to `kae vocabulary "
+            "fit`, find them with `kae vocabulary candidates`, or leave out --vocabulary"
         )
     loaded = open_topology(topology)
-    at_hand = _tagger_named(tagger)
-    given = WordsGiven(
+    tagger_source = _tagger_named(tagger)
+    source = VocabularySource(
         open_vocabulary(vocabulary, loaded) if vocabulary else None,
         read_candidates(candidates) if candidates else None,
         sample,
-        at_hand.folder if at_hand else PACKAGED,
+        tagger_source.folder if tagger_source else PACKAGED,
     )
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
-    with steps() as told:
-        rows = (given.passes + FIT_PASSES) * items.rows
-        passes = Passes(items.read, lambda read: told("reading", read, rows))
-        done = fit_codebook(
-            passes,
+    with step_progress() as on_progress:
+        rows = (source.passes + FIT_PASSES) * items.rows
+        catalog_reader = CatalogReader(items.read, lambda read: on_progress("reading", read, rows))
+        fitted = fit_codebook(
+            catalog_reader,
             loaded,
             seed,
-            given,
+            source,
             keep_declared=declared_groups,
-            tagger=at_hand,
-            told=told,
+            tagger=tagger_source,
+            on_progress=on_progress,
         )
-    done.codebook.save(out)
-    files = write_fitted(done.groups, out)
+    fitted.codebook.save(out)
+    files = write_fitted(fitted.groups, out)
     if vocabulary is None:
-        files += done.words.vocabulary.save(out / "vocabulary")
-    report = done.describe(out, files, items.rejected, time.monotonic() - began)
+        files += fitted.learned.vocabulary.save(out / "vocabulary")
+    report = fitted.describe(out, files, items.rejected, time.monotonic() - began)
     if as_json:
         terminal.print_json(report)
     else:
@@ -178,23 +178,28 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
     catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
     topology: TopologyOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the closed codebooks' training.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the baselines' training.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a codebook on a catalog, beside closed codebooks of the same capacities."""
+    """Measure a codebook on a catalog, and closed codebooks of the same capacities."""
     from kae.encoders.codebook.codebook import Codebook
     from kae.streams.cli.codebook_tables import print_evaluated
-    from kae.streams.codebooks.quality import Evaluated, baselines, encode, quality_of
+    from kae.streams.codebooks.quality import (
+        CodebookEvaluated,
+        encode_catalog,
+        quality_of,
+        train_baselines,
+    )
 
     codebook = Codebook.load(folder)
     items = CatalogItems(catalog, open_topology(topology).catalog)
     began = time.monotonic()
-    with progress("encoding", items.rows) as told:
-        codes, titles = encode(codebook, Passes(items.read, told))
+    with item_progress("encoding", items.rows) as on_progress:
+        codes, titles = encode_catalog(codebook, CatalogReader(items.read, on_progress))
     capacities = [group.capacity for group in codebook.groups]
-    with steps() as trained:
-        others = baselines(titles, capacities, seed, trained, terminal.print_warning)
-    report = Evaluated(
+    with step_progress() as trained:
+        others = train_baselines(titles, capacities, seed, trained, terminal.print_warning)
+    report = CodebookEvaluated(
         **msgspec.structs.asdict(quality_of(codebook, codes)),
         folder=str(folder),
         fingerprint=codebook.fingerprint,
@@ -214,11 +219,11 @@ def evaluate(
 def show(
     folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
     head_words: Annotated[
-        int, typer.Option("--words", min=0, metavar="N", help="Head words of each position.")
+        int, typer.Option("--words", min=0, metavar="N", help="Head words for each position.")
     ] = 8,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what each position holds: solo and cluster slots, head words, what is reserved."""
+    """Show what each position holds: solo, cluster and reserved slots, and head words."""
     from kae.encoders.codebook.codebook import Codebook
     from kae.streams.cli.codebook_tables import print_shown
     from kae.streams.codebooks.summary import describe_codebook
@@ -239,11 +244,11 @@ def diff(
     ] = None,
     topology: TopologyOption = None,
     most: Annotated[
-        int, typer.Option("--most", min=0, metavar="N", help="Words and items to spell out.")
+        int, typer.Option("--most", min=0, metavar="N", help="Words and items to list.")
     ] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which words moved from A to B, and which items of a catalog would move."""
+    """Show which words differ between A and B, and which items of a catalog would move."""
     from kae.encoders.codebook.codebook import Codebook
     from kae.streams.cli.codebook_tables import print_difference
     from kae.streams.codebooks.diff import describe_difference, diff_items
@@ -252,8 +257,8 @@ def diff(
     items = None
     if catalog:
         read = CatalogItems(catalog, open_topology(topology).catalog)
-        with progress("comparing", read.rows) as told:
-            items = diff_items(*codebooks, Passes(read.read, told), most)
+        with item_progress("comparing", read.rows) as on_progress:
+            items = diff_items(*codebooks, CatalogReader(read.read, on_progress), most)
     difference = describe_difference((str(was), str(becomes)), codebooks, most, items)
     if as_json:
         terminal.print_json(difference)

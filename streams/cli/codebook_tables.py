@@ -1,17 +1,17 @@
-"""Codebooks as tables for people: measures, positions, differences."""
+"""Codebooks as tables for people: quality, positions and differences."""
 
-from kae.encoders.groups.information import Quality
+from kae.encoders.groups.information import IdentifierQuality
 from kae.streams.cli import terminal
 from kae.streams.cli.groups import print_fitted
-from kae.streams.cli.vocabulary import print_taken
-from kae.streams.codebooks.diff import CodebooksDiffer, Meaning, SlotPlace
+from kae.streams.cli.vocabulary import print_accepted
+from kae.streams.codebooks.diff import CodebooksDiffer, HeadWords, SlotPlace
 from kae.streams.codebooks.fit import CodebookFitted
-from kae.streams.codebooks.quality import Evaluated
+from kae.streams.codebooks.quality import CodebookEvaluated
 from kae.streams.codebooks.summary import CodebookShown
 
 
 def print_fit(report: CodebookFitted) -> None:
-    """The positions, then the fit in a few lines."""
+    """Print the groups and positions, then a summary of the fit."""
     print_fitted(report.groups)
     print_shown(report.codebook)
     quality = report.quality
@@ -23,19 +23,22 @@ def print_fit(report: CodebookFitted) -> None:
         soft_wrap=True,
     )
     if report.candidates:
-        print_taken(report.candidates)
+        print_accepted(report.candidates)
     if report.groups.fitted:
         terminal.out.print(
-            f"put {report.groups.files[0]} in the place of `groups` in topology.yaml: a worker "
-            "runs a codebook with the groups that it was fitted with",
+            f"replace `groups` in topology.yaml by {report.groups.files[0]}: a worker needs the "
+            "groups that its codebook was fitted with",
             highlight=False,
             soft_wrap=True,
         )
 
 
-def print_evaluated(report: Evaluated) -> None:
-    """One row a codebook, in the same columns."""
-    measured: list[tuple[str, Quality]] = [(report.folder, report), *report.baselines.items()]
+def print_evaluated(report: CodebookEvaluated) -> None:
+    """Print the quality of the codebook and of each baseline, one row each."""
+    measured: list[tuple[str, IdentifierQuality]] = [
+        (report.folder, report),
+        *report.baselines.items(),
+    ]
     terminal.print_table(
         f"{report.items:,} items, {report.seconds:.1f} s",
         ("codebook", "coverage", "icr", "bits an item", "items an identifier, p99", "cur"),
@@ -56,7 +59,7 @@ def print_evaluated(report: Evaluated) -> None:
 
 
 def print_shown(shown: CodebookShown) -> None:
-    """What each position holds, then its head words."""
+    """Print what each position holds, then its head words."""
     terminal.print_table(
         f"Codebook {shown.folder}: {shown.catalog_items:,} items, {shown.fingerprint}",
         ("", "group", "capacity", "solo", "clusters", "free", "reserved", "words", "no slot"),
@@ -76,14 +79,14 @@ def print_shown(shown: CodebookShown) -> None:
         ),
     )
     for each in shown.positions:
-        said = ", ".join(f"{head.word} ({head.items:,})" for head in each.head_words)
-        if said:
-            line = f"{each.position} {each.group}: {said}"
+        head_words = ", ".join(f"{head.word} ({head.items:,})" for head in each.head_words)
+        if head_words:
+            line = f"{each.position} {each.group}: {head_words}"
             terminal.out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_difference(difference: CodebooksDiffer) -> None:
-    """Which words moved, and which items would."""
+    """Print which words moved, and which items would move."""
     if difference.same:
         terminal.out.print("the same codebook", highlight=False)
         return
@@ -102,7 +105,7 @@ def print_difference(difference: CodebooksDiffer) -> None:
             f"Items: {items.moved:,} of {items.items:,} move, {items.renumbered:,} have other "
             "numbers",
             ("item", "was", "becomes"),
-            ((each.id, _said(each.was), _said(each.becomes)) for each in items.first_moved),
+            ((each.id, _joined(each.was), _joined(each.becomes)) for each in items.first_moved),
         )
 
 
@@ -112,5 +115,5 @@ def _place(place: SlotPlace | None) -> str:
     return f"{place.group}: {place.head or 'no slot'}"
 
 
-def _said(words: Meaning) -> str:
+def _joined(words: HeadWords) -> str:
     return " | ".join(word or "-" for word in words)

@@ -31,7 +31,7 @@ def show(
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print one contract, as its file has it; without NAME, list them."""
+    """Print one contract, the same as its file; without NAME, list them."""
     if name is None:
         _print_list([ContractListed(name, file_name(name)) for name in NAMES], as_json)
         return
@@ -50,7 +50,7 @@ def write(
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write every contract to a folder; asyncapi.yaml has the topics of the topology."""
+    """Write every contract to a folder; asyncapi.yaml describes the topics of the topology."""
     opened = open_topology(topology)
     written = []
     try:

@@ -63,21 +63,21 @@ def list_open(
         chosen = choose_dead_letters(index, _filter(loaded, kind, cause, topic, since))
         if not with_replayed:
             chosen = [entry for entry in chosen if index.is_open(entry)]
-        found = answers.list_dead_letters(index, chosen, limit)
-        counted = answers.count_dead_letters(index)
+        listed = answers.list_dead_letters(index, chosen, limit)
+        counts = answers.count_dead_letters(index)
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(listed)
         return
     columns = ["dead letter", "time", "source, key", "kind, cause", "bytes", "replays"]
     terminal.print_table(
-        f"{counted.open:,} dead letters open, {counted.replayed:,} replayed",
+        f"{counts.open:,} dead letters open, {counts.replayed:,} replayed",
         [*columns, "replayed to"] if with_replayed else columns,
-        (_row(one)[: None if with_replayed else len(columns)] for one in found.letters),
+        (_row(one)[: None if with_replayed else len(columns)] for one in listed.letters),
     )
     terminal.print_table(
-        f"{found.letters_found:,} by kind, {len(found.letters):,} shown",
+        f"{listed.letters_found:,} by kind, {len(listed.letters):,} shown",
         ("kind", "dead letters"),
-        ((one.kind, one.letters) for one in found.kinds),
+        ((one.kind, one.letters) for one in listed.kinds),
     )
 
 
@@ -93,17 +93,15 @@ def show(
     from kae.streams.dead_letters import answers
 
     if not addresses or (raw and len(addresses) > 1):
-        raise typer.BadParameter(
-            f"name {'one dead letter' if raw else 'dead letters'} as PARTITION/OFFSET"
-        )
+        raise typer.BadParameter(f"name {'one' if raw else 'dead letters'} as PARTITION/OFFSET")
     with _open_index(open_topology(topology, bootstrap)) as index:
         named = [index.at(address) for address in addresses]
         values = index.values(named)
-        found = [answers.open_dead_letter(index, entry, values[entry.identity]) for entry in named]
+        shown = [answers.open_dead_letter(index, entry, values[entry.identity]) for entry in named]
     if raw:
         sys.stdout.buffer.write(values[named[0].identity] or b"")
         return
-    for one in found:
+    for one in shown:
         if as_json:
             terminal.print_json(one)
         else:

@@ -64,22 +64,22 @@ def list_generations(
     opened = open_topology(topology, bootstrap)
     with open_generations_client(opened) as client:
         state = client.state
-    found = list_generations(state, _shown(opened, replica))
+    listed = list_generations(state, _shown(opened, replica))
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(listed)
         return
     terminal.print_table(
-        f"Generation {found.serving} serves",
+        f"Generation {listed.serving} serves",
         ("generation", "state", "codebook", "announced", "by", "items", "behind", "answering"),
         (
             (
                 one.generation, one.state.value, one.codebook[:12], one.announced, one.by,
                 one.items, one.behind_events, " ".join(one.answering or ()),
             )
-            for one in found.generations
+            for one in listed.generations
         ),
     )  # fmt: skip
-    for one in found.generations:
+    for one in listed.generations:
         if one.problem:
             terminal.out.print(f"generation {one.generation}: {one.problem}", markup=False)
 
@@ -97,20 +97,21 @@ def verify(
     from kae.streams.generations.verify import verify_generation
 
     opened = open_topology(topology, bootstrap)
-    found = verify_generation(_replica(opened, replica), generation, within)
+    verified = verify_generation(_replica(opened, replica), generation, within)
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(verified)
     else:
         terminal.print_table(
-            f"Generation {found.generation} beside {found.against}: {found.items:,} items, "
-            f"{len(found.compared)} of {found.shards} shards compared at the same offsets",
+            f"Generation {verified.generation} beside {verified.against}: {verified.items:,} "
+            f"items, {len(verified.compared)} of {verified.shards} shards compared at the same "
+            "offsets",
             ("term", "promoted", "items", "of them with the word", "items before"),
-            ((t.term, t.promoted, t.items, t.own_items, t.items_before) for t in found.terms),
+            ((t.term, t.promoted, t.items, t.own_items, t.items_before) for t in verified.terms),
         )
-        for problem in found.problems:
+        for problem in verified.problems:
             terminal.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
-        terminal.out.print("complete" if found.complete else "not complete")
-    if not found.complete:
+        terminal.out.print("complete" if verified.complete else "not complete")
+    if not verified.complete:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
@@ -204,7 +205,7 @@ def _print_drop(plan: "GenerationDropped") -> None:
     rows: list[tuple[str, str, int | None]]
     rows = [("topic", name, None) for name in plan.topics]
     rows += [("consumer group", plan.consumer_group, None)]
-    rows += [("stores", found.folder, found.bytes) for found in plan.folders]
+    rows += [("stores", one.folder, one.bytes) for one in plan.folders]
     if plan.snapshots is not None:
         rows += [("snapshots", plan.snapshots.folder, plan.snapshots.bytes)]
     terminal.print_table(

@@ -10,7 +10,7 @@ from rich.tree import Tree
 
 from kae.encoders.categories import POSITIONS
 from kae.streams.cli import terminal
-from kae.streams.cli.catalog_items import CatalogItems, progress
+from kae.streams.cli.catalog_items import CatalogItems, item_progress
 from kae.streams.cli.options import JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
 
@@ -33,7 +33,7 @@ def fit(
     topology: TopologyOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where groups.yaml and merges.svg are written."),
+        typer.Option(metavar="DIR", help="Folder for groups.yaml and merges.svg."),
     ] = None,
     entropy: Annotated[float, typer.Option(min=0, help="Weight of a difference in entropy.")] = 1.0,
     activation: Annotated[
@@ -46,17 +46,17 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Fit the groups to a catalog, and print them as the section of topology.yaml."""
+    from kae.encoders.catalog_reader import CatalogReader
     from kae.encoders.groups.fit import PASSES, fit_groups
     from kae.encoders.groups.merge import MergeWeights
-    from kae.encoders.groups.occurrences import Passes
     from kae.streams.codebooks.fitted_groups import describe_groups, groups_section
 
     loaded = open_topology(topology)
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
-    with progress("fitting", PASSES * items.rows) as told:
+    with item_progress("fitting", PASSES * items.rows) as on_progress:
         fitted = fit_groups(
-            Passes(items.read, told),
+            CatalogReader(items.read, on_progress),
             loaded.codebook_groups,
             loaded.catalog.fields,
             MergeWeights(entropy, activation, family, size),
@@ -73,9 +73,9 @@ def fit(
 
 
 def write_fitted(fitted: "FittedGroups", folder: Path) -> list[Path]:
-    """Write the section and the picture into a folder; without matplotlib, say what is left out."""
+    """Write the section and the dendrogram to a folder; warn if matplotlib is missing."""
+    from kae.streams.codebooks.dendrogram import draw_dendrogram
     from kae.streams.codebooks.fitted_groups import groups_section
-    from kae.streams.codebooks.merge_picture import draw
 
     folder.mkdir(parents=True, exist_ok=True)
     section = folder / "groups.yaml"
@@ -83,7 +83,7 @@ def write_fitted(fitted: "FittedGroups", folder: Path) -> list[Path]:
     if not fitted.tree.merges:
         return [section]
     try:
-        picture = draw(fitted.tree, fitted.occurrences.catalog_items)
+        picture = draw_dendrogram(fitted.tree, fitted.occurrences.catalog_items)
     except ModuleNotFoundError as error:
         terminal.print_warning(
             f"no picture of the merges: it needs the module {error.name}, which is not installed; "
@@ -96,7 +96,7 @@ def write_fitted(fitted: "FittedGroups", folder: Path) -> list[Path]:
 
 
 def print_fitted(report: "GroupsFitted") -> None:
-    """Print the merges, the groups and what should be known of them."""
+    """Print the merges, the groups and their notes."""
     terminal.out.print(_tree(report))
     terminal.print_table(
         "Groups" if report.fitted else "Groups, as declared",
@@ -121,7 +121,7 @@ def print_fitted(report: "GroupsFitted") -> None:
 
 
 def _tree(report: "GroupsFitted") -> Tree:
-    """The last merge is the root; each branch says what its merge lost and what it left."""
+    """Make a tree with the last merge as root; branches say what merges lost and left."""
     root = Tree(f"[bold]Merges[/]: {report.items:,} items, {report.seconds:.1f} s")
     marks = {POSITIONS: " [bold]cut[/]", report.knee: " [bold]knee[/]"}
     if report.knee == POSITIONS:

@@ -1,6 +1,6 @@
-"""What a topology means to the Helm chart: the file for its pods, and its topics, users and rights.
+"""The values of the Helm chart for a topology: its file for the pods, topics, users and rights.
 
-The chart has no rule of its own about topics or rights: both come from `plan_topics`, `plan_acls`.
+The chart has no rules about topics or rights; they come from `plan_topics` and `plan_acls`.
 """
 
 from pathlib import PurePosixPath
@@ -12,16 +12,16 @@ from kae.streams.kafka.acls import Acl, KafkaRole, plan_acls
 from kae.streams.kafka.topic_plan import plan_topics
 from kae.streams.topology.types import Topology
 
-# Where the chart mounts what it mounts.
+# Where the chart mounts these files.
 CA_FILE = PurePosixPath("/etc/kae/cluster-ca/ca.crt")
 PASSWORD_FILE = PurePosixPath("/etc/kae/user/password")
 
 
 def helm_values(topology: Topology, cluster: str) -> dict[str, Any]:
-    """Values for the chart, for a Strimzi cluster of that name."""
-    inside = _as_pods_read_it(topology, cluster)
+    """Values for the chart, for the Strimzi cluster of this name."""
+    in_pods = _for_pods(topology, cluster)
     return {
-        "topology": yaml.safe_dump(inside.model_dump(mode="json"), sort_keys=False),
+        "topology": yaml.safe_dump(in_pods.model_dump(mode="json"), sort_keys=False),
         "generation": topology.generation,
         "shards": topology.shards,
         "topics": [
@@ -44,8 +44,8 @@ def helm_values(topology: Topology, cluster: str) -> dict[str, Any]:
     }
 
 
-def _as_pods_read_it(topology: Topology, cluster: str) -> Topology:
-    """Its brokers by the cluster's own name, its user from what Strimzi keeps for it."""
+def _for_pods(topology: Topology, cluster: str) -> Topology:
+    """The topology with the brokers, files and user that Strimzi gives to a pod."""
     return topology.edited(
         {
             "kafka.bootstrap": f"{cluster}-kafka-bootstrap:9093",
@@ -67,6 +67,6 @@ def _as_pods_read_it(topology: Topology, cluster: str) -> Topology:
 
 def _rule(acl: Acl) -> dict[str, Any]:
     resource: dict[str, str] = {"type": acl.resource}
-    if acl.resource != "cluster":  # Strimzi knows one, without a name
+    if acl.resource != "cluster":  # Strimzi has one cluster resource, without a name
         resource |= {"name": acl.name, "patternType": "literal"}
     return {"resource": resource, "operations": list(acl.operations)}

@@ -1,4 +1,4 @@
-"""`kae item`: what is found in an item, and how it is indexed."""
+"""`kae item extract | explain`: the attributes of an item, and how it is indexed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,21 +41,21 @@ def extract(
         typer.Option("--input", metavar="FILE", help="Items, one JSON object a line."),
     ],
     out: Annotated[
-        Path, typer.Option("--output", metavar="FILE", help="Where their attributes are written.")
+        Path, typer.Option("--output", metavar="FILE", help="File for their attributes.")
     ],
     codebook: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
             show_default=False,
-            help="Codebook whose fields and words are used too; without it, fields by their names.",
+            help="Codebook whose mapping and words to use; without it, fields count by name.",
         ),
     ] = None,
     tagger: Annotated[
         str,
         typer.Option(
             metavar="FOLDER",
-            help=f"Tagger for titles: a folder, {NO_TAGGER!r}, or the one that kae carries.",
+            help=f"Tagger for titles: a folder, {NO_TAGGER!r}, or by default the packaged one.",
         ),
     ] = "",
     as_json: JsonOption = False,
@@ -86,7 +86,7 @@ def extract(
 def explain(
     item_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
     at: Annotated[
-        str, typer.Option(metavar="TIME", help="As it was then, from the logs, and why.")
+        str, typer.Option(metavar="TIME", help="As it was at that time, from the logs.")
     ] = "",
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,

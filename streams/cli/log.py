@@ -1,4 +1,4 @@
-"""`kae log verify`: is a replica what its logs say?"""
+"""`kae log verify`: check that a replica equals its logs."""
 
 import typer
 
@@ -22,7 +22,7 @@ def verify(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fold every shard's log anew and compare it with the replica; ends with 1 if they differ."""
+    """Fold every shard's log again and compare it with the replica; exits with 1 if they differ."""
     from kae.streams.replica_api.client import ReplicaClient
     from kae.streams.shards.log_verify import verify_logs
 
@@ -32,13 +32,13 @@ def verify(
         terminal.print_json(verified)
     else:
         terminal.print_table(
-            "Logs, folded anew, and the replica",
+            "Logs, folded again, and the replica",
             ("shard", "version", "behind", "live items", "content", "equal"),
             ((s.shard, s.version, s.behind, s.live, s.hash[:16], s.equal) for s in verified.shards),
         )
     if not verified.equal:
         differing = ", ".join(str(s.shard) for s in verified.shards if not s.equal)
         raise LogsDiffer(
-            f"the replica differs from the logs in shard {differing}; restart it: it follows the "
-            "logs from empty"
+            f"the replica differs from the logs in shard {differing}; restart it, and it folds the "
+            "logs again"
         )

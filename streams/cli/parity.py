@@ -1,4 +1,4 @@
-"""`kae parity check`: whether two generations over one input are the same."""
+"""`kae parity check`: compare two generations that read the same items."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def parity() -> None:
-    """Compare generations over one input."""
+    """Compare generations that read the same items."""
 
 
 @app.command()
@@ -24,20 +24,22 @@ def check(
         int, typer.Option(min=1, metavar="N", show_default=False, help="The other generation.")
     ],
     generation: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Else the topology's.")
+        int | None, typer.Option(min=1, metavar="N", help="This generation; else the topology's.")
     ] = None,
     against_codebook: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="The other's; else the same."),
+        typer.Option(
+            metavar="DIR", show_default=False, help="The other's codebook; else the same."
+        ),
     ] = None,
     wait: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="For shards that still catch up.")
+        float, typer.Option(min=0, metavar="SECONDS", help="How long shards may take to catch up.")
     ] = 30.0,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A hash per shard over id, revision, identifier and terms; ends with 1 where they differ."""
+    """Compare hashes of id, revision, identifier and terms; exits with 1 if a shard differs."""
     from kae.streams.generations.parity import check_parity
 
     opened = open_topology(topology, bootstrap)
@@ -45,20 +47,23 @@ def check(
     changes: dict[str, object] = {"generation": against}
     if against_codebook is not None:
         changes["codebook.path"] = str(against_codebook.resolve())
-    found = check_parity(ours, opened.edited(changes), wait)
+    report = check_parity(ours, opened.edited(changes), wait)
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(report)
     else:
         terminal.print_table(
-            f"Generations {found.generation} and {found.against}",
+            f"Generations {report.generation} and {report.against}",
             ("shard", "equal", "items", "hash", "against"),
-            ((one.shard, one.equal, one.items, one.hash, one.against_hash) for one in found.shards),
+            (
+                (one.shard, one.equal, one.items, one.hash, one.against_hash)
+                for one in report.shards
+            ),
         )
-    if not found.equal:
-        first = next(one for one in found.shards if not one.equal)
+    if not report.equal:
+        first = next(one for one in report.shards if not one.equal)
         raise ParityBroken(
             f"shard {first.shard}: {first.hash} at items offset {first.next_offset}, "
             f"{first.against_hash} at {first.against_next_offset}; first difference: "
-            f"{first.first_difference}. Where the offsets differ, one still catches up: ask again "
-            "with --wait; else read the two codebooks with `kae codebook diff`"
+            f"{first.first_difference}. If the offsets differ, one is behind: try again with a "
+            "longer --wait; else compare the two codebooks with `kae codebook diff`"
         )

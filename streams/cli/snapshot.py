@@ -95,13 +95,13 @@ def verify(
     """Read every byte of the snapshots, and name what was cut or altered."""
     from kae.streams.snapshots.listing import verify_snapshots
 
-    opened, found = open_topology(topology, None), []
+    opened, snapshots = open_topology(topology, None), []
     shards = _shards(opened, shard)
     with _progress(shards) as step:
         for number in shards:
-            found += list(verify_snapshots(opened, [number], now_ms()))
+            snapshots += list(verify_snapshots(opened, [number], now_ms()))
             step()
-    _show(opened, found, as_json)
+    _show(opened, snapshots, as_json)
 
 
 @app.command()
@@ -147,22 +147,22 @@ def _shards(topology: "Topology", named: Sequence[int] | None) -> list[int]:
     return named_shards(topology, named or range(topology.shards))
 
 
-def _show(topology: "Topology", found: "list[SnapshotShown]", as_json: bool) -> None:
+def _show(topology: "Topology", snapshots: "list[SnapshotShown]", as_json: bool) -> None:
     from kae.streams.snapshots.archives import snapshots_url
     from kae.streams.snapshots.listing import SnapshotsListed
 
     url = snapshots_url(topology)
     if as_json:
-        terminal.print_json(SnapshotsListed(topology.generation, url, found))
+        terminal.print_json(SnapshotsListed(topology.generation, url, snapshots))
     else:
         terminal.print_table(
             f"Snapshots of generation {topology.generation} in {url}",
             ("shard", "version", "offset", "items", "files", "bytes", "taken", "by", "whole"),
-            map(_row, found),
+            map(_row, snapshots),
         )
     broken = [
         f"snapshot {one.manifest} of shard {one.shard}: {reason}"
-        for one in found
+        for one in snapshots
         for reason in one.broken
     ]
     if broken:

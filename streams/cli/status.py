@@ -1,4 +1,4 @@
-"""`kae status`: lag, versions and the accounting."""
+"""`kae status`: lag, versions and event counts."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer()
-# Not 1, which is that the status could not be told.
+# Not 1, which says that the status could not be read.
 EXIT_OUT_OF_BOUNDS = 3
 
 
@@ -23,30 +23,30 @@ def status(
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit with 3 when something is out of its bounds.")
+        bool, typer.Option("--check", help="Exit with 3 when something is out of bounds.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how far each shard is, whether its events add up, and which replicas live."""
+    """Show each shard's lag, whether its event counts add up, and which replicas are alive."""
     from kae.streams.replica_api.client import ReplicaClient
     from kae.streams.shards.index_status import read_status
 
     opened = open_topology(topology, bootstrap)
-    found = read_status(opened, ReplicaClient(replica_address(opened, replica)))
+    current = read_status(opened, ReplicaClient(replica_address(opened, replica)))
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(current)
     else:
-        _print_status(found)
-    if check and found.problems:
+        _print_status(current)
+    if check and current.problems:
         raise typer.Exit(EXIT_OUT_OF_BOUNDS)
 
 
-def _print_status(found: "IndexStatus") -> None:
-    counts = found.counts
-    beside = f", beside {' and '.join(map(str, found.prepared))}" if found.prepared else ""
+def _print_status(status: "IndexStatus") -> None:
+    counts, dead_letters = status.counts, status.dead_letters
+    beside = f", beside {' and '.join(map(str, status.prepared))}" if status.prepared else ""
     terminal.print_table(
-        f"Generation {found.generation} serves{beside}: {found.items:,} items, "
-        f"{found.lag_events:,} events behind ({found.lag_seconds:.1f} s)",
+        f"Generation {status.generation} serves{beside}: {status.items:,} items, "
+        f"{status.lag_events:,} events behind ({status.lag_seconds:.1f} s)",
         ("shard", "lag", "lag s", "version", "epoch", "live", "read", "dead", "adds up"),
         (
             (
@@ -60,30 +60,30 @@ def _print_status(found: "IndexStatus") -> None:
                 s.counts.dead,
                 s.balanced,
             )
-            for s in found.shards
+            for s in status.shards
         ),
     )
-    if paused := [str(s.shard) for s in found.shards if s.paused]:
+    if paused := [str(s.shard) for s in status.shards if s.paused]:
         terminal.out.print(f"[yellow]paused[/]: {', '.join(paused)} (`kae shard list` says why)")
-    if late := [str(s.shard) for s in found.shards if s.late]:
+    if late := [str(s.shard) for s in status.shards if s.late]:
         terminal.out.print(f"[red]late[/]: {', '.join(late)}")
     terminal.out.print(
         f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
         f"stale {counts.stale:,} + dead letters {counts.dead:,}: "
-        f"{'adds up' if found.balanced else '[red]does not add up[/]'}\n"
-        f"dead letters: {found.dead_letters.open:,} open, {found.dead_letters.replayed:,} replayed "
+        f"{'adds up' if status.balanced else '[red]does not add up[/]'}\n"
+        f"dead letters: {dead_letters.open:,} open, {dead_letters.replayed:,} replayed "
         "(`kae dead-letters list`)\n",
         highlight=False,
     )
     terminal.print_table(
-        f"Bindings: version {found.bindings.version}, {found.bindings.active} terms, "
-        f"{found.bindings.quarantined} slots in quarantine, "
-        f"{found.terms_lag_events} term events behind",
+        f"Bindings: version {status.bindings.version}, {status.bindings.active} terms, "
+        f"{status.bindings.quarantined} slots in quarantine, "
+        f"{status.terms_lag_events} term events behind",
         ("replica", "live", "deltas behind", "bindings version", "shard versions"),
         (
             (r.replica, r.live, r.behind, r.bindings_version, " ".join(map(str, r.shards)))
-            for r in found.replicas
+            for r in status.replicas
         ),
     )
-    for problem in found.problems:
+    for problem in status.problems:
         terminal.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)

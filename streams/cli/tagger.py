@@ -1,4 +1,4 @@
-"""`kae tagger`: train the neural tagger, and measure how good it is on titles held back."""
+"""`kae tagger train | evaluate`: train the neural tagger, and measure it on held-out titles."""
 
 import os
 import sys
@@ -12,8 +12,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kae.encoders.tagger.evaluation import TaggerScores, evaluate_values
-from kae.encoders.tagger.hints import Hinted, hinted_titles
-from kae.encoders.tagger.labelled import Title, read_kinds, read_titles, split
+from kae.encoders.tagger.hints import HintedTitle, hinted_titles
+from kae.encoders.tagger.labelled import LabelledTitle, read_kinds, read_titles, split_folds
 from kae.encoders.tagger.tagger import Tagger
 from kae.encoders.tagger.weights import PACKAGED
 from kae.streams.cli import terminal
@@ -24,22 +24,22 @@ from kae.streams.local_run import open_topology
 
 app = typer.Typer(no_args_is_help=True)
 FOLDS = 5
-# Of a catalog: more is read, and no more is learned from.
+# The most hinted titles of a catalog that training uses.
 HINTED_TITLES = 10_000
 CatalogArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="CATALOG...",
         show_default=False,
-        help="Feed files whose fields say what stands in their titles; learned from, too.",
+        help="Feed files whose fields label their titles, to train on as well.",
     ),
 ]
-SeedOption = Annotated[int, typer.Option(metavar="N", help="Of all that is drawn in training.")]
+SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of the training.")]
 RoundsOption = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Rounds of each member; fewer are quicker and worse."),
+    typer.Option(metavar="N", min=1, help="Epochs of each member; fewer are faster and worse."),
 ]
-ThreadsOption = Annotated[int, typer.Option(metavar="N", help="Threads to compute with.")]
+ThreadsOption = Annotated[int, typer.Option(metavar="N", help="Threads to train with.")]
 
 
 class TaggerTrained(msgspec.Struct, frozen=True):
@@ -48,11 +48,11 @@ class TaggerTrained(msgspec.Struct, frozen=True):
     folder: str
     fingerprint: str
     titles: int
-    hinted: int  # titles of catalogs
+    hinted: int  # titles of catalogs, labelled by fields
 
 
 class TaggerEvaluated(msgspec.Struct, frozen=True):
-    """What `kae tagger evaluate --json` prints; the titles measured with were not learned from."""
+    """What `kae tagger evaluate --json` prints; no test title was trained on."""
 
     learned: int
     hinted: int  # titles of catalogs, learned from too
@@ -66,14 +66,14 @@ def tagger() -> None:
 
 
 @app.command()
-def train(
+def train_tagger(
     catalog: CatalogArgument = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
             show_default=False,
-            help="Where it is written; else in place of the one that kae carries.",
+            help="Folder for the tagger; by default it replaces the packaged one.",
         ),
     ] = None,
     seed: SeedOption = 0,
@@ -82,9 +82,9 @@ def train(
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from all labelled titles, some 20 minutes on two cores; needs the extra `neural`.
+    """Train on all labelled titles, about 20 minutes on two cores; needs the extra `neural`.
 
-    With a catalog, its titles teach what its fields say of them, by the topology's field mapping.
+    With a catalog, the topology's field mapping labels its titles in part, to train on as well.
     """
     titles = read_titles()
     hinted = _hinted(catalog, topology)
@@ -102,15 +102,15 @@ def train(
 
 @app.command()
 def evaluate(
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the tagger is written.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the tagger.")],
     catalog: CatalogArgument = None,
     fold: Annotated[
-        int, typer.Option(metavar="N", min=0, max=FOLDS - 1, help="Fifth to hold back.")
+        int, typer.Option(metavar="N", min=0, max=FOLDS - 1, help="Which fifth to hold out.")
     ] = 0,
     unseen: Annotated[
         str,
         typer.Option(
-            metavar="TYPE", help="Hold back all titles of this product type instead, such as Tea."
+            metavar="TYPE", help="Hold out all titles of this product type instead, such as Tea."
         ),
     ] = "",
     seed: SeedOption = 0,
@@ -119,13 +119,13 @@ def evaluate(
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from a part of the labelled titles, and measure with the rest."""
+    """Train on a part of the labelled titles, and measure on the rest."""
     titles = read_titles()
     if unseen:
         learned = [title for title in titles if title.product_type != unseen]
         held_back = [title for title in titles if title.product_type == unseen]
     else:
-        learned, held_back = split(titles, FOLDS, fold, seed=0)
+        learned, held_back = split_folds(titles, FOLDS, fold, seed=0)
     hinted = _hinted(catalog, topology)
     _trained(learned, hinted, seed, rounds, threads, out)
     report = TaggerEvaluated(
@@ -140,8 +140,8 @@ def evaluate(
         _print_report(report)
 
 
-def measured(titles: list[Title], folder: Path) -> TaggerScores:
-    """What the tagger of a folder finds in titles, compared with what people found."""
+def measured(titles: list[LabelledTitle], folder: Path) -> TaggerScores:
+    """Compare what the tagger of a folder finds in titles with their labels."""
     from kae.encoders.categories import CATEGORIES
 
     tagged = Tagger(folder).tag([title.text for title in titles])
@@ -157,7 +157,7 @@ def measured(titles: list[Title], folder: Path) -> TaggerScores:
     )
 
 
-def _hinted(catalog: list[Path] | None, topology: Path | None) -> list[Hinted]:
+def _hinted(catalog: list[Path] | None, topology: Path | None) -> list[HintedTitle]:
     if not catalog:
         return []
     part = open_topology(topology).catalog
@@ -167,34 +167,34 @@ def _hinted(catalog: list[Path] | None, topology: Path | None) -> list[Hinted]:
 
 
 def _trained(
-    titles: list[Title],
-    hinted: list[Hinted],
+    titles: list[LabelledTitle],
+    hinted: list[HintedTitle],
     seed: int,
     rounds: int | None,
     threads: int,
     out: Path,
 ) -> str:
-    # Nothing is fetched while it runs; the libraries would ask for newer weights.
+    # The libraries must not ask the network for newer weights.
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
-        from kae.encoders.tagger.training import MEMBERS, ROUNDS, train
+        from kae.encoders.tagger.training import MEMBERS, ROUNDS, train_tagger
     except ModuleNotFoundError as error:
         raise NotInstalled(
-            f"`kae tagger` learns with the module {error.name}, which is not installed; "
+            f"`kae tagger` trains with the module {error.name}, which is not installed; "
             "in a clone: make neural; elsewhere: pip install 'kae[neural]'"
         ) from error
     rounds = rounds or ROUNDS
-    with _progress(MEMBERS * rounds) as told:
-        trained = train(titles, seed, threads, told, rounds, hinted)
-    told_of = {"seed": seed, "rounds": rounds, "titles": len(titles)}
+    with _progress(MEMBERS * rounds) as on_progress:
+        trained = train_tagger(titles, seed, threads, on_progress, rounds, hinted)
+    parameters = {"seed": seed, "rounds": rounds, "titles": len(titles)}
     if hinted:
-        told_of["hinted"] = len(hinted)
-    return trained.save(out, {name: str(number) for name, number in told_of.items()})
+        parameters["hinted"] = len(hinted)
+    return trained.save(out, {name: str(number) for name, number in parameters.items()})
 
 
 @contextmanager
 def _progress(rounds: int) -> Iterator[Callable[[int, float], None]]:
-    """A bar on a terminal, else a line a round."""
+    """Show a bar on a terminal, otherwise print a line for each round."""
     if not sys.stderr.isatty():
         yield lambda done, loss: terminal.err.print(
             f"learning: round {done} of {rounds}, loss {loss:.3f}", highlight=False

@@ -1,7 +1,4 @@
-"""`kae term bind|release|list`: words that operations bind to items while everything runs.
-
-The other verbs are in files of their own, and stand in one table with these.
-"""
+"""`kae term bind|release|list`, and the table of all `kae term` commands."""
 
 from typing import Annotated
 
@@ -87,7 +84,7 @@ def bind(
 ) -> None:
     """Bind a word to the items that --match, --items and --where select together.
 
-    Without --category the tagger reads the word, as it does for a preview.
+    Without --category the tagger chooses it, as for a preview.
     """
     from kae.streams.events.term_data import BindData
     from kae.streams.terms.category import choose_category
@@ -136,7 +133,7 @@ def release(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Release a word; its slot is free again after a quarantine."""
+    """Release a word; its slot is free after a quarantine."""
     from kae.streams.events.term_data import ReleaseData
 
     data = ReleaseData(revision_of(revision), requester(by))
@@ -154,14 +151,14 @@ def release(
 @app.command("list")
 def list_terms(
     at: Annotated[
-        str, typer.Option(metavar="TIME", help="What was in force then, from the log.")
+        str, typer.Option(metavar="TIME", help="List what was in force then, from the log.")
     ] = "",
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the bound words, and the slots that are left."""
+    """List the bound words, and the free slots of each group."""
     from kae.streams.replica_api.client import ReplicaClient
 
     if at:

@@ -38,7 +38,9 @@ app = typer.Typer()
 ItemsArgument = Annotated[list[str], typer.Argument(metavar="ITEM...", show_default=False)]
 PinsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ITEM]...", show_default=False, help="Ids; none: nothing is first."),
+    typer.Argument(
+        metavar="[ITEM]...", show_default=False, help="Ids; without any, no item is pinned."
+    ),
 ]
 
 
@@ -46,7 +48,7 @@ PinsArgument = Annotated[
 def alias(
     word: WordArgument,
     alias: Annotated[
-        list[str] | None, typer.Option(metavar="A", help="Another form; none: it has no other.")
+        list[str] | None, typer.Option(metavar="A", help="Another form; without any, it has none.")
     ] = None,
     by: ByOption = "",
     plan: PlanOption = "",
@@ -60,7 +62,7 @@ def alias(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a bound word exactly these other forms; it keeps its slot."""
+    """Replace the other forms of a bound word; it keeps its slot."""
     from kae.streams.events.term_data import AliasData
 
     planned = plan_of(plan, items_planned)
@@ -94,7 +96,7 @@ def retarget(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a bound word other items; it leads to the old ones until every shard has the new."""
+    """Replace the items of a bound word; the old ones stay until every shard has the new."""
     from kae.streams.events.term_data import RetargetData
 
     selector = selector_of(word, match, items, where)
@@ -126,7 +128,7 @@ def extend(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a bound word another end, later or sooner."""
+    """Move the end of a bound word, later or sooner."""
     from kae.streams.events.term_data import ExtendData
 
     if bool(until) == forever:
@@ -158,7 +160,7 @@ def add(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Have a bound word lead to these items too, whatever its selector says of them."""
+    """Add items to a bound word, whatever its selector says about them."""
     from kae.streams.events.term_data import AdjustData
 
     data = AdjustData(revision_of(revision), add=items, by=requester(by))
@@ -180,7 +182,7 @@ def exclude(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Have a bound word lead to these items no more; `add` takes it back."""
+    """Exclude items from a bound word; `add` undoes it."""
     from kae.streams.events.term_data import AdjustData
 
     data = AdjustData(revision_of(revision), exclude=items, by=requester(by))
@@ -202,7 +204,7 @@ def pin(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Have exactly these items come first, in this order, for a bound word."""
+    """Pin items to a bound word: exactly these come first, in this order."""
     from kae.streams.events.term_data import AdjustData
 
     data = AdjustData(revision_of(revision), pins=items or [], by=requester(by))

@@ -1,4 +1,4 @@
-"""`kae term proposals|approve|reject`: what waits for another's approval."""
+"""`kae term proposals|approve|reject`: changes that wait for approval."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ def proposals(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what waits for approval."""
+    """List the proposals that wait for approval."""
     from kae.streams.replica_api.client import ReplicaClient
 
     waiting = ReplicaClient(replica_address(open_topology(topology), replica)).bindings().proposals
@@ -57,7 +57,7 @@ def approve(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Have what another has proposed carried out; --plan is the hash of a preview made now."""
+    """Approve the proposal of somebody else; --plan is the hash of a preview made now."""
     from kae.streams.clock import now_ms
     from kae.streams.events.term_data import ApproveData
     from kae.streams.terms.publish import decide
@@ -84,7 +84,7 @@ def reject(
     timeout: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Put what somebody has proposed away."""
+    """Reject a proposal."""
     from kae.streams.clock import now_ms
     from kae.streams.events.term_data import RejectData
     from kae.streams.terms.publish import decide

@@ -1,4 +1,4 @@
-"""`kae term history|rollback`, and the past of `kae term list`: from the bindings log."""
+"""`kae term history|rollback`, and `kae term list --at`: from the bindings log."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,23 +27,23 @@ def history(
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell all that happened to a word, oldest first."""
+    """Show every change of a word or campaign, oldest first."""
     from kae.streams.events.terms import subject_key
     from kae.streams.terms.history import BindingsHistory
 
-    happened = BindingsHistory.read(open_topology(topology, bootstrap)).history(subject_key(key))
+    entries = BindingsHistory.read(open_topology(topology, bootstrap)).history(subject_key(key))
     if as_json:
-        terminal.print_json(happened)
+        terminal.print_json(entries)
         return
     terminal.print_table(
         f"History of {key}",
         ("at", "version", "what", "revision", "by", "detail"),
-        ((rfc3339(h.at_ms), h.version, h.what, h.revision, h.by, h.detail) for h in happened),
+        ((rfc3339(h.at_ms), h.version, h.what, h.revision, h.by, h.detail) for h in entries),
     )
 
 
 def print_terms(topology: "Topology", at_ms: int, as_json: bool) -> None:
-    """What was in force at a time."""
+    """Print the terms that were in force at a time."""
     from kae.streams.terms.history import BindingsHistory
 
     then = BindingsHistory.read(topology).in_force(at_ms)
@@ -62,16 +62,16 @@ def print_terms(topology: "Topology", at_ms: int, as_json: bool) -> None:
 
 @app.command()
 def rollback(
-    to: Annotated[str, typer.Option(metavar="TIME", help="When it was as it should be.")],
+    to: Annotated[str, typer.Option(metavar="TIME", help="The time to go back to.")],
     word: Annotated[str | None, typer.Argument(metavar="[WORD]", show_default=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every term.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would send.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the events; send none.")] = False,
     by: ByOption = "",
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a word, or all, back as they were at a time, by new events."""
+    """Restore a word, or every word, to a time, by new events."""
     from kae.encoders.text.normal_form import normalise
     from kae.streams.terms.history import BindingsHistory
     from kae.streams.terms.publish import publish_all
@@ -81,17 +81,17 @@ def rollback(
     opened = open_topology(topology, bootstrap)
     now, to_ms = now_ms(), int(time_option("--to", to).timestamp() * 1000)
     if to_ms > now:
-        raise TermRefused(f"--to {to!r}: lies ahead; give a time that is over")
+        raise TermRefused(f"--to {to!r}: is in the future; give a past time")
     terms = None if word is None else [normalise(word)]
     events = BindingsHistory.read(opened).rollback(to_ms, terms, requester(by), now)
     if events and not dry_run:
         publish_all(opened, events)
-    told = [{"subject": subject, "event": type(data).__name__} for subject, data in events]
+    sent = [{"subject": subject, "event": type(data).__name__} for subject, data in events]
     if as_json:
-        terminal.print_json({"published": not dry_run, "revision": now, "events": told})
+        terminal.print_json({"published": not dry_run, "revision": now, "events": sent})
         return
     terminal.print_table(
         "Would be sent" if dry_run else "Sent",
         ("subject", "event"),
-        ((one["subject"], one["event"].removesuffix("Data").lower()) for one in told),
+        ((one["subject"], one["event"].removesuffix("Data").lower()) for one in sent),
     )

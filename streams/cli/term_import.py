@@ -1,4 +1,4 @@
-"""`kae term import`: a CSV table of terms, all of whose rows are bound, or none."""
+"""`kae term import`: bind all rows of a CSV table of terms, or none."""
 
 import time
 from pathlib import Path
@@ -26,7 +26,7 @@ def import_(
         Path, typer.Argument(metavar="FILE.csv", show_default=False, help="A term a row.")
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what each row would do; send nothing.")
+        bool, typer.Option("--dry-run", help="Preview each row; send nothing.")
     ] = False,
     by: ByOption = "",
     topology: TopologyOption = None,
@@ -39,7 +39,7 @@ def import_(
     """Bind the words of a table, each to its items, if every row is right.
 
     Columns: word, match, where, items, aliases, category, owner, reason, from, until. Several ids
-    or aliases are separated by |; until may be never. Each row is held to its preview's plan.
+    or aliases are separated by |; until may be never. Each row is bound with its preview's plan.
     """
     from kae.streams.kafka.topics import check_topics
     from kae.streams.replica_api.client import ReplicaClient
@@ -68,7 +68,7 @@ def import_(
 
 
 def _wait(client: "ReplicaClient", planned: "TermImport", words: list[str], seconds: float) -> None:
-    """Raises: TermRefused, which names all that were; TermTimedOut."""
+    """Raises: TermRefused, with the cause of each refused row; TermTimedOut."""
     from kae.streams.terms.publish import wait_for_term
 
     deadline = time.monotonic() + seconds
@@ -98,9 +98,18 @@ def _print(file: Path, rows: "list[RowReport]") -> None:
 
 
 def _cells(row: "RowReport") -> tuple[object, ...]:
-    told, wrong = row.preview, bool(row.problems)
-    if told is None or row.chosen is None:
+    preview, wrong = row.preview, bool(row.problems)
+    if preview is None or row.chosen is None:
         return (row.line, row.word, None, None, None, None, None, wrong)
-    room = f"{told.room.free} of {told.room.reserved}"
+    room = f"{preview.room.free} of {preview.room.reserved}"
     by = row.chosen.by
-    return (row.line, row.word, told.category, by, told.items, told.identifiers, room, wrong)
+    return (
+        row.line,
+        row.word,
+        preview.category,
+        by,
+        preview.items,
+        preview.identifiers,
+        room,
+        wrong,
+    )

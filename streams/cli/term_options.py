@@ -39,37 +39,41 @@ WhereOption = Annotated[
     str, typer.Option(metavar="EXPR", help="""Items by their words: 'brand = "X"'.""")
 ]
 CategoryOption = Annotated[
-    str, typer.Option(metavar="C", help="Category, which decides the position; else the tagger's.")
+    str,
+    typer.Option(
+        metavar="C", help="Category, which decides the position; else the tagger chooses."
+    ),
 ]
 AliasOption = Annotated[list[str] | None, typer.Option(metavar="A", help="Another form.")]
-OwnerOption = Annotated[str, typer.Option(metavar="NAME", help="Who answers for it.")]
+OwnerOption = Annotated[str, typer.Option(metavar="NAME", help="Who is responsible for it.")]
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why it is bound.")]
 RevisionOption = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Revision of the event; else the time in ms."),
 ]
 ByOption = Annotated[
-    str, typer.Option("--by", metavar="NAME", help="Who asks for it; else the user's name.")
+    str, typer.Option("--by", metavar="NAME", help="Who asks for it; else the name of the user.")
 ]
 FromOption = Annotated[
-    str, typer.Option("--from", metavar="TIME", help="First moment of it; else at once.")
+    str, typer.Option("--from", metavar="TIME", help="When it begins; else at once.")
 ]
 UntilOption = Annotated[
     str,
-    typer.Option("--until", metavar="TIME", help="End of it; else as terms.default_days says."),
+    typer.Option("--until", metavar="TIME", help="When it ends; else by terms.default_days."),
 ]
 ForeverOption = Annotated[bool, typer.Option("--forever", help="It never ends.")]
 PlanOption = Annotated[
     str,
     typer.Option(
-        "--plan", metavar="HASH", help="Only if it does what a preview with this plan said."
+        "--plan", metavar="HASH", help="Only if it does what the preview with this plan shows."
     ),
 ]
 PlanItemsOption = Annotated[
-    int | None, typer.Option("--items-planned", min=0, metavar="N", help="Items of that preview.")
+    int | None,
+    typer.Option("--items-planned", min=0, metavar="N", help="Items that this preview counts."),
 ]
-WaitOption = Annotated[WaitFor, typer.Option("--wait", help="What is waited for.")]
-NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return once it is stored.")]
+WaitOption = Annotated[WaitFor, typer.Option("--wait", help="What to wait for.")]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return once the event is stored.")]
 TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.1)]
 
 
@@ -105,7 +109,7 @@ def time_option(option: str, text: str) -> "datetime":
         return datetime.fromtimestamp(parse_time_ms(text, now_ms()) / 1000, UTC)
     except ValueError as error:
         raise TermRefused(
-            f"{option} {text!r}: no time ({error}); write 2026-07-01T08:00+02:00"
+            f"{option} {text!r}: is no time ({error}); write 2026-07-01T08:00+02:00"
         ) from error
 
 

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 QueryOption = Annotated[
-    str, typer.Option(metavar="Q", help="Show what a search finds now, and then.")
+    str, typer.Option(metavar="Q", help="Show what a search finds now and with the term.")
 ]
-# What the command that binds takes otherwise, or not at all.
+# The parameters that `kae term bind` does not have as options.
 NOT_OF_BIND = ("word", "query", "as_json")
 
 
@@ -90,7 +90,7 @@ def preview(
 ) -> None:
     """Show what binding a word would do, and the command that does it; nothing is changed.
 
-    Without --category the tagger reads the word, and says how sure it is.
+    Without --category the tagger chooses it, and the preview says how sure it is.
     """
     from kae.streams.events.term_data import BindData
     from kae.streams.events.terms import encode_term
@@ -118,7 +118,7 @@ def preview(
 
 
 def _command(context: typer.Context, chosen: CategoryChoice, plan: "Plan") -> str:
-    """The command that binds what was previewed, as a shell takes it."""
+    """The shell command that binds what was previewed."""
     given = {**context.params, "category": chosen.category}
     words = ["kae", "term", "bind", given["word"]]
     for option in context.command.params:

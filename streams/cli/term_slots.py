@@ -1,4 +1,4 @@
-"""`kae term capacity|promote`: the room of reserved slots, and the terms that need none soon."""
+"""`kae term capacity|promote`: how many slots are free, and which terms may leave theirs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,14 +21,14 @@ app = typer.Typer()
 @app.command()
 def capacity(
     days: Annotated[
-        float, typer.Option(min=1, metavar="N", help="Days that the forecast looks back on.")
+        float, typer.Option(min=1, metavar="N", help="Days that the forecast looks back.")
     ] = 30,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the reserved slots of each group: free, in quarantine, when full, and what may go."""
+    """Show the reserved slots of each group: free, in quarantine, when full, what to release."""
     from kae.streams.replica_api.client import ReplicaClient
     from kae.streams.terms.capacity import capacity_of
     from kae.streams.terms.history import BindingsHistory
@@ -52,19 +52,19 @@ def capacity(
 @app.command()
 def promote(
     min_items: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Items that a term leads to, at least.")
+        int, typer.Option(min=0, metavar="N", help="Items that a term must have at least.")
     ] = 1,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="Where they are written, for --candidates."
+            metavar="FILE", show_default=False, help="Write them there, for --candidates."
         ),
     ] = None,
     topology: TopologyOption = None,
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the active words that the next codebook should take up, those of most items first."""
+    """List the active words for the next codebook, those with most items first."""
     from kae.encoders.vocabulary.candidates import write_candidates
     from kae.streams.codebooks.opening import open_codebook
     from kae.streams.replica_api.client import ReplicaClient

@@ -16,11 +16,11 @@ def apply(
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be created; create nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be created; create nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Create the topics that are missing; a topic with other partitions is refused."""
+    """Create the missing topics; fail if a topic has another number of partitions."""
     from kae.streams.kafka.topics import apply_topics
 
     outcomes = apply_topics(open_topology(topology, bootstrap), dry_run)

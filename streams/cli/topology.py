@@ -1,7 +1,4 @@
-"""A topology as a Mermaid flowchart: its topics, and who writes and reads them.
-
-`kae topology check | show | acls | helm`: what topology.yaml says, asks for, and gets wrong.
-"""
+"""`kae topology check|show|acls|helm`: the problems of topology.yaml, and what follows from it."""
 
 import sys
 from collections.abc import Iterator
@@ -20,7 +17,7 @@ from kae.streams.topology.types import Topology
 
 
 def mermaid(topology: Topology) -> str:
-    """Return the text of the flowchart, ended by a newline."""
+    """A Mermaid flowchart of the topics, and who writes and reads them."""
     return "\n".join(("flowchart LR", *(f"  {line}" for line in _lines(topology)))) + "\n"
 
 
@@ -70,7 +67,7 @@ app = typer.Typer(no_args_is_help=True)
 
 
 class GroupShown(msgspec.Struct, frozen=True):
-    """A group and its position, with what is left for head words."""
+    """A group, its position and its slots."""
 
     position: int
     name: str
@@ -103,7 +100,7 @@ class TopologyChecked(msgspec.Struct, frozen=True):
 
 @app.command()
 def check(topology: TopologyOption = None, as_json: JsonOption = False) -> None:
-    """Read topology.yaml and name every problem by line; exit 0 when there is none."""
+    """Check topology.yaml and name every problem by line; exit with 0 if there is none."""
     path = find_topology(topology)
     problems: list[str] = []
     try:
@@ -123,9 +120,9 @@ def check(topology: TopologyOption = None, as_json: JsonOption = False) -> None:
 def show(
     topology: TopologyOption = None,
     as_json: JsonOption = False,
-    fields: Annotated[bool, typer.Option("--fields", help="The field mapping, in full.")] = False,
+    fields: Annotated[bool, typer.Option("--fields", help="Show the whole field mapping.")] = False,
     as_mermaid: Annotated[
-        bool, typer.Option("--mermaid", help="A flowchart for Mermaid, and nothing else.")
+        bool, typer.Option("--mermaid", help="Print only a Mermaid flowchart.")
     ] = False,
 ) -> None:
     """Show what follows from topology.yaml: topics, groups, field mapping."""
@@ -145,11 +142,11 @@ def show(
 def acls(
     topology: TopologyOption = None,
     role: Annotated[
-        KafkaRole | None, typer.Option(help="One role alone.", show_default=False)
+        KafkaRole | None, typer.Option(help="Only this role.", show_default=False)
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what each role needs to be allowed on brokers that deny by default."""
+    """Print the rights that each role needs on brokers that deny by default."""
     planned = [acl for acl in plan_acls(open_topology(topology)) if role in (None, acl.role)]
     if as_json:
         terminal.print_json(planned)
@@ -165,10 +162,10 @@ def acls(
 def helm(
     topology: TopologyOption = None,
     cluster: Annotated[
-        str, typer.Option(metavar="NAME", help="The Strimzi cluster that the pods use.")
+        str, typer.Option(metavar="NAME", help="Strimzi cluster of the pods.")
     ] = "kae",
 ) -> None:
-    """Print what the Helm chart needs to know of topology.yaml, as a file of values."""
+    """Print the values that the Helm chart takes from topology.yaml."""
     import yaml
 
     from kae.streams.cli.helm_values import helm_values

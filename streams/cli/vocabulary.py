@@ -1,4 +1,4 @@
-"""`kae vocabulary fit | candidates | unknown`: a catalog's words, and those that may be more."""
+"""`kae vocabulary fit | candidates | unknown`: a catalog's words, and candidates for more."""
 
 import time
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kae.encoders.groups.occurrences import Passes
+from kae.encoders.catalog_reader import CatalogReader
 from kae.streams.cli import terminal
-from kae.streams.cli.catalog_items import CatalogItems, progress, steps
+from kae.streams.cli.catalog_items import CatalogItems, item_progress, step_progress
 from kae.streams.cli.options import CandidatesOption, JsonOption, ReplicaOption, TopologyOption
 from kae.streams.local_run import open_topology, replica_address
 
@@ -22,32 +22,37 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def vocabulary() -> None:
-    """Fit the words of a catalog; find candidates for more of them."""
+    """Fit the words of a catalog, and find candidates for more."""
 
 
 @app.command()
 def fit(
     catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the vocabulary is written.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the vocabulary.")],
     candidates: CandidatesOption = None,
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit the words of a catalog: by category, with aliases, who has them and who says so."""
+    """Fit the words of a catalog: by category, with aliases, item counts and sources."""
     from kae.encoders.vocabulary.candidates import read_candidates
     from kae.encoders.vocabulary.fit import learn_vocabulary
     from kae.streams.codebooks.vocabulary import describe_vocabulary
 
     loaded = open_topology(topology)
-    told_words = read_candidates(candidates) if candidates else None
+    known_candidates = read_candidates(candidates) if candidates else None
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
-    with progress("reading", items.rows) as told:
+    with item_progress("reading", items.rows) as on_progress:
         fitted = learn_vocabulary(
-            Passes(items.read, told), loaded.codebook_groups, loaded.catalog.fields, told_words
+            CatalogReader(items.read, on_progress),
+            loaded.codebook_groups,
+            loaded.catalog.fields,
+            known_candidates,
         )
     fitted.save(out)
-    report = describe_vocabulary(fitted, out, items.rejected, time.monotonic() - began, told_words)
+    report = describe_vocabulary(
+        fitted, out, items.rejected, time.monotonic() - began, known_candidates
+    )
     if as_json:
         terminal.print_json(report)
     else:
@@ -58,41 +63,45 @@ def fit(
 def find(
     catalog: Annotated[list[Path], typer.Argument(metavar="CATALOG...", show_default=False)],
     folder: Annotated[
-        Path, typer.Option("--vocabulary", metavar="DIR", help="What is known: a vocabulary.")
+        Path, typer.Option("--vocabulary", metavar="DIR", help="Vocabulary with the known words.")
     ],
     tagger: Annotated[
-        str, typer.Option(metavar="none|packaged|FOLDER", help="Tagger to look with.")
+        str, typer.Option(metavar="none|packaged|FOLDER", help="Tagger to search with.")
     ] = "packaged",
     sample: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Different titles to tag, some 60 a second.")
+        int, typer.Option(min=1, metavar="N", help="Distinct titles to search, 60 per second.")
     ] = 2000,
     limit: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Candidates to list, the most frequent first.")
+        int, typer.Option(min=0, metavar="N", help="Candidates to list, most frequent first.")
     ] = 100,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="Where they are written, for --candidates."
+            metavar="FILE", show_default=False, help="File for the table, for --candidates."
         ),
     ] = None,
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find words in titles that the tagger finds and the vocabulary does not know."""
+    """Find words that the tagger finds in titles and the vocabulary does not have."""
     from kae.encoders.vocabulary.candidates import write_candidates
     from kae.encoders.vocabulary.vocabulary import Vocabulary
-    from kae.streams.codebooks.vocabulary import describe_candidates, look_for_candidates
+    from kae.streams.codebooks.vocabulary import describe_candidates, search_candidates
 
     known = Vocabulary.load(folder)
     loaded = open_topology(topology)
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
-    with steps() as told:
-        passes = Passes(items.read, lambda read: told("reading", read, items.rows))
-        looked = look_for_candidates(passes, known, loaded, _tagger_folder(tagger), sample, told)
+    with step_progress() as on_progress:
+        catalog_reader = CatalogReader(
+            items.read, lambda read: on_progress("reading", read, items.rows)
+        )
+        search = search_candidates(
+            catalog_reader, known, loaded, _tagger_folder(tagger), sample, on_progress
+        )
     if out is not None:
-        write_candidates(looked.found[:limit], out)
-    report = describe_candidates(looked, known, limit, out, time.monotonic() - began)
+        write_candidates(search.found[:limit], out)
+    report = describe_candidates(search, known, limit, out, time.monotonic() - began)
     if as_json:
         terminal.print_json(report)
     else:
@@ -108,7 +117,7 @@ def unknown(
     replica: ReplicaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the words that searches of a replica asked for in vain, the most frequent first."""
+    """List the words that searches of a replica did not find, most frequent first."""
     from kae.streams.clock import rfc3339
     from kae.streams.replica_api.client import ReplicaClient
 
@@ -119,7 +128,7 @@ def unknown(
         return
     if not found.least_requests:
         terminal.print_warning(
-            "replica.unknown_requests is 0 in its topology.yaml: none is counted"
+            "replica.unknown_requests is 0 in its topology.yaml: nothing is counted"
         )
     terminal.print_table(
         f"Unknown words of {found.requests:,} searches since {rfc3339(found.since_ms)}",
@@ -138,7 +147,7 @@ def _tagger_folder(named: str) -> Path | None:
 
 
 def print_vocabulary(report: "VocabularyFitted") -> None:
-    """Print a category a line, and what became of candidates."""
+    """Print one line for each category, and how many candidates were accepted."""
     terminal.print_table(
         f"Vocabulary {report.folder}: {report.words:,} words of {report.items:,} items, "
         f"{report.seconds:.1f} s",
@@ -156,27 +165,27 @@ def print_vocabulary(report: "VocabularyFitted") -> None:
         ),
     )
     if report.candidates:
-        print_taken(report.candidates)
+        print_accepted(report.candidates)
     if report.uncounted:
         terminal.print_warning(
-            f"more words than memory is given to: a form may have {report.uncounted:,} items more "
-            "than counted, and forms with fewer items may be missing"
+            f"more words than fit in memory: a form's count may be {report.uncounted:,} items too "
+            "low, and forms with fewer items may be missing"
         )
     if report.rejected:
         terminal.err.print(f"{report.rejected:,} rows are not items and were left out")
 
 
-def print_taken(became: "AcceptedCandidates") -> None:
-    """Print what became of candidates."""
+def print_accepted(accepted: "AcceptedCandidates") -> None:
+    """Print how many candidates were accepted."""
     terminal.out.print(
-        f"candidates: {became.taken:,} taken up, {became.known:,} known without them, "
-        f"{became.absent:,} in no title",
+        f"candidates: {accepted.taken:,} accepted, {accepted.known:,} known without them, "
+        f"{accepted.absent:,} in no title",
         highlight=False,
     )
 
 
 def print_candidates(report: "CandidatesFound") -> None:
-    """Print the candidates, the most frequent first, and where they were written."""
+    """Print the candidates, most frequent first, and where they were written."""
     by_category = ", ".join(f"{name} {n:,}" for name, n in report.categories.items())
     terminal.print_table(
         f"{report.found:,} candidates in {report.titles:,} titles, {report.seconds:.1f} s"
@@ -186,7 +195,7 @@ def print_candidates(report: "CandidatesFound") -> None:
     )
     if report.file:
         terminal.out.print(
-            f"{report.file}: strike out what is no word, then "
+            f"{report.file}: strike out what is not a word, then "
             f"kae vocabulary fit CATALOG... --candidates {report.file} --out DIR",
             markup=False,
             highlight=False,

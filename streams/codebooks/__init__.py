@@ -1,1 +1,1 @@
-"""Codebooks fitted to catalogs, measured, compared and shown."""
+"""Codebooks and vocabularies: fitted to catalogs, measured, compared and described."""

@@ -1,7 +1,8 @@
-"""What differs between two codebooks: which words moved, and which items would move with them.
+"""The difference between two codebooks: which words moved, and which items move with them.
 
-Slots are numbered anew with every codebook, so a number says nothing across two. A slot is the same
-when the same word heads it in the same position; a word or item moves when it goes to another one.
+Every codebook numbers its slots anew, so slot numbers cannot be compared. Two slots are the same
+when the same word heads them in the same position; a word or an item moves when it gets another
+slot in that sense.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,18 +10,18 @@ from itertools import islice
 
 import msgspec
 
+from kae.encoders.catalog_reader import batch_items
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
-from kae.encoders.groups.occurrences import batches
 from kae.encoders.items import Item
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 
-Meaning = tuple[str | None, ...]  # of an identifier: the word that heads each slot
+HeadWords = tuple[str | None, ...]  # the head word of each slot of an identifier
 
 
 class SlotPlace(msgspec.Struct, frozen=True):
-    """Where a word is: its position, and the word that heads its slot; null without a slot."""
+    """The place of a word: its position, and the head word of its slot, null without a slot."""
 
     position: int
     group: str
@@ -28,29 +29,29 @@ class SlotPlace(msgspec.Struct, frozen=True):
 
 
 class WordMoved(msgspec.Struct, frozen=True):
-    """A word of both codebooks, or of one of them, whose place differs; null where it is none."""
+    """A word whose place differs; null in the codebook that does not have it."""
 
     category: str
     word: str
-    items: int  # of the catalog that has more of them
+    items: int  # in the catalog with more of them
     was: SlotPlace | None
     becomes: SlotPlace | None
 
 
 class ItemMoved(msgspec.Struct, frozen=True):
-    """An item whose identifier says something else in the second codebook."""
+    """An item whose identifier has other head words in the second codebook."""
 
     id: str
-    was: Meaning
-    becomes: Meaning
+    was: HeadWords
+    becomes: HeadWords
 
 
 class ItemsDiffer(msgspec.Struct, frozen=True):
-    """What becomes of a catalog's items."""
+    """How a catalog's items differ."""
 
     items: int
-    moved: int  # another word heads one of its slots
-    renumbered: int  # the identifier's numbers differ, moved ones included
+    moved: int  # items with another head word in some position
+    renumbered: int  # items with other slot numbers, including moved ones
     first_moved: tuple[ItemMoved, ...]
 
 
@@ -63,13 +64,13 @@ class CodebooksDiffer(msgspec.Struct, frozen=True):
     added: int
     removed: int
     moved: int
-    words: tuple[WordMoved, ...]  # the first of these, most items first
+    words: tuple[WordMoved, ...]  # the first of them, most items first
     items: ItemsDiffer | None  # null without a catalog
 
 
 def diff_words(was: Codebook, becomes: Codebook) -> list[WordMoved]:
-    """Every word whose place differs, the one that most items have first."""
-    before, after = _places(was), _places(becomes)
+    """Return every word whose slot differs, most items first."""
+    before, after = _slot_places(was), _slot_places(becomes)
     moved = []
     for category, word in before.keys() | after.keys():
         (old_items, old), (new_items, new) = (
@@ -81,31 +82,31 @@ def diff_words(was: Codebook, becomes: Codebook) -> list[WordMoved]:
     return sorted(moved, key=lambda word: (-word.items, word.category, word.word))
 
 
-def diff_items(was: Codebook, becomes: Codebook, items: Iterable[Item], most: int) -> ItemsDiffer:
-    """Encode items with both codebooks; tell the first so many that move."""
+def diff_items(was: Codebook, becomes: Codebook, items: Iterable[Item], limit: int) -> ItemsDiffer:
+    """Encode items with both codebooks, and list the first `limit` that move."""
     encoders = Encoder(was), Encoder(becomes)
     read = moved = renumbered = 0
     first: list[ItemMoved] = []
-    for batch in batches(items):
+    for batch in batch_items(items):
         read += len(batch)
         pairs = zip(batch, *(encoder.encode_all(batch) for encoder in encoders), strict=True)
         for item, old, new in pairs:
             renumbered += old.identifier != new.identifier
-            meant = _meaning(was, old.identifier), _meaning(becomes, new.identifier)
-            if _spelled(meant[0]) != _spelled(meant[1]):
+            heads = _head_words(was, old.identifier), _head_words(becomes, new.identifier)
+            if _spelling_keys(heads[0]) != _spelling_keys(heads[1]):
                 moved += 1
-                if len(first) < most:
-                    first.append(ItemMoved(item.id, *meant))
+                if len(first) < limit:
+                    first.append(ItemMoved(item.id, *heads))
     return ItemsDiffer(read, moved, renumbered, tuple(first))
 
 
 def describe_difference(
     folders: tuple[str, str],
     codebooks: tuple[Codebook, Codebook],
-    most: int,
+    limit: int,
     items: ItemsDiffer | None,
 ) -> CodebooksDiffer:
-    """The difference with at most so many words spelled out."""
+    """Describe the difference, with at most `limit` words."""
     words = diff_words(*codebooks)
     return CodebooksDiffer(
         *folders,
@@ -113,19 +114,19 @@ def describe_difference(
         added=sum(word.was is None for word in words),
         removed=sum(word.becomes is None for word in words),
         moved=sum(word.was is not None and word.becomes is not None for word in words),
-        words=tuple(islice(words, most)),
+        words=tuple(islice(words, limit)),
         items=items,
     )
 
 
-def _places(codebook: Codebook) -> dict[tuple[int, str], tuple[int, SlotPlace]]:
+def _slot_places(codebook: Codebook) -> dict[tuple[int, str], tuple[int, SlotPlace]]:
     return {
         (word.category, word.word): (word.items, place)
-        for word, place in zip(codebook.words, _each_place(codebook), strict=True)
+        for word, place in zip(codebook.words, _place_of_each_word(codebook), strict=True)
     }
 
 
-def _each_place(codebook: Codebook) -> Iterator[SlotPlace]:
+def _place_of_each_word(codebook: Codebook) -> Iterator[SlotPlace]:
     for word in codebook.words:
         position = codebook.position_of(word.category)
         head = codebook.word_at(position, word.index)
@@ -135,13 +136,15 @@ def _each_place(codebook: Codebook) -> Iterator[SlotPlace]:
 def _same(was: SlotPlace | None, becomes: SlotPlace | None) -> bool:
     if was is None or becomes is None:
         return was is becomes
-    return was.position == becomes.position and _spelled((was.head,)) == _spelled((becomes.head,))
+    return was.position == becomes.position and _spelling_keys((was.head,)) == _spelling_keys(
+        (becomes.head,)
+    )
 
 
-def _meaning(codebook: Codebook, identifier: tuple[int, ...]) -> Meaning:
+def _head_words(codebook: Codebook, identifier: tuple[int, ...]) -> HeadWords:
     heads = (codebook.word_at(position, index) for position, index in enumerate(identifier))
     return tuple(head[1] if head else None for head in heads)
 
 
-def _spelled(words: Meaning) -> Meaning:
-    return tuple(word and one_spelling(word) for word in words)
+def _spelling_keys(words: HeadWords) -> HeadWords:
+    return tuple(word and spelling_key(word) for word in words)

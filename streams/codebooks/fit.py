@@ -1,34 +1,34 @@
-"""Fit a codebook to a catalog and say what came of it."""
+"""Fit a codebook to a catalog, measure it, and report the result."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.groups.fit import PASSES as GROUP_PASSES
 from kae.encoders.groups.fit import FittedGroups, fit_groups
-from kae.encoders.groups.information import Quality
+from kae.encoders.groups.information import IdentifierQuality
 from kae.encoders.groups.merge import MergeWeights
-from kae.encoders.groups.occurrences import Passes
 from kae.encoders.tagger.weights import PACKAGED, TaggerSource
-from kae.encoders.vocabulary.candidates import AcceptedCandidates, accept_candidates
+from kae.encoders.vocabulary.candidates import AcceptedCandidates, count_accepted
 from kae.encoders.vocabulary.fit import learn_vocabulary
 from kae.encoders.vocabulary.vocabulary import Vocabulary
 from kae.streams.codebooks import fitted_groups, summary
 from kae.streams.codebooks.fitted_groups import GroupsFitted
-from kae.streams.codebooks.quality import encode, quality_of
+from kae.streams.codebooks.quality import OnProgress, encode_catalog, quality_of
 from kae.streams.codebooks.summary import CodebookShown
-from kae.streams.codebooks.vocabulary import look_for_candidates
+from kae.streams.codebooks.vocabulary import search_candidates
 from kae.streams.errors import NotInstalled
 from kae.streams.runtime.interpreter import peak_memory_bytes
 from kae.streams.topology.types import Topology
 
-# Those that fit the groups to a vocabulary, and one that measures the codebook.
+# Passes over the catalog once the vocabulary is known: one observes it, one measures the codebook.
 PASSES = GROUP_PASSES
-# Of candidates that nobody looks over, those of so many sampled titles are taken up.
-TITLES_OF_A_CANDIDATE = 2
+# Candidates that nobody reviews are accepted from so many sampled titles on.
+MIN_TITLES = 2
 _HEAD_WORDS = 8
 
 
@@ -40,24 +40,24 @@ class CodebookFitted(msgspec.Struct, frozen=True):
     peak_memory_bytes: int  # of the whole process
     vocabulary: str  # its fingerprint
     candidates: AcceptedCandidates | None  # null without any
-    quality: Quality  # on the catalog that it was fitted to
+    quality: IdentifierQuality  # on the catalog that it was fitted to
     groups: GroupsFitted
     codebook: CodebookShown
 
 
 @dataclass(frozen=True, slots=True)
-class FittedWords:
-    """A vocabulary, and what became of the candidates that it was learned with."""
+class LearnedVocabulary:
+    """A vocabulary, and how many of the given candidates it accepted."""
 
     vocabulary: Vocabulary
     candidates: AcceptedCandidates | None
 
 
 @dataclass(frozen=True, slots=True)
-class WordsGiven:
-    """Where the words come from: a vocabulary made before, or the catalog itself.
+class VocabularySource:
+    """Where the words come from: a given vocabulary, or the catalog itself.
 
-    `candidates` are read from a file; the `tagger` looks for more in so many titles (`sample`).
+    `candidates` are given too; the `tagger` searches `sample` titles for more.
     """
 
     vocabulary: Vocabulary | None = None
@@ -67,70 +67,70 @@ class WordsGiven:
 
     @property
     def passes(self) -> int:
-        """Over the catalog, to have the vocabulary."""
+        """Passes over the catalog that learning the vocabulary takes."""
         if self.vocabulary is not None:
             return 0
         return 3 if self.sample else 1
 
     def learn(
-        self, passes: Passes, topology: Topology, told: Callable[[str, int, int], None]
-    ) -> FittedWords:
-        """The vocabulary, and what became of candidates."""
+        self, catalog: CatalogReader, topology: Topology, on_progress: OnProgress
+    ) -> LearnedVocabulary:
+        """Learn the vocabulary from a catalog, unless it is given."""
         if self.vocabulary is not None:
-            return FittedWords(self.vocabulary, None)
+            return LearnedVocabulary(self.vocabulary, None)
         groups, fields = topology.codebook_groups, topology.catalog.fields
         candidates = self.candidates
-        vocabulary = learn_vocabulary(passes, groups, fields, candidates)
+        vocabulary = learn_vocabulary(catalog, groups, fields, candidates)
         if self.sample:
-            looked = look_for_candidates(
-                passes, vocabulary, topology, self.tagger, self.sample, told
+            search = search_candidates(
+                catalog, vocabulary, topology, self.tagger, self.sample, on_progress
             )
-            found = [one for one in looked.found if one.titles >= TITLES_OF_A_CANDIDATE]
+            found = [one for one in search.found if one.titles >= MIN_TITLES]
             first = {one.word: one.category for one in reversed(found)}
             candidates = first | dict(candidates or {})
-            vocabulary = learn_vocabulary(passes, groups, fields, candidates)
-        taken = None if candidates is None else accept_candidates(vocabulary, candidates)
-        return FittedWords(vocabulary, taken)
+            vocabulary = learn_vocabulary(catalog, groups, fields, candidates)
+        accepted = None if candidates is None else count_accepted(vocabulary, candidates)
+        return LearnedVocabulary(vocabulary, accepted)
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """A codebook, how its groups came about, and how well it tells its own catalog apart."""
+class CodebookFit:
+    """A fitted codebook, its groups and vocabulary, and its quality on its own catalog."""
 
     codebook: Codebook
     groups: FittedGroups
-    quality: Quality
+    quality: IdentifierQuality
     seed: int
-    words: FittedWords
+    learned: LearnedVocabulary
 
     def describe(
         self, folder: Path, files: Sequence[Path], rejected: int, seconds: float
     ) -> CodebookFitted:
-        """The report of a fit whose codebook was written to a folder, beside other files."""
+        """Describe the fit, given where the codebook and other files were written."""
         groups = fitted_groups.describe_groups(self.groups, rejected, seconds)
         return CodebookFitted(
             seed=self.seed,
             seconds=round(seconds, 3),
             peak_memory_bytes=peak_memory_bytes(),
-            vocabulary=self.words.vocabulary.fingerprint,
-            candidates=self.words.candidates,
+            vocabulary=self.learned.vocabulary.fingerprint,
+            candidates=self.learned.candidates,
             quality=self.quality,
             groups=msgspec.structs.replace(groups, files=tuple(map(str, files))),
             codebook=summary.describe_codebook(self.codebook, str(folder), _HEAD_WORDS),
         )
 
 
-def fit(
-    passes: Passes,
+def fit_and_measure(
+    catalog: CatalogReader,
     topology: Topology,
     seed: int,
-    given: WordsGiven,
+    source: VocabularySource,
     *,
     keep_declared: bool,
     tagger: TaggerSource | None = None,
-    told: Callable[[str, int, int], None],
-) -> Fit:
-    """Fit words, groups, capacities and slots, then encode the catalog once to measure the result.
+    on_progress: OnProgress,
+) -> CodebookFit:
+    """Fit words, groups, capacities and slots, then encode the catalog to measure the result.
 
     Raises: NotInstalled without scikit-learn.
     """
@@ -141,20 +141,20 @@ def fit(
             f"`kae codebook fit` needs the module {error.name}, which is not installed; "
             "pip install 'kae[fit]', or use `kae codebook build`, which makes no clusters"
         ) from error
-    words = given.learn(passes, topology, told)
+    learned = source.learn(catalog, topology, on_progress)
     fields = topology.catalog.fields
     groups = fit_groups(
-        passes,
+        catalog,
         topology.codebook_groups,
         fields,
         MergeWeights(),
         keep_declared=keep_declared,
-        vocabulary=words.vocabulary,
+        vocabulary=learned.vocabulary,
         tagger=tagger,
     )
     positions = len(groups.groups)
     codebook = fit_codebook(
-        groups, fields, seed, lambda done: told("clustering", done, positions), tagger
+        groups, fields, seed, lambda done: on_progress("clustering", done, positions), tagger
     )
-    codes, _ = encode(codebook, passes)
-    return Fit(codebook, groups, quality_of(codebook, codes), seed, words)
+    codes, _ = encode_catalog(codebook, catalog)
+    return CodebookFit(codebook, groups, quality_of(codebook, codes), seed, learned)

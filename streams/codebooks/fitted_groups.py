@@ -1,4 +1,4 @@
-"""Groups fitted to a catalog, as a documented type and as the section of topology.yaml."""
+"""Groups fitted to a catalog: as a report, and as a section of topology.yaml."""
 
 import sys
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ import yaml
 
 from kae.encoders.categories import CATEGORIES, POSITIONS, Group
 from kae.encoders.groups.fit import FittedGroups
-from kae.encoders.groups.merge import names
+from kae.encoders.groups.merge import category_names
 
 
 class GroupFitted(msgspec.Struct, frozen=True):
-    """A group, the position that it owns, and what it would say of the catalog's items."""
+    """A group with its position, and what it would say about the catalog's items."""
 
     position: int
     name: str
@@ -20,8 +20,8 @@ class GroupFitted(msgspec.Struct, frozen=True):
     capacity: int
     reserved: int
     words: int  # spellings that could have a slot
-    bits: float  # entropy of the word that represents an item, were there slots for all
-    crowded: float  # share of items with words of several of its categories: one is represented
+    bits: float  # entropy of the representative word, if every word had a slot
+    crowded: float  # share of items with words of several of its categories
 
 
 class MergeStep(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class GroupsFitted(msgspec.Struct, frozen=True):
     rejected: int
     seconds: float
     fitted: bool
-    declared_because: str  # why the declared groups are kept; empty when fitted
+    declared_because: str  # why the declared groups stay; empty when fitted
     knee: int | None  # groups at the knee of the cumulative loss
     absent: tuple[str, ...]  # categories that no item has a word of
     groups: tuple[GroupFitted, ...]
@@ -51,26 +51,26 @@ class GroupsFitted(msgspec.Struct, frozen=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the groups should know, a line each."""
+        """What a reader of the groups should know, one line each."""
         if not self.fitted:
             return (f"the declared groups stay: {self.declared_because}",)
-        told = []
+        notes = []
         if self.knee != POSITIONS:
-            told.append(
+            notes.append(
                 f"the knee of the cumulative loss is at {self.knee} groups; they are cut at "
                 f"{POSITIONS}, since an identifier has {POSITIONS} positions"
             )
         if self.absent:
-            told.append(
+            notes.append(
                 f"no item has a word of {', '.join(self.absent)}: placed beside the categories "
                 "that they are declared beside"
             )
-        return tuple(told)
+        return tuple(notes)
 
 
 def describe_groups(fit: FittedGroups, rejected: int, seconds: float) -> GroupsFitted:
-    """The fit in the words of the report."""
-    told = fit.representatives
+    """Describe fitted groups as a report."""
+    representatives = fit.representatives
     occurring = set(fit.tree.categories)
     return GroupsFitted(
         items=fit.occurrences.catalog_items,
@@ -87,8 +87,8 @@ def describe_groups(fit: FittedGroups, rejected: int, seconds: float) -> GroupsF
                 group.categories,
                 group.capacity,
                 group.reserved,
-                told.spellings[position],
-                round(told.information[position], 4),
+                representatives.spellings[position],
+                round(representatives.information[position], 4),
                 round(fit.occurrences.crowded(group), 4),
             )
             for position, group in enumerate(fit.groups)
@@ -96,8 +96,8 @@ def describe_groups(fit: FittedGroups, rejected: int, seconds: float) -> GroupsF
         merges=tuple(
             MergeStep(
                 step.groups_left,
-                names(step.left),
-                names(step.right),
+                category_names(step.left),
+                category_names(step.right),
                 round(step.loss, 6),
                 round(cumulative, 6),
                 round(step.cost, 6),
@@ -109,7 +109,7 @@ def describe_groups(fit: FittedGroups, rejected: int, seconds: float) -> GroupsF
 
 
 def groups_section(groups: Sequence[Group]) -> str:
-    """The groups as topology.yaml has them, one a line."""
+    """Return the groups as the YAML section of topology.yaml, one a line."""
     lines = (
         yaml.safe_dump(
             {

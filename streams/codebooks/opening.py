@@ -1,4 +1,4 @@
-"""The codebook that a topology names, checked against the topology itself."""
+"""Opens the codebook that a topology names, and checks that both match."""
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.streams.errors import CodebookDiffers
@@ -6,10 +6,10 @@ from kae.streams.topology.types import Topology
 
 
 def open_codebook(topology: Topology) -> Codebook:
-    """Load the codebook.
+    """Load the topology's codebook.
 
-    Raises: CodebookInvalid when the folder is no codebook; CodebookDiffers when it was built with
-    other groups or another field mapping than the topology has.
+    Raises: CodebookInvalid when the folder is not a codebook; CodebookDiffers when it was built
+    with other groups or another field mapping than the topology has.
     """
     codebook = Codebook.load(topology.codebook_folder)
     remedy = f"Build one: kae codebook build CATALOG... --out DIR --topology {topology.path}"

@@ -1,4 +1,4 @@
-"""How well a codebook tells the items of a catalog apart, beside closed codebooks of its size."""
+"""How well a codebook distinguishes a catalog's items, compared with closed codebooks."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -6,23 +6,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from kae.encoders.catalog_reader import batch_items
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
-from kae.encoders.groups.information import Quality, measure
-from kae.encoders.groups.occurrences import batches
+from kae.encoders.groups.information import IdentifierQuality, measure_identifiers
 from kae.encoders.items import Item
 from kae.encoders.text.normal_form import normalise
+from kae.streams.errors import NotInstalled
 
 if TYPE_CHECKING:
     from kae.encoders.fitting.closed_codebooks import Vectors
 
 
-OnProgress = Callable[[str, int, int], None]  # what is being done, how far it is, of how many
+# Only compared with, so the wheel leaves it out.
+_RQ_VAE = "kae.encoders.fitting.rq_vae"
+OnProgress = Callable[[str, int, int], None]  # name of the work, steps done, all steps
 Codes = NDArray[np.int32]
 
 
-class Evaluated(Quality, frozen=True, kw_only=True):
-    """What `kae codebook evaluate --json` prints: the measures of the codebook, and of others."""
+class CodebookEvaluated(IdentifierQuality, frozen=True, kw_only=True):
+    """What `kae codebook evaluate --json` prints: the codebook's measures, and the baselines'."""
 
     folder: str
     fingerprint: str
@@ -30,49 +33,51 @@ class Evaluated(Quality, frozen=True, kw_only=True):
     rejected: int
     seed: int
     seconds: float
-    baselines: dict[str, Quality]
+    baselines: dict[str, IdentifierQuality]
 
 
-def encode(codebook: Codebook, items: Iterable[Item]) -> tuple[Codes, list[str]]:
-    """The identifier of every item, a row each, and their titles in normal form."""
+def encode_catalog(codebook: Codebook, items: Iterable[Item]) -> tuple[Codes, list[str]]:
+    """Return the identifier of every item, one per row, and the normalised titles."""
     encoder = Encoder(codebook)
     identifiers: list[tuple[int, ...]] = []
     titles: list[str] = []
-    for batch in batches(items):
+    for batch in batch_items(items):
         identifiers += (encoded.identifier for encoded in encoder.encode_all(batch))
         titles += (normalise(item.title) for item in batch)
     return np.array(identifiers, dtype=np.int32).reshape(-1, len(codebook.groups)), titles
 
 
-def quality_of(codebook: Codebook, codes: Codes) -> Quality:
-    """The measures of a codebook; reserved slots count as capacity."""
-    return measure(codes, [group.capacity for group in codebook.groups])
+def quality_of(codebook: Codebook, codes: Codes) -> IdentifierQuality:
+    """Measure a codebook by its identifiers; reserved slots count as capacity."""
+    return measure_identifiers(codes, [group.capacity for group in codebook.groups])
 
 
-def baselines(
+def train_baselines(
     titles: Sequence[str],
     capacities: Sequence[int],
     seed: int,
-    told: OnProgress,
-    left_out: Callable[[str], None],
-) -> dict[str, Quality]:
+    on_progress: OnProgress,
+    on_skipped: Callable[[str], None],
+) -> dict[str, IdentifierQuality]:
     """Train closed codebooks of the same capacities on the titles, and measure them.
 
-    `left_out` is told, in a line, of what cannot be trained here for want of a package.
+    `on_skipped` is called with one line for each baseline that cannot be trained here.
     """
-    measured: dict[str, Quality] = {}
+    measured: dict[str, IdentifierQuality] = {}
     vectors: Vectors | None = None
     for name, extra, train in (("rq_kmeans", "fit", _rq_kmeans), ("rq_vae", "neural", _rq_vae)):
         try:
             vectors = _embed(titles, seed) if vectors is None else vectors
-            codes = train(vectors, capacities, seed, told)
+            codes = train(vectors, capacities, seed, on_progress)
+        except NotInstalled as error:
+            on_skipped(str(error))
         except ModuleNotFoundError as error:
-            left_out(
+            on_skipped(
                 f"no {name}: it needs the module {error.name}, which is not installed; "
                 f"pip install 'kae[{extra}]'"
             )
         else:
-            measured[name] = measure(codes, capacities, has_empty=False)
+            measured[name] = measure_identifiers(codes, capacities, has_empty=False)
     return measured
 
 
@@ -82,16 +87,29 @@ def _embed(titles: Sequence[str], seed: int) -> "Vectors":
     return embed(titles, seed)
 
 
-def _rq_kmeans(vectors: "Vectors", capacities: Sequence[int], seed: int, told: OnProgress) -> Codes:
+def _rq_kmeans(
+    vectors: "Vectors", capacities: Sequence[int], seed: int, on_progress: OnProgress
+) -> Codes:
     from kae.encoders.fitting.closed_codebooks import residual_kmeans
 
     steps = len(capacities)
-    told("rq_kmeans", 0, steps)
-    return residual_kmeans(vectors, capacities, seed, lambda done: told("rq_kmeans", done, steps))
+    on_progress("rq_kmeans", 0, steps)
+    return residual_kmeans(
+        vectors, capacities, seed, lambda done: on_progress("rq_kmeans", done, steps)
+    )
 
 
-def _rq_vae(vectors: "Vectors", capacities: Sequence[int], seed: int, told: OnProgress) -> Codes:
-    from kae.encoders.fitting.rq_vae import EPOCHS, rq_vae
-
-    told("rq_vae", 0, EPOCHS)
-    return rq_vae(vectors, capacities, seed, lambda done: told("rq_vae", done, EPOCHS))
+def _rq_vae(
+    vectors: "Vectors", capacities: Sequence[int], seed: int, on_progress: OnProgress
+) -> Codes:
+    try:
+        from kae.encoders.fitting.rq_vae import EPOCHS, rq_vae
+    except ModuleNotFoundError as error:
+        if error.name != _RQ_VAE:
+            raise
+        raise NotInstalled(
+            "no rq_vae: the installed package does not contain it; run the command in a clone of "
+            "the repository, with the extra `neural`"
+        ) from error
+    on_progress("rq_vae", 0, EPOCHS)
+    return rq_vae(vectors, capacities, seed, lambda done: on_progress("rq_vae", done, EPOCHS))

@@ -10,7 +10,7 @@ from kae.encoders.codebook.codebook import Codebook
 
 
 class HeadWord(msgspec.Struct, frozen=True):
-    """The first word of a slot, and how many items and words the slot has."""
+    """The head word of a slot, and how many items and words the slot has."""
 
     index: int
     category: str
@@ -20,16 +20,16 @@ class HeadWord(msgspec.Struct, frozen=True):
 
 
 class PositionShown(msgspec.Struct, frozen=True):
-    """A position: what its slots hold. Index 0 is one of its slots, and is empty."""
+    """What the slots of a position hold; index 0 is one of them, the empty slot."""
 
     position: int
     group: str
     categories: tuple[str, ...]
     capacity: int
-    solo: int  # slots of one word, its aliases beside it
-    clusters: int  # slots of words that are alike
-    free: int  # slots that no word has and no binding may take
-    reserved: int  # slots that bindings may take
+    solo: int  # slots of one word with its aliases
+    clusters: int  # slots of several similar words
+    free: int  # slots without a word that are not reserved
+    reserved: int  # slots for bindings
     words: int
     words_without_slot: int
     head_words: tuple[HeadWord, ...]
@@ -41,13 +41,13 @@ class CodebookShown(msgspec.Struct, frozen=True):
     folder: str
     fingerprint: str
     format: int
-    tagger: str  # none, or the fingerprint of the tagger that reads titles
+    tagger: str  # fingerprint of the tagger that reads titles, or none
     catalog_items: int
     positions: tuple[PositionShown, ...]
 
 
 def describe_codebook(codebook: Codebook, folder: str, head_words: int) -> CodebookShown:
-    """A codebook with so many head words a position."""
+    """Describe a codebook, with so many head words for each position."""
     return CodebookShown(
         folder=folder,
         fingerprint=codebook.fingerprint,

@@ -1,23 +1,24 @@
-"""A fitted vocabulary and the candidates beyond it, as documented types."""
+"""Reports of a fitted vocabulary and of the candidates beyond it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.categories import CATEGORIES
-from kae.encoders.groups.occurrences import Passes
 from kae.encoders.tagger.tagger import Tagger
 from kae.encoders.vocabulary.candidates import (
     AcceptedCandidates,
     Candidate,
-    accept_candidates,
+    count_accepted,
     find_candidates,
     sample_items,
 )
 from kae.encoders.vocabulary.vocabulary import Vocabulary, VocabularyEntry, WordOrigin
+from kae.streams.codebooks.quality import OnProgress
 from kae.streams.errors import VocabularyDiffers
 from kae.streams.runtime.interpreter import peak_memory_bytes
 from kae.streams.topology.types import Topology
@@ -26,14 +27,14 @@ _HEAD_WORDS = 5
 
 
 class CategoryFitted(msgspec.Struct, frozen=True):
-    """What a vocabulary has of one category."""
+    """The words of a vocabulary in one category."""
 
     category: str
     words: int
-    aliases: int  # other forms of them, the misspelled ones included
+    aliases: int  # their other forms, including misspellings
     misspelled: int
-    by_source: dict[str, int]  # words that fields, titles, bundled lists, the tagger say
-    head_words: tuple[str, ...]  # those that most items have
+    by_source: dict[str, int]  # words found in fields, titles, bundled lists, by the tagger
+    head_words: tuple[str, ...]  # the most frequent
 
 
 class VocabularyFitted(msgspec.Struct, frozen=True):
@@ -45,19 +46,19 @@ class VocabularyFitted(msgspec.Struct, frozen=True):
     rejected: int
     seconds: float
     peak_memory_bytes: int  # of the whole process
-    uncounted: int  # items that a form may have beyond those counted
+    uncounted: int  # items by which a form's count may be too low
     words: int
     categories: tuple[CategoryFitted, ...]
     candidates: AcceptedCandidates | None  # null without any
 
 
 class CandidateShown(msgspec.Struct, frozen=True):
-    """A word that the tagger finds and the vocabulary does not know."""
+    """A word that the tagger finds and the vocabulary does not have."""
 
     category: str
     word: str
-    titles: int  # of those looked at that have it
-    score: float  # how sure the tagger is, on average
+    titles: int  # searched titles that have it
+    score: float  # mean confidence of the tagger
     example: str
 
 
@@ -66,28 +67,28 @@ class CandidatesFound(msgspec.Struct, frozen=True):
 
     vocabulary: str  # its fingerprint
     tagger: str  # its fingerprint, or none
-    titles: int  # that were looked at
+    titles: int  # that were searched
     seconds: float
     found: int
-    categories: dict[str, int]  # how many candidates each has
-    candidates: tuple[CandidateShown, ...]  # at most so many as were asked for
+    categories: dict[str, int]  # candidates of each
+    candidates: tuple[CandidateShown, ...]  # the first, up to the limit
     file: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateSearch:
-    """What looking for candidates gave."""
+    """The candidates that a search found."""
 
     found: tuple[Candidate, ...]
     tagger: str  # its fingerprint, or none
-    titles: int  # that were looked at
+    titles: int  # that were searched
 
 
 def open_vocabulary(folder: Path, topology: Topology) -> Vocabulary:
     """Load a vocabulary for a codebook.
 
-    Raises: VocabularyInvalid when the folder is none; VocabularyDiffers when it was fitted with
-    another field mapping than the topology has.
+    Raises: VocabularyInvalid when the folder is not a vocabulary; VocabularyDiffers when it was
+    fitted with another field mapping than the topology has.
     """
     vocabulary = Vocabulary.load(folder)
     differing = sorted(vocabulary.fields.items() ^ topology.catalog.fields.items())
@@ -100,28 +101,28 @@ def open_vocabulary(folder: Path, topology: Topology) -> Vocabulary:
     return vocabulary
 
 
-def look_for_candidates(
-    passes: Passes,
+def search_candidates(
+    catalog: CatalogReader,
     vocabulary: Vocabulary,
     topology: Topology,
     tagger: Path | None,
     sample: int,
-    told: Callable[[str, int, int], None],
+    on_progress: OnProgress,
 ) -> CandidateSearch:
-    """Candidates from a sample of a catalog's titles, in one pass over it; without a tagger, none.
+    """Search a sample of a catalog's titles, in one pass; without a tagger, nothing is found.
 
     Raises: TaggerInvalid.
     """
     if tagger is None:
         return CandidateSearch((), "none", 0)
     reader = Tagger(tagger)
-    items = sample_items(passes, sample)
+    items = sample_items(catalog, sample)
     found = find_candidates(
         reader,
         items,
         vocabulary,
         topology.codebook_groups,
-        lambda read: told("tagging titles", read, len(items)),
+        lambda read: on_progress("tagging titles", read, len(items)),
     )
     return CandidateSearch(tuple(found), reader.fingerprint, len(items))
 
@@ -133,7 +134,7 @@ def describe_vocabulary(
     seconds: float,
     candidates: Mapping[str, int] | None,
 ) -> VocabularyFitted:
-    """The report of a fit whose vocabulary was written to a folder."""
+    """Describe a fitted vocabulary that was written to a folder."""
     return VocabularyFitted(
         folder=str(folder),
         fingerprint=vocabulary.fingerprint,
@@ -144,25 +145,25 @@ def describe_vocabulary(
         uncounted=vocabulary.uncounted,
         words=len(vocabulary.entries),
         categories=tuple(_categories(vocabulary.entries)),
-        candidates=None if candidates is None else accept_candidates(vocabulary, candidates),
+        candidates=None if candidates is None else count_accepted(vocabulary, candidates),
     )
 
 
 def describe_candidates(
-    looked: CandidateSearch, vocabulary: Vocabulary, limit: int, file: Path | None, seconds: float
+    search: CandidateSearch, vocabulary: Vocabulary, limit: int, file: Path | None, seconds: float
 ) -> CandidatesFound:
-    """What was found, with the first `limit` of it spelled out."""
-    counts = Counter(one.category for one in looked.found)
+    """Describe a search, with its first `limit` candidates."""
+    counts = Counter(one.category for one in search.found)
     return CandidatesFound(
         vocabulary=vocabulary.fingerprint,
-        tagger=looked.tagger,
-        titles=looked.titles,
+        tagger=search.tagger,
+        titles=search.titles,
         seconds=round(seconds, 3),
-        found=len(looked.found),
+        found=len(search.found),
         categories={CATEGORIES[category]: counts[category] for category in sorted(counts)},
         candidates=tuple(
             CandidateShown(CATEGORIES[one.category], one.word, one.titles, one.score, one.example)
-            for one in looked.found[:limit]
+            for one in search.found[:limit]
         ),
         file=None if file is None else str(file),
     )
@@ -186,7 +187,7 @@ def _categories(entries: Sequence[VocabularyEntry]) -> Iterator[CategoryFitted]:
 
 
 def _origin(entry: VocabularyEntry) -> WordOrigin:
-    said = WordOrigin(0)
+    origin = WordOrigin(0)
     for form in entry.forms:
-        said |= form.origin
-    return said
+        origin |= form.origin
+    return origin

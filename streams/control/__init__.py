@@ -1,1 +1,1 @@
-"""The control topic: requests, answers and generations, and who follows them."""
+"""The control topic: requests to shard owners, answers, and generations."""

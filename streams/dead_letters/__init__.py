@@ -1,1 +1,1 @@
-"""Dead letters: what could not be indexed, listed and sent again."""
+"""Dead letters: events that could not be indexed, their causes, and their replay."""

@@ -57,14 +57,14 @@ def read_repairs(file: Path, letter: str | None) -> dict[str, Repair]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RepairInvalid(
                 f"{file}:{number}: {error}; a line is "
-                '{"letter": "PARTITION/OFFSET", "event": {...}}; to give the event alone, name '
-                "the letter on the command line"
+                '{"letter": "PARTITION/OFFSET", "event": {...}}; to give only the event, name '
+                "the dead letter on the command line"
             ) from error
         if repair.letter in repairs:
             raise RepairInvalid(f"{file}:{number}: {repair.letter} is repaired twice; keep one")
         repairs[repair.letter] = repair
     if not repairs:
-        raise RepairInvalid(f"{file}: holds no line; give one repair a line")
+        raise RepairInvalid(f"{file}: holds no line; write one repair a line")
     return repairs
 
 
@@ -131,9 +131,9 @@ def plan_replay(
     return [seen for batch in batches(decided) for seen in _check_batch(index, batch)]
 
 
-def batches(planned: Sequence[PlannedReplay]) -> Iterator[list[PlannedReplay]]:
+def batches(replays: Sequence[PlannedReplay]) -> Iterator[list[PlannedReplay]]:
     """Split into batches whose values fit into memory."""
-    rest = iter(planned)
+    rest = iter(replays)
     while batch := list(islice(rest, BATCH)):
         yield batch
 
@@ -174,8 +174,8 @@ def _check_batch(index: DeadLetterIndex, batch: Sequence[PlannedReplay]) -> Iter
         refusal = find_refusal(index.topology, record)
         if refusal is not None and one.repair is not None:
             raise RepairInvalid(
-                f"{one.entry.address}: the repaired event would die again: {refusal}; nothing was "
-                "sent"
+                f"{one.entry.address}: the repaired event would be refused again: {refusal}; "
+                "nothing was sent"
             )
         kind = refusal.kind if refusal else None
         yield replace(one, refused_as=kind)

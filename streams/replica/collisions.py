@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from kae.encoders.categories import CATEGORIES
-from kae.encoders.vocabulary.misspelling import is_slip
-from kae.encoders.vocabulary.similar_words import Likeness, Meanings
+from kae.encoders.vocabulary.misspelling import is_misspelling
+from kae.encoders.vocabulary.similar_words import MeaningNeighbours, SpellingNeighbours
 from kae.sinks.log.edits import BindSlot
 from kae.sinks.log.term_changes import Bind
 from kae.streams.replica.view import View
@@ -12,7 +12,7 @@ from kae.streams.replica_api.terms import Collision
 
 
 def collisions_of(
-    likeness: Likeness, meanings: Meanings, view: View, bind: Bind
+    likeness: SpellingNeighbours, meanings: MeaningNeighbours, view: View, bind: Bind
 ) -> list[Collision]:
     """The collisions of the word, then those of its aliases; the worst of each form first."""
     found = list(_of_the_term(view, bind))
@@ -41,18 +41,18 @@ def _with_terms(view: View, bind: Bind, form: str) -> Iterator[Collision]:
         if form in (other.term, *other.aliases):
             yield _term("form", view, form, other)
     for other in others:
-        if any(is_slip(known, form) for known in (other.term, *other.aliases)):
+        if any(is_misspelling(known, form) for known in (other.term, *other.aliases)):
             yield _term("near", view, form, other)
 
 
-def _with_codebook(likeness: Likeness, form: str) -> Iterator[Collision]:
+def _with_codebook(likeness: SpellingNeighbours, form: str) -> Iterator[Collision]:
     alike = likeness.spelled_alike(form)
     for kind, words in (("codebook", alike), ("near", likeness.near(form))):
         for word in words:
             yield Collision(kind, form, word.word, CATEGORIES[word.category], word.items)
 
 
-def _of_like_meaning(meanings: Meanings, form: str) -> Iterator[Collision]:
+def _of_like_meaning(meanings: MeaningNeighbours, form: str) -> Iterator[Collision]:
     for word, cosine in meanings.like(form):
         category = CATEGORIES[word.category]
         yield Collision("meaning", form, word.word, category, word.items, cosine)

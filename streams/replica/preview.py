@@ -16,7 +16,7 @@ import numpy as np
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS, Identifier
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.selector import compile_selector
-from kae.encoders.vocabulary.similar_words import Likeness, Meanings
+from kae.encoders.vocabulary.similar_words import MeaningNeighbours, SpellingNeighbours
 from kae.sinks.log.edits import BindingEdit, BindSlot, Deactivate, Propose, PutItem, encode_edit
 from kae.sinks.log.term_changes import Bind, plan_hash
 from kae.sinks.postings.selection import select_items
@@ -126,8 +126,8 @@ class Previewer:
     def __init__(self, codebook: Codebook, topology: Topology, search: Search) -> None:
         self._codebook = codebook
         self._search = search
-        self._likeness = Likeness(codebook)
-        self._meanings = Meanings(codebook)
+        self._likeness = SpellingNeighbours(codebook)
+        self._meanings = MeaningNeighbours(codebook)
         self._rules = rules_of(topology, codebook.position_of)
         self._reserved = {position: codebook.reserved(position) for position in range(POSITIONS)}
         terms = topology.terms

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.categories import Slot
-from kae.encoders.query import Query, Want, Way
+from kae.encoders.query import Query, Variant, WordClause
 from kae.sinks.postings.statistics import FloatArray, TermPostings
 from kae.sinks.trie.beam import QueryClause
 from kae.sinks.trie.sorted_arrays import Indices
@@ -33,7 +33,7 @@ class WantStatistics:
     `worth` has an array for each position, by slot index.
     """
 
-    want: Want
+    want: WordClause
     weight: float
     mentions: TermPostings
     worth: list[FloatArray]
@@ -44,11 +44,11 @@ class WantStatistics:
 
 def want_statistics(view: View, query: Query) -> list[WantStatistics]:
     """Look up every want; rarer ones weigh more."""
-    looked_up = [_look_up(view, want) for want in query.wants]
+    looked_up = [_look_up(view, want) for want in query.clauses]
     whole = sum(rarity for _, rarity in looked_up)
     return [
         WantStatistics(want, rarity / whole, mentions, _worth(view, want, mentions))
-        for want, (mentions, rarity) in zip(query.wants, looked_up, strict=True)
+        for want, (mentions, rarity) in zip(query.clauses, looked_up, strict=True)
     ]
 
 
@@ -102,17 +102,17 @@ def has_query_slot(wants: Sequence[WantStatistics], paths: NDArray[np.uint16]) -
     return found
 
 
-def _look_up(view: View, want: Want) -> tuple[TermPostings, float]:
+def _look_up(view: View, want: WordClause) -> tuple[TermPostings, float]:
     """The items that mention a want, and its rarity: BM25's inverse document frequency."""
-    mentions, trust = _mentions(view, want.ways), 1.0
-    if not len(mentions.items) and want.instead:
-        mentions, trust = _mentions(view, want.instead), GUESSED
+    mentions, trust = _mentions(view, want.variants), 1.0
+    if not len(mentions.items) and want.corrections:
+        mentions, trust = _mentions(view, want.corrections), GUESSED
     # A term counts as the rarest of words: it was bound to be found.
     having = 0 if want.terms else len(mentions.items)
     return mentions, trust * log(1 + (view.items - having + 0.5) / (having + 0.5))
 
 
-def _mentions(view: View, ways: Sequence[Way]) -> TermPostings:
+def _mentions(view: View, ways: Sequence[Variant]) -> TermPostings:
     """The items that mention a want in any way, each as often as in its most frequent way."""
     found = [view.word_statistics.postings(way) for way in ways]
     if len(found) == 1:
@@ -121,7 +121,7 @@ def _mentions(view: View, ways: Sequence[Way]) -> TermPostings:
     return TermPostings(items, np.maximum.reduce([one.frequencies_in(items) for one in found]))
 
 
-def _worth(view: View, want: Want, mentions: TermPostings) -> list[FloatArray]:
+def _worth(view: View, want: WordClause, mentions: TermPostings) -> list[FloatArray]:
     """By position and slot: from what items mention and from what the codebook knows."""
     worth = view.word_statistics.slot_shares(mentions)
     for slot, share in want.slots.items():

@@ -1,1 +1,1 @@
-"""Requests of operators about shards: pause, resume, reset, refold."""
+"""Operating shards: status, verification, and requests to pause, resume, reset and refold."""

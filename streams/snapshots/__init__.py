@@ -1,1 +1,1 @@
-"""Snapshots of the shards: taken by workers, begun from by workers and replicas, pruned."""
+"""Snapshots of the shards as commands, workers and replicas use them."""

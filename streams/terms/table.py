@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from kae.encoders.text.normal_form import normalise
-from kae.encoders.text.spelling import mixed_scripts, one_spelling
+from kae.encoders.text.spelling import mixed_scripts, spelling_key
 from kae.streams.clock import parse_time_ms
 from kae.streams.errors import TermRefused
 from kae.streams.events.envelope import Undecodable
@@ -69,7 +69,7 @@ def read_table(path: Path, topology: Topology, by: str, revision: int) -> list[T
         if len(rows) == ROWS:
             raise TermRefused(f"{path}: more than {ROWS:,} rows; divide it")
         row = _row(line, cells, topology, by, revision)
-        spelling = one_spelling(normalise(row.word))
+        spelling = spelling_key(normalise(row.word))
         first = seen.setdefault(spelling, line) if spelling else line
         rows.append(row if first == line else _repeated(row, first))
     if not rows:

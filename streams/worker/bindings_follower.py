@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kae.encoders.selector import Compiled, compile_selector
+from kae.encoders.selector import CompiledSelector, compile_selector
 from kae.sinks.log.fold import LogState, fold
 from kae.sinks.log.protocol import refuse_gap
 from kae.sinks.terms.bindings import Bindings
@@ -16,7 +16,7 @@ class BindingsView:
     """One version of the bindings with their compiled selectors; never changed once it is out."""
 
     bindings: Bindings = field(default_factory=Bindings)
-    selectors: dict[int, Compiled] = field(default_factory=dict)
+    selectors: dict[int, CompiledSelector] = field(default_factory=dict)
 
 
 class BindingsFollower:

@@ -226,8 +226,8 @@ def beams_of(
     found: ByDepth = [[] for _ in range(POSITIONS)]
     for query in queries:
         scores = frequent.copy()
-        for want in encoder.encode(query, BoundTerms()).wants:
-            for slot, worth in want.slots.items():
+        for clause in encoder.encode(query, BoundTerms()).clauses:
+            for slot, worth in clause.slots.items():
                 scores[layout.tokens_of(slot.position).start + slot.index] += WANTED * worth
         for depth, prefixes in enumerate(_beam(scores, decode, layout)):
             found[depth].append(prefixes)

@@ -14,7 +14,7 @@ from kae.encoders.vocabulary.candidates import (
     AcceptedCandidates,
     Candidate,
     CandidatesInvalid,
-    accept_candidates,
+    count_accepted,
     find_candidates,
     read_candidates,
     sample_items,
@@ -113,7 +113,7 @@ def test_a_candidate_is_counted_in_titles_and_left_out_where_none_says_it() -> N
     assert forms["quixomat"] == (category("brand"), Form("quixomat", 1, WordOrigin.TAGGER))
     assert forms["male female"][1].items == 1
     assert "brodikern" not in vocabulary.dictionary
-    assert accept_candidates(vocabulary, told) == AcceptedCandidates(taken=2, known=0, absent=1)
+    assert count_accepted(vocabulary, told) == AcceptedCandidates(taken=2, known=0, absent=1)
 
 
 def test_a_candidate_is_trusted_more_than_the_order_of_words_and_less_than_fields_and_lists() -> (
@@ -129,7 +129,7 @@ def test_a_candidate_is_trusted_more_than_the_order_of_words_and_less_than_field
     assert vocabulary.dictionary["zorblax"] == category("series")
     assert vocabulary.dictionary["cotton"] == category("material")
     assert vocabulary.dictionary["acme"] == category("brand")
-    assert accept_candidates(vocabulary, told) == AcceptedCandidates(taken=1, known=2, absent=0)
+    assert count_accepted(vocabulary, told) == AcceptedCandidates(taken=1, known=2, absent=0)
 
 
 def test_a_candidate_is_no_slip_of_another_word() -> None:

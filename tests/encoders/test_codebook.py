@@ -9,7 +9,7 @@ from tests.encoders.sample import FIELDS, GROUPS, catalog, category
 from kae.encoders.categories import FieldsInvalid, Group, GroupsInvalid, Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookInvalid, CodebookWord
 from kae.encoders.fitting.build import build_codebook
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 
 
 def test_every_word_leads_to_one_slot_and_back(sample: Codebook) -> None:
@@ -21,7 +21,7 @@ def test_every_word_leads_to_one_slot_and_back(sample: Codebook) -> None:
         head = sample.word_at(slot.position, slot.index)
         assert head is not None
         assert sample.slot_of(*head) == slot
-        assert one_spelling(head[1]) == one_spelling(word.word)
+        assert spelling_key(head[1]) == spelling_key(word.word)
 
 
 def test_head_words_come_first(sample: Codebook) -> None:

@@ -10,6 +10,7 @@ from tests.icecat import FIELDS as MAPPED
 from tests.icecat import GROUPS as DECLARED
 from tests.icecat import catalog_items
 
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.categories import Group, GroupsInvalid, Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookInvalid, CodebookWord
 from kae.encoders.extraction.assign import Encoder
@@ -17,10 +18,9 @@ from kae.encoders.fitting.build import build_codebook
 from kae.encoders.fitting.fit import fit_codebook
 from kae.encoders.groups.fit import fit_groups
 from kae.encoders.groups.merge import MergeWeights
-from kae.encoders.groups.occurrences import Passes
 from kae.encoders.items import Item
 from kae.encoders.query import BoundTerms, QueryEncoder
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 
 SMALL = tuple(replace(group, capacity=40, reserved=8) for group in DECLARED)
 
@@ -31,7 +31,9 @@ def fitted(
     fields: dict[str, str] = MAPPED,
     seed: int = 1,
 ) -> Codebook:
-    fit = fit_groups(Passes(lambda: items), groups, fields, MergeWeights(), keep_declared=True)
+    fit = fit_groups(
+        CatalogReader(lambda: items), groups, fields, MergeWeights(), keep_declared=True
+    )
     return fit_codebook(fit, fields, seed)
 
 
@@ -68,7 +70,7 @@ def test_slots_are_empty_solo_cluster_and_reserved_in_this_order(crowded: Codebo
                 if crowded.position_of(w.category) == position and w.index == index
             ]
             if index <= solo:
-                assert len(set(map(one_spelling, words))) == 1
+                assert len(set(map(spelling_key, words))) == 1
     assert crowded.solo_slots[0] == 15
     assert not crowded.is_cluster(0, 15)
     assert crowded.is_cluster(0, 16)
@@ -147,7 +149,7 @@ def test_words_of_any_script_find_slots(letters: str) -> None:
         for n in range(300)
     ]
     tiny = tuple(replace(group, capacity=24, reserved=4) for group in GROUPS)
-    fit = fit_groups(Passes(lambda: items), tiny, mapping, MergeWeights())
+    fit = fit_groups(CatalogReader(lambda: items), tiny, mapping, MergeWeights())
     codebook = fit_codebook(fit, mapping, 1)
     assert all(word.index for word in codebook.words)
     encoded = Encoder(codebook).encode_all(items)
@@ -173,7 +175,7 @@ def test_a_query_for_a_word_of_a_cluster_leads_to_its_slot(crowded: Codebook) ->
         and word.category == category("model")
     )
     query = QueryEncoder(crowded).encode(rare.word, BoundTerms())
-    assert all(want.slots[Slot(0, rare.index)] == 1.0 for want in query.wants)
+    assert all(clause.slots[Slot(0, rare.index)] == 1.0 for clause in query.clauses)
 
 
 # The folder.

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.encoders.sample import catalog, category
 
-from kae.encoders.bounded import ENTRIES, Bounded
+from kae.encoders.bounded import MAX_ENTRIES, BoundedCache
 from kae.encoders.categories import CATEGORIES, EMPTY
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder, assign
@@ -189,11 +189,11 @@ def test_a_cache_forgets_what_it_can_make_again() -> None:
         made.append(key)
         return key + 1
 
-    cache = Bounded[int, int](make)
-    assert [cache[key] for key in range(ENTRIES + 1)][-1] == ENTRIES + 1
+    cache = BoundedCache[int, int](make)
+    assert [cache[key] for key in range(MAX_ENTRIES + 1)][-1] == MAX_ENTRIES + 1
     assert len(cache) == 1
-    assert cache[ENTRIES] == ENTRIES + 1
-    assert len(made) == ENTRIES + 1
+    assert cache[MAX_ENTRIES] == MAX_ENTRIES + 1
+    assert len(made) == MAX_ENTRIES + 1
 
 
 @settings(max_examples=200, deadline=None)

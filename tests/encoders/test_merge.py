@@ -9,25 +9,25 @@ from tests.icecat import FIELDS as MAPPED
 from tests.icecat import GROUPS as DECLARED
 from tests.icecat import catalog_items
 
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.groups.fit import FittedGroups, core_slots, fit_groups
-from kae.encoders.groups.information import Presence, entropy
-from kae.encoders.groups.merge import Merge, MergeTree, MergeWeights, merge, merge_cost
-from kae.encoders.groups.occurrences import Passes
+from kae.encoders.groups.information import CategoryCooccurrence, entropy
+from kae.encoders.groups.merge import Merge, MergeTree, MergeWeights, merge_categories, merge_cost
 from kae.encoders.items import Item
 
 NOTHING_ELSE = MergeWeights(entropy=0, activation=0, family=0, size=0)
 
 
-def presence(items: int, having: dict[str, Sequence[int]]) -> Presence:
+def cooccurrence(items: int, having: dict[str, Sequence[int]]) -> CategoryCooccurrence:
     """Of so many items, which have words of which categories."""
     rows = [frozenset(having.get(name, ())) for name in CATEGORIES]
-    return Presence(items, tuple(tuple(len(x & y) for y in rows) for x in rows))
+    return CategoryCooccurrence(items, tuple(tuple(len(x & y) for y in rows) for x in rows))
 
 
 # Of 8 items: half are an entity, a quarter have a brand, and only entities have one; color goes
 # its own way; what has a style has a scene.
-EIGHT = presence(
+EIGHT = cooccurrence(
     8,
     {
         "entity": (0, 1, 2, 3),
@@ -93,7 +93,7 @@ def test_each_regulariser_adds_its_part_to_the_cost() -> None:
 
 
 def test_what_loses_least_merges_first() -> None:
-    tree = merge(EIGHT, [SCENE, STYLE, COLOR, BRAND, ENTITY], NOTHING_ELSE)
+    tree = merge_categories(EIGHT, [SCENE, STYLE, COLOR, BRAND, ENTITY], NOTHING_ELSE)
     assert [(step.left, step.right) for step in tree.merges[:2]] == [
         ((STYLE,), (SCENE,)),
         ((ENTITY,), (BRAND,)),
@@ -105,7 +105,9 @@ def test_what_loses_least_merges_first() -> None:
 
 def test_the_order_in_which_categories_are_given_does_not_matter() -> None:
     given = [ENTITY, BRAND, COLOR, STYLE, SCENE]
-    assert merge(EIGHT, given, MergeWeights()) == merge(EIGHT, given[::-1], MergeWeights())
+    assert merge_categories(EIGHT, given, MergeWeights()) == merge_categories(
+        EIGHT, given[::-1], MergeWeights()
+    )
 
 
 def test_the_knee_is_where_the_cumulative_loss_bends_most() -> None:
@@ -133,7 +135,7 @@ def test_slots_go_where_the_information_is_within_bounds() -> None:
 
 
 def fitted(items: list[Item]) -> FittedGroups:
-    return fit_groups(Passes(lambda: items), DECLARED, MAPPED, MergeWeights())
+    return fit_groups(CatalogReader(lambda: items), DECLARED, MAPPED, MergeWeights())
 
 
 @pytest.fixture(scope="module")
@@ -160,13 +162,13 @@ def test_a_category_that_no_item_has_goes_where_it_is_declared(
 
 
 def test_few_items_keep_the_declared_groups() -> None:
-    fit = fit_groups(Passes(catalog), GROUPS, FIELDS, MergeWeights())
+    fit = fit_groups(CatalogReader(catalog), GROUPS, FIELDS, MergeWeights())
     assert fit.groups == GROUPS
     assert fit.declared_because == ("9 items are too few to measure shares of; give at least 100")
 
 
 def test_few_categories_keep_the_declared_groups() -> None:
     items = [Item(str(n), f"thing {'ab'[n % 2]}") for n in range(200)]
-    fit = fit_groups(Passes(lambda: items), GROUPS, {}, MergeWeights())
+    fit = fit_groups(CatalogReader(lambda: items), GROUPS, {}, MergeWeights())
     assert fit.groups == GROUPS
     assert fit.declared_because.startswith("items have words of 1 categories, and 6 groups need")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kae.encoders.fitting.closed_codebooks import embed, residual_kmeans
-from kae.encoders.groups.information import Quality, measure
+from kae.encoders.groups.information import IdentifierQuality, measure_identifiers
 
 CAPACITIES = [4, 4, 4, 4, 4, 8]
 
@@ -19,28 +19,33 @@ def test_the_measures_of_five_items() -> None:
             [0, 0, 0, 0, 0, 0],
         ]
     )
-    measured = measure(codes, CAPACITIES)
+    measured = measure_identifiers(codes, CAPACITIES)
     assert measured.coverage == 0.6
     assert measured.icr == 0.6
     assert measured.cur == (0.75, 0.75, 0.75, 0.25, 0.25, 0.25)
     # Two fifths of the items share one identifier, each other fifth has its own.
     assert measured.bits_per_item == pytest.approx(0.4 * np.log2(2.5) + 0.6 * np.log2(5), abs=1e-4)
     assert measured.items_per_identifier_p99 == 2
-    assert measure(codes, CAPACITIES, has_empty=False).coverage == 1.0
+    assert measure_identifiers(codes, CAPACITIES, has_empty=False).coverage == 1.0
 
 
 def test_ninety_nine_of_a_hundred_identifiers() -> None:
     alone = [[n % 4, n // 4 % 4, n // 16 % 4, n // 64, 1, 1] for n in range(198)]
     shared = [[0, 0, 0, 0, 2, n // 7] for n in range(14)]
     codes = np.array(alone + shared)
-    assert measure(codes[:-7], CAPACITIES).items_per_identifier_p99 == 1
-    assert measure(codes, CAPACITIES).items_per_identifier_p99 == 1
-    assert measure(np.array([*codes, *codes[-7:] + 1]), CAPACITIES).items_per_identifier_p99 == 7
+    assert measure_identifiers(codes[:-7], CAPACITIES).items_per_identifier_p99 == 1
+    assert measure_identifiers(codes, CAPACITIES).items_per_identifier_p99 == 1
+    assert (
+        measure_identifiers(
+            np.array([*codes, *codes[-7:] + 1]), CAPACITIES
+        ).items_per_identifier_p99
+        == 7
+    )
 
 
 def test_no_items_have_no_quality() -> None:
-    nothing = Quality(0.0, 0.0, (0.0,) * 6, 0.0, 0)
-    assert measure(np.zeros((0, 6), dtype=np.int32), CAPACITIES) == nothing
+    nothing = IdentifierQuality(0.0, 0.0, (0.0,) * 6, 0.0, 0)
+    assert measure_identifiers(np.zeros((0, 6), dtype=np.int32), CAPACITIES) == nothing
 
 
 def test_a_closed_codebook_tells_different_titles_apart_and_alike_ones_together() -> None:
@@ -52,7 +57,7 @@ def test_a_closed_codebook_tells_different_titles_apart_and_alike_ones_together(
     by_title: dict[str, list[int]] = {}
     for title, code in zip(titles, codes.tolist(), strict=True):
         assert by_title.setdefault(title, code) == code
-    assert measure(codes, [16] * 6, has_empty=False).icr > 0.7
+    assert measure_identifiers(codes, [16] * 6, has_empty=False).icr > 0.7
     again = residual_kmeans(embed(titles, seed=1), [16] * 6, 1)
     assert np.array_equal(codes, again)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.tagger.exact import VECTOR_LEVELS, normalised, rounded, weights
+from kae.encoders.tagger.exact import VECTOR_LEVELS, layer_norm, quantize_rows, softmax_weights
 from kae.encoders.tagger.labelled import read_titles
-from kae.encoders.tagger.pieces import CHARACTERS, PIECES, Pieces
-from kae.encoders.tagger.spans import best_path, spans_of, with_whole_borders
+from kae.encoders.tagger.pieces import CHARACTERS, PIECES, PieceTokenizer
+from kae.encoders.tagger.spans import best_path, spans_of, trim_borders
 from kae.encoders.tagger.tagger import Tagged, Tagger
 from kae.encoders.tagger.weights import PACKAGED, TaggerInvalid, load_weights
 
@@ -71,7 +71,7 @@ from kae.encoders.tagger.pieces import Pieces
 from kae.encoders.tagger.weights import PACKAGED, load_weights
 weights = load_weights(PACKAGED)
 pieces, network = Pieces(weights.pieces), Network(weights.tensors)
-read = [pieces.read(title.text) for title in read_titles()[::62]]
+read = [pieces.tokenize(title.text) for title in read_titles()[::62]]
 size, digest = int(sys.argv[1]), hashlib.sha256()
 for begin in range(0, len(read), size):
     for scores in network.score(read[begin : begin + size]):
@@ -107,9 +107,9 @@ def test_of_a_text_of_100_kilobytes_the_beginning_is_read(tagger: Tagger) -> Non
 
 
 def test_no_text_has_more_pieces_than_the_network_takes() -> None:
-    pieces = Pieces(load_weights(PACKAGED).pieces)
+    pieces = PieceTokenizer(load_weights(PACKAGED).pieces)
     for text in (*HARD, LONG, "字" * 2000, "!" * 2000):
-        reading = pieces.read(text)
+        reading = pieces.tokenize(text)
         assert len(reading.pieces) == len(reading.shapes) <= PIECES
         assert len(reading.firsts) == len(reading.words)
 
@@ -125,13 +125,13 @@ def test_the_order_of_rows_changes_no_bit() -> None:
     gain, offset = np.ones(384, np.float32), np.zeros(384, np.float32)
     order = np.random.default_rng(6).permutation(384)
     assert np.array_equal(
-        normalised(drawn, gain, offset)[:, order], normalised(drawn[:, order], gain, offset)
+        layer_norm(drawn, gain, offset)[:, order], layer_norm(drawn[:, order], gain, offset)
     )
-    whole, scale = rounded(drawn)
+    whole, scale = quantize_rows(drawn)
     assert np.abs(whole).max() == VECTOR_LEVELS
     assert np.abs(whole * scale - drawn).max() <= scale.max() / 2 + 1e-6
-    one_by_one = np.concatenate([weights(row[None])[0] for row in drawn])
-    assert np.array_equal(weights(drawn)[0], one_by_one)
+    one_by_one = np.concatenate([softmax_weights(row[None])[0] for row in drawn])
+    assert np.array_equal(softmax_weights(drawn)[0], one_by_one)
 
 
 def test_a_value_begins_before_it_goes_on() -> None:
@@ -161,7 +161,7 @@ def test_of_two_values_of_one_kind_the_last_counts() -> None:
 )
 def test_a_value_ends_where_punctuation_has_it(text: str, found: str, whole: str) -> None:
     begin = text.index(found)
-    begin, end = with_whole_borders(text, begin, begin + len(found))
+    begin, end = trim_borders(text, begin, begin + len(found))
     assert text[begin:end] == whole
 
 

@@ -7,7 +7,7 @@ from tests.icecat import catalog_items
 
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.items import Item
-from kae.encoders.tagger.hints import Hinted, LabelledSpan, hinted_titles
+from kae.encoders.tagger.hints import HintedTitle, HintSpan, hinted_titles
 from kae.encoders.tagger.labelled import read_kinds
 from kae.encoders.text.measures import canonical
 from kae.encoders.text.normal_form import normalise
@@ -23,14 +23,14 @@ FIELDS = {
 LEARNED = frozenset(kind.category for kind in read_kinds())
 
 
-def hinted(title: str, **fields: str | list[str]) -> list[Hinted]:
+def hinted(title: str, **fields: str | list[str]) -> list[HintedTitle]:
     return hinted_titles([Item("1", title, fields=fields)], FIELDS, LEARNED, 10)
 
 
 def test_a_field_marks_its_value_where_the_title_says_it() -> None:
     title = "ACME Tea-Pot, dark Red & white"
     (found,) = hinted(title, maker="Acme", hue=["Dark red", "white"], kind="tea pot", weight="red")
-    assert [(title[one.begin : one.end], one.category) for one in found.marks] == [
+    assert [(title[one.begin : one.end], one.category) for one in found.spans] == [
         ("ACME", "brand"),
         ("Tea-Pot", "entity"),
         ("dark Red", "color"),
@@ -45,7 +45,7 @@ def test_a_title_that_says_nothing_of_its_fields_teaches_nothing() -> None:
 
 def test_the_longer_value_keeps_its_words_and_what_two_categories_claim_is_unknown() -> None:
     (found,) = hinted("Red Bull Can", maker="Red Bull", hue="Red", made_of="can", kind="can")
-    assert found.marks == (LabelledSpan(0, 8, "brand"),)
+    assert found.spans == (HintSpan(0, 8, "brand"),)
 
 
 def test_of_too_many_titles_the_same_are_chosen_in_any_order() -> None:
@@ -62,8 +62,8 @@ def test_a_real_catalog_marks_what_its_fields_say() -> None:
     assert len(found) > 400
     for one in found:
         assert {
-            (mark.category, canonical(normalise(one.text[mark.begin : mark.end])))
-            for mark in one.marks
+            (span.category, canonical(normalise(one.text[span.begin : span.end])))
+            for span in one.spans
         } <= said[one.text]
 
 

@@ -1,8 +1,14 @@
 """What a tagger learns from and is measured by; learning itself needs the extra `neural`."""
 
 from kae.encoders.tagger.evaluation import evaluate_values
-from kae.encoders.tagger.examples import Variations
-from kae.encoders.tagger.labelled import Title, Value, read_kinds, read_titles, split
+from kae.encoders.tagger.labelled import (
+    LabelledTitle,
+    LabelledValue,
+    TitleVariations,
+    read_kinds,
+    read_titles,
+    split_folds,
+)
 
 CATEGORY_OF = {kind.name: kind.category for kind in read_kinds()}
 
@@ -23,7 +29,7 @@ def test_no_text_is_on_both_sides_of_a_split_and_each_is_held_back_once() -> Non
     titles = read_titles()
     held_back: list[str] = []
     for fold in range(5):
-        learned, measured_with = split(titles, 5, fold, seed=0)
+        learned, measured_with = split_folds(titles, 5, fold, seed=0)
         assert {one.text for one in learned}.isdisjoint(one.text for one in measured_with)
         assert len(learned) + len(measured_with) == len(titles)
         held_back += [one.text for one in measured_with]
@@ -32,10 +38,20 @@ def test_no_text_is_on_both_sides_of_a_split_and_each_is_held_back_once() -> Non
 
 def test_a_variation_puts_known_values_where_it_says() -> None:
     titles = [
-        Title("Acme Red Tea", "Tea", (Value(0, 4, "Brand"), Value(5, 8, "Color")), frozenset()),
-        Title("Bolt Blue Tea", "Tea", (Value(0, 4, "Brand"), Value(5, 9, "Color")), frozenset()),
+        LabelledTitle(
+            "Acme Red Tea",
+            "Tea",
+            (LabelledValue(0, 4, "Brand"), LabelledValue(5, 8, "Color")),
+            frozenset(),
+        ),
+        LabelledTitle(
+            "Bolt Blue Tea",
+            "Tea",
+            (LabelledValue(0, 4, "Brand"), LabelledValue(5, 9, "Color")),
+            frozenset(),
+        ),
     ]
-    variations = Variations(titles, seed=7)
+    variations = TitleVariations(titles, seed=7)
     seen: set[str] = set()
     for _ in range(1000):
         text, values = variations.vary(titles[0])

@@ -10,7 +10,7 @@ from tests.encoders.sample import FIELDS, GROUPS, category
 from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookWord, TaggerMissing
 from kae.encoders.extraction.assign import Encoder, assign
-from kae.encoders.extraction.title_reader import opened
+from kae.encoders.extraction.title_reader import load_tagger
 from kae.encoders.fitting.build import build_codebook
 from kae.encoders.items import Attribute, AttributeSource, Item
 from kae.encoders.tagger.labelled import read_titles
@@ -37,9 +37,9 @@ ITEMS = [
 @pytest.fixture(autouse=True)
 def nothing_read_before() -> Iterator[None]:
     """The tagger that codebooks share keeps what it has read."""
-    opened.cache_clear()
+    load_tagger.cache_clear()
     yield
-    opened.cache_clear()
+    load_tagger.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_tagged_word_represents_only_where_the_dictionary_has_none() -> None:
 def test_the_same_text_gives_the_same_words_in_any_batch(full: Codebook, size: int) -> None:
     alone = Encoder(full)
     one_by_one = [alone.encode(item) for item in ITEMS]
-    opened.cache_clear()
+    load_tagger.cache_clear()
     encoder = Encoder(full)
     batches = [ITEMS[begin : begin + size] for begin in range(0, len(ITEMS), size)]
     assert [one for batch in batches for one in encoder.encode_all(batch)] == one_by_one
@@ -161,7 +161,7 @@ def test_a_codebook_whose_tagger_is_not_at_hand_is_refused(
     with pytest.raises(TaggerMissing, match=r"copy that tagger's folder to .*/tagger"):
         Codebook.load(tmp_path)
     weights.unlink()
-    with pytest.raises(TaggerMissing, match=r"not at hand .*weights\.safetensors"):
+    with pytest.raises(TaggerMissing, match=r"cannot be loaded .*weights\.safetensors"):
         Codebook.load(tmp_path)
     shutil.rmtree(tmp_path / "tagger")
     with pytest.raises(TaggerMissing, match=load_weights(PACKAGED).fingerprint):

@@ -14,18 +14,18 @@ from tests.icecat import GROUPS as DECLARED
 from tests.icecat import catalog_items
 
 from kae.encoders.bounded import BoundedCounts
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.fitting.build import build_codebook
 from kae.encoders.fitting.fit import fit_codebook
 from kae.encoders.groups.fit import fit_groups
 from kae.encoders.groups.merge import MergeWeights
-from kae.encoders.groups.occurrences import Passes
 from kae.encoders.items import Item
-from kae.encoders.text.seeds import color_family
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.bundled_words import color_family
+from kae.encoders.text.spelling import spelling_key
 from kae.encoders.vocabulary.evidence import EvidenceLimits
 from kae.encoders.vocabulary.fit import learn_vocabulary
-from kae.encoders.vocabulary.misspelling import is_slip
+from kae.encoders.vocabulary.misspelling import is_misspelling
 from kae.encoders.vocabulary.vocabulary import (
     Form,
     Vocabulary,
@@ -130,7 +130,7 @@ def test_the_family_of_a_colour(color: str, family: str) -> None:
     ],
 )
 def test_one_edit_inside_a_long_token_is_a_slip(right: str, wrong: str) -> None:
-    assert is_slip(right, wrong)
+    assert is_misspelling(right, wrong)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_one_edit_inside_a_long_token_is_a_slip(right: str, wrong: str) -> None:
     ],
 )
 def test_what_is_another_word_is_no_slip(right: str, other: str) -> None:
-    assert not is_slip(right, other)
+    assert not is_misspelling(right, other)
 
 
 WORDS = st.text("abc", min_size=5, max_size=9)
@@ -167,7 +167,7 @@ def test_a_letter_dropped_doubled_or_swapped_inside_is_a_slip(
         "swap": head + tail[:1] + letter + tail[1:],
     }[what]
     expected = wrong != word and min(len(word), len(wrong)) >= 5 and wrong[-1] == word[-1]
-    assert is_slip(word, wrong) == is_slip(wrong, word) == expected
+    assert is_misspelling(word, wrong) == is_misspelling(wrong, word) == expected
 
 
 def misspelled(times: int, wrong: int, slip: str = "Catridge") -> list[Item]:
@@ -216,7 +216,9 @@ def test_a_slip_that_no_word_of_its_own_would_be_is_found_in_titles() -> None:
 
 def test_aliases_share_the_slot_of_their_head_in_every_codebook(tmp_path: Path) -> None:
     items = misspelled(40, 2)
-    fit = fit_groups(Passes(lambda: items), GROUPS, FIELDS, MergeWeights(), keep_declared=True)
+    fit = fit_groups(
+        CatalogReader(lambda: items), GROUPS, FIELDS, MergeWeights(), keep_declared=True
+    )
     for codebook in (
         fit_codebook(fit, FIELDS, 1),
         build_codebook(lambda: items, GROUPS, FIELDS, tmp_path),
@@ -240,14 +242,14 @@ def test_merged_words_lose_no_form() -> None:
     )
     assert set(forms.values()) == {1}
     for each in vocabulary.entries:
-        right = one_spelling(each.head.word)
+        right = spelling_key(each.head.word)
         for form in each.forms[1:]:
             assert form.items <= each.head.items
-            assert one_spelling(form.word) == right or is_slip_of_any(each, form)
+            assert spelling_key(form.word) == right or is_slip_of_any(each, form)
 
 
 def is_slip_of_any(each: VocabularyEntry, form: Form) -> bool:
-    return any(is_slip(other.word, form.word) for other in each.forms)
+    return any(is_misspelling(other.word, form.word) for other in each.forms)
 
 
 # Bounded memory.
@@ -262,11 +264,11 @@ def test_bounded_counts_are_never_too_high_and_known_to_be_so_much_too_low(
     for batch in batches:
         counts.update(batch)
         true.update(batch)
-        forgotten = counts.forget_the_rarest()
+        forgotten = counts.drop_rarest()
         assert len(counts) <= most
         assert not counts.keys() & set(forgotten)
     for key, count in true.items():
-        assert count - counts.lost <= counts[key] <= count
+        assert count - counts.max_undercount <= counts[key] <= count
 
 
 @settings(deadline=None, max_examples=20)
@@ -332,7 +334,7 @@ def test_a_vocabulary_that_was_read_gives_the_codebook_that_it_would_have_given(
     learn_vocabulary(items, groups, fields).save(tmp_path / "vocabulary")
     for name, vocabulary in (("one", None), ("other", Vocabulary.load(tmp_path / "vocabulary"))):
         fit = fit_groups(
-            Passes(lambda: items), groups, fields, MergeWeights(), vocabulary=vocabulary
+            CatalogReader(lambda: items), groups, fields, MergeWeights(), vocabulary=vocabulary
         )
         fit_codebook(fit, fields, 1).save(tmp_path / name)
     for file in ("codebook.json", "words.tsv"):

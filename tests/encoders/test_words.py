@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.encoders.sample import category
 
+from kae.encoders.text.bundled_words import bundled_words
 from kae.encoders.text.measures import canonical
 from kae.encoders.text.normal_form import normalise
-from kae.encoders.text.seeds import seeds
-from kae.encoders.text.spelling import one_spelling
+from kae.encoders.text.spelling import spelling_key
 from kae.encoders.text.values import WORDS_OF_A_VALUE, words_of
 
 
@@ -45,12 +45,12 @@ def test_a_canonical_word_is_its_own(text: str) -> None:
     ],
 )
 def test_spellings_of_one_word_are_one(one: str, other: str) -> None:
-    assert one_spelling(one) == one_spelling(other)
+    assert spelling_key(one) == spelling_key(other)
 
 
 @pytest.mark.parametrize("word", ["glass", "bus", "lens", "series", "iris"])
 def test_what_only_looks_like_a_plural_stays(word: str) -> None:
-    assert one_spelling(word) == word
+    assert spelling_key(word) == word
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_a_value_gives_a_bounded_number_of_words() -> None:
 
 
 def test_the_bundled_words_are_in_normal_form() -> None:
-    assert [word for word in seeds() if normalise(word) != word] == []
-    assert seeds()["navy blue"] == category("color")
-    assert seeds()["women"] == category("audience")
+    assert [word for word in bundled_words() if normalise(word) != word] == []
+    assert bundled_words()["navy blue"] == category("color")
+    assert bundled_words()["women"] == category("audience")

@@ -75,9 +75,7 @@ def test_a_campaign_that_waits_for_a_stopped_worker_names_its_shards(
     stopped.pause()
     bind = ("campaign", "bind", "spring", str(file), "--replica", replica.url)
     told = kae(cluster, *bind, "--timeout", "3", code=1).stderr
-    assert re.search(
-        r"0 of 3 terms are through, 'springword0' is not attached by shard \d, sh", told
-    )
+    assert re.search(r"0 of 3 terms are ready, 'springword0' is not attached by shard \d, sh", told)
     assert "after 3 s" in told
     stopped.resume()
     wait_for(lambda: "active active active" in shown(cluster, replica.url), "the campaign")

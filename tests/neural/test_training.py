@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 import torch
 
-from kae.encoders.tagger.examples import Hints
-from kae.encoders.tagger.hints import Hinted, LabelledSpan
+from kae.encoders.tagger.examples import HintSampler
+from kae.encoders.tagger.hints import HintedTitle, HintSpan
 from kae.encoders.tagger.labelled import read_titles
 from kae.encoders.tagger.network import Network
-from kae.encoders.tagger.pieces import Pieces
-from kae.encoders.tagger.quantization import whole_numbers
+from kae.encoders.tagger.pieces import PieceTokenizer
+from kae.encoders.tagger.quantization import quantize_members
 from kae.encoders.tagger.tagger import Tagger
-from kae.encoders.tagger.training import Trained, base_weights, scores_of, train
+from kae.encoders.tagger.training import TrainedTagger, base_weights, scores_of, train_tagger
 from kae.encoders.tagger.weights import ValueKind
 
 TITLES = read_titles()[::23]
 
 
-def learn(seed: int, hinted: Sequence[Hinted] = ()) -> tuple[Trained, list[float]]:
+def learn(seed: int, hinted: Sequence[HintedTitle] = ()) -> tuple[TrainedTagger, list[float]]:
     losses: list[float] = []
-    trained = train(
+    trained = train_tagger(
         TITLES, seed, 1, lambda _done, loss: losses.append(loss), rounds=2, hinted=hinted
     )
     return trained, losses
@@ -41,9 +41,9 @@ def test_learning_again_gives_the_same_weights(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_a_catalog_teaches_the_same_when_it_is_learned_from_again(tmp_path: Path) -> None:
     hinted = [
-        Hinted(
+        HintedTitle(
             "Vorpal Kettle 1.7 l, Teal",
-            (LabelledSpan(0, 6, "brand"), LabelledSpan(21, 25, "color")),
+            (HintSpan(0, 6, "brand"), HintSpan(21, 25, "color")),
         )
     ]
     one, losses = learn(3, hinted)
@@ -58,8 +58,8 @@ def test_a_catalog_teaches_the_same_when_it_is_learned_from_again(tmp_path: Path
 def test_of_a_hinted_title_only_what_fields_said_is_asked_for() -> None:
     kinds = [ValueKind("Brand", "brand"), ValueKind("Form", "entity"), ValueKind("Type", "entity")]
     _, vocabulary = base_weights([title.text for title in TITLES], labels=7)
-    batch = Hints(
-        [Hinted("Tea Pot red", (LabelledSpan(0, 7, "entity"),))], kinds, vocabulary, 0
+    batch = HintSampler(
+        [HintedTitle("Tea Pot red", (HintSpan(0, 7, "entity"),))], kinds, vocabulary, 0
     ).draw()
     # Labels: none, begins of the three, goes on of the three; between the marks of begin and end.
     tea, pot, red = batch.allowed[0, 1:4].tolist()
@@ -73,11 +73,11 @@ def test_of_a_hinted_title_only_what_fields_said_is_asked_for() -> None:
 def test_whole_numbers_decide_as_floats_do() -> None:
     torch.manual_seed(0)
     model, vocabulary = base_weights([title.text for title in TITLES], labels=9)
-    pieces = Pieces(vocabulary)
+    pieces = PieceTokenizer(vocabulary)
     floats = {name: value.numpy() for name, value in model.state_dict().items()}
-    exact = Network(whole_numbers([floats]))
+    exact = Network(quantize_members([floats]))
     for title in TITLES:
-        reading = pieces.read(title.text)
+        reading = pieces.tokenize(title.text)
         with torch.no_grad():
             all_present = torch.ones((1, len(reading.pieces)), dtype=torch.long)
             parts = (torch.tensor([reading.pieces]), torch.tensor([reading.shapes]), all_present)

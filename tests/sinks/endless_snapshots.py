@@ -1,4 +1,4 @@
-"""A process that takes snapshots, or fetches the newest, again and again, until it is killed.
+"""A process that takes snapshots, or fetches the newest, until it is killed.
 
 python -m tests.sinks.endless_snapshots take|fetch FOLDER
 """

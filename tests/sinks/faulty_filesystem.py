@@ -1,4 +1,4 @@
-"""A real file system whose every operation can be cut short, or made to wait its turn."""
+"""A real file system whose operations can be killed or made to wait."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +7,16 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 WRITES = ("pipe_file", "put_file")
-# What neither shows nor changes a file.
-ASIDE = ("invalidate_cache", "makedirs", "protocol")
+# Calls that neither read nor change a file.
+UNCOUNTED = ("invalidate_cache", "makedirs", "protocol")
 
 
 class Killed(BaseException):
-    """Nobody catches it, as nobody catches SIGKILL."""
+    """Stands for SIGKILL: nothing catches it."""
 
 
-class Edge:
-    """What an archive calls, handed on to a real file system; `step` is told before each.
+class FaultyFileSystem:
+    """Passes an archive's calls on to a real file system, and calls `step` before each.
 
     A move is a copy and a removal, as in an object store.
     """
@@ -27,7 +27,7 @@ class Edge:
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self.inner, name)
-        if name in ASIDE:
+        if name in UNCOUNTED:
             return call
 
         def stepped(*arguments: Any, **options: Any) -> Any:
@@ -45,8 +45,8 @@ class Edge:
         self.inner.rm_file(source)
 
 
-class KilledAt(Edge):
-    """Kills before the k-th operation, or, where it is a write, amid it."""
+class KilledAt(FaultyFileSystem):
+    """Kills before the k-th operation, or in the middle of it if it is a write."""
 
     def __init__(self, at: int, amid: bool) -> None:
         self._left = at

@@ -8,7 +8,7 @@ from pathlib import Path
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
-from kae.encoders.selector import Compiled, compile_selector
+from kae.encoders.selector import CompiledSelector, compile_selector
 from kae.sinks.log.fold import LogState, fold
 from kae.sinks.log.protocol import Log
 from kae.sinks.log.term_changes import TermChange
@@ -32,7 +32,7 @@ class Line:
         self._deltas = deltas
         self._bindings = bindings
         self._clock = 0
-        self._selectors: dict[int, Compiled] = {}
+        self._selectors: dict[int, CompiledSelector] = {}
         self.folder = 0
         self.shard = self.open_shard()
         self.registrar = self.open_registrar()
@@ -81,7 +81,7 @@ class Line:
             registrar.register(registrar.plan(changes), 0, first + len(changes), self.now())
             self.selectors()
 
-    def selectors(self) -> dict[int, Compiled]:
+    def selectors(self) -> dict[int, CompiledSelector]:
         """Every selector that was ever bound, as a follower of the bindings log keeps them."""
         for binding, bound in self.registrar.bindings.bound.items():
             self._selectors.setdefault(binding, compile_selector(bound.selector))

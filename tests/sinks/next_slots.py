@@ -1,4 +1,4 @@
-"""Prefixes as arrays, and masks as plain lists, for tests that ask for one at a time."""
+"""Prefixes as arrays and masks as plain lists, for tests of one prefix at a time."""
 
 from collections.abc import Sequence
 

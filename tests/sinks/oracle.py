@@ -1,4 +1,4 @@
-"""What an index must be: the plainest fold of its input, against which everything is compared."""
+"""What an index must be: the simplest fold of its input, to compare everything with."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +11,7 @@ from kae.sinks.store.state import content_hash
 
 
 def active_terms(changes: Iterable[TermChange]) -> dict[str, Bind]:
-    """Terms by revision, the first of a revision counts."""
+    """The newest revision of each term; of equal revisions the first counts."""
     newest: dict[str, TermChange] = {}
     for change in changes:
         if change.key not in newest or change.revision > newest[change.key].revision:

@@ -1,4 +1,4 @@
-"""Whatever happens to a line, and in whichever order, it ends as the oracle says."""
+"""After any history of events and failures, stores and replicas are what the oracle says."""
 
 import pytest
 from tests.sinks.any_history import run

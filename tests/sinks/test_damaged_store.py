@@ -1,4 +1,4 @@
-"""A byte of a store is flipped where it lies: found, named, and rebuilt; never read as if whole."""
+"""A store with a flipped byte is detected, named and rebuilt, and never read as if it was whole."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rocksdict import Options, Rdict
-from tests.sinks.test_recovery import Kept, rows
+from tests.sinks.test_recovery import ArchivedPipeline, rows
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -20,29 +20,29 @@ Rows = dict[str, list[tuple[bytes, bytes]]]
 
 # How many bytes of each file are flipped, one at a time.
 FLIPS = 12
-# RocksDB's own notes: it opens a store by its MANIFEST and what it is told.
+# Files that RocksDB does not open a store from.
 NOTES = ("OPTIONS", "rocksdict")
 EMPTY: Rows = {name: [] for name in keys.COLUMN_FAMILIES}
 
 
 @pytest.fixture
-def line(codebook: Codebook, catalog: list[Item], tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(codebook, catalog, tmp_path)
+def pipeline(codebook: Codebook, catalog: list[Item], tmp_path: Path) -> Iterator[ArchivedPipeline]:
+    made = ArchivedPipeline(codebook, catalog, tmp_path)
     for _ in range(4):
-        kept.grow()
-    kept.bind("zorblax")
-    yield kept
-    kept.close()
+        made.grow()
+    made.bind("zorblax")
+    yield made
+    made.close()
 
 
-def laid(line: Kept, folder: Path) -> Path:
-    """The files of the line's store, as RocksDB has put them away."""
-    line.shard.store.checkpoint(folder)
+def checkpoint(pipeline: ArchivedPipeline, folder: Path) -> Path:
+    """The files of the pipeline's store."""
+    pipeline.shard.store.checkpoint(folder)
     return folder
 
 
-def whatever_is_read(folder: Path) -> Rows | str:
-    """The rows of a store that says it is whole, or why it is refused."""
+def rows_or_error(folder: Path) -> Rows | str:
+    """The rows of a store that passes its checks, or why it is refused."""
     try:
         store = ShardStore(folder, read_only=True)
         try:
@@ -60,7 +60,7 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(whole)
 
 
-def put_back(folder: Path, family: str, rows: list[tuple[bytes, bytes]]) -> None:
+def restore_rows(folder: Path, family: str, rows: list[tuple[bytes, bytes]]) -> None:
     """Give one column family of a closed store the rows that it had before."""
     with_all = {name: Options(raw_mode=True) for name in keys.COLUMN_FAMILIES}
     whole = Rdict(str(folder), Options(raw_mode=True), column_families=with_all)
@@ -82,14 +82,16 @@ def tables(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix == ".sst")
 
 
-def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(line: Kept, tmp_path: Path) -> None:
-    folder = laid(line, tmp_path / "laid")
-    expected = line.shard.store.dump()
+def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(
+    pipeline: ArchivedPipeline, tmp_path: Path
+) -> None:
+    folder = checkpoint(pipeline, tmp_path / "checkpoint")
+    expected = pipeline.shard.store.dump()
     refused = 0
     for path in sorted(folder.iterdir()):
         for at in places(path) if path.stat().st_size else ():
             flip(path, at)
-            found = whatever_is_read(folder)
+            found = rows_or_error(folder)
             flip(path, at)
             if isinstance(found, str):
                 assert str(folder) in found
@@ -98,12 +100,14 @@ def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(line: Kept, tmp_p
             assert path.name.startswith(NOTES), f"{path.name}, byte {at}"
             assert found == expected, f"{path.name}, byte {at}"
     assert refused > FLIPS * len(tables(folder)) // 2
-    assert whatever_is_read(folder) == expected
+    assert rows_or_error(folder) == expected
 
 
-def test_rows_do_not_end_at_a_block_that_cannot_be_read(line: Kept, tmp_path: Path) -> None:
-    """rocksdict's iterators do, without a word."""
-    folder = laid(line, tmp_path / "laid")
+def test_rows_do_not_end_at_a_block_that_cannot_be_read(
+    pipeline: ArchivedPipeline, tmp_path: Path
+) -> None:
+    """rocksdict's iterators end there without an error."""
+    folder = checkpoint(pipeline, tmp_path / "checkpoint")
     largest = max(tables(folder), key=lambda path: path.stat().st_size)
     flip(largest, largest.stat().st_size // 2)
     store = ShardStore(folder, read_only=True)
@@ -113,44 +117,44 @@ def test_rows_do_not_end_at_a_block_that_cannot_be_read(line: Kept, tmp_path: Pa
     store.close()
 
 
-def grow(line: Kept, _items: list[Item]) -> None:
-    line.grow()
+def grow(pipeline: ArchivedPipeline, _items: list[Item]) -> None:
+    pipeline.grow()
 
 
-def put_again(line: Kept, items: list[Item]) -> None:
-    line.items += [Upsert(item.id, line.now(), b"", item) for item in items[:40]]
-    line.drain()
+def put_again(pipeline: ArchivedPipeline, items: list[Item]) -> None:
+    pipeline.items += [Upsert(item.id, pipeline.now(), b"", item) for item in items[:40]]
+    pipeline.drain()
 
 
-def bind(line: Kept, _items: list[Item]) -> None:
-    line.bind("flumquix")
+def bind(pipeline: ArchivedPipeline, _items: list[Item]) -> None:
+    pipeline.bind("flumquix")
 
 
 @pytest.mark.parametrize("change", [grow, put_again, bind])
-def test_a_manifest_that_lost_its_end_hides_nothing(
-    line: Kept,
+def test_a_truncated_manifest_is_detected(
+    pipeline: ArchivedPipeline,
     catalog: list[Item],
     tmp_path: Path,
-    change: Callable[[Kept, list[Item]], None],
+    change: Callable[[ArchivedPipeline, list[Item]], None],
 ) -> None:
-    """RocksDB opens it, and the newest files of some column families are forgotten."""
-    laid(line, tmp_path / "before")
-    whole_ones = [EMPTY, line.shard.store.dump()]
-    change(line, catalog)
-    whole_ones.append(line.shard.store.dump())
-    folder = laid(line, tmp_path / "laid")
+    """RocksDB opens it without the newest files of some column families."""
+    checkpoint(pipeline, tmp_path / "before")
+    whole_ones = [EMPTY, pipeline.shard.store.dump()]
+    change(pipeline, catalog)
+    whole_ones.append(pipeline.shard.store.dump())
+    folder = checkpoint(pipeline, tmp_path / "checkpoint")
     (manifest,) = folder.glob("MANIFEST-*")
     whole = manifest.read_bytes()
-    told = 0
+    detected = 0
     for end in range(0, len(whole), 11):
         manifest.write_bytes(whole[:end])
-        found = whatever_is_read(folder)
+        found = rows_or_error(folder)
         if isinstance(found, str):
             assert str(folder) in found
-            told += "the store is damaged" in found
+            detected += "the store is damaged" in found
         else:
             assert found in whole_ones, f"cut at byte {end}"
-    assert told
+    assert detected
 
 
 @pytest.mark.parametrize(
@@ -166,48 +170,50 @@ def test_a_manifest_that_lost_its_end_hides_nothing(
         (bind, keys.META, "its terms and their items are not those of version"),
     ],
 )
-def test_rows_that_stayed_behind_are_told_by_what_they_are(
-    line: Kept,
+def test_old_rows_of_one_column_family_are_named(
+    pipeline: ArchivedPipeline,
     catalog: list[Item],
     tmp_path: Path,
-    change: Callable[[Kept, list[Item]], None],
+    change: Callable[[ArchivedPipeline, list[Item]], None],
     family: str,
     loss: str,
 ) -> None:
-    """Whichever column family it is: RocksDB writes each of them when it likes."""
-    before = line.shard.store.dump()[family]
-    change(line, catalog)
-    folder = laid(line, tmp_path / "laid")
-    put_back(folder, family, before)
-    found = whatever_is_read(folder)
+    """RocksDB flushes each column family on its own."""
+    before = pipeline.shard.store.dump()[family]
+    change(pipeline, catalog)
+    folder = checkpoint(pipeline, tmp_path / "checkpoint")
+    restore_rows(folder, family, before)
+    found = rows_or_error(folder)
     assert isinstance(found, str)
     assert f"{folder}: the store is damaged" in found
     assert loss in found
 
 
 @pytest.mark.parametrize("with_snapshot", [True, False], ids=["a snapshot", "its log alone"])
-def test_an_owner_whose_store_is_damaged_begins_anew_from(line: Kept, with_snapshot: bool) -> None:
-    newest = line.snapshot() if with_snapshot else None
-    before = line.shard.store.dump()[keys.ITEMS]
-    line.grow()
-    whole, folder = laid(line, line.root / "whole"), line.root / "damaged"
+def test_an_owner_whose_store_is_damaged_restores_it_from(
+    pipeline: ArchivedPipeline, with_snapshot: bool
+) -> None:
+    newest = pipeline.snapshot() if with_snapshot else None
+    before = pipeline.shard.store.dump()[keys.ITEMS]
+    pipeline.grow()
+    whole, folder = checkpoint(pipeline, pipeline.root / "whole"), pipeline.root / "damaged"
     for table in [*tables(whole), None]:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(whole, folder)
         if table:
             flip(folder / table.name, table.stat().st_size // 3)
         else:
-            put_back(folder, keys.ITEMS, before)
+            restore_rows(folder, keys.ITEMS, before)
         shard = Shard(
             folder,
-            line.deltas,
+            pipeline.deltas,
             owner="back",
-            fingerprint=line.encoder.fingerprint,
+            fingerprint=pipeline.encoder.fingerprint,
             max_bytes=4096,
             write_buffer_bytes=1 << 20,
-            snapshots=line.snapshots,
+            snapshots=pipeline.snapshots,
         )
         assert shard.restored_from == (str(newest.version) if newest else "")
         assert str(folder) in shard.rejected[0]
-        assert rows(shard.store) == rows(line.shard.store)
+        assert rows(shard.store) == rows(pipeline.shard.store)
         shard.close()

@@ -1,4 +1,4 @@
-"""What a decode asks of a view, against plain sets of paths, and against a million random walks."""
+"""Decoding of a view against plain sets of paths, and over a million random walks."""
 
 import random
 import threading
@@ -103,7 +103,7 @@ actions = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(actions, st.integers(0, 2**32), st.sampled_from((2, 4, 40)))
-def test_a_view_answers_as_plain_sets_after_any_edits(
+def test_a_view_answers_as_plain_sets_do_after_any_edits(
     sequence: list[str], seed: int, slots: int
 ) -> None:
     shards = ChangingShards(seed, slots)
@@ -124,7 +124,7 @@ def test_a_view_answers_as_plain_sets_after_any_edits(
         before = paths
 
 
-def test_prefixes_may_repeat_and_there_may_be_none_of_them() -> None:
+def test_a_batch_may_repeat_prefixes_or_be_empty() -> None:
     shards = ChangingShards(1)
     shards.change(200)
     trie = shards.refresh()

@@ -36,7 +36,7 @@ def fold_all(*payloads: bytes) -> list[Folded]:
     return folded
 
 
-def test_a_delta_of_an_older_epoch_is_passed_over_though_it_continues_the_chain() -> None:
+def test_a_delta_of_an_older_epoch_is_ignored_even_if_it_continues_the_chain() -> None:
     *_, zombie, owner = fold_all(claim(1), claim(2), delta(1, 1, GENESIS), delta(2, 1, GENESIS))
     assert (zombie.delta, zombie.ignored) == (None, "delta of another epoch")
     assert owner.delta is not None
@@ -49,13 +49,13 @@ def test_a_claim_has_to_be_strictly_higher() -> None:
     assert lower.state.epoch == 3
 
 
-def test_a_claim_with_another_codebook_is_passed_over() -> None:
+def test_a_claim_with_another_codebook_is_ignored() -> None:
     foreign = fold_all(claim(1), claim(2, "other"))[-1]
     assert foreign.ignored == "claim with another codebook"
     assert (foreign.state.epoch, foreign.state.fingerprint) == (1, "f")
 
 
-def test_a_delta_beside_the_chain_is_passed_over() -> None:
+def test_a_delta_off_the_chain_is_ignored() -> None:
     first = fold_all(claim(1), delta(1, 1, GENESIS))[-1].state
     for beside in (delta(1, 1, GENESIS), delta(1, 3, first.hash), delta(1, 2, GENESIS)):
         assert fold(first, 2, beside).ignored == "delta beside the chain"
@@ -80,7 +80,7 @@ def test_bytes_that_kae_did_not_write_are_named_by_their_offset() -> None:
         fold(LogState(), 7, b"hello")
 
 
-def test_a_claim_says_from_which_kae_on_its_records_can_be_read() -> None:
+def test_a_claim_names_the_oldest_release_that_reads_its_records() -> None:
     (newer,) = fold_all(claim(1))
     coming = encode_record(Owned(2, bytes(16), "worker-9", "f", LOG_FORMAT + 1))
     with pytest.raises(LogNewer, match=r"offset 1: worker-9 writes format 2 .* Upgrade"):
@@ -89,7 +89,7 @@ def test_a_claim_says_from_which_kae_on_its_records_can_be_read() -> None:
     assert fold(newer.state, 1, late).ignored == "claim of an old epoch"
 
 
-def test_a_claim_of_before_formats_were_told_is_of_the_first() -> None:
+def test_a_claim_without_a_format_is_of_the_first_one() -> None:
     tag, *fields, told = msgspec.msgpack.decode(claim(1))
     assert told == LOG_FORMAT
     before = fold(LogState(), 0, msgspec.msgpack.encode([tag, *fields]))

@@ -1,4 +1,4 @@
-"""Counting in bounded memory: no frequent word is lost, and no count is told too high."""
+"""Counting in bounded memory: no frequent word is lost, and no count is too high."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from kae.streams.replica.unknown_words import HeavyHitters, WordFrequency
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from("aaaabbbccdefghijkl"), max_size=200), st.integers(1, 8))
-def test_what_is_counted_lies_between_its_bounds_and_what_is_frequent_is_kept(
+def test_counts_are_within_their_bounds_and_frequent_keys_are_kept(
     words: list[str], counters: int
 ) -> None:
     heavy, true = HeavyHitters(counters), Counter(words)
@@ -23,7 +23,7 @@ def test_what_is_counted_lies_between_its_bounds_and_what_is_frequent_is_kept(
     assert {word for word, times in true.items() if times > len(words) / counters} <= kept.keys()
 
 
-def test_only_what_came_often_enough_for_sure_is_told_the_most_frequent_first() -> None:
+def test_only_certainly_frequent_keys_are_listed_the_most_frequent_first() -> None:
     heavy = HeavyHitters(3)
     for word in "aabbbc":
         heavy.count(word)

@@ -124,7 +124,7 @@ def best(live: LiveTrie, decoded: BeamPaths) -> list[tuple[float, Identifier]]:
     return list(zip(decoded.coverage.tolist(), paths, strict=True))
 
 
-def test_an_item_put_again_as_it_was_costs_no_overlay() -> None:
+def test_an_item_put_again_unchanged_adds_nothing_to_the_overlay() -> None:
     shards = ChangingShards(0)
     shards.change(300)
     merged = shards.refresh()

@@ -1,4 +1,4 @@
-"""What a shard begins with: its store, a snapshot, its log, and never with a gap."""
+"""A shard opens its own store, a snapshot or an empty store, and never one with a gap."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -22,8 +22,8 @@ from kae.sinks.store.recovery import SnapshotSource
 from kae.sinks.store.store import ShardStore
 
 
-class Kept(Line):
-    """A line with an archive beside it."""
+class ArchivedPipeline(Line):
+    """A pipeline with an archive of snapshots."""
 
     def __init__(self, codebook: Codebook, items: list[Item], folder: Path) -> None:
         self.deltas = MemoryLog("deltas/0")
@@ -46,8 +46,8 @@ class Kept(Line):
         origin = SnapshotOrigin("deltas/0", 1, 0, "w", self.now())
         return take_snapshot(self.archive, checkpoint, self.shard.store.state, origin).manifest
 
-    def another(self, snapshots: SnapshotSource | None = None) -> Shard:
-        """The next owner, on a machine of its own."""
+    def next_owner(self, snapshots: SnapshotSource | None = None) -> Shard:
+        """The next owner, on another machine."""
         self.folder += 1
         return Shard(
             self.root / f"worker-{self.folder}",
@@ -65,12 +65,12 @@ class Kept(Line):
 
 
 @pytest.fixture
-def line(codebook: Codebook, catalog: list[Item], tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(codebook, catalog, tmp_path)
-    kept.grow()
-    kept.bind("zorblax")
-    yield kept
-    kept.close()
+def pipeline(codebook: Codebook, catalog: list[Item], tmp_path: Path) -> Iterator[ArchivedPipeline]:
+    made = ArchivedPipeline(codebook, catalog, tmp_path)
+    made.grow()
+    made.bind("zorblax")
+    yield made
+    made.close()
 
 
 def rows(store: ShardStore) -> object:
@@ -78,87 +78,91 @@ def rows(store: ShardStore) -> object:
     return {name: found for name, found in store.dump().items() if name != "meta"}
 
 
-def prove(line: Kept, shard: Shard) -> None:
-    assert shard.store.state.version == line.shard.store.state.version
-    assert shard.store.state.hash == line.shard.store.state.hash
-    assert shard.store.state.counts == line.shard.store.state.counts
-    assert rows(shard.store) == rows(line.shard.store)
+def assert_same_state(pipeline: ArchivedPipeline, shard: Shard) -> None:
+    assert shard.store.state.version == pipeline.shard.store.state.version
+    assert shard.store.state.hash == pipeline.shard.store.state.hash
+    assert shard.store.state.counts == pipeline.shard.store.state.counts
+    assert rows(shard.store) == rows(pipeline.shard.store)
 
 
-def test_a_new_owner_begins_with_the_newest_snapshot_and_follows_the_log(line: Kept) -> None:
-    line.snapshot()
-    line.grow()
-    newest = line.snapshot()
-    line.grow()
-    line.deltas.begins_at = newest.offset  # nothing older is read
-    shard = line.another()
+def test_a_new_owner_restores_the_newest_snapshot_and_reads_on_in_the_log(
+    pipeline: ArchivedPipeline,
+) -> None:
+    pipeline.snapshot()
+    pipeline.grow()
+    newest = pipeline.snapshot()
+    pipeline.grow()
+    pipeline.deltas.begins_at = newest.offset  # nothing older is read
+    shard = pipeline.next_owner()
     assert (shard.restored_from, shard.rejected) == (str(newest.version), [])
-    prove(line, shard)
+    assert_same_state(pipeline, shard)
     shard.close()
 
 
-def test_a_snapshot_ahead_of_the_log_or_beside_it_is_passed_over_for_the_one_before(
-    line: Kept,
+def test_a_snapshot_ahead_of_the_log_or_off_its_chain_is_rejected_for_the_one_before(
+    pipeline: ArchivedPipeline,
 ) -> None:
-    fit = line.snapshot()
-    line.grow()
-    line.snapshot()
-    beside = line.deltas.records[fit.offset + 1 :]
-    del line.deltas.records[fit.offset + 1 :]
-    ahead = line.another()
+    fit = pipeline.snapshot()
+    pipeline.grow()
+    pipeline.snapshot()
+    beside = pipeline.deltas.records[fit.offset + 1 :]
+    del pipeline.deltas.records[fit.offset + 1 :]
+    ahead = pipeline.next_owner()
     assert ahead.restored_from == str(fit.version)
     assert "the log ends at" in ahead.rejected[0]
     ahead.close()
-    line.deltas.records += [record[:-1] + b"\x00" for record in beside]
-    other = line.another()
+    pipeline.deltas.records += [record[:-1] + b"\x00" for record in beside]
+    other = pipeline.next_owner()
     assert other.restored_from == str(fit.version)
     assert "holds another record" in other.rejected[0]
     other.close()
 
 
-def test_a_store_that_the_log_no_longer_reaches_gives_way_to_a_snapshot(line: Kept) -> None:
-    folder = line.shard.folder
-    line.shard.close()
-    line.shard = line.another()
-    line.grow()
-    newest = line.snapshot()
-    line.deltas.begins_at = newest.offset
+def test_a_store_older_than_the_log_is_replaced_by_a_snapshot(pipeline: ArchivedPipeline) -> None:
+    folder = pipeline.shard.folder
+    pipeline.shard.close()
+    pipeline.shard = pipeline.next_owner()
+    pipeline.grow()
+    newest = pipeline.snapshot()
+    pipeline.deltas.begins_at = newest.offset
     shard = Shard(
         folder,
-        line.deltas,
+        pipeline.deltas,
         owner="back",
-        fingerprint=line.encoder.fingerprint,
+        fingerprint=pipeline.encoder.fingerprint,
         max_bytes=MAX_BYTES,
         write_buffer_bytes=1 << 20,
-        snapshots=line.snapshots,
+        snapshots=pipeline.snapshots,
     )
     assert shard.restored_from == str(newest.version)
     assert shard.rejected[0].startswith("the store: deltas/0: offset")
-    prove(line, shard)
+    assert_same_state(pipeline, shard)
     shard.close()
 
 
-def test_a_log_without_its_beginning_is_refused_when_no_snapshot_reaches_it(line: Kept) -> None:
-    too_old = line.snapshot()
-    line.grow()
-    line.deltas.begins_at = too_old.offset + 1
+def test_a_log_without_its_beginning_is_refused_if_every_snapshot_is_too_old(
+    pipeline: ArchivedPipeline,
+) -> None:
+    too_old = pipeline.snapshot()
+    pipeline.grow()
+    pipeline.deltas.begins_at = too_old.offset + 1
     with pytest.raises(LogTruncated) as refused:
-        line.another()
+        pipeline.next_owner()
     assert f"snapshot {too_old.version}: deltas/0: offset {too_old.offset} is gone" in str(
         refused.value
     )
     assert "backfill a new generation" in str(refused.value)
 
 
-def test_a_log_that_lost_a_segment_in_its_midst_is_refused(line: Kept) -> None:
-    line.grow()
+def test_a_log_with_a_gap_is_refused(pipeline: ArchivedPipeline) -> None:
+    pipeline.grow()
 
     class Gapped(MemoryLog):
         def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
             return (found for found in super().read(offset) if found[0] not in (3, 4))
 
     gapped = Gapped("deltas/0")
-    gapped.records = line.deltas.records
-    line.deltas = gapped
+    gapped.records = pipeline.deltas.records
+    pipeline.deltas = gapped
     with pytest.raises(LogTruncated, match="offset 3 is gone, the next record is 5"):
-        line.another()
+        pipeline.next_owner()

@@ -9,7 +9,7 @@ import pytest
 
 from kae.encoders.categories import POSITIONS, Slot
 from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
-from kae.encoders.text.spelling import token_spelling
+from kae.encoders.text.spelling import token_spelling_key
 from kae.sinks.log.edits import PutItem, decode_edit
 from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.postings.search_index import SearchIndex
@@ -124,8 +124,8 @@ def shards(tmp_path: Path) -> Iterator[SearchedShards]:
 def counted(live: dict[tuple[int, str], Item], token: str) -> Frequencies:
     found = {}
     for key, item in live.items():
-        times = Counter(map(token_spelling, item.title.split()))[token]
-        if times or token in map(token_spelling, item.fields["words"]):
+        times = Counter(map(token_spelling_key, item.title.split()))[token]
+        if times or token in map(token_spelling_key, item.fields["words"]):
             found[key] = float(times or ATTRIBUTE_FREQUENCY)
     return found
 

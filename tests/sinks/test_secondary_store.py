@@ -1,4 +1,4 @@
-"""A store that one process writes, and others of the machine read beside it."""
+"""Other processes read a store while its owner writes it, as RocksDB secondaries."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.sinks.test_recovery import Kept
+from tests.sinks.test_recovery import ArchivedPipeline
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -16,29 +16,29 @@ from kae.sinks.store.store import ShardStore
 
 
 @pytest.fixture
-def line(codebook: Codebook, catalog: list[Item], tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(codebook, catalog, tmp_path)
-    kept.grow()
-    yield kept
-    kept.close()
+def pipeline(codebook: Codebook, catalog: list[Item], tmp_path: Path) -> Iterator[ArchivedPipeline]:
+    made = ArchivedPipeline(codebook, catalog, tmp_path)
+    made.grow()
+    yield made
+    made.close()
 
 
-def test_a_reader_has_what_the_writer_had_and_another_what_it_has(
-    line: Kept, tmp_path: Path
+def test_a_reader_keeps_the_version_it_opened_and_a_new_one_has_the_newest(
+    pipeline: ArchivedPipeline, tmp_path: Path
 ) -> None:
-    writer = line.shard.store
+    writer = pipeline.shard.store
     for turn in range(4):
-        reader = ShardStore(writer.folder, secondary_folder=tmp_path / "notes")
+        reader = ShardStore(writer.folder, secondary_folder=tmp_path / "secondary")
         had = writer.dump()
         assert reader.state == writer.state
-        line.grow()
-        line.bind(f"zorblax{turn}")
+        pipeline.grow()
+        pipeline.bind(f"zorblax{turn}")
         if turn % 2:
             writer.checkpoint(tmp_path / f"{turn}")  # writes tables and begins another log
         assert reader.dump() == had
         reader.check()
         reader.close()
-    again = ShardStore(writer.folder, secondary_folder=tmp_path / "notes")
+    again = ShardStore(writer.folder, secondary_folder=tmp_path / "secondary")
     assert again.state == writer.state
     assert again.bindings == writer.bindings
     assert again.content_hash() == writer.content_hash()
@@ -51,21 +51,23 @@ def test_a_reader_has_what_the_writer_had_and_another_what_it_has(
 READER = """
 import sys
 from pathlib import Path
-from kae.sinks.store import ShardStore
+from kae.sinks.store.store import ShardStore
 store = ShardStore(Path(sys.argv[1]), secondary_folder=Path(sys.argv[2]))
 print(store.state.version, store.content_hash())
 """
 
 
-def test_another_process_reads_what_is_held_open(line: Kept, tmp_path: Path) -> None:
-    writer = line.shard.store
-    argv = [sys.executable, "-c", READER, str(writer.folder), str(tmp_path / "notes")]
+def test_another_process_reads_a_store_that_is_open(
+    pipeline: ArchivedPipeline, tmp_path: Path
+) -> None:
+    writer = pipeline.shard.store
+    argv = [sys.executable, "-c", READER, str(writer.folder), str(tmp_path / "secondary")]
     read = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
     assert read.stdout.split() == [str(writer.state.version), writer.content_hash()]
 
 
-def test_what_is_read_beside_takes_no_writes(line: Kept, tmp_path: Path) -> None:
-    reader = ShardStore(line.shard.store.folder, secondary_folder=tmp_path / "notes")
+def test_a_secondary_takes_no_writes(pipeline: ArchivedPipeline, tmp_path: Path) -> None:
+    reader = ShardStore(pipeline.shard.store.folder, secondary_folder=tmp_path / "secondary")
     state = reader.state
     nothing = Delta(state.epoch, state.version + 1, state.hash, 0, 1, 0, state.source, Counts(), ())
     with pytest.raises(Exception, match="Not supported"):
@@ -73,7 +75,7 @@ def test_what_is_read_beside_takes_no_writes(line: Kept, tmp_path: Path) -> None
     reader.close()
 
 
-def test_a_store_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_store_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreUnusable, match="nothing"):
-        ShardStore(tmp_path / "nothing", secondary_folder=tmp_path / "notes")
+        ShardStore(tmp_path / "nothing", secondary_folder=tmp_path / "secondary")
     assert not any((tmp_path / "nothing").glob("*.sst"))

@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
-from kae.encoders.selector import Compiled, Selector, compile_selector
+from kae.encoders.selector import CompiledSelector, Selector, compile_selector
 from kae.encoders.text.normal_form import normalise
 from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.postings.selector_index import SelectorIndex
@@ -130,7 +130,7 @@ class AnyItems(RuleBasedStateMachine):
         self.owner.reopen()
 
     @rule(selector=ADJUSTED)
-    def resolve(self, selector: Compiled) -> None:
+    def resolve(self, selector: CompiledSelector) -> None:
         shard = self.owner.shard
         assert shard.resolve(selector) == scanned(shard.store, selector)
 
@@ -177,7 +177,7 @@ def test_an_opened_shard_counts_the_items_that_it_held() -> None:
     owner.close()
 
 
-def scanned(store: ShardStore, selector: Compiled) -> BitMap:
+def scanned(store: ShardStore, selector: CompiledSelector) -> BitMap:
     """What a selector means: `matches`, item by item."""
     return BitMap(
         item.ordinal

@@ -1,4 +1,4 @@
-"""The slot ledger adds up, whatever happens to terms, and says what is left."""
+"""The slot ledger adds up after any history of terms, and says what is left."""
 
 from collections import Counter
 
@@ -150,7 +150,7 @@ def test_used_free_and_quarantined_slots_add_up_after_any_history(
     assert not slots.bindings.quarantined
 
 
-def test_a_refusal_says_what_is_left_what_comes_back_and_what_may_go() -> None:
+def test_a_refusal_names_slots_that_are_free_come_back_or_can_be_released() -> None:
     slots = Slots()
     binds = [slots.bind(term, 1, until_ms=end) for term, end in (("a", 0), ("b", 9_000))]
     slots.tell(slots.bind("gone", 1), *binds)

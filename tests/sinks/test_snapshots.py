@@ -1,4 +1,4 @@
-"""Snapshots that are killed, altered, cut, pruned beside uploads: named, or as if nothing was."""
+"""Snapshots that are killed, altered, truncated or pruned during uploads: detected or harmless."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
-from tests.sinks.faulty_filesystem import Edge, Killed, KilledAt
+from tests.sinks.faulty_filesystem import FaultyFileSystem, Killed, KilledAt
 
 from kae.sinks.log.edits import Counts, Delta, DropItem, SourceRange, encode_edit
 from kae.sinks.log.fold import LogState
@@ -81,24 +81,24 @@ def anything(_: Manifest) -> str:
 
 def newest(archive: Archive, source: Growing) -> tuple[int, list[str]]:
     """The version of the newest snapshot that can be opened, and what was passed over for it."""
-    passed_over: list[str] = []
+    rejected: list[str] = []
     folder = source.root / "fetched" / "store"
-    for manifest in fetch_newest_first(archive, folder, anything, passed_over.append):
+    for manifest in fetch_newest_first(archive, folder, anything, rejected.append):
         store = ShardStore(folder, 1 << 16)
         try:
             assert store.state.version == manifest.version
             assert store.dump() == source.rows[manifest.version]
         finally:
             store.close()
-        return manifest.version, passed_over
-    return 0, passed_over
+        return manifest.version, rejected
+    return 0, rejected
 
 
 def path_of(archive: Archive, *parts: str) -> Path:
     return Path(archive.folder, *parts)
 
 
-def test_a_snapshot_holds_the_store_at_its_version_and_not_what_came_later(
+def test_a_snapshot_is_the_store_at_its_version_without_later_deltas(
     source: Growing, archive: Archive
 ) -> None:
     taken = source.take(archive)
@@ -109,7 +109,7 @@ def test_a_snapshot_holds_the_store_at_its_version_and_not_what_came_later(
     assert (taken.manifest.tail, taken.manifest.shard) == (state.tail.hex(), 0)
 
 
-def test_only_new_files_travel(source: Growing, archive: Archive) -> None:
+def test_only_new_files_are_uploaded(source: Growing, archive: Archive) -> None:
     first, second = source.take(archive), source.take(archive)
     assert first.sent == {file.blake2b for file in first.manifest.files}
     assert second.sent < {file.blake2b for file in second.manifest.files}
@@ -117,7 +117,7 @@ def test_only_new_files_travel(source: Growing, archive: Archive) -> None:
     assert source.put(archive, source.checkpoint()).sent_bytes < second.manifest.bytes
 
 
-def test_a_snapshot_killed_at_any_operation_is_none_and_the_next_one_is_whole(
+def test_a_snapshot_killed_at_any_operation_does_not_exist_and_the_next_is_whole(
     source: Growing, tmp_path: Path
 ) -> None:
     source.grow()
@@ -135,8 +135,8 @@ def test_a_snapshot_killed_at_any_operation_is_none_and_the_next_one_is_whole(
             try:
                 source.put(Archive(edge, str(folder)), checkpoint)
             except Killed:
-                found, passed_over = newest(archive, source)
-                assert found == 2 or (found == 1 and len(passed_over) <= 1)
+                found, rejected = newest(archive, source)
+                assert found == 2 or (found == 1 and len(rejected) <= 1)
                 operations = at + 1
             again = source.put(archive, checkpoint)
             assert newest(archive, source)[0] == 2
@@ -149,7 +149,7 @@ def test_a_snapshot_killed_at_any_operation_is_none_and_the_next_one_is_whole(
         assert operations > 5
 
 
-def test_every_flipped_byte_and_every_cut_is_named_and_the_snapshot_before_is_used(
+def test_any_flipped_byte_or_truncation_is_named_and_the_former_snapshot_is_used(
     source: Growing, archive: Archive
 ) -> None:
     first, second = source.take(archive), source.take(archive)
@@ -178,7 +178,7 @@ def test_every_flipped_byte_and_every_cut_is_named_and_the_snapshot_before_is_us
     assert newest(archive, source) == (2, [])
 
 
-def test_a_file_that_was_altered_is_named_by_a_survey_and_sent_again_after_pruning(
+def test_an_altered_file_is_named_by_a_survey_and_uploaded_again_after_pruning(
     source: Growing, archive: Archive
 ) -> None:
     taken = source.take(archive)
@@ -200,7 +200,7 @@ def test_a_file_that_was_altered_is_named_by_a_survey_and_sent_again_after_pruni
     assert newest(archive, source)[0] == 1
 
 
-def test_pruning_keeps_the_newest_whole_ones_and_what_is_young(
+def test_pruning_keeps_the_newest_whole_snapshots_and_young_files(
     source: Growing, archive: Archive
 ) -> None:
     taken = [source.take(archive) for _ in range(5)]
@@ -221,7 +221,9 @@ def test_pruning_keeps_the_newest_whole_ones_and_what_is_young(
     assert newest(archive, source) == (4, [])
 
 
-def test_where_no_snapshot_is_whole_none_is_dropped(source: Growing, archive: Archive) -> None:
+def test_pruning_keeps_everything_if_no_snapshot_is_whole(
+    source: Growing, archive: Archive
+) -> None:
     taken = [source.take(archive) for _ in range(3)]
     for one in taken:
         path_of(archive, keys.BLOBS, one.manifest.files[-1].blake2b).unlink(missing_ok=True)
@@ -229,7 +231,7 @@ def test_where_no_snapshot_is_whole_none_is_dropped(source: Growing, archive: Ar
     assert archive.manifests() == [one.name for one in reversed(taken)]
 
 
-def test_pruning_killed_at_any_operation_harms_no_snapshot_that_stays(
+def test_pruning_killed_at_any_operation_harms_no_kept_snapshot(
     source: Growing, tmp_path: Path
 ) -> None:
     checkpoints = []
@@ -309,7 +311,7 @@ BURSTS = 2
 
 
 @pytest.mark.parametrize("superseded", [True, False], ids=["of an old snapshot", "of none"])
-def test_pruning_beside_an_upload_harms_it_in_no_order_of_their_steps(
+def test_pruning_during_an_upload_harms_it_in_no_order_of_their_steps(
     superseded: bool, tmp_path: Path
 ) -> None:
     """The upload needs a file that is there, and that goes meanwhile."""
@@ -326,8 +328,8 @@ def test_pruning_beside_an_upload_harms_it_in_no_order_of_their_steps(
             archive.remove_manifest(first.name)
         checkpoint = laid(tmp_path, b"one")
         turns = Turns([step not in uploads for step in range(steps)])
-        up = Archive(Edge(turns.step(0), memory), archive.folder)
-        down = Archive(Edge(turns.step(1), memory), archive.folder)
+        up = Archive(FaultyFileSystem(turns.step(0), memory), archive.folder)
+        down = Archive(FaultyFileSystem(turns.step(1), memory), archive.folder)
         taken, looks = turns.run(
             partial(take_snapshot, up, checkpoint, at_version(3), ORIGIN), partial(clean, down)
         )
@@ -359,7 +361,7 @@ def laid(folder: Path, content: bytes) -> Path:
     return folder / "checkpoint"
 
 
-def test_what_cannot_be_reached_says_where_and_what_to_do(tmp_path: Path) -> None:
+def test_an_unreachable_archive_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("a file where a folder should be")
     archive = Archive.open(str(tmp_path / "archive"), "log/0")
     with pytest.raises(ArchiveUnreachable, match=r"archive/log/0: .*See that the place is there"):

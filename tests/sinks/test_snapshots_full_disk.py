@@ -1,4 +1,4 @@
-"""No room for a snapshot, where it is taken to or fetched to: said, and nothing half is left."""
+"""A full disk under an archive or a fetched store is reported, and leaves nothing half written."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -52,7 +52,7 @@ def is_as_taken(folder: Path, root: Path) -> int:
         store.close()
 
 
-def test_a_snapshot_that_was_told_of_outlives_any_kill_and_half_of_one_is_none(
+def test_a_reported_snapshot_survives_any_kill_and_half_a_snapshot_is_none(
     archive: Archive, tmp_path: Path
 ) -> None:
     moments = random.Random(1)
@@ -72,9 +72,7 @@ def test_a_snapshot_that_was_told_of_outlives_any_kill_and_half_of_one_is_none(
     assert archive.trash() == {}
 
 
-def test_a_fetch_that_was_killed_leaves_the_whole_store_or_none(
-    archive: Archive, tmp_path: Path
-) -> None:
+def test_a_killed_fetch_leaves_a_whole_store_or_none(archive: Archive, tmp_path: Path) -> None:
     killed("take", tmp_path, 0.2)
     moments = random.Random(2)
     for _ in range(KILLS):

@@ -9,7 +9,7 @@ import fsspec
 import httpx
 import pytest
 from moto.server import ThreadedMotoServer
-from tests.sinks.test_recovery import Kept, prove
+from tests.sinks.test_recovery import ArchivedPipeline, assert_same_state
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -22,7 +22,7 @@ URL = "s3://kae/snapshots"
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Where S3 is, for whoever asks the environment, as s3fs does; it has an empty bucket."""
+    """The address of an S3 with an empty bucket, in the environment that s3fs reads."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -41,49 +41,55 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def line(codebook: Codebook, catalog: list[Item], tmp_path: Path, endpoint: str) -> Iterator[Kept]:
-    kept = Kept(codebook, catalog, tmp_path)
-    kept.archive = Archive.open(URL, "deltas/0")
-    kept.grow()
-    kept.bind("zorblax")
-    yield kept
-    kept.close()
+def pipeline(
+    codebook: Codebook, catalog: list[Item], tmp_path: Path, endpoint: str
+) -> Iterator[ArchivedPipeline]:
+    made = ArchivedPipeline(codebook, catalog, tmp_path)
+    made.archive = Archive.open(URL, "deltas/0")
+    made.grow()
+    made.bind("zorblax")
+    yield made
+    made.close()
 
 
-def test_a_new_owner_begins_with_what_is_whole_in_the_bucket(line: Kept) -> None:
-    older = line.snapshot()
-    line.grow()
-    newest = line.snapshot()
-    assert len(line.archive.manifests()) == 2
+def test_a_new_owner_restores_the_newest_whole_snapshot_of_the_bucket(
+    pipeline: ArchivedPipeline,
+) -> None:
+    older = pipeline.snapshot()
+    pipeline.grow()
+    newest = pipeline.snapshot()
+    assert len(pipeline.archive.manifests()) == 2
     shared = {file.blake2b for file in older.files} & {file.blake2b for file in newest.files}
-    assert shared, "what two snapshots share is kept once"
-    line.deltas.begins_at = older.offset
-    first = line.another()
+    assert shared, "a file of two snapshots is stored once"
+    pipeline.deltas.begins_at = older.offset
+    first = pipeline.next_owner()
     assert (first.restored_from, first.rejected) == (str(newest.version), [])
-    prove(line, first)
+    assert_same_state(pipeline, first)
     first.close()
     own = max((file for file in newest.files if file.blake2b not in shared), key=lambda f: f.bytes)
     altered = f"kae/snapshots/deltas/0/blobs/{own.blake2b}"
     fsspec.filesystem("s3").pipe_file(altered, bytes(own.bytes))
-    second = line.another()
+    second = pipeline.next_owner()
     assert second.restored_from == str(older.version)
     assert own.name in second.rejected[0]
-    prove(line, second)
+    assert_same_state(pipeline, second)
     second.close()
 
 
-def test_what_was_pruned_from_the_bucket_is_gone_and_the_rest_is_whole(line: Kept) -> None:
-    taken = [line.snapshot()]
+def test_pruned_snapshots_are_gone_from_the_bucket_and_the_rest_is_whole(
+    pipeline: ArchivedPipeline,
+) -> None:
+    taken = [pipeline.snapshot()]
     for _ in range(2):
-        line.grow()
-        taken.append(line.snapshot())
-    before = line.archive.blobs().keys()
-    prune(line.archive, plan_prune(line.archive, 2, 0, int(time() * 1000) + 60_000, set()))
-    kept = [line.archive.manifest(name) for name in line.archive.manifests()]
+        pipeline.grow()
+        taken.append(pipeline.snapshot())
+    before = pipeline.archive.blobs().keys()
+    prune(pipeline.archive, plan_prune(pipeline.archive, 2, 0, int(time() * 1000) + 60_000, set()))
+    kept = [pipeline.archive.manifest(name) for name in pipeline.archive.manifests()]
     assert kept == taken[:0:-1]
-    assert line.archive.blobs().keys() == {file.blake2b for one in kept for file in one.files}
-    assert line.archive.blobs().keys() < before
-    shard = line.another()
+    assert pipeline.archive.blobs().keys() == {file.blake2b for one in kept for file in one.files}
+    assert pipeline.archive.blobs().keys() < before
+    shard = pipeline.next_owner()
     assert shard.restored_from == str(taken[2].version)
     shard.close()
 
@@ -99,6 +105,6 @@ def test_an_archive_that_does_not_answer_is_named_and_no_secret_is(
     archive = Archive.open(url, "deltas/0")
     with pytest.raises(ArchiveUnreachable, match=url.removeprefix("s3://")) as refused:
         archive.put_manifest("00000000000000000001.0.json", b"{}")
-    # Nor is a bucket made under a name that is mistyped, perhaps.
+    # No bucket is created: its name may be a typing error.
     told = f"{refused.value!r} {refused.value.__cause__!r} {caplog.text}"
     assert SECRET not in told

@@ -1,4 +1,4 @@
-"""What a store keeps on the disk and in memory beside its rows is bounded."""
+"""The disk and memory that a store takes besides its rows are bounded."""
 
 import contextlib
 import os
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_rows_of_a_family_that_is_seldom_written_do_not_keep_the_logs_of_all_others(
+def test_a_family_that_is_seldom_written_does_not_keep_the_write_ahead_log(
     folder: Path,
 ) -> None:
     store = ShardStore(folder, BUFFER)

@@ -1,4 +1,4 @@
-"""The trie view against plain sets of tuples: what it allows, what it hides, what a beam finds."""
+"""The trie against plain sets of tuples: masks, hidden bindings and beam search."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -126,7 +126,7 @@ def test_an_unknown_binding_is_hidden() -> None:
     assert shown.bindings == {7}
 
 
-def test_a_change_after_a_view_was_built_leaves_the_view_alone() -> None:
+def test_a_trie_does_not_change_with_its_table() -> None:
     items = table([put(0, (1, 0, 0, 0, 0, 0))])
     view = Trie.build([items], [{}], {})
     items.apply([put(0, (2, 0, 0, 0, 0, 0)), put(1, (3, 0, 0, 0, 0, 0))], 2, 2)
@@ -163,7 +163,7 @@ def test_a_beam_finds_the_paths_that_cover_most(
     assert list(map(covered, found)) == expected
 
 
-def test_a_slot_beyond_the_end_of_a_worth_is_worth_nothing() -> None:
+def test_a_slot_without_worth_is_worth_nothing() -> None:
     trie = Trie.build([table([put(0, (1, 0, 0, 0, 0, 0)), put(1, (9, 0, 0, 0, 0, 0))])], [{}], {})
     worth = [np.array([0.0, 1.0], np.float32)] + [np.zeros(0, np.float32)] * 5
     decoded = beam_search(LiveTrie.all_live(trie), [QueryClause(1.0, worth)], 5)
@@ -171,7 +171,7 @@ def test_a_slot_beyond_the_end_of_a_worth_is_worth_nothing() -> None:
     assert [trie.path_at(entry)[0] for entry in entries] == [1]
 
 
-def test_of_equal_coverage_the_more_popular_path_is_kept() -> None:
+def test_of_equal_coverage_the_beam_keeps_the_more_popular_path() -> None:
     items = table(
         [put(o, (1, o + 1, 0, 0, 0, 0), popularity) for o, popularity in enumerate((1.0, 9.0, 5.0))]
     )

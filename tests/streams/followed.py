@@ -7,7 +7,7 @@ from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
-from kae.encoders.selector import Compiled, Selector, compile_selector
+from kae.encoders.selector import CompiledSelector, Selector, compile_selector
 from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.log.term_changes import Bind, Release, TermChange
 from kae.sinks.shard import Shard
@@ -41,7 +41,7 @@ class Followed:
         self.now = 1_000
         self._revision = 0
         self._seconds = 0
-        self._kept: dict[int, Compiled] = {}
+        self._kept: dict[int, CompiledSelector] = {}
         self.shards = [
             Shard(
                 folder / f"worker-{shard}",
@@ -128,7 +128,7 @@ class Followed:
         self._revision += 1
         return self._revision
 
-    def _selectors(self) -> dict[int, Compiled]:
+    def _selectors(self) -> dict[int, CompiledSelector]:
         """Every selector that was ever bound, as a follower of the bindings log keeps them."""
         for binding, bound in self.registrar.bindings.bound.items():
             self._kept.setdefault(binding, compile_selector(bound.selector))

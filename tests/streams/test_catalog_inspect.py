@@ -15,8 +15,8 @@ from tests.streams.unmapped_feeds import (
 
 from kae.encoders.fields.names import meaning_of
 from kae.encoders.fields.profile import FieldProfile
-from kae.encoders.fields.proposal import propose
-from kae.streams.catalog.inspect import CatalogInspected, inspect
+from kae.encoders.fields.proposal import propose_category
+from kae.streams.catalog.inspect import CatalogInspected, inspect_feeds
 from kae.streams.catalog.rows import read_items
 from kae.streams.errors import CatalogInvalid
 from kae.streams.topology.types import REFERENCE, Topology
@@ -43,7 +43,7 @@ def test_the_proposal_is_a_topology_as_it_stands(
     feed: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     path = feed(tmp_path)
-    found = inspect([path], GROUPS)
+    found = inspect_feeds([path], GROUPS)
     topology = pasted(found, tmp_path)
     proposed = yaml.safe_load(found.yaml)["catalog"]
     assert topology.catalog.model_dump(exclude_unset=True) == found.catalog == proposed
@@ -56,7 +56,7 @@ def test_the_proposal_is_a_topology_as_it_stands(
 
 
 def test_a_german_shop(tmp_path: Path) -> None:
-    found = inspect([german_fashion(tmp_path)], GROUPS)
+    found = inspect_feeds([german_fashion(tmp_path)], GROUPS)
     roles = [found.catalog[role] for role in ("id", "title", "description")]
     assert roles == ["Artikelnummer", "Bezeichnung", "Langtext"]
     assert found.catalog["separator"] == "|"
@@ -77,7 +77,7 @@ def test_a_german_shop(tmp_path: Path) -> None:
 
 
 def test_groceries_with_other_column_names(tmp_path: Path) -> None:
-    found = inspect([groceries(tmp_path)], GROUPS)
+    found = inspect_feeds([groceries(tmp_path)], GROUPS)
     assert (found.catalog["id"], found.catalog["title"]) == ("upc", "display_name")
     assert found.sample.id.startswith("9007199254")
     assert mapping(found) == {
@@ -93,7 +93,7 @@ def test_groceries_with_other_column_names(tmp_path: Path) -> None:
 
 
 def test_japanese_names_and_values(tmp_path: Path) -> None:
-    found = inspect([japanese_goods(tmp_path)], GROUPS)
+    found = inspect_feeds([japanese_goods(tmp_path)], GROUPS)
     roles = ("id", "title", "description", "popularity")
     expected = ["商品コード", "商品名", "商品説明", "販売数"]
     assert [found.catalog[role] for role in roles] == expected
@@ -108,7 +108,7 @@ def test_japanese_names_and_values(tmp_path: Path) -> None:
 
 
 def test_names_that_say_nothing_are_proposed_by_their_values(tmp_path: Path) -> None:
-    found = inspect([spanish_tools(tmp_path)], GROUPS)
+    found = inspect_feeds([spanish_tools(tmp_path)], GROUPS)
     assert (found.catalog["id"], found.catalog["title"]) == ("clave", "texto")
     proposed = mapping(found)
     assert proposed["x7"] == "color"
@@ -122,7 +122,7 @@ def test_names_that_say_nothing_are_proposed_by_their_values(tmp_path: Path) -> 
 
 
 def test_the_real_catalog_fills_most_positions() -> None:
-    found = inspect(CATALOG, GROUPS, rows=1500)
+    found = inspect_feeds(CATALOG, GROUPS, rows=1500)
     proposed = mapping(found)
     assert (found.catalog["id"], found.catalog["title"]) == ("id", "title")
     assert found.catalog["description"] == "description"
@@ -136,7 +136,7 @@ def test_a_feed_in_which_no_column_can_be_the_id_is_refused(tmp_path: Path) -> N
     path = tmp_path / "a.csv"
     path.write_text("kind,text\nx,a b\nx,c d\nx,e f\n")
     with pytest.raises(CatalogInvalid, match=r"no column can be the (id|title)"):
-        inspect([path], GROUPS)
+        inspect_feeds([path], GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,6 @@ def test_values_decide_where_a_name_does_not(
     profile = FieldProfile(name)
     for value in values:
         profile.add(value)
-    proposal = propose(profile, len(values))
+    proposal = propose_category(profile, len(values))
     assert proposal.category == category
     assert proposal.why

@@ -14,7 +14,7 @@ import pytest
 from kae.encoders.items import Item
 from kae.streams.catalog.rejected import RejectedRows, reject_repeated
 from kae.streams.catalog.rows import FeedRow, RejectedRow, open_catalog, read_rows
-from kae.streams.catalog.values import NotAnItem, read_id
+from kae.streams.catalog.values import RecordInvalid, read_id
 from kae.streams.errors import CatalogInvalid
 from kae.streams.events.items import beyond_bounds
 from kae.streams.topology.types import Topology
@@ -30,8 +30,8 @@ def gz(data: bytes) -> bytes:
 
 def zstd(data: bytes) -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as packed:
-        packed.write(data)
+    with pa.CompressedOutputStream(sink, "zstd") as compressed:
+        compressed.write(data)
     return bytes(sink.getvalue())
 
 
@@ -61,12 +61,14 @@ def rejected_of(path: Path, **changes: object) -> list[RejectedRow]:
 # Packed files.
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("compression", PACKINGS)
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_packed_text_is_read_like_plain_text(packing: str, mark: str, tmp_path: Path) -> None:
-    lines = written(tmp_path / f"a.jsonl.{packing}", PACKINGS[packing]((mark + LINES).encode()))
+def test_packed_text_is_read_like_plain_text(compression: str, mark: str, tmp_path: Path) -> None:
+    lines = written(
+        tmp_path / f"a.jsonl.{compression}", PACKINGS[compression]((mark + LINES).encode())
+    )
     table = f"{mark}id;title\n1;Tönér\n2;商品\n"
-    cells = written(tmp_path / f"a.csv.{packing}", PACKINGS[packing](table.encode()))
+    cells = written(tmp_path / f"a.csv.{compression}", PACKINGS[compression](table.encode()))
     for path in (lines, cells):
         assert [(i.id, i.title) for i in items_of(path)] == [("1", "Tönér"), ("2", "商品")]
 
@@ -75,26 +77,26 @@ def test_packed_text_without_the_suffix_is_read_too(tmp_path: Path) -> None:
     assert len(items_of(written(tmp_path / "a.jsonl", gz(LINES.encode())))) == 2
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("compression", PACKINGS)
 @pytest.mark.parametrize("lost", [1, 9, 2000])
 def test_a_cut_packed_file_is_told_before_any_row_is_read(
-    packing: str, lost: int, tmp_path: Path
+    compression: str, lost: int, tmp_path: Path
 ) -> None:
     lines = "".join(
         json.dumps({"id": n, "title": f"{n * 7919 % 10007} {n * 104729 % 9973}"}) + "\n"
         for n in range(3000)
     )
-    packed = PACKINGS[packing](lines.encode())
-    path = written(tmp_path / f"a.jsonl.{packing}", packed[:-lost])
-    with pytest.raises(CatalogInvalid, match=r"cut or damaged: .*fetch it again"):
+    compressed = PACKINGS[compression](lines.encode())
+    path = written(tmp_path / f"a.jsonl.{compression}", compressed[:-lost])
+    with pytest.raises(CatalogInvalid, match=r"truncated or damaged: .*fetch it again"):
         open_catalog([path], CATALOG)
 
 
 def test_a_damaged_gzip_file_is_told_before_any_row_is_read(tmp_path: Path) -> None:
-    packed = bytearray(gz(LINES.encode() * 500))
-    packed[len(packed) // 2] ^= 0xFF
-    path = written(tmp_path / "a.jsonl.gz", bytes(packed))
-    with pytest.raises(CatalogInvalid, match="cut or damaged"):
+    compressed = bytearray(gz(LINES.encode() * 500))
+    compressed[len(compressed) // 2] ^= 0xFF
+    path = written(tmp_path / "a.jsonl.gz", bytes(compressed))
+    with pytest.raises(CatalogInvalid, match="truncated or damaged"):
         open_catalog([path], CATALOG)
 
 
@@ -107,7 +109,7 @@ def test_a_damaged_gzip_file_is_told_before_any_row_is_read(tmp_path: Path) -> N
         ("a.csv", b"", "is empty"),
         ("a.jsonl", b"", "is empty"),
         ("a.parquet", b"", "is empty"),
-        ("a.csv.gz", gz(b""), "is empty once unpacked"),
+        ("a.csv.gz", gz(b""), "is empty once decompressed"),
         ("a.csv", b"id,title\n", "no row to read"),
         ("a.csv", b",,\n1,2,3\n", "names no column"),
         ("a.csv", b"id,title,title\n1,a,b\n", "2 columns of the name 'title'"),
@@ -235,7 +237,7 @@ def test_an_id_is_text_or_a_whole_number(value: object, item_id: str) -> None:
     "value", [None, "", "  ", True, 1.5, float("nan"), float("inf"), 2.0**53 + 2, b"\xff", [], {}]
 )
 def test_what_is_no_id_is_told_by_field_and_value(value: object) -> None:
-    with pytest.raises(NotAnItem, match=r"^id is ") as refused:
+    with pytest.raises(RecordInvalid, match=r"^id is ") as refused:
         read_id({"id": value}, "id")
     assert refused.value.remedy
 

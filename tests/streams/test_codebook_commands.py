@@ -1,5 +1,8 @@
 """`kae codebook fit | evaluate | show | diff`: what a codebook holds, how well, what changed."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +13,7 @@ import yaml
 from tests.icecat import catalog_items
 from tests.warm import run_kae
 
+from kae.deploy.processes import kae_command
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.fitting.build import build_codebook
@@ -17,7 +21,7 @@ from kae.encoders.items import Item
 from kae.streams.codebooks.diff import CodebooksDiffer, diff_items
 from kae.streams.codebooks.fit import CodebookFitted
 from kae.streams.codebooks.opening import open_codebook
-from kae.streams.codebooks.quality import Evaluated
+from kae.streams.codebooks.quality import CodebookEvaluated
 from kae.streams.codebooks.summary import CodebookShown
 from kae.streams.errors import CodebookDiffers
 from kae.streams.topology.types import Topology
@@ -61,7 +65,7 @@ def folder(items: list[Item], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_codebook_is_measured_beside_closed_ones_of_its_size(folder: Path, feed: Path) -> None:
     out, err = kae("evaluate", folder, feed, "--json")
-    report = msgspec.json.decode(out, type=Evaluated)
+    report = msgspec.json.decode(out, type=CodebookEvaluated)
     assert report.items == ITEMS
     assert report.fingerprint == Codebook.load(folder).fingerprint
     assert 0.5 < report.icr < report.coverage <= 1
@@ -71,8 +75,35 @@ def test_a_codebook_is_measured_beside_closed_ones_of_its_size(folder: Path, fee
     assert ("no rq_vae: it needs the module torch" in err) == ("rq_vae" not in closed)
     assert report.baselines["rq_kmeans"].coverage == 1.0
     assert report.baselines["rq_kmeans"].icr > 0.9
-    again = msgspec.json.decode(kae("evaluate", folder, feed, "--json")[0], type=Evaluated)
+    again = msgspec.json.decode(kae("evaluate", folder, feed, "--json")[0], type=CodebookEvaluated)
     assert again == msgspec.structs.replace(report, seconds=again.seconds)
+
+
+def test_an_installed_package_says_that_only_a_clone_has_rq_vae(
+    feed: Path, folder: Path, tmp_path: Path
+) -> None:
+    """As the wheel has it: every file but those that pyproject.toml excludes from it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Excluded:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'kae.encoders.fitting.rq_vae':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Excluded())\n"
+    )
+    ended = subprocess.run(
+        kae_command("codebook", "evaluate", str(folder), str(feed), "--json"),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    assert set(msgspec.json.decode(ended.stdout, type=CodebookEvaluated).baselines) == {"rq_kmeans"}
+    (warning,) = ended.stderr.splitlines()
+    assert warning.endswith(
+        "no rq_vae: the installed package does not contain it; run the command in a clone of the "
+        "repository, with the extra `neural`"
+    )
 
 
 def test_a_codebook_shows_what_each_position_holds(folder: Path) -> None:

@@ -9,23 +9,23 @@ from tests.encoders.sample import GROUPS as SAMPLE_GROUPS
 from tests.icecat import CATALOG, FIELDS, GROUPS, catalog_items
 from tests.streams.unmapped_feeds import german_fashion, groceries, japanese_goods, spanish_tools
 
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.categories import CATEGORIES, check_groups
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.fitting.fit import fit_codebook
 from kae.encoders.groups.fit import fit_groups
 from kae.encoders.groups.merge import MergeWeights
-from kae.encoders.groups.occurrences import Passes
 from kae.encoders.text.normal_form import normalise
 from kae.encoders.vocabulary.fit import learn_vocabulary
 from kae.encoders.vocabulary.vocabulary import Vocabulary
-from kae.streams.catalog.inspect import inspect
+from kae.streams.catalog.inspect import inspect_feeds
 from kae.streams.catalog.rows import read_items
 from kae.streams.topology.parts import CatalogPart
 from kae.streams.topology.types import Topology
 
 
 def proposed(feed: Path) -> CatalogPart:
-    return CatalogPart.model_validate(inspect([feed], GROUPS).catalog)
+    return CatalogPart.model_validate(inspect_feeds([feed], GROUPS).catalog)
 
 
 def test_the_catalog_of_the_tests_is_what_the_topology_reads() -> None:
@@ -41,7 +41,7 @@ def test_any_catalog_in_any_letters_is_fitted(feed: Callable[[Path], Path], tmp_
     items = list(read_items([path], mapping))
     tiny = tuple(replace(group, capacity=4, reserved=1) for group in GROUPS)
     fields = dict(mapping.fields)
-    fit = fit_groups(Passes(lambda: items), tiny, fields, MergeWeights(), keep_declared=True)
+    fit = fit_groups(CatalogReader(lambda: items), tiny, fields, MergeWeights(), keep_declared=True)
     codebook = fit_codebook(fit, fields, 1)
     assert all(word.index for word in codebook.words)
     assert any(
@@ -71,7 +71,7 @@ def test_any_catalog_in_any_letters_has_a_vocabulary(
 
 def test_a_real_catalog_gives_six_groups_that_a_topology_takes() -> None:
     items = catalog_items(3000)
-    fit = fit_groups(Passes(lambda: items), GROUPS, FIELDS, MergeWeights())
+    fit = fit_groups(CatalogReader(lambda: items), GROUPS, FIELDS, MergeWeights())
     assert fit.declared_because == ""
     check_groups(fit.groups)
     bits = fit.representatives.information

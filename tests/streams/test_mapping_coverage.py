@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kae.encoders.items import Item
 from kae.streams.catalog.coverage import CoverageCount, FieldShare, MappingCoverage
-from kae.streams.catalog.rows import FeedRow, Position
+from kae.streams.catalog.rows import FeedPosition, FeedRow
 
 
 def counted(
@@ -13,10 +13,10 @@ def counted(
 ) -> MappingCoverage:
     count = CoverageCount(fields, wanted)
     rows = [
-        FeedRow(Path("a.csv"), Position(0, n), Item(str(n), "x", "", dict(names)), None, {})
+        FeedRow(Path("a.csv"), FeedPosition(0, n), Item(str(n), "x", "", dict(names)), None, {})
         for n, names in enumerate(items, 1)
     ]
-    assert list(count.each(rows)) == rows
+    assert list(count.count(rows)) == rows
     return count.result()
 
 

@@ -14,22 +14,23 @@ from tests.encoders.sample import FIELDS, GROUPS, catalog
 from tests.icecat import catalog_items
 from tests.streams.unmapped_feeds import fashion
 
+from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.categories import CAPACITY_LIMIT, CATEGORY_INDEX, Group, Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
-from kae.encoders.fitting.build import number, order_spellings
+from kae.encoders.fitting.build import group_spellings, number_slots
 from kae.encoders.fitting.closed_codebooks import embed, residual_kmeans
 from kae.encoders.fitting.clusters import assign_clusters
 from kae.encoders.fitting.fit import fit_codebook
 from kae.encoders.groups.fit import FittedGroups, fit_groups
-from kae.encoders.groups.information import measure
+from kae.encoders.groups.information import measure_identifiers
 from kae.encoders.groups.merge import MergeWeights
-from kae.encoders.groups.occurrences import Passes, observe
+from kae.encoders.groups.occurrences import observe
 from kae.encoders.items import Item
 from kae.encoders.vocabulary.fit import learn_vocabulary
-from kae.streams.catalog.inspect import inspect
+from kae.streams.catalog.inspect import inspect_feeds
 from kae.streams.catalog.rows import read_items
-from kae.streams.codebooks.quality import encode, quality_of
+from kae.streams.codebooks.quality import encode_catalog, quality_of
 from kae.streams.topology.parts import CatalogPart
 from kae.streams.topology.types import Topology
 
@@ -44,7 +45,7 @@ def icecat() -> list[Item]:
 
 @pytest.fixture(scope="module")
 def groups(icecat: list[Item]) -> FittedGroups:
-    passes = Passes(lambda: icecat)
+    passes = CatalogReader(lambda: icecat)
     return fit_groups(passes, TOPOLOGY.codebook_groups, MAPPED, MergeWeights())
 
 
@@ -63,7 +64,7 @@ def encoder(fitted: Codebook) -> Encoder:
 def test_the_shipped_codebook_is_fitted_and_tells_as_many_apart_as_residual_k_means() -> None:
     """Fitted but for clusters: a machine of another kind may round to another neighbour."""
     items = catalog_items()
-    passes = Passes(lambda: items)
+    passes = CatalogReader(lambda: items)
     fit = fit_groups(passes, TOPOLOGY.codebook_groups, MAPPED, MergeWeights())
     assert fit.groups == TOPOLOGY.codebook_groups
     ours, shipped = fit_codebook(fit, MAPPED, 1), Codebook.load(TOPOLOGY.codebook_folder)
@@ -71,24 +72,26 @@ def test_the_shipped_codebook_is_fitted_and_tells_as_many_apart_as_residual_k_me
     assert {replace(word, index=0) for word in ours.words} == {
         replace(word, index=0) for word in shipped.words
     }
-    codes, titles = encode(shipped, items)
+    codes, titles = encode_catalog(shipped, items)
     quality = quality_of(shipped, codes)
-    assert quality_of(ours, encode(ours, items)[0]).icr == pytest.approx(quality.icr, abs=0.01)
+    assert quality_of(ours, encode_catalog(ours, items)[0]).icr == pytest.approx(
+        quality.icr, abs=0.01
+    )
     assert quality.coverage >= 0.95
     capacities = [group.capacity for group in shipped.groups]
     closed = residual_kmeans(embed(titles, 1), capacities, 1)
-    assert quality.icr >= measure(closed, capacities, has_empty=False).icr
+    assert quality.icr >= measure_identifiers(closed, capacities, has_empty=False).icr
 
 
 def test_a_fashion_feed_is_covered_with_a_proposed_mapping_alone(tmp_path: Path) -> None:
     path = fashion(tmp_path)
-    mapping = CatalogPart.model_validate(inspect([path], TOPOLOGY.codebook_groups).catalog)
+    mapping = CatalogPart.model_validate(inspect_feeds([path], TOPOLOGY.codebook_groups).catalog)
     items = list(read_items([path], mapping))
     fields = dict(mapping.fields)
-    fit = fit_groups(Passes(lambda: items), TOPOLOGY.codebook_groups, fields, MergeWeights())
+    fit = fit_groups(CatalogReader(lambda: items), TOPOLOGY.codebook_groups, fields, MergeWeights())
     assert not fit.declared_because
     codebook = fit_codebook(fit, fields, 1)
-    codes, _ = encode(codebook, items)
+    codes, _ = encode_catalog(codebook, items)
     assert quality_of(codebook, codes).coverage >= 0.9
 
 
@@ -120,14 +123,16 @@ def test_every_word_leads_to_one_slot_and_back(fitted: Codebook) -> None:
 def test_fitting_sees_what_encoding_says(groups: FittedGroups, icecat: list[Item]) -> None:
     """With a slot for every word, the arrays hold for each position what items are encoded as."""
     widest = [Group(g.name, g.categories, CAPACITY_LIMIT, 1) for g in groups.groups]
-    spellings = order_spellings(groups.occurrences.counted(), widest, groups.vocabulary)
-    words = [word for of_position in spellings for word in number(of_position)]
-    codes, _ = encode(Codebook(widest, dict(MAPPED), words), icecat)
+    spellings = group_spellings(groups.occurrences.items_by_word(), widest, groups.vocabulary)
+    words = [word for of_position in spellings for word in number_slots(of_position)]
+    codes, _ = encode_catalog(Codebook(widest, dict(MAPPED), words), icecat)
     for position, group in enumerate(groups.groups):
-        said = groups.table.said([CATEGORY_INDEX[name] for name in group.categories])
-        pairs = set(zip(codes[:, position].tolist(), said.tolist(), strict=True))
+        representatives = groups.table.representatives(
+            [CATEGORY_INDEX[name] for name in group.categories]
+        )
+        pairs = set(zip(codes[:, position].tolist(), representatives.tolist(), strict=True))
         assert len(pairs) == len({code for code, _ in pairs}) == len({one for _, one in pairs})
-        assert ((codes[:, position] == 0) == (said == 0)).all()
+        assert ((codes[:, position] == 0) == (representatives == 0)).all()
 
 
 def test_groups_are_parted_where_words_would_hide_each_other() -> None:
@@ -147,7 +152,7 @@ def test_groups_are_parted_where_words_would_hide_each_other() -> None:
         for n, item in enumerate(items)
     ]
     fields = {"for": "audience", "tone": "color", "size": "specification", "of": "material"}
-    fit = fit_groups(Passes(lambda: items), GROUPS, fields | {"at": "scene"}, MergeWeights())
+    fit = fit_groups(CatalogReader(lambda: items), GROUPS, fields | {"at": "scene"}, MergeWeights())
     (of_model,) = (group.categories for group in fit.groups if "model" in group.categories)
     assert "entity" not in of_model
     assert "specification" not in of_model
@@ -169,7 +174,7 @@ def test_like_words_of_items_that_are_else_alike_part() -> None:
 def sampled(items: list[Item], **bounds: int) -> tuple[int, ...]:
     dictionary = learn_vocabulary(items, GROUPS, FIELDS).dictionary
     seen = observe(items, GROUPS, FIELDS, dictionary, None, **bounds)
-    assert len(seen.place) == len(seen.trust) == seen.starts[-1]
+    assert len(seen.place) == len(seen.trust_ranks) == seen.starts[-1]
     assert seen.catalog_items == len(items)
     return tuple(
         sum(1 for place in seen.place[start:end] if seen.words[place][1] == "acme")
@@ -186,19 +191,19 @@ def test_a_large_catalog_is_counted_whole_and_sampled() -> None:
     items = list(branded())
     assert sampled(items) == tuple(int(n % 8 == 0) for n in range(40))
     # Every second, then every fourth: 40 items are more than 8, 16 and 32.
-    assert sampled(items, most_items=16) == tuple(int(n % 8 == 0) for n in range(0, 40, 4))
+    assert sampled(items, max_items=16) == tuple(int(n % 8 == 0) for n in range(0, 40, 4))
     dictionary = learn_vocabulary(items, GROUPS, FIELDS).dictionary
-    seen = observe(items, GROUPS, FIELDS, dictionary, most_items=16)
-    assert seen.counted()[CATEGORY_INDEX["brand"], "acme"] == 5
-    assert seen.counted()[CATEGORY_INDEX["brand"], "bolt"] == 35
+    seen = observe(items, GROUPS, FIELDS, dictionary, max_items=16)
+    assert seen.items_by_word()[CATEGORY_INDEX["brand"], "acme"] == 5
+    assert seen.items_by_word()[CATEGORY_INDEX["brand"], "bolt"] == 35
 
 
 def test_the_rarest_words_are_forgotten_when_there_are_too_many() -> None:
     items = [*catalog(), *(Item(f"m{n}", f"cable ab{n}c") for n in range(50))]
     dictionary = learn_vocabulary(items, GROUPS, FIELDS).dictionary
-    seen = observe(items, GROUPS, FIELDS, dictionary, most_words=20)
+    seen = observe(items, GROUPS, FIELDS, dictionary, max_words=20)
     assert len(seen.words) <= 20
-    assert seen.counted()[CATEGORY_INDEX["entity"], "cable"] >= 52
+    assert seen.items_by_word()[CATEGORY_INDEX["entity"], "cable"] >= 52
     assert int(seen.place.max()) < len(seen.words) == len(seen.counts)
-    assert len(seen.place) == len(seen.trust) == seen.starts[-1]
+    assert len(seen.place) == len(seen.trust_ranks) == seen.starts[-1]
     assert seen.items == len(items)

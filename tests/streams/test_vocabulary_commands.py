@@ -95,7 +95,7 @@ def test_candidates_are_found_written_and_taken_up(
     assert became is not None
     assert (became.taken, became.known, became.absent) == (20, 0, 1)
     arguments = ("codebook", "fit", feed, "--candidates", file, "--out", tmp_path / "c")
-    assert "candidates: 20 taken up" in kae(*arguments)[0]
+    assert "candidates: 20 accepted" in kae(*arguments)[0]
     scanned = {word.word for word in Codebook.load(tmp_path / "c").words if word.scanned}
     assert len(scanned & {one.word for one in found.candidates}) > 10
 

@@ -1,4 +1,4 @@
-"""How categories merge, as a picture: a dendrogram along the cumulative loss, in SVG."""
+"""The merging of categories as a dendrogram along the cumulative loss, in SVG."""
 
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ _GROUPS = ("#1d4ed8", "#047857", "#b45309", "#7c3aed", "#be123c", "#0e7490")
 Node = tuple[int, ...]
 
 
-def draw(tree: MergeTree, catalog_items: int) -> bytes:
-    """The dendrogram with its knee and its cut; the same tree gives the same bytes.
+def draw_dendrogram(tree: MergeTree, catalog_items: int) -> bytes:
+    """Draw the dendrogram with its knee and its cut; the same tree gives the same bytes.
 
     Raises: ModuleNotFoundError without matplotlib (extra `plot`).
     """
@@ -70,15 +70,15 @@ def _draw_tree(axes: "Axes", tree: MergeTree) -> None:
 
 
 def _ink(node: Node, color: dict[int, str]) -> str:
-    """The color of a group inside it, one for all that joins groups."""
+    """Return the color of a node's group; nodes that join groups share one color."""
     colors = {color[category] for category in node}
     return colors.pop() if len(colors) == 1 else _INK
 
 
 def _draw_levels(axes: "Axes", tree: MergeTree) -> None:
-    """The knee, and the cut at six where it is elsewhere."""
+    """Draw the knee, and the cut at six groups."""
     knee = tree.knee()
-    # The one with more groups left stands to the left, and so does what is written at it.
+    # The line with more groups is on the left, and so is its label.
     cut_side, knee_side = ("right", "left") if (knee or 0) <= POSITIONS else ("left", "right")
     levels = {POSITIONS: (f" cut at {POSITIONS} ", _INK, "dotted", cut_side)}
     if knee is not None:
@@ -93,7 +93,7 @@ def _draw_levels(axes: "Axes", tree: MergeTree) -> None:
 
 
 def _level_between(tree: MergeTree, groups: int) -> float:
-    """A loss at which so many groups are left."""
+    """Return a loss between the merges that leave and end so many groups."""
     reached = [0.0, *tree.cumulative()]
     steps = min(max(len(tree.categories) - groups, 0), len(reached) - 1)
     after = reached[min(steps + 1, len(reached) - 1)]
@@ -101,7 +101,7 @@ def _level_between(tree: MergeTree, groups: int) -> float:
 
 
 def _rows(tree: MergeTree) -> dict[int, int]:
-    """The row of each category, so that no two branches cross."""
+    """Return the row of each category, so that no branches cross."""
     order: dict[Node, tuple[int, ...]] = {(c,): (c,) for c in tree.categories}
     for step in tree.merges:
         joined = tuple(sorted(step.left + step.right))

@@ -1,18 +1,18 @@
-"""The bundled vocabularies: typed words that titles may contain (see data/README.md)."""
+"""The bundled word lists: words with their categories, and stop words (see data/README.md)."""
 
 from functools import cache
 from importlib.resources import files
 
 from kae.encoders.categories import CATEGORY_INDEX
-from kae.encoders.text.spelling import token_spelling
+from kae.encoders.text.spelling import token_spelling_key
 
-# In order of trust: of two that list a word, the first gives its category.
+# The first list that has a word gives its category.
 _LISTS = ("common.tsv", "colors.tsv", "shopify.tsv", "brands.tsv")
 
 
 @cache
-def seeds() -> dict[str, int]:
-    """Category of each bundled word."""
+def bundled_words() -> dict[str, int]:
+    """Return the category of each bundled word."""
     categories: dict[str, int] = {}
     for name in _LISTS:
         for category, word in _rows(name):
@@ -22,23 +22,23 @@ def seeds() -> dict[str, int]:
 
 @cache
 def stop_words() -> frozenset[str]:
-    """Words of grammar, of several languages: no keyword begins or ends with one."""
+    """Return the stop words of several languages: no keyword begins or ends with one."""
     return frozenset(_text("stopwords.txt").split())
 
 
 def color_family(color: str) -> str:
-    """The basic colour that a colour is a shade of, or nothing.
+    """Return the basic colour that a colour is a shade of, or "".
 
-    The last token that tells decides: "navy" and "dark navy" are blue, "blue green" is green.
+    The last token with a family decides: "navy" and "dark navy" are blue, "blue green" is green.
     """
     families = _families()
-    told = (families.get(token_spelling(token), "") for token in reversed(color.split(" ")))
-    return next(filter(None, told), "")
+    found = (families.get(token_spelling_key(token), "") for token in reversed(color.split(" ")))
+    return next(filter(None, found), "")
 
 
 @cache
 def _families() -> dict[str, str]:
-    return {token_spelling(word): family for family, word in _rows("color_families.tsv")}
+    return {token_spelling_key(word): family for family, word in _rows("color_families.tsv")}
 
 
 def _rows(name: str) -> list[list[str]]:
