@@ -1,7 +1,7 @@
-"""What may be asked of the registrar, one type a verb, as types and as bytes.
+"""Changes of terms: what the registrar can be asked to do, one type for each verb.
 
-A request that waits for approval is kept in the bindings log as it came, so these have a form on
-disk: array-like and tagged, new fields at the end and with a default.
+The bindings log keeps a change that waits for approval, so the types have a form on disk:
+array-like and tagged. New fields come last and have a default.
 """
 
 from collections.abc import Iterable
@@ -11,23 +11,23 @@ import msgspec
 
 from kae.encoders.selector import Selector
 
-# A campaign is named in the space of terms by this and its name: no normalised term has a slash.
+# Campaigns and terms share one space of keys; no normalised term has a slash.
 CAMPAIGN_PREFIX = "campaign/"
 
 
 def campaign_key(name: str) -> str:
-    """The name by which the log remembers a campaign's proposals and refusals."""
+    """The key of a campaign's proposals and refusals in the log."""
     return CAMPAIGN_PREFIX + name
 
 
 class ExpectedItems(msgspec.Struct, frozen=True, array_like=True):
-    """What a preview said that a selector would do; the hash is empty for none."""
+    """The plan of a preview: its hash, empty without a plan, and the number of items."""
 
     hash: str = ""
     items: int = 0
 
     def differs_by(self, items: int) -> float:
-        """By how many percent of its own items so many are more or fewer."""
+        """The difference of another number of items, in percent of those of the plan."""
         return abs(items - self.items) / max(1, self.items) * 100
 
 
@@ -54,7 +54,7 @@ class _OfCampaign(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Bind(_OfTerm, frozen=True, array_like=True, tag=1):
-    """Bind a term; it is visible from `from_ms` on (0: at once) until `until_ms` (0: for ever)."""
+    """Bind a term, visible from `from_ms` (0: at once) until `until_ms` (0: for ever)."""
 
     aliases: tuple[str, ...]
     category: int
@@ -76,7 +76,7 @@ class Release(_OfTerm, frozen=True, array_like=True, tag=2):
 
 
 class Retarget(_OfTerm, frozen=True, array_like=True, tag=3):
-    """Give a bound term another selector."""
+    """Replace the selector of a bound term."""
 
     selector: Selector
     accepted_ms: int
@@ -85,7 +85,7 @@ class Retarget(_OfTerm, frozen=True, array_like=True, tag=3):
 
 
 class Realias(_OfTerm, frozen=True, array_like=True, tag=4):
-    """Give a bound term exactly these other forms."""
+    """Replace the other forms of a bound term."""
 
     aliases: tuple[str, ...]
     by: str = ""
@@ -93,7 +93,7 @@ class Realias(_OfTerm, frozen=True, array_like=True, tag=4):
 
 
 class Extend(_OfTerm, frozen=True, array_like=True, tag=5):
-    """Give a bound term another end; 0: none."""
+    """Move the end of a bound term; 0: it never ends."""
 
     until_ms: int
     by: str = ""
@@ -101,7 +101,7 @@ class Extend(_OfTerm, frozen=True, array_like=True, tag=5):
 
 
 class Campaign(_OfCampaign, frozen=True, array_like=True, tag=6):
-    """Bind many terms as one: all become visible together, or none does."""
+    """Bind many terms as one: all become visible together, or none."""
 
     binds: tuple[Bind, ...]
     by: str = ""
@@ -109,13 +109,13 @@ class Campaign(_OfCampaign, frozen=True, array_like=True, tag=6):
 
 
 class CampaignRelease(_OfCampaign, frozen=True, array_like=True, tag=7):
-    """Release every term of a campaign at once."""
+    """Release every term of a campaign."""
 
     by: str = ""
 
 
 class Approve(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """Have the proposal of a revision carried out."""
+    """Approve the proposal of a revision."""
 
     key: str
     revision: int
@@ -125,7 +125,7 @@ class Approve(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
 
 class Reject(msgspec.Struct, frozen=True, array_like=True, tag=9):
-    """Put the proposal of a revision away."""
+    """Reject the proposal of a revision."""
 
     key: str
     revision: int
@@ -135,9 +135,9 @@ class Reject(msgspec.Struct, frozen=True, array_like=True, tag=9):
 
 
 class Adjust(_OfTerm, frozen=True, array_like=True, tag=10):
-    """Add items to those of a bound term, exclude some, and have exactly these first.
+    """Add, exclude and pin single items of a bound term.
 
-    `pins` are None where they stay as they are.
+    `pins` replace all pins of the term; with None they stay.
     """
 
     add: tuple[str, ...]

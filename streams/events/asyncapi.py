@@ -93,7 +93,9 @@ def describe_topics(topology: Topology, events: Mapping[str, type[msgspec.Struct
         "operations": {
             "indexItems": _operation("receive", "items", "Workers index items."),
             "registerTerms": _operation("receive", "terms", "The registrar binds and releases."),
-            "refuseEvents": _operation("send", "deadLetters", "Workers put refused events aside."),
+            "refuseEvents": _operation(
+                "send", "deadLetters", "Workers write refused events as dead letters."
+            ),
         },
         "components": {
             "messages": {
@@ -136,7 +138,7 @@ def _channels(topology: Topology) -> dict[str, Document]:
         "deltas": channel(topology.deltas_topic, INTERNAL + "The log of each shard."),
         "control": channel(
             topology.control_topic,
-            INTERNAL + "How far each shard has come, what is asked of it, and the answers.",
+            INTERNAL + "The progress of each shard, requests to it, and the answers.",
         ),
         "replicas": channel(topology.replicas_topic, INTERNAL + "The leases of replicas."),
     }

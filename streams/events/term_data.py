@@ -46,10 +46,10 @@ Pins = Annotated[list[Id], Meta(max_length=PINS)]
 
 
 class SelectorData(msgspec.Struct, frozen=True):
-    """Which items a term is bound to: of the first three parts, all that are given must hold.
+    """Which items a term is bound to: those that match every given one of the first three parts.
 
-    Items of `plus` and `pins` are bound, those of `minus` are not, whatever the others say; `pins`
-    come first, in their order.
+    Items of `plus` and `pins` are always bound, items of `minus` never; `pins` come first, in their
+    order.
     """
 
     match: Annotated[str, Meta(max_length=1024)] = ""
@@ -61,7 +61,7 @@ class SelectorData(msgspec.Struct, frozen=True):
 
 
 class PlanData(msgspec.Struct, frozen=True):
-    """What a preview said: an opaque hash of the outcome, and how many items it had."""
+    """The plan of a preview: an opaque hash of the outcome, and the number of items."""
 
     hash: Short = ""
     items: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
@@ -70,7 +70,7 @@ class PlanData(msgspec.Struct, frozen=True):
 class BindData(msgspec.Struct, frozen=True):
     """`data` of kae.term.bind.v1; the term is the event's subject.
 
-    Without `until` it ends when terms.default_days says; null: never.
+    Without `until` it ends by terms.default_days; null: never.
     """
 
     revision: Revision
@@ -86,7 +86,7 @@ class BindData(msgspec.Struct, frozen=True):
 
 
 class AliasData(msgspec.Struct, frozen=True):
-    """`data` of kae.term.alias.v1: all other forms of the term, not those that are new."""
+    """`data` of kae.term.alias.v1: all other forms of the term, not only new ones."""
 
     revision: Revision
     aliases: Aliases
@@ -104,7 +104,7 @@ class RetargetData(msgspec.Struct, frozen=True):
 
 
 class AdjustData(msgspec.Struct, frozen=True):
-    """`data` of kae.term.adjust.v1; `pins` are all that the term has, those that stay included.
+    """`data` of kae.term.adjust.v1; `pins` replace all pins of the term.
 
     Without `pins`, or with null, they stay as they are.
     """
@@ -162,7 +162,7 @@ class CampaignReleaseData(msgspec.Struct, frozen=True):
 
 
 class ApproveData(msgspec.Struct, frozen=True):
-    """`data` of kae.term.approve.v1: `proposal` is the revision of what is approved."""
+    """`data` of kae.term.approve.v1: `proposal` is the revision of the proposal."""
 
     revision: Revision
     proposal: Revision

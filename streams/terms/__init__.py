@@ -1,1 +1,1 @@
-"""Terms as operations handle them: published, imported, told and promoted."""
+"""Terms as operations handle them: published, imported, listed with their history, promoted."""

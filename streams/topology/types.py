@@ -14,7 +14,7 @@ from kae.streams.topology.parts import TopologyParts
 from kae.streams.topology.problems import TopologyInvalid, TopologyProblem, from_pydantic
 from kae.streams.topology.yaml_lines import KeyPath, Yaml, YamlInvalid, parse
 
-# In a clone this is the root, in an installed package kae/: the reference lies beside the packages.
+# In a clone this is the root, in an installed package kae/: the reference is beside the packages.
 REFERENCE = Path(__file__).resolve().parents[2] / "topology.yaml"
 PACKAGE = "package:"
 
@@ -103,7 +103,7 @@ class Topology(TopologyParts):
     def codebook_folder(self) -> Path:
         """The folder of the codebook.
 
-        Raises: TopologyInvalid if it lies in a package that is not installed.
+        Raises: TopologyInvalid if it is in a package that is not installed.
         """
         path = self.codebook.path
         if not path.startswith(PACKAGE):
