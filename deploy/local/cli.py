@@ -1,4 +1,4 @@
-"""`kae demo run`: the whole line on this machine, as a story."""
+"""`kae demo run`: the whole index on this machine."""
 
 import signal
 from enum import StrEnum
@@ -24,21 +24,21 @@ class BrokerChoice(StrEnum):
 
 @app.callback()
 def demo() -> None:
-    """The whole line on this machine, as a story."""
+    """Run the whole index on this machine."""
 
 
 @app.command()
 def run(
     term: Annotated[
-        str, typer.Option(metavar="WORD", help="The word that nobody knows yet.")
+        str, typer.Option(metavar="WORD", help="The unknown word to bind.")
     ] = "quietcore",
     where: Annotated[
-        str, typer.Option(metavar="EXPR", help='The items to bind it to: category = "word", ...')
+        str, typer.Option(metavar="EXPR", help='The products to bind it to: category = "word", ...')
     ] = 'brand = "hp"',
     broker: Annotated[
         BrokerChoice,
         typer.Option(
-            help="embedded: in memory, at once; kafka: Apache Kafka, needs Java and Maven."
+            help="embedded: in memory, starts at once; kafka: Apache Kafka, needs Java and Maven."
         ),
     ] = BrokerChoice.embedded,
     codebook: Annotated[
@@ -57,8 +57,8 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Stream a real catalog, bind a word, kill a worker, and prove that nothing was lost."""
+    from kae.deploy.demo_output import DemoOutput
     from kae.deploy.demo_run import plan_demo, run_demo
-    from kae.deploy.narrator import Narrator
 
     # SIGTERM ends a demo as Ctrl-C does: everything is stopped in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -70,5 +70,5 @@ def run(
         limit=limit,
         keep=keep,
     )
-    narrator = Narrator(terminal.err if as_json else terminal.out)
-    run_demo(plan, narrator, lambda facts: terminal.print_json(facts) if as_json else None)
+    output = DemoOutput(terminal.err if as_json else terminal.out)
+    run_demo(plan, output, lambda facts: terminal.print_json(facts) if as_json else None)

@@ -17,7 +17,7 @@ WORKER_LISTENING = "worker_listening"
 
 
 @dataclass(frozen=True, slots=True)
-class Replica:
+class ReplicaProcess:
     """A replica's process, and where it answers."""
 
     process: Process
@@ -56,7 +56,7 @@ class Cluster:
         self._listen = f"127.0.0.1:{free_port()}"
         self.topology = self._write_topology(reference, shards, changes or {})
         self.workers: dict[str, Process] = {}
-        self.replicas: dict[str, Replica] = {}
+        self.replicas: dict[str, ReplicaProcess] = {}
         self.console: Process | None = None
         self._first_workers = [f"worker-{number}" for number in range(1, workers + 1)]
         self._first_replicas = [f"replica-{number}" for number in range(1, replicas + 1)]
@@ -117,7 +117,7 @@ class Cluster:
 
     def start_replica(
         self, name: str, listen: str | None = None, *options: str, wait: bool = True
-    ) -> Replica:
+    ) -> ReplicaProcess:
         """Start a replica; `listen` is HOST:PORT, a free port on loopback by default."""
         listen = listen or f"127.0.0.1:{free_port()}"
         data = self.folder / name
@@ -125,7 +125,7 @@ class Cluster:
             "replica", "run", "--topology", str(self.topology.path), "--data", str(data),
             "--listen", listen, "--name", name, *options,
         )  # fmt: skip
-        replica = Replica(self._process(name, argv, None).start(), f"http://{listen}")
+        replica = ReplicaProcess(self._process(name, argv, None).start(), f"http://{listen}")
         self.replicas[name] = replica
         if wait:
             replica.process.wait_ready(answers(f"{replica.url}/readyz"))
@@ -164,7 +164,7 @@ class Cluster:
             replica.process.wait_ready(answers(f"{replica.url}/readyz"))
 
     @property
-    def replica(self) -> Replica:
+    def replica(self) -> ReplicaProcess:
         """The first replica: the one that topology.yaml names."""
         return next(iter(self.replicas.values()))
 

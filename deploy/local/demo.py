@@ -1,55 +1,60 @@
-"""`kae demo run`, chapter by chapter: the whole line on this machine, with a real catalog."""
+"""`kae demo run`, chapter by chapter: the whole index on this machine, with a real catalog."""
 
 from pathlib import Path
 
 from kae.deploy.cluster import Cluster
-from kae.deploy.demo_facts import DemoFacts, TermFacts
-from kae.deploy.demo_scene import STUCK_SECONDS, Scene, Script
+from kae.deploy.demo_context import (
+    STUCK_SECONDS,
+    CountingReplica,
+    DemoContext,
+    DemoFacts,
+    DemoSettings,
+    TermFacts,
+)
+from kae.deploy.demo_output import DemoOutput
 from kae.deploy.demo_stream import lose_a_worker, show_one_item, stream_catalog
 from kae.deploy.demo_term import bind, release, search_bound, search_unknown
-from kae.deploy.narrator import Narrator
 from kae.deploy.processes import ProcessFailed
-from kae.deploy.replica_face import ReplicaFace
 from kae.streams.catalog.rows import read_items
 from kae.streams.topology.types import Topology
 
 CATALOG = tuple(sorted((Path(__file__).parent / "catalog").glob("*.parquet")))
 
 
-def start(cluster: Cluster, narrator: Narrator) -> None:
-    """Broker, topics, two workers, a replica."""
-    narrator.chapter("Start a broker, two workers and a replica")
+def start(cluster: Cluster, output: DemoOutput) -> None:
+    """Start the broker, create the topics, and start two workers and a replica."""
+    output.chapter("Start a broker, two workers and a replica")
     cluster.start()
-    narrator.say(
+    output.say(
         f"{cluster.broker.process.name} at {cluster.broker.bootstrap}, "
         f"{', '.join(cluster.workers)}, a replica at {cluster.replica.url}"
     )
-    narrator.say(f"[dim]logs and stores: {cluster.folder}[/]")
+    output.say(f"[dim]logs and stores: {cluster.folder}[/]")
 
 
-def tell(cluster: Cluster, script: Script, narrator: Narrator) -> DemoFacts:
-    """The story; `cluster` is running.
+def run_chapters(cluster: Cluster, settings: DemoSettings, output: DemoOutput) -> DemoFacts:
+    """Run every chapter on a running cluster.
 
     Raises: DemoFailed, ProcessFailed; TermRefused, TermTimedOut; ReplicaUnreachable.
     """
-    scene = Scene(cluster, ReplicaFace(cluster.replica.url), narrator, script)
-    narrator.chapter(f"Stream {script.items:,} real products through Kafka into the replica")
-    streamed = stream_catalog(scene)
-    narrator.chapter("Look at one product: it became six words")
-    show_one_item(scene)
-    narrator.chapter("Search a word that nobody knows")
-    unknown = search_unknown(scene)
-    narrator.chapter("Bind it, while everything runs")
-    bound = bind(scene)
-    narrator.chapter("Search again")
-    reachable = search_bound(scene)
-    narrator.chapter("Kill a worker in the middle of the stream")
-    accounted = lose_a_worker(scene)
-    equal_after_kill = fold_the_log(scene, "fold-after-kill")
-    narrator.chapter("Release the word")
-    released = release(scene)
-    narrator.chapter("Fold the log from offset 0, in another process")
-    equal = fold_the_log(scene, "fold")
+    demo = DemoContext(cluster, CountingReplica(cluster.replica.url), output, settings)
+    output.chapter(f"Stream {settings.items:,} real products through Kafka into the replica")
+    streamed = stream_catalog(demo)
+    output.chapter("Explain one product: it became six words")
+    show_one_item(demo)
+    output.chapter("Search for an unknown word")
+    unknown = search_unknown(demo)
+    output.chapter("Bind the word to products, while everything runs")
+    bound = bind(demo)
+    output.chapter("Search again")
+    reachable = search_bound(demo)
+    output.chapter("Kill a worker in the middle of a stream")
+    accounted = lose_a_worker(demo)
+    equal_after_kill = fold_the_log(demo, "fold-after-kill")
+    output.chapter("Release the word")
+    released = release(demo)
+    output.chapter("Rebuild the index from its log, in another process")
+    equal = fold_the_log(demo, "fold")
     return DemoFacts(
         items_published=streamed.published,
         items_indexed=streamed.indexed,
@@ -67,32 +72,32 @@ def tell(cluster: Cluster, script: Script, narrator: Narrator) -> DemoFacts:
     )
 
 
-def fold_the_log(scene: Scene, name: str) -> bool:
-    """Whether another process, folding the log alone, comes to the replica's hash of each shard."""
-    url = scene.cluster.replica.url
-    verify = scene.cluster.command(name, "log", "verify", "--replica", url, "--json")
+def fold_the_log(demo: DemoContext, name: str) -> bool:
+    """Fold the log in another process; returns whether every shard has the hash of the replica."""
+    url = demo.cluster.replica.url
+    verify = demo.cluster.command(name, "log", "verify", "--replica", url, "--json")
     verify.wait(STUCK_SECONDS)
     equal: bool | None = verify.report().get("equal")
     if equal is None:
-        raise ProcessFailed(f"the log could not be folded; {verify.last_words()}")
-    scene.narrator.say(
-        "the replica equals the log, shard by shard"
+        raise ProcessFailed(f"kae log verify did not report; {verify.last_words()}")
+    demo.output.say(
+        "every shard of the replica equals its log"
         if equal
-        else "[bold red]the replica differs from the log[/]"
+        else "[bold red]a shard of the replica differs from its log[/]"
     )
     return equal
 
 
 def name_next_commands(
-    narrator: Narrator, replica_url: str | None = None, console_url: str | None = None
+    output: DemoOutput, replica_url: str | None = None, console_url: str | None = None
 ) -> None:
-    """What to try now; with the addresses of replica and console when the run is kept."""
-    narrator.chapter("Your turn")
+    """Suggest commands; with the addresses of replica and console if the demo keeps running."""
+    output.chapter("What to try next")
     if replica_url:
-        narrator.say(f"console: [bold]{console_url}[/]")
-        narrator.say(f"still running; search at {replica_url}, and in another shell:")
+        output.say(f"console: [bold]{console_url}[/]")
+        output.say(f"still running: search at {replica_url}, and try in another shell:")
         commands = (
-            ("kae status", "lag, versions, and what became of every event"),
+            ("kae status", "lag, versions, and the fate of every event"),
             ("kae term bind gamerlounge --match 'gaming'", "a word of yours"),
             (f"kae item explain {_first_item()}", "why a product is found"),
         )
@@ -103,7 +108,7 @@ def name_next_commands(
             ("kae topology show", "how the index is laid out, for your own catalog"),
         )
     for command, reason in commands:
-        narrator.say(f"[bold]{command}[/]  [dim]{reason}[/]")
+        output.say(f"[bold]{command}[/]  [dim]{reason}[/]")
 
 
 def _first_item() -> str:

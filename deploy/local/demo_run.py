@@ -1,4 +1,4 @@
-"""Around the story of `kae demo run`: a folder, a cluster, an end that leaves nothing behind."""
+"""Run the demo in a temporary folder, and leave nothing behind."""
 
 import shutil
 import signal
@@ -12,10 +12,9 @@ from typing import Literal
 
 from kae.deploy.brokers import BrokerKind
 from kae.deploy.cluster import Cluster
-from kae.deploy.demo import CATALOG, name_next_commands, start, tell
-from kae.deploy.demo_facts import DemoFacts
-from kae.deploy.demo_scene import DemoFailed, Script
-from kae.deploy.narrator import Narrator
+from kae.deploy.demo import CATALOG, name_next_commands, run_chapters, start
+from kae.deploy.demo_context import DemoFacts, DemoFailed, DemoSettings
+from kae.deploy.demo_output import DemoOutput
 from kae.encoders.selector import Selector, compile_selector
 from kae.encoders.text.normal_form import normalise
 from kae.streams.catalog.rows import open_catalog
@@ -24,22 +23,22 @@ from kae.streams.topology.types import PACKAGE, Topology
 
 WORKERS = 2
 CodebookKind = Literal["light", "full"]
-# A tagger reads some 60 titles a second on a core, and of three of these in ten.
+# The tagger reads some 60 titles a second on a core, and three titles in ten need it.
 FULL_ITEMS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """What is asked of a demo."""
+    """The options of a demo."""
 
-    script: Script
+    settings: DemoSettings
     broker: BrokerKind
     codebook: CodebookKind
     keep: bool
 
     @property
     def changes(self) -> dict[str, object]:
-        """Of the reference topology, which has the light codebook."""
+        """What differs from the reference topology, which names the light codebook."""
         return {"codebook.path": f"{PACKAGE}kae.deploy/codebook-full"} if self.is_full else {}
 
     @property
@@ -56,7 +55,7 @@ def plan_demo(
     limit: int | None,
     keep: bool,
 ) -> DemoPlan:
-    """Refuse what cannot work before anything is started.
+    """Check the options before anything is started.
 
     Raises: SelectorInvalid if `where` does not parse; DemoFailed.
     """
@@ -66,37 +65,37 @@ def plan_demo(
     feeds = open_catalog(CATALOG, Topology.load().catalog)
     items = sum(feed.rows for feed in feeds)
     most = limit or (FULL_ITEMS if codebook == "full" else items)
-    return DemoPlan(Script(CATALOG, min(items, most), term, where), broker, codebook, keep)
+    return DemoPlan(DemoSettings(CATALOG, min(items, most), term, where), broker, codebook, keep)
 
 
-def run_demo(plan: DemoPlan, narrator: Narrator, told: Callable[[DemoFacts], None]) -> None:
-    """Tell the story; `told` gets the facts as soon as they are known, before a kept run is kept.
+def run_demo(plan: DemoPlan, output: DemoOutput, on_facts: Callable[[DemoFacts], None]) -> None:
+    """Run the demo; `on_facts` is called with the result before `--keep` starts to wait.
 
     Raises: DemoFailed if a claim does not hold; BrokerUnavailable; ProcessFailed.
     """
-    with _working_folder(narrator) as folder:
+    with _working_folder(output) as folder:
         cluster = Cluster(folder, plan.broker, workers=WORKERS, changes=plan.changes)
         if plan.is_full:
-            narrator.say(
-                "codebook full: a tagger reads the titles that fields and dictionary leave open, "
-                f"some 60 a second on a core, so {plan.script.items:,} products are streamed"
+            output.say(
+                "codebook full: the tagger reads the titles that fields and dictionary leave open, "
+                f"some 60 a second on a core, so {plan.settings.items:,} products are streamed"
             )
         try:
-            start(cluster, narrator)
-            facts = tell(cluster, plan.script, narrator)
-            told(facts)
+            start(cluster, output)
+            facts = run_chapters(cluster, plan.settings, output)
+            on_facts(facts)
             if broken := facts.broken_claims():
-                raise DemoFailed(f"this did not hold: {'; '.join(broken)}")
+                raise DemoFailed(f"these claims do not hold: {'; '.join(broken)}")
             if plan.keep:
-                _keep(cluster, narrator)
+                _keep(cluster, output)
             else:
-                name_next_commands(narrator)
+                name_next_commands(output)
         finally:
             cluster.stop()
 
 
-def _keep(cluster: Cluster, narrator: Narrator) -> None:
-    """Leave it running, with its addresses written down, until Ctrl-C or SIGTERM."""
+def _keep(cluster: Cluster, output: DemoOutput) -> None:
+    """Keep running until Ctrl-C or SIGTERM, and write down the addresses for other commands."""
     for name, worker in list(cluster.workers.items()):
         if not worker.running:
             cluster.start_worker(name)
@@ -107,21 +106,21 @@ def _keep(cluster: Cluster, narrator: Narrator) -> None:
         )
     )
     try:
-        name_next_commands(narrator, url, console)
-        narrator.say("Ctrl-C ends it")
-        _until_told_to_end(cluster)
+        name_next_commands(output, url, console)
+        output.say("Ctrl-C stops it")
+        _wait_for_signal(cluster)
     finally:
         remove_local_run()
 
 
-def _until_told_to_end(cluster: Cluster) -> None:
-    told = threading.Event()
+def _wait_for_signal(cluster: Cluster) -> None:
+    signalled = threading.Event()
     former = {
-        number: signal.signal(number, lambda *_: told.set())
+        number: signal.signal(number, lambda *_: signalled.set())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        while not told.wait(timeout=1.0):
+        while not signalled.wait(timeout=1.0):
             cluster.check()
     finally:
         for number, handler in former.items():
@@ -129,13 +128,13 @@ def _until_told_to_end(cluster: Cluster) -> None:
 
 
 @contextmanager
-def _working_folder(narrator: Narrator) -> Iterator[Path]:
-    """A new folder; it stays when something went wrong, for its logs."""
+def _working_folder(output: DemoOutput) -> Iterator[Path]:
+    """A new folder, kept after a failure because of its logs."""
     folder = Path(tempfile.mkdtemp(prefix="kae-demo-"))
     try:
         yield folder
     except Exception:
-        narrator.say(f"what went wrong is in the logs: {folder}/*.log")
+        output.say(f"the logs of the failed run: {folder}/*.log")
         raise
     except BaseException:  # Ctrl-C
         shutil.rmtree(folder)

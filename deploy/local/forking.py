@@ -20,17 +20,17 @@ class Child(Protocol):
     def wait(self, timeout: float | None = None) -> int: ...
 
 
-_LEASH = Path(__file__).parent / "leash.py"
+_DIE_WITH_PARENT = Path(__file__).parent / "die_with_parent.py"
 
 
 def fork(argv: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path | None) -> Child:
     """Start `argv` as the leader of a process group of its own; its output is appended to `log`."""
-    leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())]
+    die_with_parent = [sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid())]
 
     def popen() -> subprocess.Popen[bytes]:
         with log.open("ab") as out:
             return subprocess.Popen(
-                [*(leash if sys.platform == "linux" else []), *argv],
+                [*(die_with_parent if sys.platform == "linux" else []), *argv],
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,

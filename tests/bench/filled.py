@@ -12,7 +12,7 @@ from kae.bench.feed import fill
 from kae.bench.live import QUIET_SECONDS, STUCK_SECONDS, BenchFailed
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster
-from kae.deploy.replica_face import ReplicaFace
+from kae.deploy.demo_context import CountingReplica
 from kae.streams.cli import terminal
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.topology.types import Topology
@@ -30,7 +30,7 @@ class Filled:
     """
 
     cluster: Cluster
-    replica: ReplicaFace
+    replica: CountingReplica
     items: int
     events_per_second: float
 
@@ -60,7 +60,7 @@ def filled_line(
                     cluster.start_worker(f"worker-{number}", wait=False)
                 cluster.wait_ready()
                 rate = stream_in(cluster, items)
-                yield Filled(cluster, ReplicaFace(cluster.replica.url), items, rate)
+                yield Filled(cluster, CountingReplica(cluster.replica.url), items, rate)
 
 
 def stream_in(cluster: Cluster, items: int) -> float:
@@ -71,7 +71,7 @@ def stream_in(cluster: Cluster, items: int) -> float:
     terminal.err.print(f"streaming {items:,} items in", highlight=False)
     fill(cluster.topology, items)
     rate = _drain(cluster, items)
-    with closing(ReplicaFace(cluster.replica.url)) as replica:
+    with closing(CountingReplica(cluster.replica.url)) as replica:
         _wait_shown(replica, items)
     terminal.err.print(f"full rate {rate:,.0f} events/s", highlight=False)
     return rate
@@ -94,7 +94,7 @@ def _drain(cluster: Cluster, items: int) -> float:
     return rate
 
 
-def _wait_shown(replica: ReplicaFace, items: int) -> None:
+def _wait_shown(replica: CountingReplica, items: int) -> None:
     deadline = time.monotonic() + STUCK_SECONDS
     while (shown := replica.status().items) < items:
         if time.monotonic() > deadline:

@@ -16,7 +16,7 @@ from kae.bench.load import Load
 from kae.bench.progress import track
 from kae.bench.sized import Sized, sized_selectors
 from kae.bench.tantivy_peer import TantivyPeer
-from kae.deploy.replica_face import ReplicaFace
+from kae.deploy.demo_context import CountingReplica
 from kae.streams.events.term_data import ApproveData, BindData, ReleaseData, SelectorData
 from kae.streams.events.terms import encode_term
 from kae.streams.replica_api.terms import Receipt
@@ -87,7 +87,7 @@ class TermBench:
 
     def __init__(self, line: Filled, *, approved: bool) -> None:
         self._topology: Topology = line.cluster.topology
-        self._replica: ReplicaFace = line.replica
+        self._replica: CountingReplica = line.replica
         self._producer = KafkaProducer(
             bootstrap_servers=self._topology.kafka.bootstrap, acks="all", linger_ms=0
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kae.deploy import demo
-from kae.deploy.demo_facts import DemoFacts, TermFacts
+from kae.deploy.demo_context import DemoFacts, TermFacts
 from kae.deploy.processes import Process, kae_command
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.tagger.weights import PACKAGED

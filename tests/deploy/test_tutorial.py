@@ -73,7 +73,7 @@ def test_the_tutorial_works_word_for_word(folder: Path) -> None:
     for step in [step for block in set_up for step in block.steps if FRESH]:
         first.type(step)
     with left_running(TUTORIAL[running], folder) as demo:
-        demo.wait_ready(lambda kept: "Ctrl-C ends it" in kept.output(), within_seconds=100)
+        demo.wait_ready(lambda kept: "Ctrl-C stops it" in kept.output(), within_seconds=100)
         for step in [step for block in after for step in block.steps]:
             second.type(step)
         assert demo.pid is not None

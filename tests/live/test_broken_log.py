@@ -12,7 +12,7 @@ from tests.live.storm import wait_for
 from tests.live.test_snapshots import SHARDS, hashes, pace, read, snapshots
 
 from kae.deploy.brokers import ApacheKafka
-from kae.deploy.cluster import Cluster, Replica
+from kae.deploy.cluster import Cluster, ReplicaProcess
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.sinks.log.protocol import LogTruncated
@@ -92,7 +92,7 @@ def test_a_lost_segment_and_a_flipped_byte_are_begun_behind_or_refused(
             owned(cluster, shard, cluster.folder / "another", codebook.fingerprint)
 
 
-def has_read(replica: Replica, items: int) -> bool:
+def has_read(replica: ReplicaProcess, items: int) -> bool:
     return read(replica) == items
 
 

@@ -10,13 +10,13 @@ from tests.fetching import fetch
 from tests.live.ledger import Ledger, upserts
 
 from kae.deploy.brokers import ApacheKafka
-from kae.deploy.cluster import Cluster, Replica
+from kae.deploy.cluster import Cluster, ReplicaProcess
 from kae.encoders.items import Item
 
 TERM = ("term", "bind", "quietcore", "--where", 'brand = "hp"', "--json")
 
 
-def get(replica: Replica, path: str) -> httpx.Response:
+def get(replica: ReplicaProcess, path: str) -> httpx.Response:
     return fetch(f"{replica.url}{path}")
 
 
@@ -27,12 +27,12 @@ def wait_until(holds: Callable[[], bool], within_seconds: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-def items(replica: Replica) -> int:
+def items(replica: ReplicaProcess) -> int:
     count: int = get(replica, "/status").json()["items"]
     return count
 
 
-def hashes(replica: Replica) -> list[str]:
+def hashes(replica: ReplicaProcess) -> list[str]:
     return [shard["hash"] for shard in get(replica, "/status?hash=1").json()["shards"]]
 
 

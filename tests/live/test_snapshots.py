@@ -17,7 +17,7 @@ from tests.live.proof import prove
 from tests.live.scrape import scrape
 from tests.live.storm import Killer, wait_for
 
-from kae.deploy.cluster import Cluster, Replica
+from kae.deploy.cluster import Cluster, ReplicaProcess
 from kae.encoders.items import Item
 from kae.streams.clock import now_ms, rfc3339
 from kae.streams.runtime import failpoints
@@ -37,23 +37,23 @@ def pace(pace: dict[str, object], tmp_path: Path) -> dict[str, object]:
     }
 
 
-def shown(replica: Replica, query: str = "") -> list[dict[str, Any]]:
+def shown(replica: ReplicaProcess, query: str = "") -> list[dict[str, Any]]:
     answer = fetch(f"{replica.url}/status{query}")
     shards: list[dict[str, Any]] = answer.raise_for_status().json()["shards"]
     return shards
 
 
-def hashes(replica: Replica) -> list[str]:
+def hashes(replica: ReplicaProcess) -> list[str]:
     return [one["hash"] for one in shown(replica, "?hash=1")]
 
 
-def is_whole(replica: Replica, term: str) -> bool:
+def is_whole(replica: ReplicaProcess, term: str) -> bool:
     """Whether a term has come all the way."""
     answer = fetch(f"{replica.url}/receipts/{term}")
     return all(one["done"] for one in answer.raise_for_status().json()["stages"])
 
 
-def read(replica: Replica) -> int:
+def read(replica: ReplicaProcess) -> int:
     return sum(one["counts"]["read"] for one in shown(replica))
 
 

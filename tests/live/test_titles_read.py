@@ -10,7 +10,7 @@ from tests.live.storm import wait_for
 from tests.live.test_replica import get, items
 
 from kae.deploy.brokers import ApacheKafka
-from kae.deploy.cluster import Cluster, Replica
+from kae.deploy.cluster import Cluster, ReplicaProcess
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
@@ -69,6 +69,6 @@ def test_hundreds_of_unseen_titles_trip_neither_session_nor_watchdog(
         ]
 
 
-def shown(replica: Replica, item_id: str) -> list[tuple[str, str]]:
+def shown(replica: ReplicaProcess, item_id: str) -> list[tuple[str, str]]:
     answer = get(replica, f"/items/{item_id}").json()
     return [(each["word"], each["source"]) for each in answer["attributes"]]

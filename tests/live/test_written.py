@@ -10,7 +10,7 @@ from tests.live.storm import wait_for
 from tests.live.test_snapshots import hashes
 from tests.sinks.test_written import FACTS, WRITTEN, records
 
-from kae.deploy.cluster import Cluster, Replica
+from kae.deploy.cluster import Cluster, ReplicaProcess
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def append(cluster: Cluster, topic: str, payloads: list[bytes]) -> None:
     producer.close()
 
 
-def has_all(replica: Replica) -> bool:
+def has_all(replica: ReplicaProcess) -> bool:
     return hashes(replica) == [FACTS["hash"]]
 
 

@@ -1,7 +1,8 @@
-"""Become another program, which the kernel kills when the parent dies (Linux).
+"""Exec a program that the kernel kills when its parent dies (Linux).
 
-A script, `python -I -S leash.py PARENT_PID PROGRAM ARGUMENT...`, and not a `preexec_fn`: code
-between fork and exec may deadlock when the parent has threads, and Kafka's clients have.
+A script, `python -I -S die_with_parent.py PARENT_PID PROGRAM ARGUMENT...`, and not a
+`preexec_fn`: code between fork and exec may deadlock when the parent has threads, and Kafka's
+clients have.
 """
 
 import ctypes

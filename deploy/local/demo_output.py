@@ -1,4 +1,4 @@
-"""Tells a run as a story: live on a terminal, plain lines elsewhere."""
+"""What the demo prints: progress bars on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from rich.table import Table
 _LINE_EVERY_SECONDS = 2.0
 
 
-class Meter(Protocol):
-    """Where a long step stands."""
+class ProgressBar(Protocol):
+    """Shows how much of a long step is done."""
 
     def __call__(self, done: int) -> None: ...
 
 
-class Narrator:
-    """Numbers its chapters; everything goes to the one console that it was given."""
+class DemoOutput:
+    """Prints numbered chapters to one console."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -32,7 +32,7 @@ class Narrator:
         self._console.print(f"\n[bold cyan]{self._chapter}[/]  [bold]{title}[/]  {elapsed}")
 
     def say(self, line: str) -> None:
-        """One line; rich's markup is allowed in it."""
+        """Print one line; it may contain rich markup."""
         self._console.print(f"   {line}", soft_wrap=True, highlight=False)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -45,15 +45,17 @@ class Narrator:
         self._console.print(table)
 
     @contextmanager
-    def meter(self, label: str, total: int) -> Iterator[Meter]:
-        """Show a number that grows towards `total`."""
+    def progress(self, label: str, total: int) -> Iterator[ProgressBar]:
+        """Show a count that grows towards `total`."""
         with (
-            self._bar(label, total) if self._console.is_terminal else self._lines(label, total) as m
+            self._bar(label, total)
+            if self._console.is_terminal
+            else self._lines(label, total) as bar
         ):
-            yield m
+            yield bar
 
     @contextmanager
-    def _bar(self, label: str, total: int) -> Iterator[Meter]:
+    def _bar(self, label: str, total: int) -> Iterator[ProgressBar]:
         columns = (
             TextColumn("   {task.description}"),
             BarColumn(),
@@ -71,22 +73,22 @@ class Narrator:
             yield show
 
     @contextmanager
-    def _lines(self, label: str, total: int) -> Iterator[Meter]:
+    def _lines(self, label: str, total: int) -> Iterator[ProgressBar]:
         rate = _Rate()
-        said_at, said = time.monotonic(), -1
+        printed_at, printed = time.monotonic(), -1
 
         def show(done: int) -> None:
-            nonlocal said_at, said
-            due = done >= total or time.monotonic() - said_at >= _LINE_EVERY_SECONDS
-            if due and done != said:
-                said_at, said = time.monotonic(), done
+            nonlocal printed_at, printed
+            due = done >= total or time.monotonic() - printed_at >= _LINE_EVERY_SECONDS
+            if due and done != printed:
+                printed_at, printed = time.monotonic(), done
                 self.say(f"{label} {done:,}/{total:,} {rate.of(done)}")
 
         yield show
 
 
 class _Rate:
-    """The mean since the first event; a start that waits for a rebalance is not counted."""
+    """The mean rate since the first event; the wait for the first rebalance does not count."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
