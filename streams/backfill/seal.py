@@ -135,5 +135,4 @@ def _seal(
     if begins_at == 0:
         owned.claim()
         trim(owned.state.next_offset - 1)
-    sent = owned.send([], base.source, base.counts, base.at_ms, max_bytes)
-    owned.settle(sent)
+    owned.append([], base.source, base.counts, base.at_ms, max_bytes).apply()

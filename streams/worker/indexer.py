@@ -110,7 +110,7 @@ class Indexer:
                 call()
 
         for appending in flights:
-            appending.on_answered(count)
+            appending.on_done(count)
 
     def land(self) -> ShardWorkResult:
         """Wait for what is in flight and apply it."""
@@ -165,7 +165,7 @@ class Indexer:
         at_ms = now_ms()
         for partition, batch in batches.items():
             with carrying(batch.spans):
-                self._in_flight[partition] = self._held.shards[partition].send_items(
+                self._in_flight[partition] = self._held.shards[partition].append_items(
                     plans[partition], len(batch.dead), batch.next_offset, at_ms
                 )
             self._spans[partition] = batch.spans
@@ -180,7 +180,7 @@ class Indexer:
         view = self._bindings.view
         sent: dict[int, SentDelta] = {}
         for partition, shard in self._held.shards.items():
-            news = shard.send_bindings(view.bindings, view.selectors, now_ms())
+            news = shard.append_bindings(view.bindings, view.selectors, now_ms())
             if news is not None:
                 sent[partition] = news
         self._meters.note_sent(sent)

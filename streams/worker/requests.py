@@ -111,7 +111,7 @@ class ShardRequests:
         # A refusal is appended too, and changes nothing: only the owner may refuse.
         source = shard.source if refused else apply_request(open_request, shard.source)
         failpoints.reach(failpoints.REQUEST_READ)
-        sent = shard.send_source(source, now_ms())
+        sent = shard.append_source(source, now_ms())
         failpoints.when_stored([sent.flight.appending], failpoints.REQUEST_APPENDED)
         return self._indexer.settle({open_request.request.shard: sent})
 

@@ -57,7 +57,7 @@ def test_a_filled_store_has_the_rows_and_the_hash_of_a_folded_one(
         write_buffer_bytes=BUFFER,
     )
     plan = shard.plan_items(prepare(changes, encoder), {})
-    shard.settle(shard.send_items(plan, 0, len(changes), at_ms=0))
+    shard.append_items(plan, 0, len(changes), at_ms=0).apply()
     store, told = filled(tmp_path / "filled", changes, encoder)
     mine, folded = store.dump(), shard.store.dump()
     for family in (keys.ITEMS, keys.ORDINALS, keys.TRIE):
