@@ -75,8 +75,8 @@ class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
     The binding is active from here on or, if `pending`, from the Activate that follows once every
     shard has attached it. It is visible while it is active, from `from_ms` (0: at once) until
-    `until_ms` (0: for ever). One that `replaces` another takes its place with the Activate. One with
-    a `plan` gets the Activate only if its number of items is within the tolerance of the plan's.
+    `until_ms` (0: for ever). One that `replaces` another takes its place with the Activate. One
+    with a `plan` gets the Activate only if its number of items is close enough to the plan's.
     """
 
     binding: int

@@ -44,7 +44,7 @@ from kae.streams.topology.types import Topology
 
 # Of a runner's error: the line of the traceback that names ours.
 _OURS = re.compile(r"^(?:\w+: )?kae\.[\w.]+: (?P<said>.+?)(?: \[while running .*)?$", re.MULTILINE)
-_FULL = re.compile(r"No space left on device|Disk quota exceeded|kae\.sinks\.disk\.DiskFull")
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|kae\.sinks\.store\.disk\.DiskFull")
 
 
 @dataclass(frozen=True, slots=True)

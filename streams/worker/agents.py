@@ -23,7 +23,7 @@ TERMS_BATCH = 256
 
 
 class ItemAgent:
-    """Has batches of item events indexed; in quiet moments, applies them and refreshes selector indexes."""
+    """Has batches of item events indexed, and applied in the next quiet moment."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class ItemAgent:
             self._acknowledged.set()
 
     async def _next_event(self) -> Any:
-        """What comes next; until then, apply what is acknowledged, and index items for selectors."""
+        """What comes next; until then, apply what is acknowledged and index for selectors."""
         coming = asyncio.ensure_future(self._queue.get())
         acknowledged = asyncio.ensure_future(self._acknowledged.wait())
         try:
