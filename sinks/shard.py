@@ -1,7 +1,6 @@
-"""One owned shard: its store and its log, planned, appended and applied as one."""
+"""One owned shard: its store and its log, written together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,7 +10,7 @@ from kae.encoders.percolator import Percolator
 from kae.encoders.selector import CompiledSelector
 from kae.sinks.log.edits import Counts, Delta, SourceRange
 from kae.sinks.log.fold import LogState
-from kae.sinks.log.ownership import InFlight, OwnedLog
+from kae.sinks.log.ownership import OwnedLog, UnappliedDelta
 from kae.sinks.log.protocol import Log
 from kae.sinks.postings.selector_index import SelectorIndex
 from kae.sinks.store.plan import DeltaPlan, Prepared, plan_bindings, plan_items
@@ -20,26 +19,12 @@ from kae.sinks.store.store import ShardStore
 from kae.sinks.terms.bindings import Bindings
 
 
-@dataclass(frozen=True, slots=True)
-class SentDelta:
-    """A plan whose delta is in flight."""
-
-    plan: DeltaPlan
-    flight: InFlight
-
-    @property
-    def next_offset(self) -> int:
-        """The first source record after those of the plan."""
-        return self.flight.parts[0].source.next_offset
-
-    @property
-    def version(self) -> int:
-        """The shard's, once this is applied."""
-        return self.flight.parts[0].version
-
-
 class Shard:
-    """The single writer of one shard."""
+    """The single writer of one shard.
+
+    `append_*` appends a delta to the log, and its `apply` writes it to the store. One delta has to
+    be applied before the next is planned.
+    """
 
     def __init__(
         self,
@@ -99,7 +84,7 @@ class Shard:
     def plan_items(
         self, prepared: Sequence[Prepared], selectors: Mapping[int, CompiledSelector]
     ) -> DeltaPlan:
-        """Plan one batch of items; nothing is changed by it.
+        """Plan the delta of a batch of items; this changes nothing.
 
         Raises: EditTooLarge.
         """
@@ -112,51 +97,44 @@ class Shard:
         plan.encode(self._max_bytes)
         return plan
 
-    def send_items(self, plan: DeltaPlan, dead: int, next_offset: int, at_ms: int) -> SentDelta:
-        """Append a plan of items together with `dead` records that are in the dead letters."""
+    def append_items(
+        self, plan: DeltaPlan, dead: int, next_offset: int, at_ms: int
+    ) -> UnappliedDelta:
+        """Append a plan of items; `dead` more records were stored as dead letters."""
         plan.counts = plan.counts + Counts(read=dead, dead=dead)
         source = msgspec.structs.replace(self.source, next_offset=next_offset)
-        return self._send(plan, source, at_ms)
+        return self._append(plan, source, at_ms)
 
-    def send_bindings(
+    def append_bindings(
         self, bindings: Bindings, selectors: Mapping[int, CompiledSelector], at_ms: int
-    ) -> SentDelta | None:
-        """Plan and append what the bindings' newest version changes here, if it is news."""
+    ) -> UnappliedDelta | None:
+        """Plan and append what a version of the bindings changes here; None if it is not newer."""
         if bindings.version <= self.source.bindings_version:
             return None
         plan = DeltaPlan(edits=plan_bindings(bindings.bound, selectors, self.store.bindings, self))
         plan.encode(self._max_bytes)
         source = msgspec.structs.replace(self.source, bindings_version=bindings.version)
-        return self._send(plan, source, at_ms)
+        return self._append(plan, source, at_ms)
 
-    def send_source(self, source: SourceRange, at_ms: int) -> SentDelta:
-        """Append a delta without edits and counts, after which the shard stands at `source`."""
-        return self._send(DeltaPlan(), source, at_ms)
+    def append_source(self, source: SourceRange, at_ms: int) -> UnappliedDelta:
+        """Append a delta without edits and counts that moves the shard to `source`."""
+        return self._append(DeltaPlan(), source, at_ms)
 
-    def settle(self, sent: SentDelta) -> None:
-        """Wait for the append and apply it.
-
-        Raises: Fenced, AppendUnknown, DiskFull.
-        """
-
+    def _append(self, plan: DeltaPlan, source: SourceRange, at_ms: int) -> UnappliedDelta:
         def apply(delta: Delta, state: LogState) -> None:
-            self.store.apply(delta, state, sent.plan)
+            self.store.apply(delta, state, plan)
+            self.selector_index.note(plan.edits)
 
-        self.log.settle(sent.flight, apply)
-        self.selector_index.note(sent.plan.edits)
-
-    def _percolator(self, selectors: Mapping[int, CompiledSelector]) -> Percolator:
-        """The selectors of what is attached here; one for all items of a bindings version."""
-        version = self.source.bindings_version
-        if self._attached_version != version:
-            attached = {binding: selectors[binding] for binding in self.store.bindings}
-            self._attached_selectors, self._attached_version = Percolator(attached), version
-        return self._attached_selectors
+        return self.log.append(plan.raw, source, plan.counts, at_ms, self._max_bytes, apply)
 
     def resolve(self, selector: CompiledSelector) -> BitMap:
         """The ordinals of this shard's items that a selector matches."""
         return self.selector_index.resolve(selector)
 
-    def _send(self, plan: DeltaPlan, source: SourceRange, at_ms: int) -> SentDelta:
-        flight = self.log.send(plan.raw, source, plan.counts, at_ms, self._max_bytes)
-        return SentDelta(plan, flight)
+    def _percolator(self, selectors: Mapping[int, CompiledSelector]) -> Percolator:
+        """The selectors of the attached bindings, compiled once for each bindings version."""
+        version = self.source.bindings_version
+        if self._attached_version != version:
+            attached = {binding: selectors[binding] for binding in self.store.bindings}
+            self._attached_selectors, self._attached_version = Percolator(attached), version
+        return self._attached_selectors

@@ -1,1 +1,1 @@
-"""The log: what can change, as types and bytes; which records count; who may append."""
+"""The log: its records as types and bytes, the fold that says which count, and ownership."""

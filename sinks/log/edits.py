@@ -1,8 +1,8 @@
-"""The edits: everything that can change in an index, as types and as bytes.
+"""The records of a log and the edits in them: everything that can change in an index.
 
-A record of a log is one `Owned` or one part of one `Delta`; docs/formats.md specifies the bytes.
-Edits are absolute, so applying one twice equals applying it once, and each carries all that a
-rebuild from the log needs. An edit is encoded once: the log and the store hold the same bytes.
+A record is one `Owned` or one part of a `Delta`; docs/formats.md specifies the bytes. Edits are
+absolute: applying one twice equals applying it once, and the edits of a log are enough to rebuild a
+store. An edit is encoded once: the log and the store hold the same bytes.
 """
 
 from hashlib import blake2b
@@ -14,15 +14,15 @@ from kae.encoders.items import Attribute
 from kae.encoders.selector import Selector
 from kae.sinks.log.term_changes import ExpectedItems, Proposable
 
-# Of what stands in a log. A record or edit of a new kind, or a field that must not be passed over,
-# raises it; readers of before then refuse the log at its owner's claim.
+# Raise it for a new kind of record or edit, or for a field that readers must not ignore: older
+# readers then refuse the log when they read its owner's claim.
 LOG_FORMAT = 1
 HASH_BYTES = 16
 GENESIS = bytes(HASH_BYTES)
 
 
 class ItemHead(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """What all but readers of texts need of a PutItem: its leading fields."""
+    """The leading fields of a PutItem: all that most readers need, without the texts."""
 
     id: str
     ordinal: int
@@ -42,7 +42,7 @@ class PutItem(ItemHead, frozen=True, array_like=True, tag=1):
 
 
 class DropItem(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A tombstone; `ordinal` is -1 when the item was never live here."""
+    """A tombstone; `ordinal` is -1 if the item was never live in this shard."""
 
     id: str
     ordinal: int
@@ -51,9 +51,9 @@ class DropItem(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """A binding's items in one shard: a serialised roaring bitmap of ordinals.
+    """The items of a binding in one shard, as a serialised roaring bitmap of ordinals.
 
-    `continued` adds to the bitmap of the edit before it, for bitmaps that outgrow a message.
+    A bitmap that exceeds a message takes several edits; `continued` adds to the one before it.
     """
 
     binding: int
@@ -65,18 +65,18 @@ class Attach(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 class Detach(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """A binding leaves a shard."""
+    """A shard has no items of a binding any more."""
 
     binding: int
 
 
 class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """A term takes a reserved slot; of a binding that is known, its fields as they are now.
+    """A term takes a reserved slot; for a known binding, its fields as they are now.
 
-    It is active from here on, or, when `pending`, from the Activate that comes once every shard has
-    attached it. Visible is what is active from `from_ms` (0: at once) until `until_ms` (0: for
-    ever). A binding that `replaces` another takes its place with the Activate. One with a `plan`
-    gets its Activate only if it has as many items as were planned, as nearly as is tolerated.
+    The binding is active from here on or, if `pending`, from the Activate that follows once every
+    shard has attached it. It is visible while it is active, from `from_ms` (0: at once) until
+    `until_ms` (0: for ever). One that `replaces` another takes its place with the Activate. One
+    with a `plan` gets the Activate only if its number of items is close enough to the plan's.
     """
 
     binding: int
@@ -100,12 +100,12 @@ class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
     plan: ExpectedItems = ExpectedItems()
 
     def is_valid_at(self, at_ms: int) -> bool:
-        """Whether a moment lies in its validity."""
+        """Whether the binding is valid at a time."""
         return self.from_ms <= at_ms and (not self.until_ms or at_ms < self.until_ms)
 
 
 class Activate(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """A pending binding, attached by every shard, becomes active."""
+    """A pending binding becomes active, once every shard has attached it."""
 
     binding: int
 
@@ -116,7 +116,7 @@ RELEASED, EXPIRED, REPLACED, GIVEN_UP = "", "expired", "replaced", "given up"
 class Deactivate(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """A term is released; its slot is quarantined until every shard has detached.
 
-    `binding` is 0 when the term was not bound: the tombstone alone is remembered. `cause` is one of
+    `binding` is 0 if the term was not bound; then only the tombstone is kept. `cause` is one of
     RELEASED, EXPIRED, REPLACED, GIVEN_UP.
     """
 
@@ -136,7 +136,7 @@ class FreeSlot(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
 
 class Refuse(msgspec.Struct, frozen=True, array_like=True, tag=9):
-    """A term event that could not be carried out, and why; a campaign's has its key for a term."""
+    """A term event that was refused, and why; for a campaign, `term` is the campaign's key."""
 
     term: str
     revision: int
@@ -144,7 +144,7 @@ class Refuse(msgspec.Struct, frozen=True, array_like=True, tag=9):
 
 
 class Propose(msgspec.Struct, frozen=True, array_like=True, tag=10):
-    """A change waits for the approval of another than who proposed it."""
+    """A change waits for approval by someone other than its author."""
 
     key: str
     revision: int
@@ -167,7 +167,7 @@ Edit = PutItem | DropItem | Attach | Detach | BindingEdit
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
-    """What became of the source records: read = put + dropped + stale + dead."""
+    """How many source records were read, by outcome: read = put + dropped + stale + dead."""
 
     read: int = 0
     put: int = 0
@@ -190,10 +190,10 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SourceRange(msgspec.Struct, frozen=True, array_like=True):
-    """Where a log stands in what it was derived from, after a delta.
+    """How far a log has come in its sources, after a delta.
 
-    `next_control` is the first request on the control topic that is not carried out yet; a shard
-    that is `paused` reads no items.
+    `next_offset` is an offset of the items or the terms topic. `next_control` is the first offset
+    of the control topic whose request is not carried out yet. A `paused` shard reads no items.
     """
 
     next_offset: int = 0
@@ -217,9 +217,9 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 class Owned(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A claim of the log: valid only with a strictly higher epoch than the last.
+    """A claim of the log, valid only if its epoch is higher than the last.
 
-    `format` is that of the records which the owner goes on to write.
+    `format` is that of the records that the owner will append.
     """
 
     epoch: int
@@ -254,15 +254,15 @@ def decode_head(raw: bytes | msgspec.Raw) -> Head:
 
 
 def decode_shard_edit(raw: bytes | msgspec.Raw) -> ShardEdit:
-    """An edit as folding needs it: of an item the head.
+    """Decode an edit as folding needs it: only the head of an item.
 
-    Raises msgspec.ValidationError when it is none of a shard's.
+    Raises: msgspec.ValidationError when it is not an edit of a shard.
     """
     return _shard_edits.decode(raw)
 
 
 def placed(raw: bytes, ordinal: int) -> bytes:
-    """An encoded PutItem or DropItem under another ordinal; its texts are not decoded."""
+    """An encoded PutItem or DropItem with another ordinal; its texts are not decoded."""
     fields = _fields.decode(raw)
     fields[_ORDINAL_FIELD] = ordinal
     return _encoder.encode(fields)
@@ -273,7 +273,7 @@ def encode_record(record: LogRecord) -> bytes:
 
 
 def decode_record(payload: bytes) -> LogRecord:
-    """Raises msgspec.DecodeError when the bytes are no record."""
+    """Raises: msgspec.DecodeError when the payload is not a record."""
     return _records.decode(payload)
 
 
@@ -282,5 +282,5 @@ def digest(payload: bytes) -> bytes:
 
 
 def chain(previous: bytes, record: bytes) -> bytes:
-    """The hash of a log after one more record, given by its digest, of an accepted delta."""
+    """The hash of a log after a record of an accepted delta; `record` is the record's digest."""
     return digest(previous + record)

@@ -1,8 +1,8 @@
 """Which records of a log count: the one rule that every reader applies.
 
-`Owned` is valid only with a strictly higher epoch than the last; a delta only in the current epoch,
-as version n+1, upon the hash that this reader has itself. Whatever a former owner still appends is
-passed over by everyone, itself included.
+An `Owned` counts if its epoch is higher than the last. A delta counts if it is of the current
+epoch, is version n+1, and names the hash that this reader has. So every reader, the former owner
+included, ignores what a former owner still appends.
 """
 
 from dataclasses import dataclass, replace
@@ -22,23 +22,24 @@ from kae.sinks.log.edits import (
 
 
 class LogCorrupt(Exception):
-    """Bytes in a log that kae did not write."""
+    """A log holds bytes that kae did not write."""
 
 
 class LogNewer(LogCorrupt):
-    """A log whose owner writes what this kae does not know."""
+    """The owner of a log writes a newer format than this kae reads."""
 
 
 class ForeignCodebook(Exception):
-    """The log was begun with another codebook."""
+    """The log belongs to another codebook."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """Where a reader stands in one log.
+    """Where a reader is in one log.
 
-    `offset` and `tail` are of the last record of the last accepted delta: its place (-1: none) and
-    the digest of its bytes. `next_offset` is the first record that is not folded yet.
+    `offset` and `tail` are the offset (-1: none) and the digest of the last record of the last
+    accepted delta. `next_offset` is that of the first record that is not folded yet. `pending` are
+    the parts so far of a delta that is not complete.
     """
 
     epoch: int = 0
@@ -55,7 +56,7 @@ class LogState:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What one record did: a new state, the delta that it completed, or why it was passed over."""
+    """What one record did: the new state, the delta that it completed, or why it was ignored."""
 
     state: LogState
     delta: Delta | None = None
@@ -63,9 +64,9 @@ class Folded:
 
 
 def fold(state: LogState, offset: int, payload: bytes, record: LogRecord | None = None) -> Folded:
-    """Fold one record; who has just encoded it gives it too, and spares the decoding.
+    """Fold one record; `record` saves decoding the payload for a caller that has just encoded it.
 
-    Raises: LogCorrupt when the bytes are no record of kae's; LogNewer when a newer one wrote them.
+    Raises: LogCorrupt when the payload is not a record of kae; LogNewer when its format is newer.
     """
     try:
         record = record or decode_record(payload)
@@ -105,11 +106,11 @@ def _extend(state: LogState, offset: int, payload: bytes, delta: Delta) -> Folde
     if delta.epoch != state.epoch:
         return Folded(state, ignored="delta of another epoch")
     if delta.version != state.version + 1 or delta.previous != state.hash:
-        return Folded(state, ignored="delta beside the chain")
+        return Folded(state, ignored="delta that does not continue the chain")
     if delta.part == 0:
         state = replace(state, pending=(), pending_hash=state.hash)
     elif delta.part != len(state.pending):
-        return Folded(replace(state, pending=()), ignored="part without the one before it")
+        return Folded(replace(state, pending=()), ignored="part without the part before it")
     parts = (*state.pending, delta)
     tail = digest(payload)
     link = chain(state.pending_hash, tail)

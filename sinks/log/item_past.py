@@ -1,4 +1,4 @@
-"""The past of one item: a fold of its shard's log that looks at nothing else. Pure."""
+"""The past of one item: a pure fold of its shard's log that looks at nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class Written:
 
 
 class ItemPast:
-    """What an item is after the deltas that were noted, and since which of them.
+    """What an item is after the folded deltas, and which of them made it so.
 
-    Of what was there before the first of them it is not known since when: None.
+    `since`, and a value of `attached`, is None for what was there before the first of them.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ItemPast:
         attached: Mapping[int, BitMap] | None = None,
         bindings_version: int = 0,
     ) -> None:
-        """Begin with nothing, or with what a snapshot says of the item and of its shard."""
+        """Start from nothing, or from what a snapshot holds of the item and its shard."""
         self.id = item_id
         self.edit = edit
         self.since: Written | None = None
@@ -49,7 +49,7 @@ class ItemPast:
             self.attached = {b: None for b, members in held if edit.ordinal in members}
 
     def note(self, delta: Delta, offset: int) -> None:
-        """Fold the next delta of the log, whose last record lies at `offset`."""
+        """Fold the next delta of the log, whose last record has this offset."""
         written = Written(delta.version, offset, delta.at_ms)
         self.bindings_version = delta.source.bindings_version
         for raw in delta.edits:

@@ -1,4 +1,4 @@
-"""Owning a log: claim an epoch, append, and believe only what the fold accepts."""
+"""Own a log: claim an epoch, append, and apply only what the fold accepts."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -10,31 +10,24 @@ from kae.sinks.log.edits import Counts, Delta, Owned, SourceRange, digest, encod
 from kae.sinks.log.fold import ForeignCodebook, LogState, fold
 from kae.sinks.log.protocol import Appending, AppendUnknown, Log, refuse_gap
 
+# Writes an accepted delta to what the log is folded into; the state is the log's after the delta.
 Apply = Callable[[Delta, LogState], object]
 
 
-class BesideLog(Exception):
-    """A store that no prefix of the log leads to; it is to be rebuilt."""
+class StoreDiverged(Exception):
+    """A store whose state is not a prefix of its log; it has to be rebuilt."""
 
 
 class Fenced(Exception):
-    """Another owner has claimed the log; what was planned here does not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class InFlight:
-    """A delta that was sent and is not folded yet."""
-
-    parts: tuple[Delta, ...]
-    payloads: tuple[bytes, ...]
-    appending: Appending
+    """Another owner has claimed the log; a delta that was appended here does not count."""
 
 
 class OwnedLog:
-    """One log in its owner's hands.
+    """One log and its single writer.
 
-    Append first, apply second: an acknowledgement proves storage, not validity, so a delta is
-    applied only once every record up to it is folded and the epoch is still this owner's.
+    Append first, apply second: an acknowledgement proves that a record is stored, not that it
+    counts. A delta is applied only once every record up to it is folded and the epoch is still
+    this owner's.
     """
 
     def __init__(
@@ -42,17 +35,16 @@ class OwnedLog:
     ) -> None:
         self.log = log
         self.state = state
-        self.ignored = 0
         self._owner = owner
         self._fingerprint = fingerprint
         self._apply = apply
         self._nonce = b""
 
     def claim(self, on_append: Callable[[], None] = lambda: None) -> None:
-        """Become the owner: append `Owned` and read until it counts.
+        """Become the owner: append `Owned`, and apply the log up to it.
 
-        `on_append` runs between the append and the reading.
-        Raises: BesideLog when the state this began with is not a prefix of the log;
+        `on_append` is called between the append and the reading.
+        Raises: StoreDiverged when the state that this began with is not a prefix of the log;
         ForeignCodebook when the log was begun with another codebook; AppendUnknown.
         """
         self._nonce = os.urandom(16)
@@ -62,8 +54,8 @@ class OwnedLog:
             (offset,) = self.log.append([encode_record(claim)]).offsets()
             on_append()
             if self.state.offset >= 0:
-                check_base(self.log, self.state.offset, self.state.tail, offset)
-            self._read_through(offset)
+                check_prefix(self.log, self.state.offset, self.state.tail, offset)
+            self._read_through(offset, self._apply)
             if self.state.fingerprint != self._fingerprint:
                 raise ForeignCodebook(
                     f"{self.log.name}: begun with codebook {self.state.fingerprint}, this worker "
@@ -74,16 +66,18 @@ class OwnedLog:
                 return
             epoch = self.state.epoch + 1
 
-    def send(
+    def append(
         self,
         edits: Sequence[bytes],
         source: SourceRange,
         counts: Counts,
         at_ms: int,
         max_bytes: int,
-    ) -> InFlight:
-        """Append version n+1, split where it outgrows a message; `settle` tells what became of it.
+        apply: Apply | None = None,
+    ) -> "UnappliedDelta":
+        """Append version n+1, in parts where it exceeds a message, without waiting for the broker.
 
+        It has to be applied before the next is appended. `apply` replaces the log's own for it.
         Raises: ValueError when the counts do not add up.
         """
         if not counts.balanced:
@@ -101,31 +95,29 @@ class OwnedLog:
         )
         parts = tuple(split(whole, edits, max_bytes))
         payloads = tuple(map(encode_record, parts))
-        return InFlight(parts, payloads, self.log.append(payloads))
+        return UnappliedDelta(
+            self, parts, payloads, self.log.append(payloads), apply or self._apply
+        )
 
-    def settle(self, sent: InFlight, apply: Apply | None = None) -> None:
-        """Wait for the append and apply the delta if it counts.
-
-        Raises: Fenced when another owner came between; AppendUnknown.
-        """
-        offsets = sent.appending.offsets()
-        apply = apply or self._apply
-        expected = range(self.state.next_offset, self.state.next_offset + len(sent.payloads))
-        if list(offsets) == list(expected):
-            for offset, payload, part in zip(offsets, sent.payloads, sent.parts, strict=True):
-                self._fold(offset, payload, apply, part)
+    def _apply_appended(self, delta: "UnappliedDelta") -> None:
+        offsets = delta.appending.offsets()
+        next_offset = self.state.next_offset
+        if list(offsets) == list(range(next_offset, next_offset + len(offsets))):
+            for offset, payload, part in zip(offsets, delta.payloads, delta.parts, strict=True):
+                self._fold(offset, payload, delta.to_store, part)
         else:
-            self._read_through(offsets[-1])
+            self._read_through(offsets[-1], delta.to_store)
         if self.state.nonce != self._nonce:
             raise Fenced(f"{self.log.name}: epoch {self.state.epoch} belongs to another owner")
-        if self.state.version != sent.parts[0].version:
-            raise AppendUnknown(f"{self.log.name}: version {sent.parts[0].version} did not count")
+        if self.state.version != delta.version:
+            raise AppendUnknown(f"{self.log.name}: version {delta.version} did not count")
 
-    def _read_through(self, last: int) -> None:
+    def _read_through(self, last: int, apply_last: Apply) -> None:
+        """Fold the log up to the offset `last`; `apply_last` is for what that record completes."""
         for offset, payload in self.log.read(self.state.next_offset):
             if offset >= 0:
                 refuse_gap(self.log.name, self.state.next_offset, offset)
-                self._fold(offset, payload, self._apply)
+                self._fold(offset, payload, apply_last if offset == last else self._apply)
             if self.state.next_offset > last:
                 return
 
@@ -133,25 +125,64 @@ class OwnedLog:
         folded = fold(self.state, offset, payload, record)
         if folded.delta is not None:
             apply(folded.delta, folded.state)
-        self.ignored += bool(folded.ignored)
         self.state = folded.state
 
 
-def check_base(log: Log, offset: int, tail: bytes, end: int) -> None:
-    """Refuse a state whose newest record is not that of the log, which ends at `end` or beyond.
+@dataclass(frozen=True, slots=True)
+class UnappliedDelta:
+    """A delta that was appended and is not applied yet."""
 
-    Raises: BesideLog; LogTruncated when the log begins after the record.
+    log: OwnedLog
+    parts: tuple[Delta, ...]
+    payloads: tuple[bytes, ...]
+    appending: Appending
+    to_store: Apply
+
+    @property
+    def version(self) -> int:
+        """The version of the log once the delta is applied."""
+        return self.parts[0].version
+
+    @property
+    def source(self) -> SourceRange:
+        """Where the log stands in its sources once the delta is applied."""
+        return self.parts[0].source
+
+    @property
+    def counts(self) -> Counts:
+        return self.parts[0].counts
+
+    def wait(self) -> None:
+        """Wait until the broker has acknowledged the append.
+
+        Raises: AppendUnknown.
+        """
+        self.appending.offsets()
+
+    def apply(self) -> None:
+        """Wait for the acknowledgement, fold the log up to the delta, and apply it if it counts.
+
+        Raises: Fenced when another owner claimed the log first; AppendUnknown; what the store
+        raises.
+        """
+        self.log._apply_appended(self)
+
+
+def check_prefix(log: Log, offset: int, tail: bytes, end: int) -> None:
+    """Refuse a state whose newest record is not in the log, which ends at `end` or later.
+
+    Raises: StoreDiverged; LogTruncated when the log begins after the record.
     """
     if offset >= end:
-        raise BesideLog(f"{log.name}: the log ends at {end}, the store at {offset}")
+        raise StoreDiverged(f"{log.name}: the log ends at {end}, the store at {offset}")
     found, payload = next(record for record in log.read(offset) if record[0] >= 0)
     refuse_gap(log.name, offset, found)
     if digest(payload) != tail:
-        raise BesideLog(f"{log.name}: offset {offset} holds another record")
+        raise StoreDiverged(f"{log.name}: offset {offset} holds another record")
 
 
 def split(delta: Delta, edits: Sequence[bytes], max_bytes: int) -> list[Delta]:
-    """A delta of these edits, in contiguous parts whose edits stay below `max_bytes` each.
+    """Divide a delta into contiguous parts of at most `max_bytes` of edits each.
 
     Raises: ValueError when one edit alone is larger.
     """
@@ -160,7 +191,7 @@ def split(delta: Delta, edits: Sequence[bytes], max_bytes: int) -> list[Delta]:
     for edit in edits:
         if len(edit) > max_bytes:
             raise ValueError(
-                f"an edit of {len(edit)} bytes outgrows limits.delta_bytes ({max_bytes}); raise it"
+                f"an edit of {len(edit)} bytes exceeds limits.delta_bytes ({max_bytes}); raise it"
             )
         if parts[-1] and size + len(edit) > max_bytes:
             parts.append([])

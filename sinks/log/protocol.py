@@ -1,65 +1,65 @@
-"""The log as a protocol, and its in-memory form."""
+"""What a log is to its readers and its owner, and a log in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 
 class AppendUnknown(Exception):
-    """The broker did not say whether the records are stored; the epoch ends here."""
+    """The broker did not say whether it stored the records, so this epoch ends here."""
 
 
 class LogTruncated(Exception):
-    """Records that this reader still needs are gone from the log."""
+    """The log no longer holds records that this reader needs."""
 
 
 def refuse_gap(name: str, expected: int, found: int) -> None:
-    """Raises: LogTruncated when a log goes on elsewhere than at the record that is needed."""
+    """Raises: LogTruncated when the next record of a log is not the expected one."""
     if found != expected:
         raise LogTruncated(
-            f"{name}: offset {expected} is gone, the next record is {found}. Begin with a snapshot "
-            "that is newer (`kae snapshot list`), or backfill a new generation"
+            f"{name}: offset {expected} is gone, the next record is {found}. Start from a newer "
+            "snapshot (`kae snapshot list`), or backfill a new generation"
         )
 
 
 class Appending(Protocol):
-    """An append on its way."""
+    """An append that the broker may not have acknowledged yet."""
 
     def offsets(self) -> Sequence[int]:
-        """Wait for the broker's word.
+        """Wait for the acknowledgement; the offsets of the records.
 
-        Raises: AppendUnknown when it does not come, or says that it failed.
+        Raises: AppendUnknown when it does not come, or the append failed.
         """
         ...
 
-    def on_stored(self, call: Callable[[], None]) -> None:
-        """Call when the records are stored, from whichever thread learns it first."""
+    def on_acknowledged(self, call: Callable[[], None]) -> None:
+        """Have `call` called, by any thread, when the records are stored."""
         ...
 
-    def on_answered(self, call: Callable[[], None]) -> None:
-        """Call when `offsets` need not wait any more, be the broker's word good or bad."""
+    def on_done(self, call: Callable[[], None]) -> None:
+        """Have `call` called, by any thread, when the append has succeeded or failed."""
         ...
 
 
 class Log(Protocol):
-    """One totally ordered sequence of records with rising offsets."""
+    """A totally ordered sequence of records with rising offsets."""
 
     name: str
 
     def append(self, payloads: Sequence[bytes]) -> Appending:
-        """Send records in order, without waiting for them to be stored."""
+        """Send records in order, without waiting for the acknowledgement."""
         ...
 
     def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
-        """Yield (offset, payload) from `offset` on, for as long as the log goes on.
+        """Yield (offset, payload) from `offset` on, and wait for more at the end of the log.
 
-        An empty payload with offset -1 says that nothing has come for a while.
-        Raises: LogTruncated when `offset` is no longer held.
+        (-1, b"") says that no record came for a while.
+        Raises: LogTruncated when the log no longer holds `offset`.
         """
         ...
 
 
 class Appended:
-    """An append whose offsets are known."""
+    """An append that is acknowledged already."""
 
     def __init__(self, offsets: Sequence[int]) -> None:
         self._offsets = offsets
@@ -67,15 +67,15 @@ class Appended:
     def offsets(self) -> Sequence[int]:
         return self._offsets
 
-    def on_stored(self, call: Callable[[], None]) -> None:
+    def on_acknowledged(self, call: Callable[[], None]) -> None:
         call()
 
-    def on_answered(self, call: Callable[[], None]) -> None:
+    def on_done(self, call: Callable[[], None]) -> None:
         call()
 
 
 class MemoryLog:
-    """A log in a list: the reference for the property tests and for dry runs."""
+    """A log in a list, for property tests and dry runs."""
 
     def __init__(self, name: str = "memory") -> None:
         self.name = name

@@ -9,7 +9,7 @@ state.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kae.sinks.log.ownership import BesideLog
+from kae.sinks.log.ownership import StoreDiverged
 from kae.sinks.log.protocol import LogTruncated
 from kae.sinks.store.disk import remove_atomically
 from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
@@ -17,7 +17,7 @@ from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
 # Puts one snapshot after the other at a folder, the newest first, and yields the name of each. It
 # calls back with the reason for each snapshot that it skips.
 SnapshotSource = Callable[[Path, Callable[[str], None]], Iterator[str]]
-UNFIT_FOR_LOG = (BesideLog, LogTruncated)
+UNFIT_FOR_LOG = (StoreDiverged, LogTruncated)
 
 
 def no_snapshots(_folder: Path, _note: Callable[[str], None]) -> Iterator[str]:

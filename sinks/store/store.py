@@ -326,11 +326,6 @@ class ShardStore:
         """
         self._rocks.checkpoint(folder)
 
-    def trie_rows(self) -> Iterator[tuple[tuple[int, ...], int]]:
-        """Every (identifier, ordinal) of the trie, in order."""
-        for key, _ in self._rocks.rows(keys.TRIE):
-            yield keys.parse_trie(key)
-
     def dump(self) -> dict[str, list[tuple[bytes, bytes]]]:
         """Every row of every column family."""
         return {name: list(self._rocks.rows(name)) for name in keys.COLUMN_FAMILIES}

@@ -85,4 +85,4 @@ class Registrar:
         self, edits: Sequence[BindingEdit], source: SourceRange, counts: Counts, at_ms: int
     ) -> None:
         raw = [encode_edit(edit) for edit in edits]
-        self.log.settle(self.log.send(raw, source, counts, at_ms, self._max_bytes))
+        self.log.append(raw, source, counts, at_ms, self._max_bytes).apply()

@@ -1,4 +1,4 @@
-"""The first half of the pipeline: a part of the input, encoded as live workers encode it."""
+"""The first half of the pipeline: a split of the input is encoded as live workers encode it."""
 
 import math
 import socket
@@ -20,7 +20,7 @@ from kae.streams.backfill.inputs import InputPart, RefusedInput, read_events, re
 from kae.streams.backfill.job import EventsSplit, Job
 from kae.streams.backfill.refusals import Refusals, RefusedRow, refused_row
 from kae.streams.backfill.runs import RunEntry, Section, write_run
-from kae.streams.backfill.work import SHARED, WorkFolder, write_whole
+from kae.streams.backfill.work import SHARE_FOLDERS, WorkFolder, write_atomically
 from kae.streams.catalog.rows import FeedRow, RejectedRow
 from kae.streams.codebooks.opening import open_codebook
 from kae.streams.dead_letters.poison import find_poison
@@ -33,12 +33,12 @@ from kae.streams.runtime.interpreter import set_for_indexing
 from kae.streams.topology.types import Topology
 
 BATCH_ITEMS = 1024
-# What one run holds in memory before it is written.
+# The size of a run, which is held in memory until it is written.
 RUN_BYTES = 128 << 20
 
 
-class Finished(msgspec.Struct, frozen=True):
-    """A split that is done: its sections, and how many of its rows were refused."""
+class FinishedSplit(msgspec.Struct, frozen=True):
+    """The sections of a split that is encoded, and how many of its rows were refused."""
 
     rows: int
     refused: int
@@ -46,16 +46,18 @@ class Finished(msgspec.Struct, frozen=True):
     sections: list[Section]
 
 
-class Setting:
-    """What a worker process loads once, whatever it does for the job."""
+class JobContext:
+    """What a worker process loads once for a job."""
 
     def __init__(self, folder: Path, job: str) -> None:
-        """Raises: BackfillDiffers when the folder that is here is not that of the job."""
+        """Raises: BackfillDiffers when the work folder at this path is not that of the job."""
         self.work = WorkFolder(folder)
         found = jobs.load(self.work)
         if found is None or found.digest != job:
             what = "is not there" if found is None else "is that of another backfill"
-            raise BackfillDiffers(f"{socket.gethostname()}: {self.work.job} {what}; {SHARED}")
+            raise BackfillDiffers(
+                f"{socket.gethostname()}: {self.work.job} {what}; {SHARE_FOLDERS}"
+            )
         self.job: Job = found
         self.topology = Topology.load(self.work.topology)
         set_for_indexing()
@@ -84,45 +86,47 @@ class Setting:
 
 
 @cache
-def setting(folder: str, job: str) -> Setting:
-    """One for each process and job, so that the codebook is loaded once."""
-    return Setting(Path(folder), job)
+def job_context(folder: str, job: str) -> JobContext:
+    """The context of this process, so that it loads the codebook once."""
+    return JobContext(Path(folder), job)
 
 
-def encode_split(here: Setting, number: int, until: float = math.inf) -> Finished:
-    """Encode a split and write its runs; a split that is finished is not done again.
+def encode_split(context: JobContext, number: int, until: float = math.inf) -> FinishedSplit:
+    """Encode a split and write its runs, unless that is done already.
 
-    A sample ends `until` a moment of the monotonic clock.
-
+    A sample stops `until` a time of the monotonic clock.
     Raises: CatalogInvalid, LogTruncated, BackfillDiffers, DiskFull.
     """
-    work = here.work
-    done = work.finished(number)
-    if done.exists():
-        return msgspec.json.decode(done.read_bytes(), type=Finished)
+    work = context.work
+    if work.finished(number).exists():
+        return read_finished(work, number)
     require_space(work.folder, RUN_BYTES)
-    finished = _Split(here, number).encode(until)
-    write_whole(done, msgspec.json.encode(finished))
+    finished = _SplitEncoder(context, number).encode(until)
+    write_atomically(work.finished(number), msgspec.json.encode(finished))
     return finished
 
 
-class _Split:
-    """One split on its way through the encoder."""
+def read_finished(work: WorkFolder, split: int) -> FinishedSplit:
+    return msgspec.json.decode(work.finished(split).read_bytes(), type=FinishedSplit)
 
-    def __init__(self, here: Setting, number: int) -> None:
-        self._here = here
+
+class _SplitEncoder:
+    """Encodes one split; its entries wait in memory for the next run."""
+
+    def __init__(self, context: JobContext, number: int) -> None:
+        self._context = context
         self._number = number
-        self._split = here.job.splits[number]
+        self._split = context.job.splits[number]
         self._entries: dict[int, list[RunEntry]] = defaultdict(list)
         self._bytes = 0
         self._sections: list[Section] = []
         self._parts = 0
-        here.work.runs.mkdir(parents=True, exist_ok=True)
-        self._refusals = Refusals(here.work, number)
+        context.work.runs.mkdir(parents=True, exist_ok=True)
+        self._refusals = Refusals(context.work, number)
         self._refused: list[RefusedInput] = []
         self._refused_count = 0
 
-    def encode(self, until: float) -> Finished:
+    def encode(self, until: float) -> FinishedSplit:
         rows = 0
         reading = self._read()
         try:
@@ -130,25 +134,25 @@ class _Split:
                 rows += len(batch)
                 self._refused += [one for one in batch if not isinstance(one, tuple)]
                 self._add([one for one in batch if isinstance(one, tuple)])
-                self._bury()
+                self._store_refused()
                 if self._bytes > RUN_BYTES:
                     self._flush()
             self._flush()
         finally:
             self._refusals.close()
         self._refusals.finish()
-        return Finished(rows, self._refused_count, self._refusals.first, self._sections)
+        return FinishedSplit(rows, self._refused_count, self._refusals.first, self._sections)
 
     def _read(self) -> Iterator[InputPart | RefusedInput]:
-        here = self._here
+        context = self._context
         if isinstance(self._split, EventsSplit):
-            return read_events(self._split, here.topology, here.clients)
-        return read_file(self._split, here.job, here.topology)
+            return read_events(self._split, context.topology, context.clients)
+        return read_file(self._split, context.job, context.topology)
 
     def _add(self, batch: Sequence[InputPart]) -> None:
         try:
             entries = self._encoded(batch)
-        except Exception:  # whatever an item makes the encoder raise, that item alone is refused
+        except Exception:  # only the items that make the encoder fail are refused
             poison = dict(
                 find_poison(
                     range(len(batch)), lambda places: self._encoded([batch[n] for n in places])
@@ -156,18 +160,18 @@ class _Split:
             )
             self._refused += [self._refusal(*batch[n], error) for n, error in poison.items()]
             entries = self._encoded([one for n, one in enumerate(batch) if n not in poison])
-        shards = self._here.job.shards
+        shards = self._context.job.shards
         for entry in entries:
             self._entries[partition_of_key(entry[0], shards)].append(entry)
             self._bytes += len(entry[5])
 
     def _encoded(self, batch: Sequence[InputPart]) -> list[RunEntry]:
-        """The very code of the live path: prepare, then the edit that is planned.
+        """Encode with the code of live workers, up to an edit without an ordinal.
 
-        Raises: whatever one of the items makes the encoder raise; EditTooLarge.
+        Raises: what the encoder raises for one of the items; EditTooLarge.
         """
-        limit = self._here.topology.limits.delta_bytes
-        prepared = prepare([change for change, _ in batch], self._here.encoder)
+        limit = self._context.topology.limits.delta_bytes
+        prepared = prepare([change for change, _ in batch], self._context.encoder)
         entries: list[RunEntry] = []
         for change, encoded in prepared:
             edit = edit_without_ordinal(change, encoded)
@@ -175,7 +179,7 @@ class _Split:
             if len(raw) > limit:
                 raise EditTooLarge(f"it has {len(raw)} bytes, limits.delta_bytes allows {limit}")
             is_put = not isinstance(edit, DropItem)
-            identifier = edit.identifier if not isinstance(edit, DropItem) else _NOWHERE
+            identifier = edit.identifier if not isinstance(edit, DropItem) else _NO_IDENTIFIER
             entries.append(
                 (change.id.encode(), change.revision, int(is_put), change.content, identifier, raw)
             )
@@ -183,24 +187,26 @@ class _Split:
 
     def _flush(self) -> None:
         if self._entries:
-            path = self._here.work.run(self._number, self._parts)
+            path = self._context.work.run(self._number, self._parts)
             self._sections += write_run(path, self._entries)
             self._parts += 1
             self._entries.clear()
             self._bytes = 0
 
-    def _bury(self) -> None:
-        """Write refused rows down, for those who send them, and send refused events at once."""
+    def _store_refused(self) -> None:
+        """Write refused rows to the work folder; publish refused events at once."""
         refused, self._refused = self._refused, []
         self._refused_count += len(refused)
-        letters = [one for one in refused if isinstance(one, DeadLetter)]
+        events = [one for one in refused if isinstance(one, DeadLetter)]
         rows = [one for one in refused if isinstance(one, RefusedRow)]
         if rows:
             self._refusals.write(rows)
-        if letters:
-            topology = self._here.topology
+        if events:
+            topology = self._context.topology
             timeout = topology.kafka.delivery_timeout_seconds
-            publish_dead_letters(self._here.clients, topology.dead_letters_topic, letters, timeout)
+            publish_dead_letters(
+                self._context.clients, topology.dead_letters_topic, events, timeout
+            )
 
     def _refusal(
         self, change: Change, source: FeedRow | SourceRecord, error: Exception
@@ -211,7 +217,9 @@ class _Split:
         remedy = "correct the row, or leave it out"
         row = RejectedRow(source.file, source.after, "", None, cause, remedy, source.record)
         item = (change.item, change.revision) if isinstance(change, Upsert) else None
-        return refused_row(row, self._here.job, self._here.topology.limits.event_bytes, kind, item)
+        return refused_row(
+            row, self._context.job, self._context.topology.limits.event_bytes, kind, item
+        )
 
 
-_NOWHERE = (0, 0, 0, 0, 0, 0)
+_NO_IDENTIFIER = (0, 0, 0, 0, 0, 0)

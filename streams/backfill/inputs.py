@@ -1,4 +1,4 @@
-"""The parts of the input as item changes, or as what is refused and why."""
+"""Read a split of the input: item changes, and what is refused and why."""
 
 import socket
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from kae.sinks.log.protocol import refuse_gap
 from kae.sinks.store.plan import Change
 from kae.streams.backfill.job import EventsSplit, InputFile, Job, RowsSplit
 from kae.streams.backfill.refusals import SOURCE, RefusedRow, refused_row
-from kae.streams.backfill.work import SHARED
+from kae.streams.backfill.work import SHARE_FOLDERS
 from kae.streams.catalog.files import open_feed
 from kae.streams.catalog.rows import FeedPosition, FeedRow, RejectedRow, read_row
 from kae.streams.dead_letters.records import DeadLetter, SourceRecord
@@ -22,17 +22,17 @@ from kae.streams.kafka.reader import read_ranges
 from kae.streams.topology.types import Topology
 
 RefusedInput = RefusedRow | DeadLetter
-# A change and its source, of which something is written down if it turns out to be poison.
+# A change and its source, which a dead letter needs if the change turns out to be poison.
 InputPart = tuple[Change, FeedRow | SourceRecord]
 
 
 def read_file(split: RowsSplit, job: Job, topology: Topology) -> Iterator[InputPart | RefusedInput]:
-    """The rows of a part of a feed.
+    """Read the rows of a part of a feed.
 
-    Raises: BackfillDiffers when the file here is not that of the job; CatalogInvalid if it breaks
-    off.
+    Raises: BackfillDiffers when the file at this path is not that of the job; CatalogInvalid when
+    it cannot be read to its end.
     """
-    path = _same(job.files[split.file])
+    path = _checked_path(job.files[split.file])
     limit = topology.limits.event_bytes
     records = open_feed(path).read_row_groups(split.groups)
     for number, record in enumerate(records, split.before + 1):
@@ -52,22 +52,22 @@ def read_file(split: RowsSplit, job: Job, topology: Topology) -> Iterator[InputP
         yield change, row
 
 
-def _same(file: InputFile) -> Path:
-    """Its path, if it is here as it was when the job began; clocks of other machines may differ."""
+def _checked_path(file: InputFile) -> Path:
+    """The path of a file of unchanged size; its time is not compared, as clocks may differ."""
     path = Path(file.path)
-    held = path.stat().st_size if path.exists() else None
-    if held != file.bytes:
-        what = "is not there" if held is None else f"has {held:,} bytes and had {file.bytes:,}"
-        raise BackfillDiffers(f"{socket.gethostname()}: {path} {what}; {SHARED}")
+    size = path.stat().st_size if path.exists() else None
+    if size != file.bytes:
+        what = "is not there" if size is None else f"has {size:,} bytes and had {file.bytes:,}"
+        raise BackfillDiffers(f"{socket.gethostname()}: {path} {what}; {SHARE_FOLDERS}")
     return path
 
 
 def read_events(
     split: EventsSplit, topology: Topology, clients: KafkaClients
 ) -> Iterator[InputPart | RefusedInput]:
-    """The records of a range of the items topic.
+    """Read the records of a range of the items topic.
 
-    Raises: LogTruncated when it is no longer held.
+    Raises: LogTruncated when some of them are gone.
     """
     place = TopicPartition(topology.items_topic, split.partition)
     name = f"{place.topic}/{place.partition}"

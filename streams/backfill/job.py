@@ -1,7 +1,7 @@
-"""The job: all that decides the bytes of a backfill, written down before its first row is read.
+"""The job: everything that determines the result of a backfill, saved before a row is read.
 
-Whoever works on it, in whatever process, reads it from the work folder; one that was cut short goes
-on only as the same job.
+Every process that works on it reads it from the work folder. An interrupted backfill goes on only
+with the same job.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from kae.streams.backfill.work import WorkFolder, write_whole
+from kae.streams.backfill.work import WorkFolder, write_atomically
 from kae.streams.catalog.files import FeedFile
 from kae.streams.catalog.rows import open_catalog
 from kae.streams.errors import BackfillDiffers
@@ -28,16 +28,16 @@ class InputFile(msgspec.Struct, frozen=True):
 
 
 class RowsSplit(msgspec.Struct, frozen=True, tag="rows"):
-    """A part of the input: some row groups of a file; of a file of text, all of it."""
+    """A part of the input: some row groups of a file, or a whole text file."""
 
     file: int
     groups: tuple[int, ...]
-    before: int  # rows of the file that come before
+    before: int  # rows of the file before these
     rows: int
 
 
 class EventsSplit(msgspec.Struct, frozen=True, tag="events"):
-    """A part of the input: a range of one partition of the items topic; `end` is not in it."""
+    """A part of the input: a range of one partition of the items topic, without `end`."""
 
     partition: int
     begin: int
@@ -52,13 +52,13 @@ Split = RowsSplit | EventsSplit
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What is built of what; `next_offsets` are of the items topic, a shard each."""
+    """What is built from what; `next_offsets` has an offset of the items topic for each shard."""
 
     format: int = FORMAT
     generation: int
     shards: int
     fingerprint: str
-    revision: int  # of rows that carry none
+    revision: int  # of rows that have none
     as_of_ms: int
     next_offsets: tuple[int, ...]
     files: tuple[InputFile, ...]
@@ -70,12 +70,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """What tells this job from any other."""
+        """What identifies this job."""
         return blake2b(msgspec.json.encode(self), digest_size=16).hexdigest()
 
 
 def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Iterator[RowsSplit]:
-    """Cut feed files into parts of about so many rows, none smaller than a row group.
+    """Split feed files into parts of about `rows` rows, of at least one row group each.
 
     Raises: CatalogInvalid.
     """
@@ -99,18 +99,18 @@ def _by_groups(number: int, feed: FeedFile, rows: int) -> Iterator[RowsSplit]:
         yield RowsSplit(number, tuple(taken), before, held)
 
 
-def described(paths: Sequence[Path]) -> tuple[InputFile, ...]:
+def input_files(paths: Sequence[Path]) -> tuple[InputFile, ...]:
     """The files as they are now."""
-    told = [(path.resolve(), path.stat()) for path in paths]
-    return tuple(InputFile(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in told)
+    stats = [(path.resolve(), path.stat()) for path in paths]
+    return tuple(InputFile(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats)
 
 
 def save(job: Job, work: WorkFolder) -> None:
-    write_whole(work.job, msgspec.json.format(msgspec.json.encode(job), indent=1) + b"\n")
+    write_atomically(work.job, msgspec.json.format(msgspec.json.encode(job), indent=1) + b"\n")
 
 
 def load(work: WorkFolder) -> Job | None:
-    """The job of a work folder, if one was begun there.
+    """The job in a work folder, if there is one.
 
     Raises: BackfillDiffers when another release wrote it.
     """
@@ -127,18 +127,18 @@ def load(work: WorkFolder) -> Job | None:
     return job
 
 
-def refuse_another(found: Job, wanted: Job, work: WorkFolder) -> None:
-    """Raises: BackfillDiffers when a job that was cut short is not the one that is wanted."""
+def check_same_job(found: Job, wanted: Job, work: WorkFolder) -> None:
+    """Raises: BackfillDiffers when an interrupted job is not the wanted one."""
     for name in ("generation", "shards", "fingerprint", "files", "splits"):
         was, now = getattr(found, name), getattr(wanted, name)
         if was != now:
             raise BackfillDiffers(
                 f"{work.folder}: the backfill that was begun there has other {name}: "
-                f"{_short(was)}, now {_short(now)}. Give what it was begun with, another --work "
-                "folder, or --restart to drop what it did"
+                f"{_shortened(was)}, now {_shortened(now)}. Give what it was begun with, another "
+                "--work folder, or --restart to drop what it did"
             )
 
 
-def _short(value: object) -> str:
+def _shortened(value: object) -> str:
     text = str(value)
     return text if len(text) <= 120 else f"{text[:120]}..."

@@ -1,8 +1,8 @@
-"""Runs: the encoded items of one part of the input, sorted in each shard, on their way to stores.
+"""Runs: encoded items of a split, sorted within each shard, on their way to the stores.
 
-A run file holds sections, one a shard; a section holds blocks, each four bytes of length and a
-msgpack list of entries. An entry begins with what it is sorted by: id, then the total order of an
-item's events.
+A run file has a section for each shard; a section has blocks, each of four bytes of length and a
+msgpack list of entries. An entry begins with its sort key: the id, then the total order of the
+events of an item.
 """
 
 import heapq
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from kae.encoders.categories import Identifier
-from kae.streams.backfill.work import beside_of, full_or
+from kae.streams.backfill.work import disk_full_or, temporary_name
 
 # id, revision, 0 for a delete or 1, content hash; then what the store needs: identifier, the edit.
 RunEntry = tuple[bytes, int, int, bytes, Identifier, bytes]
@@ -24,7 +24,7 @@ _decode = msgspec.msgpack.Decoder(list[RunEntry]).decode
 
 
 class Section(msgspec.Struct, frozen=True):
-    """Where the entries of one shard are."""
+    """Where a run has the entries of one shard."""
 
     run: str
     shard: int
@@ -34,12 +34,12 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def write_run(path: Path, entries: dict[int, list[RunEntry]]) -> list[Section]:
-    """Write the entries of each shard, sorted.
+    """Sort the entries of each shard, and write them.
 
     Raises: DiskFull.
     """
     sections = []
-    beside = beside_of(path)
+    beside = temporary_name(path)
     try:
         with beside.open("wb") as file:
             for shard in sorted(entries):
@@ -51,7 +51,7 @@ def write_run(path: Path, entries: dict[int, list[RunEntry]]) -> list[Section]:
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise full_or(error, path) from error
+        raise disk_full_or(error, path) from error
     return sections
 
 
@@ -63,8 +63,8 @@ def read_section(folder: Path, section: Section) -> Iterator[RunEntry]:
             yield from _decode(file.read(length))
 
 
-def merged(folder: Path, sections: Sequence[Section]) -> Iterator[RunEntry]:
-    """The newest entry of each id, in the order of ids."""
+def merge_runs(folder: Path, sections: Sequence[Section]) -> Iterator[RunEntry]:
+    """Yield the newest entry of each id, in the order of the ids."""
     newest: RunEntry | None = None
     for entry in heapq.merge(*(read_section(folder, section) for section in sections)):
         if newest is not None and newest[0] != entry[0]:

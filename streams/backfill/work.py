@@ -1,12 +1,12 @@
-"""The work folder: what a backfill has finished, so that a killed one goes on.
+"""The work folder: what a backfill has finished, so that one that was killed goes on.
 
 job.json                     the job (job.py)
-topology.yaml                as it was given, for the workers
+topology.yaml                the topology, for the workers
 runs/<split>-<part>.run      encoded items of a split, sorted in each shard (runs.py)
-runs/<split>.rejected.jsonl  its rows that are no items, or cannot be indexed
+runs/<split>.rejected.jsonl  its rows that are not items, or cannot be indexed
 runs/<split>.letters         the same as dead letters (refusals.py)
 runs/<split>.json            written last: the split is finished
-stores/shard-<n>/            a store and built.json; comes into being when the shard is built
+stores/shard-<n>/            a store and built.json; exists once the shard is built
 stores/shard-<n>/sealed.json written when its snapshot is in the archive
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from kae.sinks.store.disk import DiskFull
 
-# What a worker says that does not find there what another has written.
-SHARED = (
+# The remedy when a worker does not find what another has written.
+SHARE_FOLDERS = (
     "every worker of the runner has to reach the --work folder, the catalog's files and the "
     "codebook under the same paths: put them on a disk that all of them share"
 )
@@ -26,7 +26,7 @@ SHARED = (
 
 @dataclass(frozen=True, slots=True)
 class WorkFolder:
-    """One backfill's folder; all its workers have to reach it under the same path."""
+    """The folder of one backfill; all its workers need it at the same path."""
 
     folder: Path
 
@@ -52,7 +52,7 @@ class WorkFolder:
     def rejected(self, split: int) -> Path:
         return self.runs / f"{split:06d}.rejected.jsonl"
 
-    def letters(self, split: int) -> Path:
+    def dead_letters(self, split: int) -> Path:
         return self.runs / f"{split:06d}.letters"
 
     def finished(self, split: int) -> Path:
@@ -64,34 +64,34 @@ class WorkFolder:
     def built(self, shard: int) -> Path:
         return self.shard(shard) / "built.json"
 
-    def sealed(self, shard: int) -> Path:
+    def published(self, shard: int) -> Path:
         return self.shard(shard) / "sealed.json"
 
 
-def beside_of(path: Path) -> Path:
-    """A name of this attempt alone, to be written and then renamed.
+def temporary_name(path: Path) -> Path:
+    """A unique name beside a path, to be written and then renamed.
 
-    Two workers may do the same part when one was taken for dead, and on two machines, or in two
-    threads, their process ids may be the same.
+    Two workers may do the same work when one was taken for dead, and two processes on two machines,
+    or two threads, may have the same process id.
     """
     return path.with_name(f"{path.name}.{uuid.uuid4().hex}")
 
 
-def write_whole(path: Path, payload: bytes) -> None:
-    """Write a file that is there as a whole or not at all.
+def write_atomically(path: Path, payload: bytes) -> None:
+    """Write a file that exists as a whole or not at all.
 
     Raises: DiskFull.
     """
-    beside = beside_of(path)
+    beside = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(payload)
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise full_or(error, path) from error
+        raise disk_full_or(error, path) from error
 
 
-def full_or(error: OSError, path: Path) -> Exception:
-    """What a failure to write says: that the disk is full, or itself."""
+def disk_full_or(error: OSError, path: Path) -> Exception:
+    """DiskFull if that is why a write failed, else the error itself."""
     return DiskFull(path) if error.errno in (errno.ENOSPC, errno.EDQUOT) else error

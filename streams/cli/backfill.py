@@ -84,16 +84,16 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Encode, sort, build and snapshot every shard; other options are Beam's (--runner ...)."""
-    from kae.streams.backfill.run import BackfillPlan, begin
-    from kae.streams.backfill.run import backfill as run_backfill
+    from kae.streams.backfill.run import run_backfill
+    from kae.streams.backfill.start import BackfillOptions, start_backfill
 
     opened = _of_generation(open_topology(topology, bootstrap), codebook, generation)
-    paths, options = split_arguments([*map(str, files or []), *context.args])
+    paths, beam = split_arguments([*map(str, files or []), *context.args])
     if not paths and not from_items:
         raise BackfillDiffers("give CATALOG files, --from-items, or both")
     if paths and from_items and as_of is None:
         raise BackfillDiffers("CATALOG and --from-items: give --as-of, when the dump began")
-    plan = BackfillPlan(
+    run_options = BackfillOptions(
         files=tuple(map(Path, paths)),
         work=work or Path(f".kae/backfill/g{opened.generation}"),
         from_items=from_items,
@@ -101,11 +101,11 @@ def run(
         revision=revision,
         split_rows=split_rows,
         restart=restart,
-        options=tuple(options),
+        beam=tuple(beam),
     )
-    job = begin(opened, plan)
-    with _progress(job, plan.work):
-        report = run_backfill(opened, plan, job)
+    job = start_backfill(opened, run_options)
+    with _progress(job, run_options.work):
+        report = run_backfill(opened, run_options, job)
     if as_json:
         terminal.print_json(report)
     else:
@@ -136,10 +136,10 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Estimate items, bytes, time and core-hours of a backfill from a sample, without a broker."""
-    from kae.streams.backfill.plan import plan_backfill
+    from kae.streams.backfill.estimate import estimate_backfill
 
     opened = _of_generation(open_topology(topology, None), codebook, None)
-    found = plan_backfill(opened, files, split_rows, workers, sample)
+    found = estimate_backfill(opened, files, split_rows, workers, sample)
     if as_json:
         terminal.print_json(found)
         return

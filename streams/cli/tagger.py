@@ -65,7 +65,7 @@ def tagger() -> None:
     """Train the neural tagger, and measure it."""
 
 
-@app.command()
+@app.command("train")
 def train_tagger(
     catalog: CatalogArgument = None,
     out: Annotated[

@@ -53,7 +53,7 @@ def run(
     from kae.streams.runtime.address import listen_at
     from kae.streams.runtime.folders import hold_folder
     from kae.streams.telemetry.logs import set_up_logs
-    from kae.streams.worker.ownership import WorkerIdentity
+    from kae.streams.worker.assignment import WorkerIdentity
     from kae.streams.worker.worker import Worker
 
     opened = open_topology(topology, bootstrap)

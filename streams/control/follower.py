@@ -31,24 +31,20 @@ F = TypeVar("F", bound=ControlFold)
 class ControlFollower(Generic[F]):
     """Reads the topic from its beginning; `state` is the fold so far."""
 
-    def __init__(
-        self,
-        log: KafkaLog,
-        state: F,
-        on_change: Callable[[], None],
-        on_error: Callable[[BaseException], None],
-    ) -> None:
-        """The callbacks are called from the thread."""
+    def __init__(self, log: KafkaLog, state: F) -> None:
         self.state = state
         self._log = log
         self._next_offset = 0
-        self._on_change = on_change
-        self._on_error = on_error
         self._advanced = threading.Condition()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
-    def start(self) -> None:
+    def start(
+        self, on_change: Callable[[], object], on_error: Callable[[BaseException], None]
+    ) -> None:
+        """Start the thread, which makes the calls."""
+        self._thread = threading.Thread(
+            target=self._run, args=(on_change, on_error), name="control", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -69,17 +65,20 @@ class ControlFollower(Generic[F]):
                         "that every Kafka broker runs"
                     )
 
-    def _run(self) -> None:
+    def _run(
+        self, on_change: Callable[[], object], on_error: Callable[[BaseException], None]
+    ) -> None:
         try:
             for offset, payload in self._log.read(0):
                 if self._stopping.is_set():
                     return
-                if offset >= 0:
-                    self._fold(offset, payload)
+                if offset >= 0 and self._fold(offset, payload):
+                    on_change()
         except BaseException as error:
-            self._on_error(error)
+            on_error(error)
 
-    def _fold(self, offset: int, payload: bytes) -> None:
+    def _fold(self, offset: int, payload: bytes) -> bool:
+        """Fold one record; whether the state has changed."""
         has_changed = False
         try:
             has_changed = self.state.apply(offset, records.decode_control_record(payload))
@@ -89,5 +88,4 @@ class ControlFollower(Generic[F]):
         with self._advanced:
             self._next_offset = offset + 1
             self._advanced.notify_all()
-        if has_changed:
-            self._on_change()
+        return has_changed

@@ -58,11 +58,11 @@ class KafkaAppending:
                 f"{self._name}: no acknowledgement from the broker: {error!r}"
             ) from error
 
-    def on_stored(self, call: Callable[[], None]) -> None:
+    def on_acknowledged(self, call: Callable[[], None]) -> None:
         if self._refusal is None:
             self._futures[-1].add_callback(lambda _metadata: call())
 
-    def on_answered(self, call: Callable[[], None]) -> None:
+    def on_done(self, call: Callable[[], None]) -> None:
         if self._refusal is not None:
             call()
         else:

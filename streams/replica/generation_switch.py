@@ -70,9 +70,7 @@ class GenerationSwitch:
         state = start.state
         first = self._open(start.first)
         self._followed: dict[int, FollowedGeneration] = {first.replica.generation: first}
-        self._control = ControlFollower(
-            self._clients.log(topology.control_topic, 0), state, self._woken.set, on_end
-        )
+        self._control = ControlFollower(self._clients.log(topology.control_topic, 0), state)
         self.serving = Serving(first.replica, state)
 
     @property
@@ -83,7 +81,7 @@ class GenerationSwitch:
     def start(self) -> None:
         for followed in self._followed.values():
             followed.follower.start()
-        self._control.start()
+        self._control.start(self._woken.set, self._on_end)
         self._woken.set()
         self._thread.start()
 

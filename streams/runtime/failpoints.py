@@ -28,11 +28,11 @@ _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 _folder = os.environ.get("KAE_FAILPOINTS", "")
 
 
-def when_stored(appends: Iterable[Appending], step: str = APPENDED) -> None:
+def when_acknowledged(appends: Iterable[Appending], step: str = APPENDED) -> None:
     """Reach the step when the broker's word arrives, before the owner hears it."""
     if _folder:
         for appending in appends:
-            appending.on_stored(lambda: reach(step))
+            appending.on_acknowledged(lambda: reach(step))
 
 
 def reach(step: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kafka import TopicPartition
 
-from kae.sinks.log.ownership import check_base
+from kae.sinks.log.ownership import check_prefix
 from kae.sinks.log.protocol import LogTruncated
 from kae.sinks.snapshots.archive import Archive, ArchiveUnreachable
 from kae.sinks.snapshots.fetch import WhyNot, fetch_newest_first
@@ -91,7 +91,7 @@ def snapshots_in_log(
         with clients.borrowed_consumer() as consumer:
             end = consumer.end_offsets([place])[place]
         try:
-            check_base(log, manifest.offset, bytes.fromhex(manifest.tail), end)
+            check_prefix(log, manifest.offset, bytes.fromhex(manifest.tail), end)
         except UNFIT_FOR_LOG as error:
             return str(error)
         return ""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kafka import TopicPartition
 
-from kae.sinks.log.ownership import BesideLog, check_base
+from kae.sinks.log.ownership import StoreDiverged, check_prefix
 from kae.sinks.log.protocol import LogTruncated
 from kae.sinks.snapshots.manifest import Manifest
 from kae.sinks.snapshots.prune import PrunePlan, plan_prune, prune
@@ -102,8 +102,8 @@ def _trim_offset(
     in_log: list[Manifest] = []
     for manifest in plan.keep.values():
         try:
-            check_base(log, manifest.offset, bytes.fromhex(manifest.tail), held.stop)
-        except (BesideLog, LogTruncated) as error:
+            check_prefix(log, manifest.offset, bytes.fromhex(manifest.tail), held.stop)
+        except (StoreDiverged, LogTruncated) as error:
             return None, f"a snapshot is not of this log: {error}"
         in_log.append(manifest)
     if len(in_log) < 2:

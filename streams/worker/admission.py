@@ -1,4 +1,4 @@
-"""Admission of item events: only what is news to a shard is let in, and nothing past a gap."""
+"""Admission of item events: a shard takes the records that follow what it has, up to a gap."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,12 +9,12 @@ from kae.streams.events.items import check_home, decode_item
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.topology.types import Topology
 
-# Records of one partition, their offsets rising.
+# Records of one partition with rising offsets.
 Run = Sequence[SourceRecord]
 
 
 class Admission:
-    """Sorts one delivery by shard, where each goes on, and notes where records are missing."""
+    """Sorts records by shard, decodes those that are new, and finds where records are missing."""
 
     def __init__(
         self,
@@ -22,15 +22,15 @@ class Admission:
         clients: KafkaClients,
         next_offset: Callable[[int], int | None],
     ) -> None:
-        """`next_offset` tells what a shard reads next; None: nothing is let in for it."""
+        """`next_offset` is that of the record a shard reads next; None if it takes none."""
         self._topology = topology
         self._clients = clients
         self._next_offset = next_offset
 
     def admit(self, runs: Iterable[Run]) -> tuple[dict[int, ItemBatch], dict[int, int]]:
-        """The batches by shard, and where to seek back to, by shard.
+        """The batches, and the offsets to seek back to, both by shard.
 
-        Passed over: what a shard has, and what comes for it after a gap.
+        Records that a shard has already, and those after a gap, are left out.
         """
         batches: dict[int, ItemBatch] = {}
         seek: dict[int, int] = {}
@@ -44,7 +44,7 @@ class Admission:
         return {shard: batch for shard, batch in batches.items() if batch.is_news}, seek
 
     def _admit(self, run: Run, batch: ItemBatch) -> bool:
-        """Let a run in; False when there is a gap before one of its records."""
+        """Add a run to a batch; False if there is a gap before one of its records."""
         for record in run:
             if record.offset < batch.next_offset:
                 continue
@@ -55,7 +55,7 @@ class Admission:
         return True
 
     def _follows(self, record: SourceRecord, expected: int) -> bool:
-        """Whether the topic itself has nothing between `expected` and this record."""
+        """Whether the topic holds no record between `expected` and this one."""
         items = self._clients.log(record.topic, record.partition)
         following = next(offset for offset, _ in items.read(expected) if offset >= 0)
         return following == record.offset

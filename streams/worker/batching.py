@@ -1,78 +1,68 @@
-"""How many events a batch may have, so that it is encoded in about a second.
-
-Without a tagger that is any batch. A title that the tagger reads takes some 15 ms, and more on a
-shared core: a batch of 1,024 would keep requests, rebalances and the watchdog waiting.
-
-The intake: what Faust's agents have brought, in batches that never wait for a timer.
-"""
+"""How a stream is cut into batches: small ones when it is quiet, full ones under load."""
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from kae.streams.worker.admission import Run
 from kae.streams.worker.faust_app import RUN_RECORDS
 from kae.streams.worker.shutdown import Shutdown
-
-if TYPE_CHECKING:
-    from kae.streams.worker.parts import WorkerParts
+from kae.streams.worker.watchdog import Watchdog
 
 BATCH_SECONDS = 1.0
-# A run, so a sudden series of titles not seen before is some seconds, not a quarter of a minute.
-MOST_READ = 256
-FEWEST = 16
+# A sudden series of titles that the tagger has to read takes seconds, not a quarter of a minute.
+MOST_TITLES = 256
+FEWEST_TITLES = 16
+# Takes runs, and whether more are waiting behind them.
+Work = Callable[[list[Run], bool], Coroutine[Any, Any, None]]
 
 
 class BatchSize:
-    """Told what encoding took; any thread may ask for the limit."""
+    """How many events a batch may have, so that it is encoded in about a second.
+
+    Without a tagger that is any number. A title that the tagger reads takes some 15 ms, and more on
+    a shared core: a batch of 1,024 would keep requests, rebalances and the watchdog waiting.
+    """
 
     def __init__(self, most: int, *, reads_titles: bool) -> None:
-        self._most = min(most, MOST_READ) if reads_titles else most
         self._adapts = reads_titles
-        self.limit = min(FEWEST * 2, most) if reads_titles else most
+        self._most = min(most, MOST_TITLES) if reads_titles else most
+        self.limit = min(FEWEST_TITLES * 2, most) if reads_titles else most
 
-    def took(self, events: int, seconds: float) -> None:
-        """Shrink at once, grow by doubling."""
+    def adapt(self, events: int, seconds: float) -> None:
+        """Take in how long a batch took: shrink to fit at once, at most double to grow."""
         if not self._adapts or not events:
             return
         fitting = int(events * BATCH_SECONDS / max(seconds, 1e-6))
         grown = min(fitting, self.limit * 2, self._most)
-        self.limit = max(grown, min(FEWEST, self._most))
-
-
-# Of a steady stream more comes sooner; then the shards are not to be busy with anything else.
-PATIENCE_SECONDS = 0.005
-LOOK_SECONDS = 1.0
-# Takes runs, and whether more have come meanwhile.
-Work = Callable[[list[Run], bool], Coroutine[Any, Any, None]]
-Land = Callable[[], Coroutine[Any, Any, None]]
+        self.limit = max(grown, min(FEWEST_TITLES, self._most))
 
 
 class Batching:
-    """Small batches when idle, full ones under load."""
+    """Takes runs from a stream and has them worked on in batches, which never wait for a timer."""
 
-    def __init__(self, parts: "WorkerParts", ending: Shutdown, land: Land) -> None:
-        """`land` is awaited whenever `landable` has been set and nothing else is to be done."""
-        self._parts = parts
-        self._ending = ending
-        self._land = land
-        self.landable = asyncio.Event()
+    def __init__(self, watchdog: Watchdog, shutdown: Shutdown) -> None:
+        self._watchdog = watchdog
+        self._shutdown = shutdown
 
     async def drain(
-        self, stream: Any, limit: Callable[[], int], work: Work, *, rests: bool = False
+        self,
+        queue: "asyncio.Queue[Any]",
+        next_event: Callable[[], Awaitable[Any]],
+        limit: Callable[[], int],
+        work: Work,
     ) -> None:
-        """Have a stream's runs worked on, at most `limit()` records at a time.
+        """Work on what comes, at most `limit()` records at a time, until an error or a shutdown.
 
-        A longer run is parted. Under load one batch waits behind the other, so that the thread that
-        works never waits for this loop. `rests` gives the shards the time in which nothing comes.
+        `next_event` waits for the queue. Under load one batch waits behind the one at work, so that
+        the working thread never waits for the event loop.
         """
-        queue = stream.channel.queue
         begun: deque[asyncio.Task[None]] = deque()
         rest: Run = ()
         try:
             while True:
-                run = rest or (await (self._next(queue) if rests else queue.get())).value
+                run = rest or (await next_event()).value
                 most = limit()
                 run, rest = run[:most], run[most:]
                 runs = [run]
@@ -81,35 +71,10 @@ class Batching:
                 more = bool(rest) or not queue.empty()
                 begun.append(asyncio.ensure_future(work(runs, more)))
                 while len(begun) > more:
-                    with self._parts.watchdog.busy():
+                    with self._watchdog.busy():
                         await begun.popleft()
         except Exception as error:
-            if not self._ending.has_begun:
-                self._ending.fail(error)
-            # Nothing more is taken from the queue; the process ends.
+            if not self._shutdown.has_begun:
+                self._shutdown.fail(error)
+            # Take nothing more from the queue; the process ends.
             await asyncio.Event().wait()
-
-    async def _next(self, queue: asyncio.Queue[Any]) -> Any:
-        """What comes next; until then what is stored is applied, and indexed for selectors."""
-        coming = asyncio.ensure_future(queue.get())
-        landable = asyncio.ensure_future(self.landable.wait())
-        indexer = self._parts.indexer
-        try:
-            while True:
-                patience = PATIENCE_SECONDS if indexer.has_waiting else LOOK_SECONDS
-                waited = {coming, landable}
-                done, _ = await asyncio.wait(
-                    waited, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-                )
-                if coming in done:
-                    return coming.result()
-                if landable in done:
-                    self.landable.clear()
-                    with self._parts.watchdog.busy():
-                        await self._land()
-                    landable = asyncio.ensure_future(self.landable.wait())
-                elif indexer.has_waiting:
-                    await self._parts.threads.on_shards(indexer.rest)
-        finally:
-            coming.cancel()
-            landable.cancel()

@@ -1,11 +1,11 @@
-"""Faust as kae uses it: group membership, rebalances, agents and flow; never positions.
+"""Faust as kae uses it: group membership, rebalances, agents and flow control, but not positions.
 
-After every assignment Faust seeks to the offsets it has committed. Here it asks the stores instead,
-which alone know what has been indexed (ADR 1).
+After an assignment Faust seeks to the offsets it has committed. Here it seeks to those of the
+stores, which alone know what has been indexed (ADR 1).
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import faust
@@ -19,19 +19,19 @@ from faust.types.tuples import ConsumerMessage
 from kae.streams.kafka.connection import login, tls_context
 from kae.streams.topology.types import Topology
 
-# A run's records; with the buffered runs it bounds what a worker holds beside its batch.
+# Records of a run; with the number of buffered runs, this bounds what a worker holds in memory.
 RUN_RECORDS = 256
 BUFFERED_RUNS = 12
-# How long a broker may hold a fetch back that it has nothing for.
+# How long a broker may hold back a fetch that it has no records for.
 FETCH_WAIT_MS = 25
-Positions = Callable[[], Awaitable[Mapping[TP, int]]]
+Positions = Callable[[], Mapping[TP, int]]
 
 
 class _Unfiltered(dict[TP, int | None]):
-    """Faust's notes of what it has read, which let nothing be dropped.
+    """Faust's record of the offsets it has read, kept empty, so that Faust drops no record as old.
 
-    A batch in hand while the consumer seeks back would raise them again, and then the records that
-    were sought would be taken for old ones. What is old is the stores' to say.
+    A batch that is at work during a seek back would raise those offsets again, and Faust would drop
+    the records that were sought. The stores decide what is old.
     """
 
     def __missing__(self, tp: TP) -> None:
@@ -45,7 +45,7 @@ class _Unfiltered(dict[TP, int | None]):
 
 
 class PartitionRuns(SchedulingStrategyT):
-    """Hands over what was fetched in runs: consecutive records of one partition at a time.
+    """Delivers what was fetched in runs: consecutive records of one partition.
 
     Faust's own strategy takes turns between partitions, record by record, and then makes a message
     and an event of each; that alone costs more than indexing an item (docs/benchmarks.md).
@@ -68,11 +68,11 @@ class Runs(faust.Schema[None, Any]):
 
 
 class StoreThread(AIOKafkaConsumerThread):
-    """Faust's consumer thread, whose fetches come back soon.
+    """Faust's consumer thread, with fetches that return soon.
 
-    aiokafka has one fetch at a time under way, and leaves out of it the partitions whose records
-    have not been taken for 0.1 s. Once that is all of them but the terms', Faust's fetch waits
-    1.5 s for a term, and what comes for the others meanwhile is too much to be taken in 0.1 s.
+    aiokafka has one fetch under way at a time, and leaves out the partitions whose records have not
+    been taken for 0.1 s. Once it leaves out all but the terms, a fetch of Faust's waits 1.5 s for a
+    term, and more arrives for the others meanwhile than is taken in 0.1 s.
     """
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
@@ -82,7 +82,7 @@ class StoreThread(AIOKafkaConsumerThread):
 
 
 class StoreConsumer(Consumer):
-    """A consumer that delivers runs, and whose committed offsets are the stores' own."""
+    """A consumer that delivers runs, and takes the stores' positions for committed offsets."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -110,34 +110,34 @@ class StoreConsumer(Consumer):
         )
 
     def on_buffer_full(self, tp: TP) -> None:
-        """Go on fetching every partition: a full queue holds the fetcher back by itself.
+        """Go on fetching every partition: a full queue blocks the fetcher by itself.
 
-        Faust would leave the partition out, and once all are left out it sleeps for a second.
+        Faust would leave the partition out, and sleep for a second once it leaves out all.
         """
 
     def hold(self, partitions: Iterable[TP]) -> None:
-        """Fetch nothing of exactly these partitions, until told otherwise."""
+        """Fetch nothing of exactly these partitions, until the next call."""
         freed, self.held = self.held, frozenset(partitions)
         self.pause_partitions(self.held & self.assignment())
         self.resume_partitions((freed - self.held) & self.assignment())
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Faust resumes everything after a rebalance; what is held stays so."""
+        """Faust resumes everything after a rebalance; held partitions stay paused."""
         super().resume_partitions(set(tps) - self.held)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        positions = await cast("App", self.app).kae_positions()
+        positions = cast("App", self.app).kae_positions()
         held = {tp: positions[tp] for tp in self.assignment() if tp in positions}
         await self.seek_wait(held)
         return held
 
     async def publish_positions(self, positions: Mapping[TP, int]) -> None:
-        """Commit, for the eyes of lag tools alone; what fails is told by the next one."""
+        """Commit the positions, only for lag tools; a commit that fails is made up by the next."""
         await self._thread.call_thread(self._commit_held, positions)
 
     async def _commit_held(self, positions: Mapping[TP, int]) -> None:
-        # On the consumer's own thread, where the assignment cannot change in between: a commit of
-        # nothing would crash it.
+        # On the consumer's own thread, where the assignment cannot change meanwhile: a commit
+        # without partitions would crash it.
         consumer = self._thread._ensure_consumer()
         held = consumer.assignment()
         offsets = {
@@ -151,13 +151,13 @@ class StoreConsumer(Consumer):
 
 
 class StoreTransport(Transport):
-    """Faust's Kafka transport with that consumer."""
+    """Faust's Kafka transport with a StoreConsumer."""
 
     Consumer = StoreConsumer
 
 
 class App(faust.App):
-    """A Faust app that is told its positions."""
+    """A Faust app that reads on from positions that it is given."""
 
     kae_positions: Positions
 
@@ -181,7 +181,7 @@ def _credentials(topology: Topology) -> faust.auth.Credentials | None:
 
 
 def build_app(topology: Topology, positions: Positions) -> App:
-    """An app with one consumer group a generation, and nothing of Faust's own state."""
+    """An app with a consumer group for each generation, and without state of Faust's own."""
     worker = topology.worker
     broker = "aiokafka://" + topology.kafka.bootstrap.replace(",", ";")
     app = App(
@@ -213,5 +213,5 @@ def build_app(topology: Topology, positions: Positions) -> App:
 
 
 def run_topic(app: App, name: str) -> Any:
-    """A topic whose events are runs, which Faust neither tracks nor acknowledges."""
+    """A topic whose events are runs; Faust neither tracks nor acknowledges them."""
     return app.topic(name, schema=Runs(), acks=False)

@@ -1,8 +1,8 @@
-"""The worker's HTTP face, in a thread of its own: it reads, and holds nothing that works back.
+"""The worker's HTTP server, in threads of its own; it only reads.
 
 GET /metrics   for Prometheus (docs/metrics.md)
 GET /livez     the process answers; the watchdog ends one that stands still
-GET /readyz    it holds all that is assigned to it; else 503 and the reasons
+GET /readyz    it owns all that is assigned to it; else 503 and the reasons
 """
 
 import socket
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
-# One that asks and then falls silent is hung up on.
-PATIENCE_SECONDS = 10.0
+# A client that sends nothing for this long is disconnected.
+TIMEOUT_SECONDS = 10.0
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether a worker holds what it should, and why not."""
+    """Whether a worker owns what is assigned to it, and if not, why."""
 
     ready: bool
     reasons: list[str]
@@ -47,7 +47,7 @@ class WorkerHttp:
         self._readiness = readiness
         self._server = _Server(listener)
         self._server.set_app(self._answer)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="face", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -80,10 +80,10 @@ def _json(status: str, value: object) -> tuple[str, str, bytes]:
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = PATIENCE_SECONDS
+    timeout = TIMEOUT_SECONDS
 
     def log_message(self, *_: Any) -> None:
-        """A scrape is no event."""
+        """Requests are not logged: a scrape is no event."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -1,20 +1,12 @@
-"""Who a worker is.
+"""The shards that a worker owns: opened, appended to, applied, folded again, given up."""
 
-What work on shards came to, for whoever has to follow it up.
-
-What the group has assigned to a worker: shards, and perhaps the terms.
-
-The shards that a worker holds: opened and claimed, folded again, given up.
-"""
-
-from collections.abc import Iterable, Set
+import itertools
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
-from faust.types import TP
 
-from kae.sinks.log.ownership import Fenced
+from kae.sinks.log.ownership import Fenced, UnappliedDelta
 from kae.sinks.log.protocol import AppendUnknown
 from kae.sinks.shard import Shard
 from kae.sinks.store import keys
@@ -25,22 +17,22 @@ from kae.streams.kafka.log import KafkaClients
 from kae.streams.runtime import failpoints
 from kae.streams.runtime.folders import FullDisk
 from kae.streams.snapshots.archives import shard_snapshots
+from kae.streams.telemetry.traces import NOTHING, Spans
 from kae.streams.topology.types import Topology
-from kae.streams.worker.meters import WorkerMeters
+from kae.streams.worker.assignment import WorkerIdentity
+from kae.streams.worker.meters import APPEND_WAIT, APPLY, WorkerMeters
 
-
-@dataclass(frozen=True, slots=True)
-class WorkerIdentity:
-    """Which worker this is, and with which codebook it encodes."""
-
-    name: str
-    fingerprint: str
-    data: Path
+log = structlog.get_logger()
+# Items that are added to a selector index at once: some 4 ms of work.
+INDEX_ITEMS = 256
 
 
 @dataclass(slots=True)
 class ShardWorkResult:
-    """Where to seek back to, and which shards are no longer this worker's, by shard."""
+    """What the consumer has to do after work on shards: where to seek, and which shards are lost.
+
+    Both are by shard; `lost` says why.
+    """
 
     seek: dict[int, int] = field(default_factory=dict)
     lost: dict[int, str] = field(default_factory=dict)
@@ -49,36 +41,11 @@ class ShardWorkResult:
         return ShardWorkResult(self.seek | other.seek, self.lost | other.lost)
 
 
-class PartitionAssignment:
-    """Replaced as a whole by the event loop; read by any thread."""
-
-    def __init__(self, topology: Topology) -> None:
-        self._items_topic = topology.items_topic
-        self._terms = TP(topology.terms_topic, 0)
-        self._assigned: frozenset[TP] | None = None
-
-    def replace(self, assigned: Iterable[TP]) -> None:
-        self._assigned = frozenset(assigned)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the group has assigned anything yet, be it nothing."""
-        return self._assigned is not None
-
-    @property
-    def shards(self) -> set[int]:
-        return {tp.partition for tp in self._assigned or () if tp.topic == self._items_topic}
-
-    @property
-    def has_terms(self) -> bool:
-        return self._terms in (self._assigned or ())
-
-
-log = structlog.get_logger()
-
-
 class OwnedShards:
-    """Changed by the shard thread; other threads take a copy of `shards`."""
+    """The open shards, and of each the delta that is appended and not applied yet.
+
+    The shard thread alone changes them, so they need no locks; other threads read copies.
+    """
 
     def __init__(
         self,
@@ -93,17 +60,118 @@ class OwnedShards:
         self._meters = meters
         self.disk = FullDisk()
         self.shards: dict[int, Shard] = {}
+        self._unapplied: dict[int, tuple[UnappliedDelta, Spans]] = {}
+
+    # For any thread.
 
     def positions(self) -> dict[int, int]:
-        """The items offset that each open shard goes on at."""
+        """The next items offset of each open shard."""
         return {partition: shard.next_offset for partition, shard in self.shards.copy().items()}
 
     def paused(self) -> set[int]:
         """The open shards that index no items until they are resumed."""
         return {number for number, shard in self.shards.copy().items() if shard.source.paused}
 
+    @property
+    def has_unindexed_items(self) -> bool:
+        """Whether some items are not in the selector index of their shard yet."""
+        return any(shard.selector_index.pending for shard in self.shards.copy().values())
+
+    # Append first, apply second.
+
+    def next_offset(self, partition: int) -> int | None:
+        """The first record that is neither applied nor appended; None if the shard reads none."""
+        shard = self.shards.get(partition)
+        if shard is None or shard.source.paused:
+            return None
+        if partition in self._unapplied:
+            delta, _ = self._unapplied[partition]
+            return delta.source.next_offset
+        return shard.next_offset
+
+    def note_appended(self, partition: int, delta: UnappliedDelta, spans: Spans = NOTHING) -> None:
+        """Keep a delta that was appended to the shard's log until `apply_appended`."""
+        self._unapplied[partition] = delta, spans
+        self._meters.count_appended(partition, delta)
+
+    def when_acknowledged(self, call: Callable[[], object]) -> None:
+        """Have `call` called, by any thread, when `apply_appended` need not wait for a broker."""
+        appends = [delta.appending for delta, _ in self._unapplied.values()]
+        left = itertools.count(len(appends) - 1, -1)
+
+        def count() -> None:
+            if next(left) == 0:
+                call()
+
+        for appending in appends:
+            appending.on_done(count)
+
+    def apply_appended(self) -> ShardWorkResult:
+        """Wait for what was appended and apply it; a shard whose append is in doubt is given up."""
+        unapplied, self._unapplied = self._unapplied, {}
+        result = ShardWorkResult()
+        for partition, (delta, spans) in unapplied.items():
+            try:
+                with self._meters.stage(APPEND_WAIT):
+                    delta.wait()
+                failpoints.reach(failpoints.ACKNOWLEDGED)
+                with self._meters.stage(APPLY):
+                    delta.apply()
+            except (Fenced, AppendUnknown, DiskFull) as error:
+                spans.fail(error)
+                result = result.and_then(self._give_up(partition, error))
+            else:
+                spans.end(**{"kae.shard": partition, "kae.version": delta.version})
+        if unapplied:
+            failpoints.reach(failpoints.APPLIED)
+        return result
+
+    def index_for_selectors(self) -> None:
+        """Use a moment to add items to the selector index that lacks most of them."""
+        indexes = [shard.selector_index for shard in self.shards.values()]
+        if indexes:
+            max(indexes, key=lambda one: one.pending).refresh(INDEX_ITEMS)
+
+    # Everything that was appended has to be applied before these are called.
+
+    def own(self, wanted: Set[int]) -> ShardWorkResult:
+        """Own exactly these shards: close the others, open and claim those that are new.
+
+        A shard without room on the disk is lost.
+        Raises: AppendUnknown when a claim is not acknowledged; what is open by then stays open.
+        """
+        for partition in self.shards.keys() - wanted:
+            self.shards.pop(partition).close()
+            log.info("shard_closed", shard=partition)
+        result = ShardWorkResult()
+        for partition in sorted(wanted - self.shards.keys()):
+            try:
+                self._open(partition, self._snapshots(partition))
+            except DiskFull as error:
+                self.disk.note(error)
+                result.lost[partition] = str(error)
+        if not result.lost:
+            self.disk.over()
+        return result
+
+    def refold(self, partition: int) -> ShardWorkResult:
+        """Delete a shard's store and fold it again from its log, in a new epoch.
+
+        Without room on the disk it is lost.
+        Raises: AppendUnknown; the shard is closed then.
+        """
+        shard = self.shards.pop(partition)
+        shard.close()
+        remove_atomically(shard.folder)
+        try:
+            # From the log alone: a refold is asked for when stores, and so snapshots, are in doubt.
+            self._open(partition, no_snapshots)
+        except DiskFull as error:
+            return self._lost(partition, error)
+        return ShardWorkResult()
+
     def reached(self, partition: int, planned: Iterable[int]) -> Reached:
-        """What the control topic is told of an open shard, some bindings with a plan included."""
+        """The record that announces a shard's state; it counts the items of `planned` bindings."""
         shard = self.shards[partition]
         attached = shard.store.attached
         return Reached(
@@ -115,53 +183,20 @@ class OwnedShards:
             tuple((binding, len(attached[binding])) for binding in planned if binding in attached),
         )
 
-    # Nothing may be in flight while these are called.
+    def close(self) -> None:
+        """Apply what was appended, and close every shard."""
+        self.apply_appended()
+        self.own(frozenset())
 
-    def own(self, wanted: Set[int]) -> ShardWorkResult:
-        """Hold exactly these shards: close those that went, open and claim those that came.
-
-        Those that find no room on the disk are among the lost.
-        Raises: AppendUnknown when a claim is not acknowledged; what is held by then stays held.
-        """
-        for partition in self.shards.keys() - wanted:
-            self.shards.pop(partition).close()
-            log.info("shard_closed", shard=partition)
-        without_room = ShardWorkResult()
-        for partition in sorted(wanted - self.shards.keys()):
-            try:
-                self._open(partition, self._snapshots(partition))
-            except DiskFull as error:
-                self.disk.note(error)
-                without_room.lost[partition] = str(error)
-        if not without_room.lost:
-            self.disk.over()
-        return without_room
-
-    def refold(self, partition: int) -> ShardWorkResult:
-        """Delete a shard's store and fold it again from its log, under a new epoch.
-
-        Without room on the disk it is lost.
-        Raises: AppendUnknown; the shard is not held then.
-        """
-        shard = self.shards.pop(partition)
-        shard.close()
-        remove_atomically(shard.folder)
-        try:
-            # From its log alone: a snapshot is a copy of a store, and stores are not trusted here.
-            self._open(partition, no_snapshots)
-        except DiskFull as error:
-            return self._lost(partition, error)
-        return ShardWorkResult()
-
-    def give_up(self, partition: int, cause: Fenced | AppendUnknown | DiskFull) -> ShardWorkResult:
-        """Close a shard of which an append or its store is in doubt; it is opened from its log."""
-        # Told before it is gone: who sees that it is gone may ask why.
+    def _give_up(self, partition: int, cause: Fenced | AppendUnknown | DiskFull) -> ShardWorkResult:
+        """Close a shard whose append or store is in doubt; it is opened again from its log."""
+        # First the reason, then the removal: other threads that miss the shard ask for the reason.
         lost = self._lost(partition, cause)
         self.shards.pop(partition).close()
         return lost
 
     def _lost(self, partition: int, cause: Fenced | AppendUnknown | DiskFull) -> ShardWorkResult:
-        self._meters.note_lost(cause)
+        self._meters.count_lost(cause)
         if isinstance(cause, DiskFull):
             self.disk.note(cause)
         log.warning("shard_lost", shard=partition, cause=str(cause))
@@ -172,7 +207,7 @@ class OwnedShards:
 
     def _open(self, partition: int, snapshots: SnapshotSource) -> None:
         topology = self._topology
-        # Before the claim: each would be a record of the log.
+        # Before the claim, or each attempt would leave a record in the log.
         require_space(self._identity.data, topology.stores.write_buffer_bytes)
         shard = Shard(
             keys.shard_folder(self._identity.data, topology.generation, partition),

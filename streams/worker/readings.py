@@ -1,4 +1,4 @@
-"""What a worker tells when it is asked: read from its shards, which know it anyway."""
+"""A worker's readiness, and the metrics that are read when they are scraped."""
 
 from collections.abc import Iterator
 
@@ -14,14 +14,15 @@ from kae.streams.kafka.log import KafkaClients
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import Sample, accounting_samples
 from kae.streams.topology.types import Topology
-from kae.streams.worker.bindings_follower import BindingsFollower
+from kae.streams.worker.assignment import PartitionAssignment, WorkerIdentity
+from kae.streams.worker.bindings import BindingsFollower
 from kae.streams.worker.http import Readiness
-from kae.streams.worker.ownership import OwnedShards, PartitionAssignment, WorkerIdentity
+from kae.streams.worker.ownership import OwnedShards
 from kae.streams.worker.registrar import RegistrarService
 
 
 class WorkerReadings:
-    """Asked by the face's threads; reads what the working threads replace as a whole."""
+    """For the HTTP server's threads; reads what other threads replace as a whole."""
 
     def __init__(
         self,
@@ -30,63 +31,63 @@ class WorkerReadings:
         codebook: Codebook,
         clients: KafkaClients,
         assignment: PartitionAssignment,
-        held: OwnedShards,
-        desk: RegistrarService,
+        owned: OwnedShards,
+        registrar: RegistrarService,
         bindings: BindingsFollower,
         lag: LagMonitor,
-        control_state: ControlState,
+        control: ControlState,
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._reserved = [len(codebook.reserved(position)) for position in range(POSITIONS)]
         self._clients = clients
         self._assignment = assignment
-        self._held = held
-        self._desk = desk
+        self._owned = owned
+        self._registrar = registrar
         self._bindings = bindings
         self._lag = lag
-        self._control_state = control_state
+        self._control = control
 
     def readiness(self) -> Readiness:
         if not self._assignment.is_known:
             return Readiness(False, ["the group has not assigned shards to it yet"])
         reasons = []
-        missing = sorted(self._assignment.shards - set(self._held.shards.copy()))
+        missing = sorted(self._assignment.shards - set(self._owned.shards.copy()))
         if missing:
             shards = ", ".join(map(str, missing))
             reasons.append(f"assigned and not held: shard {shards}; the log's shard_lost says why")
-        if self._held.disk.reason:
-            reasons.append(self._held.disk.reason)
-        if self._assignment.has_terms and not self._desk.is_open:
+        if self._owned.disk.reason:
+            reasons.append(self._owned.disk.reason)
+        if self._assignment.has_terms and not self._registrar.is_open:
             reasons.append("assigned and not held: the terms; the log's registrar_lost says why")
         return Readiness(not reasons, reasons)
 
     def samples(self) -> Iterator[Sample]:
-        shards = self._held.shards.copy()
+        shards = self._owned.shards.copy()
         yield from self._worker(len(shards))
         for number, shard in sorted(shards.items()):
             yield from self._shard(number, shard)
-            yield from self._behind(number, shard.next_offset)
+            yield from self._lag_of(number, shard.next_offset)
             yield self._snapshot(number, shard)
-        if self._desk.is_open:
+        if self._registrar.is_open:
             yield from self._terms(self._bindings.view.bindings)
 
-    def _worker(self, held: int) -> Iterator[Sample]:
+    def _worker(self, shards: int) -> Iterator[Sample]:
         topology, identity = self._topology, self._identity
         labels = (identity.name, str(topology.generation), identity.fingerprint)
-        room = disk_space(identity.data)
+        disk = disk_space(identity.data)
         yield Sample(metrics.WORKER_INFO, 1, labels)
         yield Sample(metrics.WORKER_READY, self.readiness().ready)
-        yield Sample(metrics.WORKER_SHARDS, held)
+        yield Sample(metrics.WORKER_SHARDS, shards)
         yield Sample(metrics.WORKER_GENERATION_SHARDS, topology.shards)
         yield Sample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
         every = topology.snapshots.every_seconds if topology.snapshots.url else 0
         yield Sample(metrics.WORKER_SNAPSHOT_EVERY, every)
-        yield Sample(metrics.WORKER_REGISTRAR, self._desk.is_open)
+        yield Sample(metrics.WORKER_REGISTRAR, self._registrar.is_open)
         yield Sample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
-        yield Sample(metrics.WORKER_DISK, room.size)
-        yield Sample(metrics.WORKER_DISK_FREE, room.free)
-        yield Sample(metrics.WORKER_DISK_FULL, bool(self._held.disk.reason))
+        yield Sample(metrics.WORKER_DISK, disk.size)
+        yield Sample(metrics.WORKER_DISK_FREE, disk.free)
+        yield Sample(metrics.WORKER_DISK_FULL, bool(self._owned.disk.reason))
 
     def _shard(self, number: int, shard: Shard) -> Iterator[Sample]:
         labels = (str(number),)
@@ -108,7 +109,7 @@ class WorkerReadings:
             *labels,
         )
 
-    def _behind(self, number: int, position: int) -> Iterator[Sample]:
+    def _lag_of(self, number: int, position: int) -> Iterator[Sample]:
         lag = self._lag.lags.get(number)
         if lag is None:
             return
@@ -119,7 +120,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_LAG_SECONDS, lag.seconds(position, now_ms()), labels)
 
     def _snapshot(self, number: int, shard: Shard) -> Sample:
-        newest, age = self._control_state.snapshots.get(number), -1.0
+        newest, age = self._control.snapshots.get(number), -1.0
         if newest is not None:
             unchanged = newest.version == shard.store.state.version
             age = 0.0 if unchanged else max(0, now_ms() - newest.at_ms) / 1000

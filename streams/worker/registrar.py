@@ -1,4 +1,4 @@
-"""The terms desk: where the worker that holds the terms partition registers term events."""
+"""Registering term events, in the worker that owns the terms partition."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,15 +24,19 @@ from kae.streams.events.terms import decode_term, rules_of
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.telemetry import metrics
 from kae.streams.topology.types import Topology
+from kae.streams.worker.assignment import WorkerIdentity
 from kae.streams.worker.meters import WorkerMeters
-from kae.streams.worker.ownership import WorkerIdentity
 
 log = structlog.get_logger()
+# The cause of a dead letter.
 REPLAYED = "signature: of an event that was carried out, or overtaken, before; it changes nothing"
 
 
 class RegistrarService:
-    """Decodes term events and hands them to the registrar; opened with the terms partition."""
+    """Decodes term events for the registrar, which is open while this worker owns the terms.
+
+    All but its properties is for the registrar thread.
+    """
 
     def __init__(
         self,
@@ -40,13 +44,13 @@ class RegistrarService:
         identity: WorkerIdentity,
         codebook: Codebook,
         clients: KafkaClients,
-        follower: ControlFollower[ControlState],
+        control: ControlFollower[ControlState],
         meters: WorkerMeters,
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._clients = clients
-        self._follower = follower
+        self._control = control
         self._meters = meters
         self._reserved = {p: codebook.reserved(p) for p in range(POSITIONS)}
         self._rules = rules_of(topology, codebook.position_of)
@@ -59,12 +63,12 @@ class RegistrarService:
 
     @property
     def next_offset(self) -> int | None:
-        """The term event that is registered next; None while the desk is closed."""
+        """The offset of the term event to register next; None while the registrar is closed."""
         registrar = self._registrar
         return registrar.next_offset if registrar else None
 
     def open(self) -> None:
-        """Claim the bindings log, unless it is held already."""
+        """Claim the bindings log, unless it is owned already."""
         if self._registrar is not None:
             return
         topology = self._topology
@@ -138,7 +142,7 @@ class RegistrarService:
         if self._signatures.required:
             dead += [DeadLetter(sources[p], REPLAYED, causes.TERM_REPLAYED) for p in plan.stale]
             plan = plan.without_stale()
-        beside_plan = len(dead)
+        not_planned = len(dead)
         dead += [
             DeadLetter(sources[place], refusal.cause, causes.TERM_REFUSED)
             for place, refusal in plan.refused.items()
@@ -148,37 +152,33 @@ class RegistrarService:
             timeout = self._topology.kafka.delivery_timeout_seconds
             records.publish_dead_letters(self._clients, topic, dead, timeout)
         at_ms = now_ms()
-        done = self._own_log(lambda: registrar.register(plan, beside_plan, next_offset, at_ms))
-        if not done:
+        if not self._write(lambda: registrar.register(plan, not_planned, next_offset, at_ms)):
             return self.next_offset
         self._meters.count(metrics.WORKER_TERMS_REFUSED, by=len(plan.refused))
         return None
 
-    def free(self) -> None:
+    def free_slots(self) -> None:
         """Free the slots that every shard has detached, once their quarantine is over."""
         registrar, topology = self._registrar, self._topology
         if registrar is None:
             return
-        reached = list(self._follower.state.bindings_reached.values())
-        rest_ms = topology.terms.quarantine_ms
-        self._own_log(lambda: registrar.free_slots(reached, topology.shards, now_ms(), rest_ms))
+        reached = list(self._control.state.bindings_reached.values())
+        quarantine_ms = topology.terms.quarantine_ms
+        self._write(lambda: registrar.free_slots(reached, topology.shards, now_ms(), quarantine_ms))
 
-    def tend(self) -> None:
-        """End what has expired, activate what is attached, give up what waits too long."""
+    def apply_due(self) -> None:
+        """Expire, activate and give up the bindings for which that is due."""
         registrar, topology = self._registrar, self._topology
         if registrar is None:
             return
-        control = self._follower.state
-        # In this order: what is attached is then as new as what is reached, or newer.
+        control = self._control.state
+        # In this order `attached` is at least as new as `bindings_reached`.
         states = ShardStates(dict(control.bindings_reached), dict(control.attached))
         attach_ms = int(topology.terms.attach_seconds * 1000)
-        self._own_log(lambda: registrar.apply_due(states, topology.shards, now_ms(), attach_ms))
+        self._write(lambda: registrar.apply_due(states, topology.shards, now_ms(), attach_ms))
 
-    def _own_log(self, write: Callable[[], int | None]) -> bool:
-        """Whether a write came about; if not, the log is claimed again.
-
-        What was appended, if anything, is found there.
-        """
+    def _write(self, write: Callable[[], int | None]) -> bool:
+        """Write to the log; False if that failed, and the log is claimed and read again."""
         try:
             edits = write()
         except (Fenced, AppendUnknown) as error:

@@ -1,9 +1,9 @@
-"""Carrying out requests: what the control topic asks of the shards that this worker holds.
+"""Carrying out what operators request of shards, by the control topic.
 
-A request is carried out by one delta of the shard's log, without edits and counts, that names it:
-appended first, applied second, believed by everybody only under the current epoch. So it is carried
-out once, whoever is killed, and each later owner knows of it. Its answer, for people, follows on
-the control topic; whoever holds the shard next gives it if it is missing.
+A request is carried out by one delta of the shard's log, without edits and counts, that names it.
+As it is appended first, applied second, and counts only in the current epoch, it is carried out
+once, whichever process is killed, and every later owner knows of it. The answer for the operator
+follows on the control topic; if it is missing, the shard's next owner gives it.
 
 Everything here runs on the shard thread.
 """
@@ -26,94 +26,103 @@ from kae.streams.shards.requests import (
     reset_refusal,
 )
 from kae.streams.topology.types import Topology
-from kae.streams.worker.indexer import Indexer
-from kae.streams.worker.ownership import OwnedShards, ShardWorkResult, WorkerIdentity
-from kae.streams.worker.snapshots import SnapshotSchedule
+from kae.streams.worker.assignment import WorkerIdentity
+from kae.streams.worker.bindings import BindingsApplier
+from kae.streams.worker.ownership import OwnedShards, ShardWorkResult
+from kae.streams.worker.snapshots import WorkerSnapshots
+from kae.streams.worker.watchdog import Watchdog
 
 log = structlog.get_logger()
 
 
 class ShardRequests:
-    """Carries out the requests of one worker's shards, in the order in which they were made."""
+    """Carries out the requests for one worker's shards, in the order in which they were made."""
 
     def __init__(
         self,
         topology: Topology,
         identity: WorkerIdentity,
         clients: KafkaClients,
-        held: OwnedShards,
-        indexer: Indexer,
-        follower: ControlFollower[ControlState],
-        upkeep: SnapshotSchedule,
+        control: ControlFollower[ControlState],
+        owned: OwnedShards,
+        bindings: BindingsApplier,
+        snapshots: WorkerSnapshots,
+        watchdog: Watchdog,
     ) -> None:
         self._topology = topology
         self._identity = identity
         self._clients = clients
-        self._held = held
-        self._indexer = indexer
-        self._follower = follower
-        self._upkeep = upkeep
+        self._control = control
+        self._owned = owned
+        self._bindings = bindings
+        self._snapshots = snapshots
+        self._watchdog = watchdog
         self._log = clients.log(topology.control_topic, 0)
-        # Answers that the follower may not have read yet.
+        # Offsets of requests whose answer the control state may not have yet.
         self._answered: set[int] = set()
 
     def catch_up(self) -> ShardWorkResult:
-        """Carry out all that was asked before these shards were taken over.
+        """Carry out all that was requested before these shards were taken over.
 
-        The end of the topic is the record that says so, as for every log.
+        It announces the shards on the topic, and reads the topic up to that record.
         Raises: AppendUnknown, KafkaTimeoutError: the broker is away.
         """
-        shards = sorted(self._held.shards)
+        shards = sorted(self._owned.shards)
         if not shards:
             return ShardWorkResult()
-        self._follower.wait_for(self._announce(shards))
-        return self.carry_out()
+        self._control.wait_for(self._announce(shards))
+        return self._carry_out_open()
 
     def carry_out(self) -> ShardWorkResult:
-        """Carry out what is open; where to seek is told for each shard that goes on elsewhere.
+        """Carry out what is open; the result says where a shard reads on if that has changed.
 
         Raises: AppendUnknown when an answer is in doubt.
         """
-        outcome = ShardWorkResult()
-        waiting = self._follower.state.open_for(self._held.shards)
+        with self._watchdog.suspended():
+            return self._carry_out_open()
+
+    def _carry_out_open(self) -> ShardWorkResult:
+        result = ShardWorkResult()
+        waiting = self._control.state.open_for(self._owned.shards)
         self._answered.intersection_update([open_request.offset for open_request in waiting])
         for open_request in waiting:
             if open_request.offset not in self._answered:
-                outcome = outcome.and_then(self._carry_out(open_request))
-        return outcome
+                result = result.and_then(self._carry_out(open_request))
+        return result
 
     def _carry_out(self, open_request: RequestState) -> ShardWorkResult:
-        outcome = self._indexer.land()
+        result = self._owned.apply_appended()
         partition = open_request.request.shard
-        shard = self._held.shards.get(partition)
+        shard = self._owned.shards.get(partition)
         if shard is None:
-            return outcome
+            return result
         refused = ""
         if shard.source.next_control <= open_request.offset:
             refused = self._why_not(open_request.request, shard.next_offset)
             if isinstance(open_request.request, Refold) and not refused:
-                outcome = outcome.and_then(self._held.refold(partition))
-                if partition in outcome.lost:
-                    return outcome  # whoever opens it next finds the request open
-                shard = self._held.shards[partition]
+                result = result.and_then(self._owned.refold(partition))
+                if partition in result.lost:
+                    return result  # its next owner finds the request open
+                shard = self._owned.shards[partition]
                 self._announce([partition])
-            outcome = outcome.and_then(self._append(open_request, shard, refused))
-            if partition in outcome.lost:
-                return outcome
+            result = result.and_then(self._append(open_request, shard, refused))
+            if partition in result.lost:
+                return result
         self._answer(open_request, shard, refused)
         if isinstance(open_request.request, Snapshot) and not refused:
-            self._upkeep.begin(partition)
+            self._snapshots.begin(partition)
         if isinstance(open_request.request, Reset | Resume) and not shard.source.paused:
-            outcome.seek[partition] = shard.next_offset
-        return outcome
+            result.seek[partition] = shard.next_offset
+        return result
 
     def _append(self, open_request: RequestState, shard: Shard, refused: str) -> ShardWorkResult:
-        # A refusal is appended too, and changes nothing: only the owner may refuse.
+        # A refusal is appended, too, without a change: only the owner may refuse.
         source = shard.source if refused else apply_request(open_request, shard.source)
         failpoints.reach(failpoints.REQUEST_READ)
-        sent = shard.send_source(source, now_ms())
-        failpoints.when_stored([sent.flight.appending], failpoints.REQUEST_APPENDED)
-        return self._indexer.settle({open_request.request.shard: sent})
+        delta = shard.append_source(source, now_ms())
+        failpoints.when_acknowledged([delta.appending], failpoints.REQUEST_APPENDED)
+        self._owned.note_appended(open_request.request.shard, delta)
+        return self._owned.apply_appended()
 
     def _answer(self, open_request: RequestState, shard: Shard, refused: str) -> None:
         failpoints.reach(failpoints.REQUEST_APPLIED)
@@ -141,8 +150,8 @@ class ShardRequests:
         )
 
     def _announce(self, shards: list[int]) -> int:
-        """Say who holds these shards; the last record's offset."""
-        reached = [records.encode_control_record(self._indexer.reached(shard)) for shard in shards]
+        """Announce these shards on the control topic; returns the last record's offset."""
+        reached = [records.encode_control_record(self._bindings.reached(shard)) for shard in shards]
         return self._log.append(reached).offsets()[-1]
 
     def _why_not(self, request: Request, next_offset: int) -> str:
@@ -153,7 +162,7 @@ class ShardRequests:
         if isinstance(request, Refold):
             return refold_refusal(shard, self._retained(self._topology.deltas_topic, shard))
         if isinstance(request, Snapshot):
-            return self._upkeep.why_not(shard)
+            return self._snapshots.why_not(shard)
         return ""
 
     def _retained(self, topic: str, partition: int) -> RetainedOffsets:

@@ -1,18 +1,18 @@
-"""The end of a worker: asked for by a signal, or because something is in doubt."""
+"""The shutdown of a worker, which a signal or a failure begins."""
 
 import asyncio
 import signal
 
 
 class Shutdown:
-    """Waited for by the event loop; brought about by any thread."""
+    """The event loop waits for it; any thread may begin it."""
 
     def __init__(self) -> None:
         self.failure: BaseException | None = None
         self._begun = asyncio.Event()
 
-    def listen(self) -> None:
-        """Take SIGTERM and SIGINT for the wish to end; called on the event loop, first of all."""
+    def on_signals(self) -> None:
+        """Begin it on SIGTERM and SIGINT; to be called on the event loop, before anything else."""
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._begun.set)
@@ -25,7 +25,7 @@ class Shutdown:
         await self._begun.wait()
 
     def fail(self, error: BaseException) -> None:
-        """End before anything more is taken; the first cause is the one that is told."""
+        """Begin it because of an error; the first error is the one that is reported."""
         if self.failure is None:
             self.failure = error
         self._loop.call_soon_threadsafe(self._begun.set)

@@ -1,8 +1,8 @@
-"""A worker's snapshots: taken of the shards that it holds, while they go on.
+"""Snapshots of the shards that a worker owns, taken while it goes on indexing.
 
-The shard thread lays a checkpoint, a matter of milliseconds; one other thread uploads, one shard
-after the other, prunes, and says on the control topic what came of it. A snapshot is a prefix of a
-log that was folded, so it stays one whoever owns the shard by the time that it is uploaded.
+The shard thread makes a checkpoint, which takes milliseconds. Another thread uploads one checkpoint
+after the other, prunes the archive, and announces the result on the control topic. A snapshot is
+the fold of a prefix of a log, so it is valid even if another worker owns the shard by then.
 """
 
 import shutil
@@ -30,57 +30,61 @@ from kae.streams.runtime import failpoints
 from kae.streams.snapshots.archives import log_name
 from kae.streams.telemetry import metrics
 from kae.streams.topology.types import Topology
+from kae.streams.worker.assignment import WorkerIdentity
 from kae.streams.worker.meters import WorkerMeters
-from kae.streams.worker.ownership import OwnedShards, ShardWorkResult, WorkerIdentity
+from kae.streams.worker.ownership import OwnedShards, ShardWorkResult
 
 log = structlog.get_logger()
-# After a failure, at the latest.
+# When a snapshot that failed is tried again, at the latest.
 RETRY_SECONDS = 60.0
 
 
 class UploadStopped(Exception):
-    """The worker ends; what was sent so far is of use to the next snapshot."""
+    """The worker shuts down; the next snapshot makes use of the files sent so far."""
 
 
-class SnapshotSchedule:
-    """`begin` and `begin_due` are for the shard thread, the rest for any."""
+class WorkerSnapshots:
+    """Takes snapshots when they are due or requested.
+
+    `begin` and `begin_due` are for the shard thread, the rest for any.
+    """
 
     def __init__(
         self,
         topology: Topology,
         identity: WorkerIdentity,
         clients: KafkaClients,
-        held: OwnedShards,
-        control_state: ControlState,
+        owned: OwnedShards,
+        control: ControlState,
         meters: WorkerMeters,
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._topology = topology
         self._identity = identity
-        self._held = held
-        self._control_state = control_state
+        self._owned = owned
+        self._control = control
         self._meters = meters
         self._on_error = on_error
-        self._control = clients.log(topology.control_topic, 0)
+        self._control_log = clients.log(topology.control_topic, 0)
         self._checkpoints = identity.data / "checkpoints"
         self._uploads = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
         self._stopping = threading.Event()
         self._under_way: set[int] = set()
-        self._wanted: set[int] = set()  # asked for while one was under way
+        self._requested: set[int] = set()  # while one was under way
         self._tried_ms: dict[int, int] = {}
-        self._trusted: dict[int, set[str]] = {}  # by shard: blobs that were read since they came
+        self._trusted: dict[int, set[str]] = {}  # by shard: blobs that were read back
 
     def start(self) -> None:
-        """Remove what a worker that was killed has left."""
+        """Remove the checkpoints of a worker that was killed."""
         shutil.rmtree(self._checkpoints, ignore_errors=True)
 
     def stop(self) -> None:
-        """Give up what is under way, after the file that is being sent."""
+        """Stop the upload that is under way, after the file that is being sent."""
         self._stopping.set()
         self._uploads.shutdown(wait=True, cancel_futures=True)
 
     def why_not(self, shard: int) -> str:
-        """Why no snapshot of a shard can be taken, with the remedy; empty if it can."""
+        """Why no snapshot of a shard can be taken, with the remedy; empty if one can."""
         if self._topology.snapshots.url is None:
             return (
                 f"shard {shard}: snapshots.url is null in the topology.yaml of its worker "
@@ -89,7 +93,7 @@ class SnapshotSchedule:
         return ""
 
     def is_due(self) -> bool:
-        """Whether a shard should have a snapshot by now."""
+        """Whether some shard should have a newer snapshot by now."""
         return bool(self._due(now_ms()))
 
     def begin_due(self) -> ShardWorkResult:
@@ -98,12 +102,12 @@ class SnapshotSchedule:
         return ShardWorkResult()
 
     def begin(self, shard: int) -> None:
-        """Lay a checkpoint and have it uploaded; if one is under way, after that."""
-        self._wanted.discard(shard)
+        """Make a checkpoint and have it uploaded; if one is under way, after that."""
+        self._requested.discard(shard)
         if shard in self._under_way:
-            self._wanted.add(shard)
+            self._requested.add(shard)
             return
-        store = self._held.shards[shard].store
+        store = self._owned.shards[shard].store
         checkpoint = self._checkpoints / f"shard-{shard:04d}-{store.state.version}"
         self._tried_ms[shard] = now_ms()
         try:
@@ -119,19 +123,18 @@ class SnapshotSchedule:
     def _due(self, now: int) -> list[int]:
         if self._topology.snapshots.url is None or self._stopping.is_set():
             return []
-        shards = self._held.shards.copy()
         return [
-            shard
-            for shard, held in shards.items()
-            if shard not in self._under_way
-            and (shard in self._wanted or self._is_late(shard, held.store.state.version, now))
+            number
+            for number, shard in self._owned.shards.copy().items()
+            if number not in self._under_way
+            and (number in self._requested or self._is_late(number, shard.store.state.version, now))
         ]
 
     def _is_late(self, shard: int, version: int, now: int) -> bool:
         every = self._topology.snapshots.every_seconds
         if now - self._tried_ms.get(shard, 0) < min(every, RETRY_SECONDS) * 1000:
             return False
-        newest = self._control_state.snapshots.get(shard)
+        newest = self._control.snapshots.get(shard)
         if newest is None:
             return version > 0
         return version != newest.version and now - newest.at_ms >= every * 1000
@@ -143,10 +146,10 @@ class SnapshotSchedule:
         name = log_name(self._topology, shard)
         taken, failed = None, ""
         try:
-            # What is damaged would be a whole snapshot of a damaged store: the worker ends instead,
-            # and begins with another (StoreDamaged goes to `on_error`).
-            with closing(ShardStore(checkpoint, read_only=True)) as laid:
-                laid.check()
+            # No snapshot of a damaged store: StoreDamaged goes to `on_error`, the worker ends, and
+            # its next start begins with another.
+            with closing(ShardStore(checkpoint, read_only=True)) as store:
+                store.check()
             archive = Archive.open(url, name)
             origin = SnapshotOrigin(
                 name, self._topology.generation, shard, self._identity.name, now_ms()
@@ -164,18 +167,18 @@ class SnapshotSchedule:
             raise UploadStopped
 
     def _prune(self, archive: Archive, shard: int, taken: TakenSnapshot) -> None:
-        """Read back what was sent, and drop what is superseded."""
+        """Read back what was sent, and delete superseded snapshots."""
         part = self._topology.snapshots
         trusted = self._trusted.get(shard, set()) - taken.sent
-        planned = plan_prune(archive, part.keep, int(part.grace_seconds * 1000), now_ms(), trusted)
-        prune(archive, planned)
+        pruning = plan_prune(archive, part.keep, int(part.grace_seconds * 1000), now_ms(), trusted)
+        prune(archive, pruning)
         self._trusted[shard] = {
-            file.blake2b for manifest in planned.keep.values() for file in manifest.files
+            file.blake2b for manifest in pruning.keep.values() for file in manifest.files
         }
-        for name, reasons in planned.broken.items():
+        for name, reasons in pruning.broken.items():
             log.warning("snapshot_broken", shard=shard, manifest=name, causes=reasons)
-        if taken.name in planned.broken:
-            raise SnapshotBroken("; ".join(planned.broken[taken.name]))
+        if taken.name in pruning.broken:
+            raise SnapshotBroken("; ".join(pruning.broken[taken.name]))
 
     def _conclude(
         self,
@@ -185,8 +188,8 @@ class SnapshotSchedule:
         taken: TakenSnapshot | None,
         failed: str,
     ) -> None:
-        """Count, log and announce what came of a snapshot."""
-        told = Snapshotted(
+        """Count, log and announce that a snapshot was taken or failed."""
+        result = Snapshotted(
             self._topology.generation,
             shard,
             state.version,
@@ -207,16 +210,16 @@ class SnapshotSchedule:
                 "snapshot_taken",
                 shard=shard,
                 version=state.version,
-                manifest=told.manifest,
-                bytes=told.bytes,
-                sent_bytes=told.sent_bytes,
+                manifest=result.manifest,
+                bytes=result.bytes,
+                sent_bytes=result.sent_bytes,
             )
         failpoints.reach(failpoints.SNAPSHOT_TAKEN)
         shutil.rmtree(checkpoint, ignore_errors=True)
         try:
-            self._control.append([records.encode_control_record(told)]).offsets()
+            self._control_log.append([records.encode_control_record(result)]).offsets()
         except BROKER_AWAY as error:
-            # It is in the archive all the same, and `kae snapshot list` shows it.
+            # It is in the archive nevertheless, where `kae snapshot list` finds it.
             log.warning("snapshot_not_announced", shard=shard, error=repr(error))
 
     def _done(self, shard: int, checkpoint: Path, uploading: "Future[None]") -> None:

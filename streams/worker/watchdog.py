@@ -1,4 +1,4 @@
-"""A watchdog that ends the process when work has begun and does not end."""
+"""A watchdog that ends the process when work that has begun does not end."""
 
 import math
 import os
@@ -13,11 +13,11 @@ EXIT_STALLED = 70
 
 
 class Stalled(Exception):
-    """There is something to read, and for too long nothing was read."""
+    """There are records to read, and none was read for too long."""
 
 
 class WorkProgress:
-    """Suspects partitions that stand still before their end."""
+    """Finds partitions whose position does not move although they have more records."""
 
     def __init__(self, stall_seconds: float) -> None:
         self._stall = stall_seconds
@@ -25,9 +25,9 @@ class WorkProgress:
         self._moved_at = time.monotonic()
 
     def suspect(self, positions: Mapping[Any, int], ends: Mapping[Any, int | None]) -> Any | None:
-        """A partition that should have gone on by now; where it stands, and ends if that is known.
+        """A partition that should have moved by now, or None.
 
-        Only a suspicion: the rest of a partition may be transaction markers, which are no records.
+        It is only a suspicion: what is left may be transaction markers, which are not records.
         """
         now = time.monotonic()
         waiting = [tp for tp, at in positions.items() if (ends.get(tp) or 0) > at]
@@ -40,13 +40,13 @@ class WorkProgress:
 
 
 class Watchdog:
-    """Ends the process when a batch, or the event loop itself, stands still for too long."""
+    """Ends the process when a batch or the event loop makes no progress for too long."""
 
     def __init__(self, stall_seconds: float) -> None:
         self._stall = stall_seconds
         self._alive_at = time.monotonic()
         self._busy_since: dict[int, float] = {}
-        self._excused_until = 0.0
+        self._suspended_until = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -57,13 +57,13 @@ class Watchdog:
     def stop(self) -> None:
         self._stopping.set()
 
-    def alive(self) -> None:
-        """The event loop turns."""
+    def note_alive(self) -> None:
+        """Note that the event loop runs."""
         self._alive_at = time.monotonic()
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Work that has to end."""
+        """For work that has to end within the limit."""
         token = object()
         self._busy_since[id(token)] = time.monotonic()
         try:
@@ -73,21 +73,21 @@ class Watchdog:
 
     @property
     def is_busy(self) -> bool:
-        """Whether work is under way that has to end."""
+        """Whether such work is under way."""
         return bool(self._busy_since)
 
     @property
-    def is_excused(self) -> bool:
-        return self._excused_until == math.inf
+    def is_suspended(self) -> bool:
+        return self._suspended_until == math.inf
 
     @contextmanager
-    def excused(self) -> Iterator[None]:
-        """Work that takes as long as it takes, such as folding a log, and all that waits for it."""
-        self._excused_until = math.inf
+    def suspended(self) -> Iterator[None]:
+        """For work without a limit, such as folding a log; what waits for it has none either."""
+        self._suspended_until = math.inf
         try:
             yield
         finally:
-            self._excused_until = time.monotonic()
+            self._suspended_until = time.monotonic()
 
     def _watch(self) -> None:
         pause = min(1.0, self._stall / 4)
@@ -95,13 +95,13 @@ class Watchdog:
         while not self._stopping.wait(pause):
             now = time.monotonic()
             if now - last > pause * 2 + 1:
-                woken = now  # this process itself was stopped; give it its time again
+                woken = now  # the process itself was stopped, so its limit begins anew
             last = now
-            busy = [max(since, self._excused_until) for since in list(self._busy_since.values())]
+            busy = [max(since, self._suspended_until) for since in list(self._busy_since.values())]
             oldest = max(woken, min([self._alive_at, *busy]))
             if now - oldest > self._stall:
                 print(
-                    f"worker_stalled: nothing moved for {now - oldest:.0f} s "
+                    f"worker_stalled: no progress for {now - oldest:.0f} s "
                     f"(worker.stall_seconds: {self._stall}); ending, so that another takes over",
                     file=sys.stderr,
                     flush=True,

@@ -1,161 +1,202 @@
-"""The live worker: Faust agents that feed the indexer and the registrar, and stop when in doubt."""
+"""One worker process: its parts put together, run, and shut down."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import structlog
 from faust.types import TP
 
 from kae.encoders.codebook.codebook import Codebook
-from kae.streams.kafka.log import BROKER_AWAY
+from kae.encoders.extraction.assign import Encoder
+from kae.streams.control.follower import ControlFollower
+from kae.streams.control.state import ControlState
+from kae.streams.kafka.lag import LagMonitor
+from kae.streams.kafka.log import KafkaClients
 from kae.streams.runtime.interpreter import set_for_indexing
+from kae.streams.telemetry.traces import tracer
 from kae.streams.topology.types import Topology
-from kae.streams.worker.admission import Run
+from kae.streams.worker.agents import ItemAgent, TermAgent
+from kae.streams.worker.assignment import PartitionAssignment, WorkerIdentity
 from kae.streams.worker.batching import Batching
-from kae.streams.worker.faust_app import build_app, run_topic
+from kae.streams.worker.bindings import BindingsApplier, BindingsFollower
+from kae.streams.worker.faust_app import App, build_app, run_topic
 from kae.streams.worker.housekeeping import Housekeeping
-from kae.streams.worker.ownership import ShardWorkResult, WorkerIdentity
-from kae.streams.worker.parts import WorkerParts
+from kae.streams.worker.indexer import Indexer
+from kae.streams.worker.meters import WorkerMeters
+from kae.streams.worker.ownership import OwnedShards
+from kae.streams.worker.readings import WorkerReadings
 from kae.streams.worker.rebalance import PartitionOwnership
+from kae.streams.worker.registrar import RegistrarService
+from kae.streams.worker.requests import ShardRequests
 from kae.streams.worker.shutdown import Shutdown
+from kae.streams.worker.snapshots import WorkerSnapshots
+from kae.streams.worker.threads import WorkerThreads
+from kae.streams.worker.watchdog import Watchdog
 
 log = structlog.get_logger()
-TERMS_BATCH = 256
 
 
 class Worker:
-    """One worker process."""
+    """Each part is made after those that it uses; nothing runs before `run`."""
 
     def __init__(self, topology: Topology, codebook: Codebook, identity: WorkerIdentity) -> None:
         self._topology = topology
-        self._ending = Shutdown()
-        self._parts = WorkerParts(
+        self._identity = identity
+        self._shutdown = Shutdown()
+        self._threads = WorkerThreads()
+        self._watchdog = Watchdog(topology.worker.stall_seconds)
+        self._assignment = PartitionAssignment(topology)
+        self.meters = meters = WorkerMeters()
+        self._clients = clients = KafkaClients.for_writing(topology, identity.name)
+        self._bindings = BindingsFollower(clients.log(topology.bindings_topic, 0))
+        control = ControlState(topology.generation)
+        self._control = ControlFollower(clients.log(topology.control_topic, 0), control)
+        self._owned = owned = OwnedShards(topology, identity, clients, meters)
+        self._indexer = Indexer(
             topology,
-            codebook,
-            identity,
-            on_bindings=lambda: self._tenure.submit(self._parts.indexer.spread),
-            on_request=lambda: self._tenure.submit(self._carry_out_requests),
-            on_error=self._ending.fail,
+            Encoder(codebook),
+            clients,
+            self._bindings,
+            owned,
+            meters,
+            tracer("worker", identity.name),
         )
-        self._intake = Batching(self._parts, self._ending, self._land_batch)
-        self._batches = 0
-        self._tenure = PartitionOwnership(topology, identity, self._parts, self._ending)
-        self.meters = self._parts.meters
-        self.readiness = self._parts.readings.readiness
+        self._applier = BindingsApplier(topology, clients, self._bindings, owned)
+        self._snapshots = WorkerSnapshots(
+            topology, identity, clients, owned, control, meters, self._shutdown.fail
+        )
+        self._requests = ShardRequests(
+            topology,
+            identity,
+            clients,
+            self._control,
+            owned,
+            self._applier,
+            self._snapshots,
+            self._watchdog,
+        )
+        self._registrar = RegistrarService(
+            topology, identity, codebook, clients, self._control, meters
+        )
+        self._lag = LagMonitor(clients, topology.items_topic, owned.positions)
+        readings = WorkerReadings(
+            topology,
+            identity,
+            codebook,
+            clients,
+            self._assignment,
+            owned,
+            self._registrar,
+            self._bindings,
+            self._lag,
+            control,
+        )
+        meters.collect_from(readings.samples)
+        self.readiness = readings.readiness
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT (returns 0) or until anything is in doubt (returns 1)."""
-        self._ending.listen()
-        self._app = build_app(self._topology, self._positions)
-        self._tenure.begin(self._app)
-        self._app.agent(run_topic(self._app, self._topology.items_topic))(self._index_items)
-        self._app.agent(run_topic(self._app, self._topology.terms_topic))(self._register_terms)
+        self._shutdown.on_signals()
+        app = build_app(self._topology, self._positions)
+        ownership = PartitionOwnership(
+            self._topology,
+            self._identity,
+            app,
+            self._assignment,
+            self._owned,
+            self._applier,
+            self._requests,
+            self._registrar,
+            self._threads,
+            self._watchdog,
+            self.meters,
+            self._shutdown,
+        )
+        self._add_agents(app, ownership)
+        housekeeping = Housekeeping(
+            self._topology,
+            app,
+            self._positions,
+            self._clients,
+            ownership,
+            self._registrar,
+            self._snapshots,
+            self._threads,
+            self._watchdog,
+            self.meters,
+            self._shutdown,
+        )
         set_for_indexing()
-        self._parts.start()
-        rounds = Housekeeping(self._topology, self._parts, self._app, self._tenure, self._ending)
-        going = asyncio.create_task(self._go(rounds))
-        await self._ending.wait()
-        failure = await self._shut_down(rounds, going)
+        self._start_threads(ownership)
+        running = asyncio.create_task(self._run_app(app, housekeeping))
+        await self._shutdown.wait()
+        failure = await self._shut_down(app, ownership, housekeeping, running)
         if failure is not None:
             log.error("worker_failed", error=repr(failure))
             return 1
         log.info("worker_stopped")
         return 0
 
-    async def _go(self, rounds: Housekeeping) -> None:
-        # Beside the ending: Faust tries for ever where the brokers refuse it.
+    def _positions(self) -> dict[TP, int]:
+        """The next offsets of the owned shards and of the registrar."""
+        positions = {
+            TP(self._topology.items_topic, partition): offset
+            for partition, offset in self._owned.positions().items()
+        }
+        terms = self._registrar.next_offset
+        if terms is not None:
+            positions[TP(self._topology.terms_topic, 0)] = terms
+        return positions
+
+    def _add_agents(self, app: App, ownership: PartitionOwnership) -> None:
+        topology, threads = self._topology, self._threads
+        batching = Batching(self._watchdog, self._shutdown)
+        items = ItemAgent(batching, ownership, threads, self._watchdog, self._indexer, self._owned)
+        terms = TermAgent(topology, app, batching, ownership, threads, self._registrar)
+        app.agent(run_topic(app, topology.items_topic), name="items")(items.run)
+        app.agent(run_topic(app, topology.terms_topic), name="terms")(terms.run)
+
+    def _start_threads(self, ownership: PartitionOwnership) -> None:
+        self._watchdog.start()
+        self._bindings.start(lambda: ownership.submit(self._applier.apply), self._shutdown.fail)
+        self._control.start(lambda: ownership.submit(self._requests.carry_out), self._shutdown.fail)
+        self._lag.start()
+        self._snapshots.start()
+
+    async def _run_app(self, app: App, housekeeping: Housekeeping) -> None:
+        # A task of its own, as Faust retries for ever when the brokers refuse it.
         try:
-            await self._app.start()
+            await app.start()
         except Exception as error:
-            self._ending.fail(error)
+            self._shutdown.fail(error)
         else:
-            await asyncio.gather(rounds.go(), rounds.tend())
+            await housekeeping.run()
 
     async def _shut_down(
-        self, rounds: Housekeeping, going: asyncio.Task[None]
+        self,
+        app: App,
+        ownership: PartitionOwnership,
+        housekeeping: Housekeeping,
+        running: "asyncio.Task[None]",
     ) -> BaseException | None:
-        """End in order; returns what failed."""
-        going.cancel()
+        """Finish what is under way and close everything in order; returns what failed."""
+        running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await going
-        self._tenure.stop()
-        # What is in flight is finished.
-        await self._parts.threads.finish()
-        if self._ending.failure is None:
-            await rounds.publish_positions()
-        # All is done that can be: what an agent still meets is Faust's consumer that has ended.
-        failure = self._ending.failure
-        await self._app.stop()
-        await self._parts.stop()
+            await running
+        ownership.stop()
+        await self._threads.finish()
+        if self._shutdown.failure is None:
+            await housekeeping.publish_positions()
+        # Read before the app is stopped: what agents run into after that is no failure.
+        failure = self._shutdown.failure
+        await app.stop()
+        await asyncio.to_thread(self._snapshots.stop)
+        # Shards and the bindings log are closed on the threads that opened them.
+        await self._threads.on_shards(self._owned.close)
+        await self._threads.on_registrar(self._registrar.close)
+        self._bindings.stop()
+        self._control.stop()
+        self._lag.stop()
+        self._watchdog.stop()
+        self._clients.close()
         return failure
-
-    async def _positions(self) -> Mapping[TP, int]:
-        return self._parts.positions()
-
-    # Items.
-
-    async def _index_items(self, stream: Any) -> None:
-        pace = self._parts.indexer.pace
-        await self._intake.drain(stream, lambda: pace.limit, self._index_batch, rests=True)
-
-    async def _index_batch(self, runs: list[Run], more: bool) -> None:
-        """Index a batch; its append is waited for by nobody: the next one is encoded meanwhile.
-
-        With nothing more to come, the intake is told when the broker has answered.
-        """
-        self._batches += 1
-        number = self._batches
-        loop = asyncio.get_running_loop()
-
-        def index() -> ShardWorkResult:
-            outcome = self._parts.indexer.index(runs)
-            if not more:
-                self._parts.indexer.when_answered(
-                    lambda: loop.call_soon_threadsafe(self._answered, number)
-                )
-            return outcome
-
-        await self._on_shards(index)
-
-    def _answered(self, number: int) -> None:
-        if number == self._batches:  # else the next one lands it
-            self._intake.landable.set()
-
-    async def _land_batch(self) -> None:
-        await self._on_shards(self._parts.indexer.land)
-
-    async def _on_shards(self, call: Callable[[], ShardWorkResult]) -> None:
-        with self._tenure.outlasting_outages():
-            outcome = await self._parts.threads.on_shards(lambda: self._unless_failed(call))
-            await self._tenure.mend(outcome)
-
-    def _unless_failed(self, call: Callable[[], ShardWorkResult]) -> ShardWorkResult:
-        if self._ending.failure is not None:
-            return ShardWorkResult()
-        try:
-            return call()
-        except BROKER_AWAY:
-            raise
-        except BaseException as error:
-            # At once: the batch behind this one is in the thread's queue.
-            self._ending.fail(error)
-            raise
-
-    def _carry_out_requests(self) -> ShardWorkResult:
-        with self._parts.watchdog.excused():
-            return self._parts.requests.carry_out()
-
-    # Terms.
-
-    async def _register_terms(self, stream: Any) -> None:
-        await self._intake.drain(stream, lambda: TERMS_BATCH, self._register_batch)
-
-    async def _register_batch(self, runs: list[Run], _more: bool) -> None:
-        records = [record for run in runs for record in run]
-        with self._tenure.outlasting_outages():
-            seek = await self._parts.threads.on_desk(lambda: self._parts.desk.register(records))
-            if seek is not None:
-                terms = TP(self._topology.terms_topic, 0)
-                await self._app.store_consumer.seek_wait({terms: seek})

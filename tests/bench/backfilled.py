@@ -16,9 +16,9 @@ from kae.sinks.snapshots.archive import Archive
 from kae.sinks.snapshots.manifest import SnapshotOrigin
 from kae.sinks.snapshots.take import take_snapshot
 from kae.streams.backfill import job as jobs
-from kae.streams.backfill.job import Job, described, split_catalog
+from kae.streams.backfill.job import Job, input_files, split_catalog
 from kae.streams.backfill.pipeline import run_pipeline
-from kae.streams.backfill.seal import SealedPosition, seal
+from kae.streams.backfill.publish import FirstDelta, write_first_delta
 from kae.streams.backfill.work import WorkFolder
 from kae.streams.codebooks.opening import open_codebook
 from kae.streams.runtime.interpreter import peak_memory_bytes
@@ -39,7 +39,7 @@ def backfill(feed: Path, folder: Path) -> None:
         revision=1,
         as_of_ms=1,
         next_offsets=(0,) * topology.shards,
-        files=described([feed]),
+        files=input_files([feed]),
         splits=tuple(split_catalog([feed], topology, SPLIT_ROWS)),
     )
     work.folder.mkdir(parents=True)
@@ -51,12 +51,12 @@ def backfill(feed: Path, folder: Path) -> None:
 
 
 def _snapshot(work: WorkFolder, job: Job, shard: int, archive: Path, topology: Topology) -> None:
-    base = SealedPosition(SourceRange(), Counts(), job.as_of_ms)
-    store = seal(
+    first = FirstDelta(SourceRange(), Counts(), job.as_of_ms)
+    store = write_first_delta(
         work.shard(shard) / "store",
         MemoryLog(),
         0,
-        base,
+        first,
         job.fingerprint,
         lambda _to: None,
         topology.limits.delta_bytes,

@@ -60,7 +60,7 @@ def _core(events: Events, codebook: Codebook, folder: Path) -> float:
         batch = events[first : first + BATCH]
         changes = [decode_item(key, value, MAX_EVENT) for key, value in batch]
         plan = shard.plan_items(prepare(changes, encoder), {})
-        shard.settle(shard.send_items(plan, 0, first + len(batch), at_ms=0))
+        shard.append_items(plan, 0, first + len(batch), at_ms=0).apply()
     seconds = time.perf_counter() - began
     shard.close()
     return seconds

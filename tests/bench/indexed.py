@@ -58,6 +58,6 @@ def _written(
     for first in range(0, len(items), BATCH):
         changes = [Upsert(item.id, 1, b"", item) for item in items[first : first + BATCH]]
         plan = shard.plan_items(prepare(changes, encoder), {})
-        shard.settle(shard.send_items(plan, 0, first + len(changes), at_ms=0))
+        shard.append_items(plan, 0, first + len(changes), at_ms=0).apply()
     shard.close()
     return log

@@ -258,7 +258,7 @@ def _log(catalog: _Catalog, folder: Path, shard: int, encoder: Encoder) -> Seque
             ]
             changes = [Upsert(item.id, 2, bytes(8), item) for item in changed]
             plan = owner.plan_items(prepare(changes, encoder), {})
-            owner.settle(owner.send_items(plan, 0, 0, at_ms=0))
+            owner.append_items(plan, 0, 0, at_ms=0).apply()
     finally:
         owner.close()
     shutil.rmtree(folder)

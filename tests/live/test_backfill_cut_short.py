@@ -21,7 +21,8 @@ from kae.encoders.fitting.build import build_codebook
 from kae.sinks.store import keys
 from kae.sinks.store.disk import DiskFull
 from kae.sinks.store.store import ShardStore
-from kae.streams.backfill.run import BackfillPlan, BackfillReport, backfill, begin
+from kae.streams.backfill.run import BackfillReport, run_backfill
+from kae.streams.backfill.start import BackfillOptions, start_backfill
 from kae.streams.errors import BackfillDiffers, BackfillFailed, CatalogInvalid, GenerationBegun
 from kae.streams.topology.types import Topology
 
@@ -38,12 +39,12 @@ def second(cluster: Cluster) -> Topology:
     return cluster.topology.edited({"generation": 2})
 
 
-def plan(work: Path, *files: Path, rows: int = 500) -> BackfillPlan:
-    return BackfillPlan(files=files, work=work, split_rows=rows, as_of_ms=1)
+def plan(work: Path, *files: Path, rows: int = 500) -> BackfillOptions:
+    return BackfillOptions(files=files, work=work, split_rows=rows, as_of_ms=1)
 
 
-def run(topology: Topology, asked: BackfillPlan) -> BackfillReport:
-    return backfill(topology, asked, begin(topology, asked))
+def run(topology: Topology, options: BackfillOptions) -> BackfillReport:
+    return run_backfill(topology, options, start_backfill(topology, options))
 
 
 def content(work: Path) -> list[dict[str, Any]]:
@@ -129,11 +130,11 @@ def test_the_items_topic_is_backfilled_to_where_it_ended_at_the_beginning(
     items = catalog_items(600)
     ledger.publish(storm(items, seed=8))
     expected = [ledger.hash(shard) for shard in SHARDS]
-    asked = BackfillPlan(files=(), work=tmp_path / "work", from_items=True, split_rows=40)
-    job = begin(second, asked)
+    options = BackfillOptions(files=(), work=tmp_path / "work", from_items=True, split_rows=40)
+    job = start_backfill(second, options)
     ends = ledger.ends()
     ledger.publish(upserts(items[:50], revision=7))
-    report = backfill(second, asked, job)
+    report = run_backfill(second, options, job)
     assert [one.hash for one in report.shards] == expected
     assert {one.shard: one.next_offset for one in report.shards} == ends
     assert (report.rows, report.refused) == (sum(ends.values()), 24)
@@ -149,10 +150,10 @@ def test_a_dump_and_the_events_since_it_began_are_one_backfill(
     feed = write_feed(tmp_path / "dump.parquet", items[:200])
     as_of_ms = time.time_ns() // 1_000_000
     ledger.publish([*upserts(items[150:], revision=2), *deletes(items[:20], revision=3)])
-    asked = BackfillPlan((feed,), tmp_path / "work", from_items=True, as_of_ms=as_of_ms)
-    job = begin(second, asked)
-    assert begin(second, asked) == job  # as after a kill
-    report = backfill(second, asked, job)
+    options = BackfillOptions((feed,), tmp_path / "work", from_items=True, as_of_ms=as_of_ms)
+    job = start_backfill(second, options)
+    assert start_backfill(second, options) == job  # as after a kill
+    report = run_backfill(second, options, job)
     assert [one.hash for one in report.shards] == [ledger.hash(shard) for shard in SHARDS]
     assert {one.shard: one.next_offset for one in report.shards} == ledger.ends()
     assert report.rows == 200 + 170
@@ -193,7 +194,7 @@ def test_a_backfill_is_not_resumed_with_another_codebook(
     cluster: Cluster, second: Topology, tmp_path: Path
 ) -> None:
     feed = write_feed(tmp_path / "dump.parquet", catalog_items(600))
-    begin(second, plan(tmp_path / "work", feed))
+    start_backfill(second, plan(tmp_path / "work", feed))
     other = tmp_path / "other"
     groups, fields = second.codebook_groups, second.catalog.fields
     build_codebook(lambda: catalog_items(500), groups, fields, other)

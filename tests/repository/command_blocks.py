@@ -1,8 +1,7 @@
-"""The blocks of commands in the documents, and what they say of themselves.
+"""The blocks of commands in the documents, with their labels.
 
-A block of `console` is a shell: a line that begins with `$ ` is typed (and goes on in the next
-after a backslash), any other is what the command prints, with `...` for what differs. Above it
-stands
+A `console` block is a shell session: a line that begins with `$ ` is typed (and continues after a
+backslash), any other is output, with `...` for what varies. A label precedes it:
 
     <!-- run by tests/FILE -->             that test runs it, word for word
     <!-- not run here: what it needs -->   nothing runs it
@@ -21,13 +20,13 @@ CONTINUED = re.compile(r"\\\n\s*")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command, and what it prints."""
+    """One command and its output."""
 
     command: str
     shown: str
 
     def is_shown_by(self, printed: str) -> bool:
-        """Whether that is what the document shows, if it shows anything."""
+        """Whether the output matches the document, if the document shows any."""
         lines = "\n".join(line.rstrip() for line in printed.strip().splitlines())
         pattern = re.escape(self.shown.strip()).replace(re.escape("..."), ".*")
         return not self.shown or re.fullmatch(pattern, lines, re.DOTALL) is not None
@@ -51,13 +50,13 @@ class Block:
         """The commands of a console block, in order."""
         first, *typed = re.split(r"^\$ ", CONTINUED.sub("", self.text), flags=re.MULTILINE)
         if first.strip():
-            raise ValueError(f"{self}: {first!r} stands before the first command")
-        parted = [one.partition("\n") for one in typed]
-        return [Step(command, shown) for command, _, shown in parted]
+            raise ValueError(f"{self}: {first!r} precedes the first command")
+        parts = [one.partition("\n") for one in typed]
+        return [Step(command, shown) for command, _, shown in parts]
 
 
 def blocks(document: Path) -> list[Block]:
-    """All fenced blocks, in order."""
+    """All fenced blocks of a document, in order."""
     text = document.read_text(encoding="utf-8")
     return [
         Block(

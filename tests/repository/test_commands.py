@@ -1,4 +1,4 @@
-"""Commands in the documents are ones that there are, with options that there are."""
+"""The commands and options in the documents exist."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from kae.streams.topology.types import REFERENCE
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
-LANGUAGES = {"console", "json", "python", "text", "yaml", "{toctree}"}
+LANGUAGES = {"console", "json", "mermaid", "python", "text", "yaml", "{toctree}"}
 CONSOLES = [block for block in BLOCKS if block.language == "console"]
 EVENTS = [block for block in BLOCKS if block.language == "json"]
 TOPOLOGIES = [block for block in BLOCKS if block.language == "yaml"]
@@ -53,7 +53,7 @@ def kae_commands(line: str) -> Iterator[list[str]]:
 
 
 def parse(arguments: list[str]) -> None:
-    """As the command line does before it runs anything.
+    """Parse arguments as the command line does, without running the command.
 
     Raises: TyperException.
     """
@@ -66,7 +66,7 @@ def parse(arguments: list[str]) -> None:
 
 
 def unknown(span: str) -> list[str]:
-    """What of `kae noun verb --option` in running text is not there."""
+    """The verbs and options of `kae noun verb --option` in running text that do not exist."""
     words = shlex.split(span)[1:]
     command: Any = ROOT_COMMAND
     context = typer.Context(command)
@@ -100,37 +100,39 @@ def test_the_commands_of_a_line_are_found(line: str, commands: list[list[str]]) 
 
 
 @pytest.mark.parametrize("wrong", ["term show x", "term bind x --wehre y", "log verify --json 3"])
-def test_a_command_that_there_is_not_is_found(wrong: str) -> None:
+def test_an_unknown_command_is_found(wrong: str) -> None:
     with pytest.raises(TyperException):
         parse(wrong.split())
 
 
-def test_what_there_is_not_is_found_in_running_text() -> None:
+def test_an_unknown_command_is_found_in_running_text() -> None:
     assert unknown("kae term show") == ["show"]
     assert unknown("kae term bind WORD --wehre EXPR") == ["--wehre"]
     assert unknown("kae term bind WORD --where EXPR --no-wait") == []
 
 
 @pytest.mark.parametrize("block", CONSOLES, ids=str)
-def test_a_block_says_what_runs_it_and_its_commands_are_there(block: Block) -> None:
+def test_a_block_names_its_test_and_its_commands_exist(block: Block) -> None:
     if named := RUN_BY.match(block.label):
         test = (ROOT / named[1]).read_text(encoding="utf-8")
         assert named[1] == THIS_FILE or block.document.name in test
     else:
-        assert NOT_RUN.fullmatch(block.label), f"{block} says neither what runs it nor why not"
+        assert NOT_RUN.fullmatch(block.label), (
+            f"{block} names neither the test that runs it nor a reason why none does"
+        )
     for step in block.steps:
         for arguments in kae_commands(step.command):
             parse(arguments)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_commands_in_running_text_are_there(document: Path) -> None:
+def test_the_commands_in_running_text_exist(document: Path) -> None:
     spans = SPAN.findall(document.read_text(encoding="utf-8").replace("\n", " "))
     assert {span: found for span in spans if (found := unknown(span))} == {}
 
 
 @pytest.mark.parametrize("block", [one for one in CONSOLES if THIS_FILE in one.label], ids=str)
-def test_a_block_that_needs_nothing_runs_in_an_empty_folder(block: Block, tmp_path: Path) -> None:
+def test_a_block_without_requirements_runs_in_an_empty_folder(block: Block, tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for step in block.steps:
         done = subprocess.run(
@@ -145,12 +147,12 @@ def test_a_block_that_needs_nothing_runs_in_an_empty_folder(block: Block, tmp_pa
         assert step.is_shown_by(done.stdout), f"{step.command}\n{done.stdout}"
 
 
-def test_blocks_are_of_languages_that_are_looked_at() -> None:
+def test_blocks_are_in_known_languages() -> None:
     assert {block.language for block in BLOCKS} <= LANGUAGES
 
 
 def problems(part: str) -> list[str]:
-    """What the published schema finds wrong with the reference, changed by a part of it."""
+    """Errors of the published schema for the reference topology with a part replaced."""
     topology = overlaid(yaml.safe_load(REFERENCE.read_text(encoding="utf-8")), yaml.safe_load(part))
     return [error.message for error in published("topology").iter_errors(topology)]
 
@@ -171,16 +173,16 @@ def published(name: str) -> Draft202012Validator:
 
 
 @pytest.mark.parametrize("block", EVENTS, ids=str)
-def test_a_block_of_json_is_an_event_of_the_type_that_it_says(block: Block) -> None:
+def test_a_block_of_json_is_a_valid_event_of_its_type(block: Block) -> None:
     event = json.loads(block.text)
     published(event["type"]).validate(event)
 
 
 @pytest.mark.parametrize("block", TOPOLOGIES, ids=str)
-def test_a_block_of_yaml_is_a_part_of_topology_yaml(block: Block) -> None:
+def test_a_block_of_yaml_is_a_valid_part_of_topology_yaml(block: Block) -> None:
     assert problems(block.text) == []
 
 
-def test_a_part_of_no_topology_is_found() -> None:
+def test_an_invalid_part_of_a_topology_is_found() -> None:
     assert problems("kafka: {security: {protocol: TLS}}")
     assert problems("replica: {listens: 1}")

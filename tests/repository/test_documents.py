@@ -1,4 +1,4 @@
-"""The documents name what there is."""
+"""The paths in the documents exist, and their worked example is correct."""
 
 import re
 from pathlib import Path
@@ -19,9 +19,9 @@ from kae.sinks.log.edits import (
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-ROOMS = r"(?:encoders|sinks|streams|deploy|tests|docs|\.ci)"
+FOLDERS = r"(?:encoders|sinks|streams|deploy|tests|docs|\.ci)"
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-NAMED = re.compile(rf"`({ROOMS}/[\w./-]+|[\w-]+\.(?:yaml|toml|txt|md))`")
+NAMED = re.compile(rf"`({FOLDERS}/[\w./-]+|[\w-]+\.(?:yaml|toml|txt|md))`")
 
 
 def missing(document: str, folder: Path) -> list[str]:

@@ -14,10 +14,10 @@ from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.encoders.selector import Selector
-from kae.sinks.log.ownership import Fenced
+from kae.sinks.log.ownership import Fenced, UnappliedDelta
 from kae.sinks.log.protocol import Log
 from kae.sinks.log.term_changes import Bind, Release
-from kae.sinks.shard import SentDelta, Shard
+from kae.sinks.shard import Shard
 from kae.sinks.store.plan import Delete, Upsert, payload_hash
 
 IDS = st.sampled_from(["a", "b", "c", "d", "é", "商品", "z9"])
@@ -47,7 +47,7 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.line = Line(self.codebook, self.new_log(), self.new_log())
-        self.zombies: list[tuple[Shard, SentDelta | None]] = []
+        self.zombies: list[tuple[Shard, UnappliedDelta | None]] = []
         self.resets: list[tuple[int, int]] = []
 
     @rule(item_id=IDS, revision=REVISIONS, content=CONTENTS)
@@ -86,8 +86,8 @@ class History(RuleBasedStateMachine):
 
     @rule(limit=st.integers(min_value=1, max_value=7))
     def work(self, limit: int) -> None:
-        if (sent := self.line.send_items(self.line.shard, limit)) is not None:
-            self.line.shard.settle(sent)
+        if (sent := self.line.append_items(self.line.shard, limit)) is not None:
+            sent.apply()
 
     @rule(limit=st.integers(min_value=1, max_value=3))
     def register(self, limit: int) -> None:
@@ -95,14 +95,14 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def spread(self) -> None:
-        if (sent := self.line.send_bindings(self.line.shard)) is not None:
-            self.line.shard.settle(sent)
+        if (sent := self.line.append_bindings(self.line.shard)) is not None:
+            sent.apply()
 
     @rule(limit=st.integers(min_value=1, max_value=7), appended=st.booleans())
     def crash(self, limit: int, appended: bool) -> None:
         """The owner dies before its append, or between the append and applying it."""
-        if appended and (sent := self.line.send_items(self.line.shard, limit)) is not None:
-            sent.flight.appending.offsets()
+        if appended and (sent := self.line.append_items(self.line.shard, limit)) is not None:
+            sent.wait()
         self.line.shard.close()
         self.line.shard = self.line.open_shard()
 
@@ -111,12 +111,12 @@ class History(RuleBasedStateMachine):
         """The shard reads again from an earlier place; its owner may die right after the append."""
         shard = self.line.shard
         at, to = shard.next_offset, place % (shard.next_offset + 1)
-        sent = shard.send_source(structs.replace(shard.source, next_offset=to), self.line.now())
+        sent = shard.append_source(structs.replace(shard.source, next_offset=to), self.line.now())
         self.resets.append((at, to))
         if not crashed:
-            shard.settle(sent)
+            sent.apply()
             return
-        sent.flight.appending.offsets()
+        sent.wait()
         shard.close()
         self.line.shard = self.line.open_shard()
 
@@ -130,16 +130,16 @@ class History(RuleBasedStateMachine):
         old = self.line.shard
         self.line.folder += 1
         self.line.shard = self.line.open_shard()
-        self.zombies.append((old, self.line.send_items(old, limit) if planned else None))
+        self.zombies.append((old, self.line.append_items(old, limit) if planned else None))
 
     @rule()
     def zombies_wake(self) -> None:
         before = self.line.shard.store.state
         for zombie, planned in self.zombies:
-            sent = planned or self.line.send_items(zombie, 3)
+            sent = planned or self.line.append_items(zombie, 3)
             if sent is not None:
                 with pytest.raises(Fenced):
-                    zombie.settle(sent)
+                    sent.apply()
             zombie.close()
         self.zombies.clear()
         assert self.line.shard.store.state == before

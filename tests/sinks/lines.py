@@ -10,9 +10,10 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.selector import CompiledSelector, compile_selector
 from kae.sinks.log.fold import LogState, fold
+from kae.sinks.log.ownership import UnappliedDelta
 from kae.sinks.log.protocol import Log
 from kae.sinks.log.term_changes import TermChange
-from kae.sinks.shard import SentDelta, Shard
+from kae.sinks.shard import Shard
 from kae.sinks.store.plan import Change, prepare
 from kae.sinks.store.store import ShardStore
 from kae.sinks.terms.registrar import Registrar
@@ -60,7 +61,7 @@ class Line:
             max_bytes=MAX_BYTES,
         )
 
-    def send_items(self, shard: Shard, limit: int) -> SentDelta | None:
+    def append_items(self, shard: Shard, limit: int) -> UnappliedDelta | None:
         """What a worker does with the next records: plan and append, not applied yet."""
         first = shard.next_offset
         records = self.items[first : first + limit]
@@ -69,10 +70,10 @@ class Line:
         prepared = prepare(split_known(records), self.encoder)
         plan = shard.plan_items(prepared, self.selectors())
         dead = sum(change is None for change in records)
-        return shard.send_items(plan, dead, first + len(records), self.now())
+        return shard.append_items(plan, dead, first + len(records), self.now())
 
-    def send_bindings(self, shard: Shard) -> SentDelta | None:
-        return shard.send_bindings(self.registrar.bindings, self.selectors(), self.now())
+    def append_bindings(self, shard: Shard) -> UnappliedDelta | None:
+        return shard.append_bindings(self.registrar.bindings, self.selectors(), self.now())
 
     def register(self, registrar: Registrar, limit: int) -> None:
         first = registrar.next_offset
@@ -91,10 +92,10 @@ class Line:
         """Work until nothing is left to do."""
         while self.registrar.next_offset < len(self.terms):
             self.register(self.registrar, 3)
-        while (sent := self.send_items(self.shard, 5)) is not None:
-            self.shard.settle(sent)
-        if (news := self.send_bindings(self.shard)) is not None:
-            self.shard.settle(news)
+        while (sent := self.append_items(self.shard, 5)) is not None:
+            sent.apply()
+        if (news := self.append_bindings(self.shard)) is not None:
+            news.apply()
 
     def refold(self) -> ShardStore:
         """A fresh store folded from offset 0, as `kae log verify` does it."""

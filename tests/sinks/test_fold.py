@@ -43,7 +43,7 @@ def test_a_delta_of_an_older_epoch_is_ignored_even_if_it_continues_the_chain() -
     assert (owner.state.version, owner.state.offset, owner.state.next_offset) == (1, 3, 4)
 
 
-def test_a_claim_has_to_be_strictly_higher() -> None:
+def test_a_claim_needs_a_higher_epoch() -> None:
     same, lower = fold_all(claim(3), claim(3), claim(2))[1:]
     assert {same.ignored, lower.ignored} == {"claim of an old epoch"}
     assert lower.state.epoch == 3
@@ -57,8 +57,8 @@ def test_a_claim_with_another_codebook_is_ignored() -> None:
 
 def test_a_delta_off_the_chain_is_ignored() -> None:
     first = fold_all(claim(1), delta(1, 1, GENESIS))[-1].state
-    for beside in (delta(1, 1, GENESIS), delta(1, 3, first.hash), delta(1, 2, GENESIS)):
-        assert fold(first, 2, beside).ignored == "delta beside the chain"
+    for other in (delta(1, 1, GENESIS), delta(1, 3, first.hash), delta(1, 2, GENESIS)):
+        assert fold(first, 2, other).ignored == "delta that does not continue the chain"
     assert fold(first, 2, delta(1, 2, first.hash)).delta is not None
 
 
@@ -90,7 +90,7 @@ def test_a_claim_names_the_oldest_release_that_reads_its_records() -> None:
 
 
 def test_a_claim_without_a_format_is_of_the_first_one() -> None:
-    tag, *fields, told = msgspec.msgpack.decode(claim(1))
-    assert told == LOG_FORMAT
+    tag, *fields, log_format = msgspec.msgpack.decode(claim(1))
+    assert log_format == LOG_FORMAT
     before = fold(LogState(), 0, msgspec.msgpack.encode([tag, *fields]))
     assert before == fold(LogState(), 0, claim(1))

@@ -72,7 +72,7 @@ class SearchedShards:
     def _change(self, number: int, change: Change) -> None:
         shard = self._shards[number]
         plan = shard.plan_items(prepare([change], Plain()), {})
-        shard.settle(shard.send_items(plan, 0, shard.next_offset + 1, self._revision))
+        shard.append_items(plan, 0, shard.next_offset + 1, self._revision).apply()
         self._tables[number].apply(plan.edits, self._revision, 0)
         self._indexes[number].note(plan.edits)
 

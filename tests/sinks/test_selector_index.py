@@ -102,8 +102,7 @@ class Owner:
 
     def _change(self, change: Change) -> None:
         plan = self.shard.plan_items(prepare([change], Worded()), {})
-        sent = self.shard.send_items(plan, 0, self.shard.next_offset + 1, at_ms=0)
-        self.shard.settle(sent)
+        self.shard.append_items(plan, 0, self.shard.next_offset + 1, at_ms=0).apply()
 
 
 class AnyItems(RuleBasedStateMachine):

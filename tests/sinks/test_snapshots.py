@@ -364,7 +364,7 @@ def laid(folder: Path, content: bytes) -> Path:
 def test_an_unreachable_archive_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("a file where a folder should be")
     archive = Archive.open(str(tmp_path / "archive"), "log/0")
-    with pytest.raises(ArchiveUnreachable, match=r"archive/log/0: .*See that the place is there"):
+    with pytest.raises(ArchiveUnreachable, match=r"archive/log/0: .*See that it exists"):
         take_snapshot(archive, laid(tmp_path, b"one"), StoreState(), ORIGIN)
     with pytest.raises(ArchiveUnreachable, match=r"gcsfs.*pip install 'kae\[gcs\]'"):
         Archive.open("gs://bucket/path", "log/0")

@@ -35,7 +35,7 @@ def test_an_archive_without_room_says_so_and_keeps_the_snapshot_before(
     source.grow()
     checkpoint = source.checkpoint()
     disk.fill()
-    with pytest.raises(ArchiveUnreachable, match=r"No space left on device.*has room"):
+    with pytest.raises(ArchiveUnreachable, match=r"No space left on device.*has space"):
         source.put(archive, checkpoint)
     assert newest(archive, source) == (1, [])
     disk.free()

@@ -114,11 +114,11 @@ class Followed:
 
     def spread(self, shard: int) -> None:
         """Let one shard attach and detach what the bindings say now."""
-        sent = self.shards[shard].send_bindings(
+        sent = self.shards[shard].append_bindings(
             self.registrar.bindings, self._selectors(), self.tick()
         )
         if sent is not None:
-            self.shards[shard].settle(sent)
+            sent.apply()
 
     def spread_all(self) -> None:
         for shard in range(SHARDS):
@@ -139,8 +139,7 @@ class Followed:
             mine = [change for change in changes if partition_of(change.id, SHARDS) == number]
             prepared = prepare(mine, self.encoder)
             plan = shard.plan_items(prepared, self._selectors())
-            sent = shard.send_items(plan, 0, shard.next_offset + len(mine), self.tick())
-            shard.settle(sent)
+            shard.append_items(plan, 0, shard.next_offset + len(mine), self.tick()).apply()
 
     # What the replica does.
 

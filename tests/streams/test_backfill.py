@@ -17,7 +17,7 @@ from kae.sinks.store import keys
 from kae.sinks.store.bulk_load import BulkItem, bulk_load
 from kae.sinks.store.plan import Change, Delete, Upsert, edit_without_ordinal, prepare
 from kae.sinks.store.store import ShardStore
-from kae.streams.backfill.plan import plan_backfill
+from kae.streams.backfill.estimate import estimate_backfill
 from kae.streams.cli.backfill import split_arguments
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import as_decoded, decode_item, encode_item_upsert
@@ -57,7 +57,7 @@ def test_a_filled_store_has_the_rows_and_the_hash_of_a_folded_one(
         write_buffer_bytes=BUFFER,
     )
     plan = shard.plan_items(prepare(changes, encoder), {})
-    shard.settle(shard.send_items(plan, 0, len(changes), at_ms=0))
+    shard.append_items(plan, 0, len(changes), at_ms=0).apply()
     store, told = filled(tmp_path / "filled", changes, encoder)
     mine, folded = store.dump(), shard.store.dump()
     for family in (keys.ITEMS, keys.ORDINALS, keys.TRIE):
@@ -92,11 +92,11 @@ def test_a_difference_names_the_first_item_and_the_fields(
 
 def test_a_sample_tells_what_a_backfill_of_the_catalog_takes(codebook_folder: Path) -> None:
     topology = Topology.load().edited({"codebook.path": str(codebook_folder)})
-    one = plan_backfill(topology, CATALOG, 65_536, workers=1, seconds=0.5)
+    one = estimate_backfill(topology, CATALOG, 65_536, workers=1, seconds=0.5)
     assert (one.files, one.rows, one.shards, one.sample_refused) == (2, 19_406, 8, 0)
     assert 0 < one.sample_rows <= one.rows
     assert one.store_bytes > 0 < one.core_hours
-    two = plan_backfill(topology, CATALOG, 65_536, workers=2, seconds=0.5)
+    two = estimate_backfill(topology, CATALOG, 65_536, workers=2, seconds=0.5)
     assert two.workers == 2
 
 

@@ -8,13 +8,13 @@ from kae.streams.worker.watchdog import EXIT_STALLED, WorkProgress
 
 STUCK = """
 import time
-from kae.streams.watchdog import Watchdog
-dog = Watchdog(stall_seconds=0.4)
-dog.start()
-with dog.busy():
+from kae.streams.worker.watchdog import Watchdog
+watchdog = Watchdog(stall_seconds=0.4)
+watchdog.start()
+with watchdog.busy():
     for _ in range(100):
         time.sleep(0.1)
-        dog.alive()
+        watchdog.note_alive()
 """
 
 
@@ -26,7 +26,7 @@ def test_a_batch_that_does_not_end_ends_the_process() -> None:
     assert "worker.stall_seconds: 0.4" in stuck.stderr
 
 
-def test_standing_still_before_the_end_is_suspected_once_a_while() -> None:
+def test_no_progress_before_the_end_is_suspected_once_a_while() -> None:
     progress = WorkProgress(stall_seconds=0.05)
     assert progress.suspect({"p": 5}, {"p": 9}) is None
     time.sleep(0.1)
@@ -34,35 +34,35 @@ def test_standing_still_before_the_end_is_suspected_once_a_while() -> None:
     assert progress.suspect({"p": 5}, {"p": 9}) is None
 
 
-def test_standing_still_at_the_end_or_moving_is_not_suspected() -> None:
+def test_the_end_of_a_partition_and_progress_are_not_suspected() -> None:
     progress = WorkProgress(stall_seconds=0.05)
     for position in (5, 6, 9, 9):
         assert progress.suspect({"p": position, "q": 3}, {"p": 9, "q": None}) is None
         time.sleep(0.06)
 
 
-EXCUSED = """
+SUSPENDED = """
 import time
-from kae.streams.watchdog import Watchdog
-dog = Watchdog(stall_seconds=0.4)
-dog.start()
+from kae.streams.worker.watchdog import Watchdog
+watchdog = Watchdog(stall_seconds=0.4)
+watchdog.start()
 def work(seconds):
     for _ in range(int(seconds * 20)):
         time.sleep(0.05)
-        dog.alive()
-with dog.busy():
-    with dog.excused():
+        watchdog.note_alive()
+with watchdog.busy():
+    with watchdog.suspended():
         work(1.2)
     work(0.2)
 print("long work is over", flush=True)
-with dog.busy():
+with watchdog.busy():
     work(2)
 """
 
 
-def test_long_work_is_excused_with_what_waits_for_it_and_nothing_after_it() -> None:
+def test_work_without_a_limit_suspends_what_waits_for_it_and_nothing_after_it() -> None:
     worked = subprocess.run(
-        [sys.executable, "-c", EXCUSED], capture_output=True, text=True, timeout=9, check=False
+        [sys.executable, "-c", SUSPENDED], capture_output=True, text=True, timeout=9, check=False
     )
     assert worked.stdout == "long work is over\n"
     assert worked.returncode == EXIT_STALLED
@@ -70,25 +70,25 @@ def test_long_work_is_excused_with_what_waits_for_it_and_nothing_after_it() -> N
 
 STOPPED = """
 import os, time
-from kae.streams.watchdog import Watchdog
-dog = Watchdog(stall_seconds=0.4)
-dog.start()
-with dog.busy():
+from kae.streams.worker.watchdog import Watchdog
+watchdog = Watchdog(stall_seconds=0.4)
+watchdog.start()
+with watchdog.busy():
     before = time.monotonic()  # the signal may come as soon as the line is out
     print("busy", flush=True)
     while time.monotonic() - before < 1:  # until it has been stopped, and gone on
-        dog.alive()
+        watchdog.note_alive()
     time.sleep(0.2)
 for _ in range(20):
     time.sleep(0.05)
-    dog.alive()
-with dog.busy():
+    watchdog.note_alive()
+with watchdog.busy():
     print("its own", flush=True)
     time.sleep(9)
 """
 
 
-def test_a_process_that_was_stopped_gets_its_time_again_and_no_more() -> None:
+def test_a_process_that_was_stopped_has_its_limit_again_and_no_more() -> None:
     with subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"busy\n"

@@ -1,4 +1,4 @@
-"""What a backfill will take here, told from a sample that goes the whole way to stores."""
+"""Estimate what a backfill takes context, from a sample that is encoded and built."""
 
 import tempfile
 import time
@@ -10,18 +10,18 @@ import msgspec
 from kae.sinks.store.disk import folder_bytes
 from kae.streams.backfill import job as jobs
 from kae.streams.backfill.build import build_shard
-from kae.streams.backfill.encode import Finished, Setting, encode_split
-from kae.streams.backfill.job import Job, described, split_catalog
+from kae.streams.backfill.encode import FinishedSplit, JobContext, encode_split
+from kae.streams.backfill.job import Job, input_files, split_catalog
 from kae.streams.backfill.work import WorkFolder
 from kae.streams.codebooks.opening import open_codebook
 from kae.streams.errors import CatalogInvalid
 from kae.streams.topology.types import Topology
 
-# A runner and its processes, until the first row is read.
+# What a runner and its processes take until they read the first row.
 START_SECONDS = 5.0
 
 
-class BackfillPlanned(msgspec.Struct, frozen=True):
+class BackfillEstimate(msgspec.Struct, frozen=True):
     """What `kae backfill plan --json` prints; of text files, `rows` is an upper bound."""
 
     files: int
@@ -29,7 +29,7 @@ class BackfillPlanned(msgspec.Struct, frozen=True):
     splits: int
     shards: int
     store_bytes: int
-    work_bytes: int  # of the runs, beside the stores
+    work_bytes: int  # of the runs, in addition to the stores
     workers: int
     seconds: float
     core_hours: float
@@ -39,10 +39,10 @@ class BackfillPlanned(msgspec.Struct, frozen=True):
     sample_seconds: float
 
 
-def plan_backfill(
+def estimate_backfill(
     topology: Topology, files: Sequence[Path], split_rows: int, workers: int, seconds: float
-) -> BackfillPlanned:
-    """Take a sample for so many seconds from splits all over the catalog, and scale it up.
+) -> BackfillEstimate:
+    """Encode a sample from splits all over the catalog for some seconds, and scale it up.
 
     Raises: CatalogInvalid, CodebookDiffers, DiskFull.
     """
@@ -56,36 +56,36 @@ def plan_backfill(
             revision=1,
             as_of_ms=0,
             next_offsets=(0,) * topology.shards,
-            files=described(files),
+            files=input_files(files),
             splits=splits,
         )
         topology.write(work.topology)
         jobs.save(job, work)
-        return _sampled(Setting(work.folder, job.digest), workers, seconds)
+        return _measure(JobContext(work.folder, job.digest), workers, seconds)
 
 
-def _sampled(here: Setting, workers: int, seconds: float) -> BackfillPlanned:
-    job, work = here.job, here.work
+def _measure(context: JobContext, workers: int, seconds: float) -> BackfillEstimate:
+    job, work = context.job, context.work
     began = time.monotonic()
-    _ = here.encoder  # loading it is part of the start
+    _ = context.encoder  # loading it is part of the start
     loaded = time.monotonic()
-    taken = _encode_sample(here, loaded + seconds)
+    taken = _encode_sample(context, loaded + seconds)
     encoded = time.monotonic()
     rows = sum(finished.rows for finished in taken.values())
     if not rows:
-        raise CatalogInvalid(f"no row was read in {seconds:g} s; give more with --sample")
+        raise CatalogInvalid(f"no row was read in {seconds:g} s; raise --sample")
     for shard in range(job.shards):
-        build_shard(here, shard, list(taken))
+        build_shard(context, shard, list(taken))
     built = time.monotonic()
     scale = job.rows / rows
     core_seconds = scale * (built - loaded)
-    # Encoding is divided by splits, building by shards.
+    # Encoding runs in parallel by splits, building by shards.
     wall = scale * (
         (encoded - loaded) / min(workers, len(job.splits))
         + (built - encoded) / min(workers, job.shards)
     )
     stores = sum(folder_bytes(work.shard(shard) / "store") for shard in range(job.shards))
-    return BackfillPlanned(
+    return BackfillEstimate(
         files=len(job.files),
         rows=job.rows,
         splits=len(job.splits),
@@ -102,13 +102,13 @@ def _sampled(here: Setting, workers: int, seconds: float) -> BackfillPlanned:
     )
 
 
-def _encode_sample(here: Setting, until: float) -> dict[int, Finished]:
-    """Splits from all over the catalog, each for its share of the time."""
-    count = min(len(here.job.splits), 16)
-    step = len(here.job.splits) / count
+def _encode_sample(context: JobContext, until: float) -> dict[int, FinishedSplit]:
+    """Encode splits from all over the catalog, each for its share of the time."""
+    count = min(len(context.job.splits), 16)
+    step = len(context.job.splits) / count
     chosen = sorted({int(number * step) for number in range(count)})
-    taken: dict[int, Finished] = {}
+    taken: dict[int, FinishedSplit] = {}
     for place, split in enumerate(chosen):
         left = until - time.monotonic()
-        taken[split] = encode_split(here, split, time.monotonic() + left / (len(chosen) - place))
+        taken[split] = encode_split(context, split, time.monotonic() + left / (len(chosen) - place))
     return taken
