@@ -388,3 +388,16 @@ def test_a_later_end_of_what_is_not_bound_is_no_proposal() -> None:
     log.tell(Extend("a", 1, 600, "ann"))
     assert "is not bound" in log.refusal("a")
     assert not log.bindings.proposals
+
+
+def test_a_plan_tells_refused_and_stale_events_by_their_places() -> None:
+    unbound = Retarget("loud", 1, Selector(match="x"), 5, "ann")
+    changes = [unbound, bind("a", 2), unbound, bind("a", 2)]
+    plan = plan_terms(Bindings(), changes, RESERVED)
+    assert {place: refusal.term for place, refusal in plan.refused.items()} == {
+        0: "loud",
+        2: "loud",
+    }
+    assert plan.stale == [3]
+    without = plan_terms(Bindings(), changes[:3], RESERVED)
+    assert plan.without_stale() == without
