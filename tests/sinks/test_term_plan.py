@@ -392,7 +392,7 @@ def test_a_later_end_of_what_is_not_bound_is_no_proposal() -> None:
 
 def test_a_plan_tells_refused_and_stale_events_by_their_places() -> None:
     unbound = Retarget("loud", 1, Selector(match="x"), 5, "ann")
-    changes = [unbound, bind("a", 2), unbound, bind("a", 2)]
+    changes: list[TermChange] = [unbound, bind("a", 2), unbound, bind("a", 2)]
     plan = plan_terms(Bindings(), changes, RESERVED)
     assert {place: refusal.term for place, refusal in plan.refused.items()} == {
         0: "loud",
