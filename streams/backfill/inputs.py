@@ -44,9 +44,9 @@ def read_file(split: RowsSplit, job: Job, topology: Topology) -> Iterator[InputP
         try:
             change = as_decoded(row.item, revision, SOURCE, limit)
         except Undecodable as error:
-            field, held, reason = beyond_bounds(row.item) or ("", None, str(error))
+            field, value, reason = beyond_bounds(row.item) or ("", None, str(error))
             remedy = "shorten it, or leave the column out"
-            rejected = RejectedRow(path, row.after, field, held, reason, remedy, row.record)
+            rejected = RejectedRow(path, row.after, field, value, reason, remedy, row.record)
             yield refused_row(rejected, job, limit, error.kind, (row.item, revision))
             continue
         yield change, row

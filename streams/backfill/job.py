@@ -88,15 +88,15 @@ def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Itera
 
 def _by_groups(number: int, feed: FeedFile, rows: int) -> Iterator[RowsSplit]:
     taken: list[int] = []
-    before = held = 0
-    for group, size in enumerate(feed.row_groups):
-        if taken and held + size > rows:
-            yield RowsSplit(number, tuple(taken), before, held)
-            before, held, taken = before + held, 0, []
+    before = size = 0
+    for group, group_rows in enumerate(feed.row_groups):
+        if taken and size + group_rows > rows:
+            yield RowsSplit(number, tuple(taken), before, size)
+            before, size, taken = before + size, 0, []
         taken.append(group)
-        held += size
+        size += group_rows
     if taken:
-        yield RowsSplit(number, tuple(taken), before, held)
+        yield RowsSplit(number, tuple(taken), before, size)
 
 
 def input_files(paths: Sequence[Path]) -> tuple[InputFile, ...]:

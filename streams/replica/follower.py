@@ -287,4 +287,4 @@ class PausedLogs:
     def applied(self, partition: TopicPartition) -> None:
         """A record of a log was applied: the log is not paused any more."""
         if self._paused.pop(partition, None) is not None and not self._paused:
-            self._disk.over()
+            self._disk.clear()

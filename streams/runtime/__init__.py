@@ -1,1 +1,1 @@
-"""The process: interpreter, folders, address, and where tests may stop it."""
+"""The process: its interpreter, its folders, its address, and its failpoints."""

@@ -1,4 +1,4 @@
-"""The address that a process answers at, taken before anything else is begun."""
+"""The address that a process answers at, bound before anything else is started."""
 
 import socket
 
@@ -6,7 +6,7 @@ from kae.streams.errors import AddressRefused
 
 
 def listen_at(listen: str, key: str) -> socket.socket:
-    """A socket that listens at host:port, port 0 for any; `key` is where topology.yaml says it.
+    """A socket that listens at host:port, port 0 for any; `key` is the key in topology.yaml.
 
     Raises: AddressRefused.
     """
@@ -30,6 +30,6 @@ def listen_at(listen: str, key: str) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a listening socket is asked."""
+    """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

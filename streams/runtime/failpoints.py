@@ -1,8 +1,8 @@
-"""Places where a test may end or stop this process, to prove that nothing depends on luck.
+"""Steps at which a test can kill or stop this process.
 
-A failpoint is armed by a file: `$KAE_FAILPOINTS/<step>.<signal>` (kill or stop). Whoever reaches
-the step first takes the file away and sends itself the signal; the file's new name tells which
-process did. Without the variable a failpoint costs one comparison.
+A failpoint is armed by a file, `$KAE_FAILPOINTS/<step>.<signal>` (kill or stop). The process that
+reaches the step first renames the file, to a name with its process id, and sends itself the signal.
+Without the variable a failpoint costs one comparison.
 """
 
 import os
@@ -29,14 +29,14 @@ _folder = os.environ.get("KAE_FAILPOINTS", "")
 
 
 def when_acknowledged(appends: Iterable[Appending], step: str = APPENDED) -> None:
-    """Reach the step when the broker's word arrives, before the owner hears it."""
+    """Reach the step when the acknowledgement arrives, before the owner knows of it."""
     if _folder:
         for appending in appends:
             appending.on_acknowledged(lambda: reach(step))
 
 
 def reach(step: str) -> None:
-    """Do what is armed for this step, if anything is."""
+    """Send this process the signal that is armed for this step, if any is."""
     if not _folder:
         return
     for name, number in _SIGNALS.items():

@@ -1,7 +1,4 @@
-"""The folder that one process keeps its stores in: held by a lock for as long as it runs.
-
-Whether a process waits for room on its stores' disk: told when it begins and when it is over.
-"""
+"""The folder of a process's stores: locked while the process runs, and perhaps on a full disk."""
 
 import fcntl
 from collections.abc import Iterator
@@ -16,11 +13,11 @@ from kae.streams.errors import StoreFolderUnusable
 
 @contextmanager
 def hold_folder(folder: Path, holder: str, option: str = "--data") -> Iterator[None]:
-    """Create the folder if it is missing, and keep others of the same kind out of it.
+    """Create the folder if it is missing, and lock it against others of the same kind.
 
-    The lock is the kernel's: it ends with the process, however that ends. `option` is the one that
-    names the folder.
-    Raises: StoreFolderUnusable when it is held, is no folder, or cannot be written.
+    The kernel holds the lock, and releases it when the process ends, in whatever way. `option` is
+    the option that names the folder.
+    Raises: StoreFolderUnusable when it is locked, is not a folder, or cannot be written.
     """
     lock = folder / f"{holder}.lock"
     remedy = f"name a folder that can be written with {option}, or correct stores.path"
@@ -50,19 +47,19 @@ log = structlog.get_logger()
 
 
 class FullDisk:
-    """Noted by the thread that writes the stores; `reason` may be read by any."""
+    """Set by the thread that writes the stores; any thread may read `reason`."""
 
     def __init__(self) -> None:
-        self.reason = ""  # empty: there is room
+        self.reason = ""  # empty: there is space
 
     def note(self, error: DiskFull) -> None:
-        """Take notice of a write for which there was no room."""
+        """Note a write that failed because the disk is full."""
         if not self.reason:
             log.error("disk_full", folder=str(error.folder), free_bytes=error.free)
         self.reason = str(error)
 
-    def over(self) -> None:
-        """Take notice that what waited for room is written."""
+    def clear(self) -> None:
+        """Note that what waited for space is written."""
         if self.reason:
             log.info("disk_has_room")
         self.reason = ""

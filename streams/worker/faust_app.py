@@ -127,23 +127,23 @@ class StoreConsumer(Consumer):
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         positions = cast("App", self.app).kae_positions()
-        held = {tp: positions[tp] for tp in self.assignment() if tp in positions}
-        await self.seek_wait(held)
-        return held
+        owned = {tp: positions[tp] for tp in self.assignment() if tp in positions}
+        await self.seek_wait(owned)
+        return owned
 
     async def publish_positions(self, positions: Mapping[TP, int]) -> None:
         """Commit the positions, only for lag tools; a commit that fails is made up by the next."""
-        await self._thread.call_thread(self._commit_held, positions)
+        await self._thread.call_thread(self._commit_assigned, positions)
 
-    async def _commit_held(self, positions: Mapping[TP, int]) -> None:
+    async def _commit_assigned(self, positions: Mapping[TP, int]) -> None:
         # On the consumer's own thread, where the assignment cannot change meanwhile: a commit
         # without partitions would crash it.
         consumer = self._thread._ensure_consumer()
-        held = consumer.assignment()
+        assigned = consumer.assignment()
         offsets = {
             TopicPartition(tp.topic, tp.partition): offset
             for tp, offset in positions.items()
-            if tp in held
+            if tp in assigned
         }
         if offsets:
             with contextlib.suppress(KafkaError):

@@ -151,7 +151,7 @@ class OwnedShards:
                 self.disk.note(error)
                 result.lost[partition] = str(error)
         if not result.lost:
-            self.disk.over()
+            self.disk.clear()
         return result
 
     def refold(self, partition: int) -> ShardWorkResult:
