@@ -56,33 +56,14 @@ def start_backfill(topology: Topology, options: BackfillOptions) -> Job:
     if options.restart:
         shutil.rmtree(work.folder, ignore_errors=True)
     found = jobs.load(work)
-    codebook = open_codebook(topology)
+    fingerprint = open_codebook(topology).fingerprint
     apply_topics(topology)
     with (
         KafkaClients.for_writing(topology, "backfill") as clients,
         reached_brokers(topology),
         clients.borrowed_consumer() as consumer,
     ):
-        # Without the items topic, the generation reads on from the start of the dump; with it, the
-        # backfill reads what came since, and the generation reads on from now.
-        to_ms = None if options.files and options.from_items else options.as_of_ms
-        offsets = found.next_offsets if found else next_offsets(topology, consumer, to_ms)
-        splits: list[Split] = []
-        if options.files:
-            splits += split_catalog(options.files, topology, options.split_rows)
-        if options.from_items:
-            splits += _item_ranges(topology, consumer, options, offsets)
-        at_ms = now_ms()
-        wanted = Job(
-            generation=topology.generation,
-            shards=topology.shards,
-            fingerprint=codebook.fingerprint,
-            revision=options.revision or (at_ms if options.as_of_ms is None else options.as_of_ms),
-            as_of_ms=at_ms if options.as_of_ms is None else options.as_of_ms,
-            next_offsets=offsets,
-            files=input_files(options.files),
-            splits=tuple(splits),
-        )
+        wanted = _job(topology, options, fingerprint, consumer, found)
         if found is not None:
             check_same_job(found, wanted, work)
             return found
@@ -93,6 +74,36 @@ def start_backfill(topology: Topology, options: BackfillOptions) -> Job:
     return wanted
 
 
+def _job(
+    topology: Topology,
+    options: BackfillOptions,
+    fingerprint: str,
+    consumer: KafkaConsumer,
+    found: Job | None,
+) -> Job:
+    """The job that these options ask for; an interrupted one has fixed its offsets already."""
+    # Without the items topic, the generation reads on from the start of the dump; with it, the
+    # backfill reads what came since, and the generation reads on from now.
+    to_ms = None if options.files and options.from_items else options.as_of_ms
+    offsets = found.next_offsets if found else next_offsets(topology, consumer, to_ms)
+    splits: list[Split] = []
+    if options.files:
+        splits += split_catalog(options.files, topology, options.split_rows)
+    if options.from_items:
+        splits += _item_ranges(topology, consumer, options, offsets)
+    as_of_ms = now_ms() if options.as_of_ms is None else options.as_of_ms
+    return Job(
+        generation=topology.generation,
+        shards=topology.shards,
+        fingerprint=fingerprint,
+        revision=options.revision or as_of_ms,
+        as_of_ms=as_of_ms,
+        next_offsets=offsets,
+        files=input_files(options.files),
+        splits=tuple(splits),
+    )
+
+
 def _item_ranges(
     topology: Topology, consumer: KafkaConsumer, options: BackfillOptions, ends: tuple[int, ...]
 ) -> Iterator[EventsSplit]:
@@ -101,8 +112,8 @@ def _item_ranges(
         begins = next_offsets(topology, consumer, options.as_of_ms)
     else:
         begins = first_offsets(topology, consumer)
-    for shard, (start_backfill, end) in enumerate(zip(begins, ends, strict=True)):
-        for first in range(start_backfill, end, options.split_rows):
+    for shard, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        for first in range(begin, end, options.split_rows):
             yield EventsSplit(shard, first, min(first + options.split_rows, end))
 
 

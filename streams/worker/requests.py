@@ -98,7 +98,7 @@ class ShardRequests:
             return result
         refused = ""
         if shard.source.next_control <= open_request.offset:
-            refused = self._why_not(open_request.request, shard.next_offset)
+            refused = self._refusal(open_request.request, shard.next_offset)
             if isinstance(open_request.request, Refold) and not refused:
                 result = result.and_then(self._owned.refold(partition))
                 if partition in result.lost:
@@ -154,7 +154,7 @@ class ShardRequests:
         reached = [records.encode_control_record(self._bindings.reached(shard)) for shard in shards]
         return self._log.append(reached).offsets()[-1]
 
-    def _why_not(self, request: Request, next_offset: int) -> str:
+    def _refusal(self, request: Request, next_offset: int) -> str:
         shard = request.shard
         if isinstance(request, Reset):
             items = self._retained(self._topology.items_topic, shard)
@@ -162,7 +162,7 @@ class ShardRequests:
         if isinstance(request, Refold):
             return refold_refusal(shard, self._retained(self._topology.deltas_topic, shard))
         if isinstance(request, Snapshot):
-            return self._snapshots.why_not(shard)
+            return self._snapshots.refusal(shard)
         return ""
 
     def _retained(self, topic: str, partition: int) -> RetainedOffsets:

@@ -83,7 +83,7 @@ class WorkerSnapshots:
         self._stopping.set()
         self._uploads.shutdown(wait=True, cancel_futures=True)
 
-    def why_not(self, shard: int) -> str:
+    def refusal(self, shard: int) -> str:
         """Why no snapshot of a shard can be taken, with the remedy; empty if one can."""
         if self._topology.snapshots.url is None:
             return (

@@ -1,4 +1,4 @@
-"""The HTTP face of workers that run: their metrics are those of the list, and true."""
+"""The HTTP server of running workers: it exposes the listed metrics, with true values."""
 
 import socket
 
