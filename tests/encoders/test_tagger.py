@@ -67,10 +67,10 @@ def test_any_number_of_threads_gives_the_same_scores_to_the_last_bit() -> None:
 import sys, hashlib
 from kae.encoders.tagger.labelled import read_titles
 from kae.encoders.tagger.network import Network
-from kae.encoders.tagger.pieces import Pieces
+from kae.encoders.tagger.pieces import PieceTokenizer
 from kae.encoders.tagger.weights import PACKAGED, load_weights
 weights = load_weights(PACKAGED)
-pieces, network = Pieces(weights.pieces), Network(weights.tensors)
+pieces, network = PieceTokenizer(weights.pieces), Network(weights.tensors)
 read = [pieces.tokenize(title.text) for title in read_titles()[::62]]
 size, digest = int(sys.argv[1]), hashlib.sha256()
 for begin in range(0, len(read), size):
