@@ -1,4 +1,4 @@
-"""A backfill of many items beside Tantivy's bulk indexing and a pipeline that only counts."""
+"""A backfill of many items, compared with Tantivy's bulk indexing and a bare count."""
 
 import json
 import subprocess
@@ -92,7 +92,7 @@ def _text(value: str | list[str]) -> str:
 
 
 def _run(what: str, feed: Path, folder: Path) -> tuple[float, int]:
-    argv = [sys.executable, "-m", "kae.bench.backfilled", what, str(feed), str(folder)]
+    argv = [sys.executable, "-m", "kae.bench.backfill_process", what, str(feed), str(folder)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchFailed(f"{what} of {feed.name} ended with {done.returncode}: {done.stderr}")

@@ -1,4 +1,4 @@
-"""What stands beside the mask: a decoder step of BART-base, and a prefix function as usual."""
+"""Baselines for the mask: a decoder step of BART-base, and a usual prefix function."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration, PrefixConstrainedLogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 
-from kae.bench.masked import BEAM, ByDepth
-from kae.bench.recombined import Identifiers
+from kae.bench.live_trie import BEAM, ByDepth
+from kae.bench.recombined_items import Identifiers
 from kae.encoders.codebook.tokens import TokenLayout
 from kae.streams.replica.decode import Decode
 from kae.streams.replica.generate import LiveIdentifiers

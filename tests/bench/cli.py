@@ -1,4 +1,4 @@
-"""`kae bench`: measure the live path, and how well its index is searched."""
+"""`kae bench`: measures the live path, search quality, and how fast replicas and masks are."""
 
 from pathlib import Path
 from typing import Annotated

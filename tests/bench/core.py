@@ -1,4 +1,4 @@
-"""The path without Kafka and Faust, beside a fixed floor of the work that nobody can leave out."""
+"""The worker's path without Kafka and Faust, compared with a fixed floor of unavoidable work."""
 
 import tempfile
 import time

@@ -1,4 +1,4 @@
-"""The delta logs of a run, read beside the workers: what came, when, and what it folds to."""
+"""Reads the delta logs of a run while workers write them: what came when, and what it folds to."""
 
 import time
 from pathlib import Path

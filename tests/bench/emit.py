@@ -1,4 +1,4 @@
-"""Whether a model emits what operations bind: unseen words, decoded through their queries."""
+"""Whether a model emits bound terms: unseen words, decoded from queries."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +8,16 @@ import numpy as np
 import torch
 from pyroaring import BitMap
 
+from kae.bench.emit_catalog import (
+    EmitCatalog,
+    EmitTerm,
+    Identifiers,
+    bound_terms,
+    read_catalog,
+    view_of,
+)
 from kae.bench.emit_model import Emitter
 from kae.bench.emit_samples import Samples
-from kae.bench.emitted import Catalog, Identifiers, Term, bound_terms, read_catalog, view_of
 from kae.streams.cli import terminal
 from kae.streams.replica.decode import Decode
 
@@ -92,7 +99,7 @@ def _asked(
     model: Emitter,
     samples: Samples,
     decode: Decode,
-    terms: Sequence[Term],
+    terms: Sequence[EmitTerm],
     beam: int,
     *,
     beside: bool,
@@ -109,6 +116,6 @@ def _asked(
     return Asked(decoded if known else None, items)
 
 
-def _by_chance(catalog: Catalog, terms: Sequence[Term]) -> float:
+def _by_chance(catalog: EmitCatalog, terms: Sequence[EmitTerm]) -> float:
     share = FIRST / len(catalog.identifiers)
     return sum(1 - (1 - share) ** len(term.items) for term in terms)

@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kae.bench.emitted import Catalog, Identifiers, Term
+from kae.bench.emit_catalog import EmitCatalog, EmitTerm, Identifiers
 from kae.encoders.categories import POSITIONS, Slot
 from kae.encoders.codebook.tokens import TokenLayout
 
@@ -38,7 +38,13 @@ class Samples:
     """`identifiers` are what is to be emitted; `known` is whether a dictionary has their slots."""
 
     def __init__(
-        self, catalog: Catalog, identifiers: Identifiers, *, known: bool, routed: bool, seed: int
+        self,
+        catalog: EmitCatalog,
+        identifiers: Identifiers,
+        *,
+        known: bool,
+        routed: bool,
+        seed: int,
     ) -> None:
         texts = sorted({token for word in catalog.words.values() for token in word.split(" ")})
         self._texts = {text: WORDS + number for number, text in enumerate(texts)}
@@ -55,7 +61,7 @@ class Samples:
         for _ in range(count):
             yield [self._any() for _ in range(size)]
 
-    def asked(self, term: Term, *, beside: bool) -> list[int]:
+    def asked(self, term: EmitTerm, *, beside: bool) -> list[int]:
         """A query for a term, alone or with a word that its items have too."""
         slots = [term.slot, *([term.beside] if beside else [])]
         texts = [UNKNOWN, *(self._text(term.beside) if beside else [])]

@@ -1,4 +1,4 @@
-"""Extraction beside a bare scan of the same titles with the same dictionary."""
+"""Extraction, compared with a bare scan of the same titles for the same dictionary."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The benchmark's payload: the Icecat catalog, repeated under other ids."""
+"""The benchmark's payload: the Icecat catalog, repeated under new ids."""
 
 from collections.abc import Iterator
 from itertools import cycle, islice

@@ -1,4 +1,4 @@
-"""From an item event to its revision in a replica, beside two bare hops through the same broker."""
+"""The time from an item event to its revision in a replica, compared with two bare broker hops."""
 
 import random
 import time
@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from kae.bench.feed import bench_items
-from kae.bench.filled import Filled, filled_line
+from kae.bench.filled_index import FilledIndex, filled_index
 from kae.bench.latencies import FreshnessRuns
 from kae.bench.live import BenchFailed
 from kae.bench.load import Load
@@ -32,7 +32,7 @@ def measure_freshness(items: int, probes: int, workers: int) -> FreshnessRuns:
     Raises: BenchFailed when a revision does not come.
     """
     chance = random.Random(0)
-    with filled_line(items, workers) as line:
+    with filled_index(items, workers) as line:
         probed = chance.sample(list(bench_items(items)), probes)
         bench = FreshnessBench(line)
         hops = TwoHops(line.cluster.topology, probed)
@@ -57,7 +57,7 @@ def measure_freshness(items: int, probes: int, workers: int) -> FreshnessRuns:
 class FreshnessBench:
     """Sends one revision after the other and waits until the replica shows it."""
 
-    def __init__(self, line: Filled) -> None:
+    def __init__(self, line: FilledIndex) -> None:
         self._topic = line.cluster.topology.items_topic
         self._http = httpx.Client(base_url=line.cluster.replica.url, timeout=30.0, trust_env=False)
         self._producer = KafkaProducer(

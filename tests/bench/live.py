@@ -1,4 +1,4 @@
-"""The whole live path beside an empty Faust agent: same topic, payload and processes."""
+"""The whole live path, compared with an empty Faust agent: same topic, payload and processes."""
 
 import sys
 import tempfile

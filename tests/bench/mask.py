@@ -1,4 +1,4 @@
-"""The mask of constrained decoding: beside a decoder step, beside a dict trie, and under writes."""
+"""The mask of constrained decoding, beside a decoder step, a dict trie, and under writes."""
 
 import csv
 import time
@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from kae.bench.live import BenchFailed
-from kae.bench.masked import BEAM, ByDepth, MaskedItems, beams_of, seconds_of, widest
-from kae.bench.recombined import Identifiers, Recombination, Shape, shape_of
+from kae.bench.live_trie import BEAM, ByDepth, LiveTrie, beams_of, seconds_of, widest
+from kae.bench.recombined_items import CatalogShape, Identifiers, Recombination, shape_of
 from kae.deploy.demo import CATALOG
 from kae.encoders.categories import POSITIONS, Group
 from kae.encoders.codebook.codebook import Codebook
@@ -87,8 +87,8 @@ class MaskReport(msgspec.Struct, frozen=True):
     items: int
     beam: int
     scores: tuple[int, int]
-    recombined: Shape
-    catalog: Shape
+    recombined: CatalogShape
+    catalog: CatalogShape
     codebook: str
     note: str | None
 
@@ -101,7 +101,7 @@ def measure_mask(items: int) -> MaskReport:
     recombination = Recombination.of(codebook, catalog)
     own = recombination.identifiers(recombination.donors(SEED, items))
     terminal.err.print(f"building a trie of {items:,} items", highlight=False)
-    held = MaskedItems(own)
+    held = LiveTrie(own)
     set_for_indexing()  # as a replica is
     try:
         return _measured(held, codebook, recombination)
@@ -118,7 +118,7 @@ def paper_codebook(catalog: Sequence[Item], topology: Topology) -> Codebook:
         return build_codebook(lambda: catalog, groups, topology.catalog.fields, Path(folder))
 
 
-def _measured(held: MaskedItems, codebook: Codebook, recombination: Recombination) -> MaskReport:
+def _measured(held: LiveTrie, codebook: Codebook, recombination: Recombination) -> MaskReport:
     own = held.identifiers
     decode = Decode(held.view, codebook)
     kinds = _prefixes(decode, codebook, recombination, own)

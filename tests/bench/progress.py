@@ -1,4 +1,4 @@
-"""How far a measurement is: a bar on a terminal, nothing elsewhere."""
+"""The progress of a measurement: a bar on a terminal, nothing elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator

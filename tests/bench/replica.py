@@ -1,4 +1,4 @@
-"""How fast a replica begins with snapshots and applies deltas, and what memory an item takes."""
+"""How fast a replica starts from snapshots and applies deltas, and its memory for each item."""
 
 import logging
 import shutil
@@ -13,9 +13,9 @@ import numpy as np
 import rocksdict
 import structlog
 
-from kae.bench.masked import array_bytes
+from kae.bench.live_trie import array_bytes
 from kae.bench.progress import track
-from kae.bench.recombined import Recombination
+from kae.bench.recombined_items import Recombination
 from kae.deploy.demo import CATALOG
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder

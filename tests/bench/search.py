@@ -1,4 +1,4 @@
-"""A replica's search beside BM25: the same judged queries over the same items."""
+"""A replica's search compared with BM25: the same judged queries over the same items."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +8,8 @@ from statistics import median
 import msgspec
 
 from kae.bench.bm25_peer import Bm25Peer
-from kae.bench.indexed import indexed
 from kae.bench.judgements import JudgementsInvalid, Ratings, read_judgements
+from kae.bench.memory_index import fold_in_memory
 from kae.bench.relevance import RECALL_DEPTH, has_relevant, relevance
 from kae.encoders.codebook.codebook import Codebook
 from kae.streams.catalog.rows import read_items
@@ -58,7 +58,7 @@ def measure_search(
     peer = Bm25Peer(items)
     theirs, their_ms = _ranked(asked, lambda query: peer.rank(query, RECALL_DEPTH))
     search = Search(codebook, topology.replica.beam)
-    with indexed(items, codebook, topology) as index:
+    with fold_in_memory(items, codebook, topology) as index:
         ours, our_ms = _ranked(
             asked,
             lambda query: [hit.id for hit in search.answer(index.view, query, RECALL_DEPTH).items],

@@ -18,11 +18,11 @@ from pathlib import Path
 import httpx
 from kafka import KafkaProducer
 
-from kae.bench.filled import CHANGES, stream_in
+from kae.bench.filled_index import CHANGES, stream_in
 from kae.bench.live import STUCK_SECONDS, BenchFailed
 from kae.bench.load import Load
 from kae.bench.progress import track
-from kae.bench.soaked import behind, probed_items, settle, trim_items
+from kae.bench.soak_checks import check_complete, lag_of, probed_items, trim_items
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import WORKER_READY, Cluster
 from kae.deploy.processes import answers, kae_command, logged
@@ -88,7 +88,7 @@ def measure_soak(seconds: float, items: int, seed: int) -> SoakRun:
         with Load(cluster, items, rate / 2) as load:
             _Soak(cluster, run).go()
             run.load_rate = load.events_per_second()
-        run.published, run.problems = settle(cluster, items)
+        run.published, run.problems = check_complete(cluster, items)
         cluster.check()
     return run
 
@@ -181,7 +181,7 @@ class _Soak:
         """Until every shard is within a second of its items again, as the replicas see it."""
         deadline = time.monotonic() + STUCK_SECONDS
         most = self._run.full_rate
-        while (left := behind(self._cluster)) is None or left > most:
+        while (left := lag_of(self._cluster)) is None or left > most:
             if time.monotonic() > deadline:
                 raise BenchFailed(f"{left} events behind {STUCK_SECONDS:g} s after a kill")
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""What `kae bench soak --json` prints, and its picture."""
+"""What `kae bench soak --json` prints, and its plot."""
 
 import subprocess
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From a term event to all its items decodable in a replica, beside Tantivy."""
+"""The time from a term event until all its items are decodable, compared with Tantivy."""
 
 import tempfile
 import time
@@ -9,12 +9,12 @@ from pathlib import Path
 from kafka import KafkaProducer
 
 from kae.bench.feed import bench_items
-from kae.bench.filled import Filled, filled_line
+from kae.bench.filled_index import FilledIndex, filled_index
 from kae.bench.latencies import TermRuns
 from kae.bench.live import BenchFailed
 from kae.bench.load import Load
 from kae.bench.progress import track
-from kae.bench.sized import Sized, sized_selectors
+from kae.bench.sized_selectors import SizedSelector, sized_selectors
 from kae.bench.tantivy_peer import TantivyPeer
 from kae.deploy.demo_context import CountingReplica
 from kae.streams.events.term_data import ApproveData, BindData, ReleaseData, SelectorData
@@ -43,7 +43,7 @@ def measure_term(
     """
     selectors = sized_selectors(items, matching, SELECTORS)
     changes = {"terms.approvals": int(approved)}
-    with filled_line(items, workers, changes) as line, tempfile.TemporaryDirectory() as folder:
+    with filled_index(items, workers, changes) as line, tempfile.TemporaryDirectory() as folder:
         peer = TantivyPeer(list(bench_items(items)), Path(folder) / "tantivy")
         bench = TermBench(line, approved=approved)
         bench.bind_others(active)
@@ -85,7 +85,7 @@ def measure_term(
 class TermBench:
     """Binds one term after the other and takes each back."""
 
-    def __init__(self, line: Filled, *, approved: bool) -> None:
+    def __init__(self, line: FilledIndex, *, approved: bool) -> None:
         self._topology: Topology = line.cluster.topology
         self._replica: CountingReplica = line.replica
         self._producer = KafkaProducer(
@@ -107,7 +107,7 @@ class TermBench:
         if count:
             self._wait(f"otherword{count - 1}", 1, "attached", _is_attached, OTHERS_WITHIN_SECONDS)
 
-    def time(self, sized: Sized) -> float:
+    def time(self, sized: SizedSelector) -> float:
         """Seconds from just before the term event is sent until all its items are decodable.
 
         The replica's own answer is what ends it, so asking is part of the time.

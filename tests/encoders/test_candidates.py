@@ -1,4 +1,4 @@
-"""Words that the tagger finds beyond a vocabulary, and how a fit takes them up."""
+"""Words that the tagger finds beyond a vocabulary, and how a fit accepts them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A fitted codebook: every word has a slot, alike words share one, and bytes come out the same."""
+"""A fitted codebook: every word has a slot, similar words share one, and bytes are reproducible."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Groups come from how often items have words of categories: exact values, by hand."""
+"""Groups follow from how often items have words of categories: exact values, worked out by hand."""
 
 from collections.abc import Sequence
 from math import log2

@@ -1,4 +1,4 @@
-"""A percolator says what asking every selector would say."""
+"""A percolator gives the same answer as trying every selector."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""How well identifiers tell items apart: exact values, by hand."""
+"""How well identifiers distinguish items: exact values, worked out by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The tagger that kae carries: the same text gives the same values, whatever the text."""
+"""The packaged tagger: the same text gives the same values, whatever the text."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a catalog's fields say of its titles, for a tagger to learn from."""
+"""Partial labels that a catalog's fields give its titles, for a tagger to train on."""
 
 from collections.abc import Mapping
 

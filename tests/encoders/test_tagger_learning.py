@@ -1,4 +1,4 @@
-"""What a tagger learns from and is measured by; learning itself needs the extra `neural`."""
+"""The training and test data of the tagger; training itself needs the extra `neural`."""
 
 from kae.encoders.tagger.evaluation import evaluate_values
 from kae.encoders.tagger.labelled import (

@@ -1,4 +1,4 @@
-"""A codebook with a tagger: what fields and dictionary leave open is read from the title."""
+"""A codebook with a tagger: titles are read where fields and dictionary leave categories open."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A catalog's vocabulary: its words, the forms of each, who has them and who says so."""
+"""A catalog's vocabulary: its words, the forms of each, their item counts and sources."""
 
 import json
 from collections import Counter

@@ -4,9 +4,9 @@ import pytest
 from tests.icecat import CATALOG
 
 from kae.bench.emit import measure_emit
+from kae.bench.emit_catalog import bound_terms, read_catalog, view_of
 from kae.bench.emit_model import Emitter
 from kae.bench.emit_samples import Samples
-from kae.bench.emitted import bound_terms, read_catalog, view_of
 from kae.streams.replica.decode import Decode
 
 

@@ -3,18 +3,18 @@
 import pytest
 from tests.icecat import CATALOG
 
+from kae.bench.emit_catalog import EmitCatalog, bound_terms, read_catalog, view_of
 from kae.bench.emit_samples import END, UNKNOWN, Samples
-from kae.bench.emitted import Catalog, bound_terms, read_catalog, view_of
 from kae.encoders.categories import POSITIONS
 from kae.streams.replica.decode import Decode
 
 
 @pytest.fixture(scope="module")
-def bench_catalog() -> Catalog:
+def bench_catalog() -> EmitCatalog:
     return read_catalog(CATALOG, 500, seed=1)
 
 
-def reserved_tokens(catalog: Catalog, samples: Samples) -> set[int]:
+def reserved_tokens(catalog: EmitCatalog, samples: Samples) -> set[int]:
     return {
         samples.layout.tokens_of(position).start + index
         for position in range(POSITIONS)
@@ -28,7 +28,7 @@ def seen(samples: Samples) -> set[int]:
 
 
 def test_without_self_routing_no_reserved_slot_is_ever_seen_and_with_it_all_are(
-    bench_catalog: Catalog,
+    bench_catalog: EmitCatalog,
 ) -> None:
     own = bench_catalog.identifiers
     without = Samples(bench_catalog, own, known=True, routed=False, seed=1)
@@ -37,7 +37,7 @@ def test_without_self_routing_no_reserved_slot_is_ever_seen_and_with_it_all_are(
     assert reserved_tokens(bench_catalog, routed) - seen(routed) == set()
 
 
-def test_codes_are_asked_for_with_words_alone(bench_catalog: Catalog) -> None:
+def test_codes_are_asked_for_with_words_alone(bench_catalog: EmitCatalog) -> None:
     samples = Samples(bench_catalog, bench_catalog.codes, known=False, routed=False, seed=1)
     (term, *_) = bound_terms(bench_catalog, 6, seed=1)
     assert samples.asked(term, beside=False) == [UNKNOWN, END]
@@ -45,7 +45,7 @@ def test_codes_are_asked_for_with_words_alone(bench_catalog: Catalog) -> None:
 
 
 def test_a_bound_term_has_a_path_in_the_view_and_its_items_behind_it(
-    bench_catalog: Catalog,
+    bench_catalog: EmitCatalog,
 ) -> None:
     terms = bound_terms(bench_catalog, 60, seed=1)
     decode = Decode(view_of(bench_catalog.identifiers, terms), bench_catalog.codebook)

@@ -1,4 +1,4 @@
-"""Identifiers tell items apart: what is fitted, what it gives, and that any path gives the same."""
+"""How well fitted identifiers distinguish items, and that every path gives the same ones."""
 
 import random
 from collections import defaultdict

@@ -24,7 +24,7 @@ BATCH = 1_000
 
 
 @contextmanager
-def indexed(
+def fold_in_memory(
     items: Sequence[Item], codebook: Codebook, topology: Topology
 ) -> Iterator[ReplicaIndex]:
     """The index with a view that has all the items."""

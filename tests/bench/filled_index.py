@@ -1,4 +1,4 @@
-"""A whole line on Apache Kafka that holds the bench's items, and how fast it took them in."""
+"""A whole index on Apache Kafka with the bench's items, and how fast it was filled."""
 
 import tempfile
 import time
@@ -22,11 +22,11 @@ CHANGES: dict[str, object] = {"topics.prefix": "bench", "terms.quarantine_second
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """The running line.
+class FilledIndex:
+    """The running cluster of a filled index.
 
-    `events_per_second` is its full rate: with a producer that goes as fast as it can beside it, and
-    a replica that follows, all on this machine.
+    `events_per_second` is its full rate, with an unthrottled producer and a following replica on
+    the same machine.
     """
 
     cluster: Cluster
@@ -36,9 +36,9 @@ class Filled:
 
 
 @contextmanager
-def filled_line(
+def filled_index(
     items: int, workers: int, changes: Mapping[str, object] | None = None
-) -> Iterator[Filled]:
+) -> Iterator[FilledIndex]:
     """Start broker, workers and a replica, and stream the items in.
 
     Raises: BenchFailed when they do not arrive; ProcessFailed; BrokerUnavailable.
@@ -60,7 +60,7 @@ def filled_line(
                     cluster.start_worker(f"worker-{number}", wait=False)
                 cluster.wait_ready()
                 rate = stream_in(cluster, items)
-                yield Filled(cluster, CountingReplica(cluster.replica.url), items, rate)
+                yield FilledIndex(cluster, CountingReplica(cluster.replica.url), items, rate)
 
 
 def stream_in(cluster: Cluster, items: int) -> float:

@@ -1,4 +1,4 @@
-"""Selectors of a wanted size: expressions and phrases that match so many of the bench's items."""
+"""Selectors of a given size: expressions and phrases that match so many of the bench's items."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ class NoSelector(KaeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sized:
+class SizedSelector:
     """A selector, and the numbers of the items that it matches."""
 
     selector: Selector
     items: list[int]
 
 
-def sized_selectors(items: int, wanted: int, count: int) -> list[Sized]:
+def sized_selectors(items: int, wanted: int, count: int) -> list[SizedSelector]:
     """The selectors whose sizes are closest to `wanted`: `where` with two words, `match` with one.
 
     Every fourth is a phrase, if there are such.
@@ -46,7 +46,7 @@ def sized_selectors(items: int, wanted: int, count: int) -> list[Sized]:
     chosen = (expressions[: count - len(phrases)] + phrases) or []
     if not chosen:
         raise NoSelector(f"no selector matches {wanted:,} of {items:,} items; give other numbers")
-    return [Sized(selector, _matching(encoded, selector, items)) for selector in chosen]
+    return [SizedSelector(selector, _matching(encoded, selector, items)) for selector in chosen]
 
 
 def _turn(items: int) -> int:

@@ -23,7 +23,7 @@ STRAYS = 20
 Identifiers = NDArray[np.uint16]  # (items, 6)
 
 
-class Shape(msgspec.Struct, frozen=True):
+class CatalogShape(msgspec.Struct, frozen=True):
     """How identifiers are spread; `shape_of` says how each figure is found.
 
     degrees: of each depth, the children of a prefix: mean, p99, most. collisions: the share of
@@ -99,7 +99,7 @@ def identifiers(codebook: Codebook, items: Sequence[Item], seed: int, count: int
     return recombination.identifiers(recombination.donors(seed, count))
 
 
-def shape_of(found: Identifiers) -> Shape:
+def shape_of(found: Identifiers) -> CatalogShape:
     """Entropies are in bits; a degree counts the different slots that follow a prefix."""
     order = np.lexsort(found.T[::-1])
     rising = found[order]
@@ -116,7 +116,7 @@ def shape_of(found: Identifiers) -> Shape:
         prefixes.append(int(differs.sum()))
         above = differs.copy()
     sizes = np.diff(np.append(np.flatnonzero(differs), len(rising)))
-    return Shape(
+    return CatalogShape(
         items=len(found),
         identifiers=len(sizes),
         collisions=round(float(sizes[sizes > 1].sum() / len(found)), 4),

@@ -41,7 +41,7 @@ FEWEST, MOST = 2, 10
 
 
 @dataclass(frozen=True, slots=True)
-class Catalog:
+class EmitCatalog:
     """Items by ordinal: their identifiers, their codes, and the words that each slot says."""
 
     codebook: Codebook
@@ -57,7 +57,7 @@ class Catalog:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class EmitTerm:
     """A word that no model has seen, on a reserved slot, and a word that its items have too."""
 
     slot: Slot
@@ -65,7 +65,7 @@ class Term:
     beside: Slot
 
 
-def read_catalog(files: Sequence[Path], items: int, seed: int) -> Catalog:
+def read_catalog(files: Sequence[Path], items: int, seed: int) -> EmitCatalog:
     """The first items of a catalog, with a codebook of their own."""
     topology = Topology.load()
     read = list(islice(read_items(files, topology.catalog), items))
@@ -82,7 +82,7 @@ def read_catalog(files: Sequence[Path], items: int, seed: int) -> Catalog:
             if index:
                 under.setdefault(Slot(position, index), BitMap()).add(ordinal)
     words = {slot: _word(codebook, slot) for slot in under}
-    return Catalog(codebook, identifiers, codes, words, under)
+    return EmitCatalog(codebook, identifiers, codes, words, under)
 
 
 def _word(codebook: Codebook, slot: Slot) -> str:
@@ -92,7 +92,7 @@ def _word(codebook: Codebook, slot: Slot) -> str:
     return found[1]
 
 
-def bound_terms(catalog: Catalog, count: int, seed: int) -> list[Term]:
+def bound_terms(catalog: EmitCatalog, count: int, seed: int) -> list[EmitTerm]:
     """Terms on different reserved slots, the positions in turn.
 
     Raises: ValueError when there are more terms than reserved slots.
@@ -111,11 +111,11 @@ def bound_terms(catalog: Catalog, count: int, seed: int) -> list[Term]:
         )
         if not said:
             raise ValueError(f"items {list(items)} say nothing but at position {position}")
-        terms.append(Term(slot, items, said.most_common(1)[0][0]))
+        terms.append(EmitTerm(slot, items, said.most_common(1)[0][0]))
     return terms
 
 
-def view_of(identifiers: Identifiers, terms: Sequence[Term]) -> View:
+def view_of(identifiers: Identifiers, terms: Sequence[EmitTerm]) -> View:
     """The index of these items with terms bound, as a replica has it."""
     table = ShardTable()
     heads = [_head(ordinal, row) for ordinal, row in enumerate(identifiers.tolist())]

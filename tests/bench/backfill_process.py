@@ -1,4 +1,4 @@
-"""One measured run in a process of its own: `python -m kae.bench.backfilled WHAT FEED FOLDER`.
+"""One measured run in its own process: `python -m kae.bench.backfill_process WHAT FEED FOLDER`.
 
 Prints seconds and the peak of this process's and its workers' memory in bytes, as JSON.
 """

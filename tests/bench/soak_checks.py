@@ -1,4 +1,4 @@
-"""What a line owes: how far it is behind, and whether all that was published is there, once."""
+"""What must hold during a soak: how far the index lags, and that every item is there once."""
 
 import time
 from collections import defaultdict
@@ -35,7 +35,7 @@ def probed_items() -> list[Item]:
     ]
 
 
-def behind(cluster: Cluster) -> int | None:
+def lag_of(cluster: Cluster) -> int | None:
     """How many item events the first replica that answers has not; None: none of them does."""
     ends = _ends(cluster.topology)
     for replica in cluster.replicas.values():
@@ -70,7 +70,7 @@ def trim_items(cluster: Cluster) -> None:
     admin.close()
 
 
-def settle(cluster: Cluster, items: int) -> tuple[int, list[str]]:
+def check_complete(cluster: Cluster, items: int) -> tuple[int, list[str]]:
     """Publish every item once more, and compare each replica with a plain fold of the input.
 
     Returns: how many events were published in all, and what is not as it must be.
@@ -79,7 +79,7 @@ def settle(cluster: Cluster, items: int) -> tuple[int, list[str]]:
     _publish_last(cluster.topology, items)
     ends = _ends(cluster.topology)
     deadline = time.monotonic() + STUCK_SECONDS
-    while (left := behind(cluster)) != 0:
+    while (left := lag_of(cluster)) != 0:
         if time.monotonic() > deadline:
             raise BenchFailed(f"{left} events are not indexed {STUCK_SECONDS:g} s after the end")
         time.sleep(0.5)

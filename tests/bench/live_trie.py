@@ -1,4 +1,4 @@
-"""A trie of recombined items that goes on changing, and the prefixes that it is asked of."""
+"""A trie of recombined items that keeps changing, and the prefixes that a beam asks it for."""
 
 import multiprocessing
 import random
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from kae.bench.live import BenchFailed
-from kae.bench.recombined import Identifiers
+from kae.bench.recombined_items import Identifiers
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.codebook.tokens import TokenLayout
@@ -48,7 +48,7 @@ class Stopping(Protocol):
     def wait(self, timeout: float) -> bool: ...
 
 
-class MaskedItems:
+class LiveTrie:
     """Shards' tables and their trie, written by one thread as a replica's follower does it."""
 
     def __init__(self, identifiers: Identifiers) -> None:
