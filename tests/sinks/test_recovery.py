@@ -105,13 +105,13 @@ def test_a_snapshot_ahead_of_the_log_or_off_its_chain_is_rejected_for_the_one_be
     fit = pipeline.snapshot()
     pipeline.grow()
     pipeline.snapshot()
-    beside = pipeline.deltas.records[fit.offset + 1 :]
+    removed = pipeline.deltas.records[fit.offset + 1 :]
     del pipeline.deltas.records[fit.offset + 1 :]
     ahead = pipeline.next_owner()
     assert ahead.restored_from == str(fit.version)
     assert "the log ends at" in ahead.rejected[0]
     ahead.close()
-    pipeline.deltas.records += [record[:-1] + b"\x00" for record in beside]
+    pipeline.deltas.records += [record[:-1] + b"\x00" for record in removed]
     other = pipeline.next_owner()
     assert other.restored_from == str(fit.version)
     assert "holds another record" in other.rejected[0]

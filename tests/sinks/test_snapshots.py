@@ -322,11 +322,11 @@ def test_pruning_during_an_upload_harms_it_in_no_order_of_their_steps(
         if bursts(uploads) > BURSTS:
             continue
         archive = Archive(memory, f"/{uuid4().hex}")
-        first = take_snapshot(archive, laid(tmp_path, b"one"), at_version(1), ORIGIN)
-        take_snapshot(archive, laid(tmp_path, b"two"), at_version(2), ORIGIN)
+        first = take_snapshot(archive, checkpoint_of(tmp_path, b"one"), at_version(1), ORIGIN)
+        take_snapshot(archive, checkpoint_of(tmp_path, b"two"), at_version(2), ORIGIN)
         if not superseded:
             archive.remove_manifest(first.name)
-        checkpoint = laid(tmp_path, b"one")
+        checkpoint = checkpoint_of(tmp_path, b"one")
         turns = Turns([step not in uploads for step in range(steps)])
         up = Archive(FaultyFileSystem(turns.step(0), memory), archive.folder)
         down = Archive(FaultyFileSystem(turns.step(1), memory), archive.folder)
@@ -355,7 +355,7 @@ def clean(archive: Archive) -> None:
     prune(archive, plan_prune(archive, 1, GRACE, AFTERWARDS, set()))
 
 
-def laid(folder: Path, content: bytes) -> Path:
+def checkpoint_of(folder: Path, content: bytes) -> Path:
     (folder / "checkpoint").mkdir(exist_ok=True)
     (folder / "checkpoint" / "000001.sst").write_bytes(content)
     return folder / "checkpoint"
@@ -365,6 +365,6 @@ def test_an_unreachable_archive_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("a file where a folder should be")
     archive = Archive.open(str(tmp_path / "archive"), "log/0")
     with pytest.raises(ArchiveUnreachable, match=r"archive/log/0: .*See that it exists"):
-        take_snapshot(archive, laid(tmp_path, b"one"), StoreState(), ORIGIN)
+        take_snapshot(archive, checkpoint_of(tmp_path, b"one"), StoreState(), ORIGIN)
     with pytest.raises(ArchiveUnreachable, match=r"gcsfs.*pip install 'kae\[gcs\]'"):
         Archive.open("gs://bucket/path", "log/0")

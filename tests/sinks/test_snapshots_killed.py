@@ -1,6 +1,6 @@
-"""Whoever takes or fetches snapshots is killed with SIGKILL at moments that nobody chose.
+"""Processes that take or fetch snapshots are killed with SIGKILL at random moments.
 
-KAE_KILLS says how often. `test_snapshots.py` goes through every operation in its order.
+KAE_KILLS is the number of kills. `test_snapshots.py` kills at every operation in turn.
 """
 
 import os
@@ -28,7 +28,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def killed(what: str, folder: Path, after_seconds: float) -> list[str]:
-    """Run it, and kill it so long after its first round; the rounds that it has told."""
+    """Run the process, kill it some time after its first round; returns the rounds it printed."""
     argv = [sys.executable, "-m", "tests.sinks.endless_snapshots", what, str(folder)]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -42,7 +42,7 @@ def killed(what: str, folder: Path, after_seconds: float) -> list[str]:
 
 
 def is_as_taken(folder: Path, root: Path) -> int:
-    """The version of a store, whose rows are those that were in it."""
+    """The version of a store; asserts that its rows are those that were taken."""
     store = ShardStore(folder, read_only=True)
     try:
         store.check()
@@ -57,13 +57,13 @@ def test_a_reported_snapshot_survives_any_kill_and_half_a_snapshot_is_none(
 ) -> None:
     moments = random.Random(1)
     for _ in range(KILLS):
-        told = killed("take", tmp_path, moments.uniform(0, 0.2))
+        taken = killed("take", tmp_path, moments.uniform(0, 0.2))
         next(
             fetch_newest_first(
                 archive, tmp_path / "fetched" / "store", anything, lambda _reason: None
             )
         )
-        assert is_as_taken(tmp_path / "fetched" / "store", tmp_path) >= int(told[-1])
+        assert is_as_taken(tmp_path / "fetched" / "store", tmp_path) >= int(taken[-1])
     clean(archive)
     found = survey(archive, set())
     assert not found.broken

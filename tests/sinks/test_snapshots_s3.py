@@ -106,5 +106,5 @@ def test_an_archive_that_does_not_answer_is_named_and_no_secret_is(
     with pytest.raises(ArchiveUnreachable, match=url.removeprefix("s3://")) as refused:
         archive.put_manifest("00000000000000000001.0.json", b"{}")
     # No bucket is created: its name may be a typing error.
-    told = f"{refused.value!r} {refused.value.__cause__!r} {caplog.text}"
-    assert SECRET not in told
+    shown = f"{refused.value!r} {refused.value.__cause__!r} {caplog.text}"
+    assert SECRET not in shown

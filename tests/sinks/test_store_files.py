@@ -70,14 +70,14 @@ def test_a_store_that_a_newer_kae_wrote_is_refused_with_its_remedy(folder: Path)
     newer = msgspec.msgpack.encode([keys.FORMAT + 1, {"of": "another shape"}])
     store._rocks._families[keys.META][keys.STATE] = newer
     store.close()
-    told = f"store format {keys.FORMAT + 1}, this kae reads {keys.FORMAT}. Delete the folder"
-    with pytest.raises(StoreUnusable, match=told):
+    error = f"store format {keys.FORMAT + 1}, this kae reads {keys.FORMAT}. Delete the folder"
+    with pytest.raises(StoreUnusable, match=error):
         ShardStore(folder, BUFFER)
 
 
 def test_the_column_families_of_a_store_share_one_cache(folder: Path) -> None:
     store = ShardStore(folder, BUFFER)
-    told = (folder / "LOG").read_text()
+    log = (folder / "LOG").read_text()
     store.close()
-    assert len(set(re.findall(r" block_cache: (\S+)", told))) == 1
-    assert set(re.findall(r" capacity : (\d+)", told)) == {str(CACHE_BYTES)}
+    assert len(set(re.findall(r" block_cache: (\S+)", log))) == 1
+    assert set(re.findall(r" capacity : (\d+)", log)) == {str(CACHE_BYTES)}

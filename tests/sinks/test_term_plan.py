@@ -261,9 +261,9 @@ def test_a_term_whose_items_are_not_as_planned_is_refused_and_never_seen(items: 
 
 def test_a_shard_that_has_not_told_its_items_is_waited_for() -> None:
     log = planned(100)
-    told = log.attached.pop(2)
+    counts = log.attached.pop(2)
     assert log.tend(10) == []
-    log.attached[2] = told
+    log.attached[2] = counts
     assert log.tend(11) == ["Activate"]
     log = planned(100)
     log.attached.pop(2)
@@ -365,7 +365,7 @@ def test_single_items_wait_for_another_to_approve_them() -> None:
 # Ends.
 
 
-def test_a_later_end_waits_for_another_to_approve_it_and_a_sooner_one_for_nobody() -> None:
+def test_a_later_end_waits_for_another_to_approve_it_and_a_sooner_one_does_not() -> None:
     log = Log(FOUR_EYES)
     log.tell(bind("a", until_ms=500), Approve("a", 2, 1, "ben"))
     for revision, until_ms in ((3, 600), (4, 0)):
