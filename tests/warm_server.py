@@ -5,6 +5,8 @@ order is a JSON object with `argv`, `env` and `cwd`, and three files: standard o
 error, and where the child's end is told, four bytes as waitpid says it.
 """
 
+import ast
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -24,28 +26,8 @@ MOST_BYTES = 1 << 20
 STATUS = struct.Struct("<i")
 _PR_SET_PDEATHSIG = 1
 
-# Of each noun, what it imports when it runs; what reads the environment is imported anew.
-IMPORTS = {
-    "worker": ("worker", "worker_face", "log_heads", "store_folder", "topics", "faust_app"),
-    "replica": ("replica.serve", "replica.shared", "generations.opening", "store_folder"),
-    "console": ("web.serve", "web.guard", "topics"),
-    "catalog": ("ingest", "catalog_inspect", "cli.catalog_inspected"),
-    "shard": ("shards.desk", "shards.standing", "shards.plans"),
-    "snapshot": ("shards.desk", "snapshots.asking", "snapshots.pruning", "snapshots.shelf"),
-    "generation": ("generations.desk", "generations.verify", "generations.drop"),
-    "dead-letters": ("letters.answers", "letters.replay", "letters.letterbox"),
-    "term": ("replica.client", "term_watch", "topics", "term_history"),
-    "campaign": ("replica.client", "term_watch", "term_category"),
-    "item": ("replica.client", "item_lines", "item_history"),
-    "status": ("replica.client", "line_status"),
-    "log": ("replica.client", "log_verify"),
-    "topics": ("topics",),
-    "backfill": ("backfill.run", "backfill.plan"),
-    "parity": ("parity",),
-    "codebook": ("codebook_fit", "codebook_quality", "vocabulary_fitted", "codebook_diff"),
-    "vocabulary": ("vocabulary_fitted", "replica.client"),
-    "groups": ("groups_fitted",),
-}
+# These read the environment when they are imported: each child imports them anew.
+TARGETS: dict[str, str] = {}  # the modules of the nouns that nobody has run yet
 READ_ENVIRONMENT = ("kae.streams.cli.terminal", "kae.streams.runtime.failpoints")
 
 
@@ -97,11 +79,17 @@ def _reap(told: dict[int, int]) -> None:
 
 
 def _import_for(argv: list[str]) -> None:
-    """What one child has imported, the next ones need not."""
+    """Import what the functions of a noun import when they run; the next ones need not."""
     noun = next((word for word in argv if not word.startswith("-")), "")
-    for module in IMPORTS.pop(noun, ()):
-        importlib.import_module(f"kae.streams.{module}")
-        gc.freeze()
+    target = TARGETS.pop(noun, None)
+    if target is None:
+        return
+    source = importlib.import_module(target).__file__ or ""
+    for node in ast.walk(ast.parse(Path(source).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kae."):
+            with contextlib.suppress(ModuleNotFoundError):  # an extra that is not installed
+                importlib.import_module(str(node.module))
+    gc.freeze()
 
 
 def _become_child(order: dict[str, Any], out: int, err: int) -> None:
@@ -142,7 +130,8 @@ def main() -> None:
     gc.disable()
     importlib.import_module(MAIN)
     for noun in importlib.import_module(MAIN).NOUNS:
-        importlib.import_module(noun.target.partition(":")[0])
+        TARGETS[noun.name] = noun.target.partition(":")[0]
+        importlib.import_module(TARGETS[noun.name])
     gc.freeze()
     with socket.socket(fileno=orders) as given:
         order = serve(given)
