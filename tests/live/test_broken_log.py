@@ -84,7 +84,7 @@ def test_a_lost_segment_and_a_flipped_byte_are_begun_behind_or_refused(
     late = cluster.start_replica("late", wait=False)
     assert late.process.wait(60) == 1
     assert f"{cluster.topology.deltas_topic}" in late.process.output()
-    assert "a snapshot that is newer" in late.process.output()
+    assert "a newer snapshot" in late.process.output()
     gone = r"offset \d+ is gone, the next record is \d+.*there is no snapshot"
     damaged = r"the broker's copy is damaged: .*there is no snapshot"
     for shard, says in ((LOST, gone), (ALTERED, damaged)):

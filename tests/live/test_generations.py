@@ -130,7 +130,7 @@ def test_a_cut_over_waits_for_what_is_behind_and_the_old_generation_can_be_dropp
     planned = told(cluster, *drop, "--dry-run")
     assert "1 of its workers run" in planned["refused"]
     cluster.workers["worker-1"].terminate()
-    assert "the way back of the last cut-over" in kae(cluster, *drop, code=1).stderr
+    assert "`kae generation rollback` would promote" in kae(cluster, *drop, code=1).stderr
     topics = [cluster.topology.bindings_topic, cluster.topology.deltas_topic]
     assert planned["topics"] == topics
     assert planned["folders"][0]["bytes"] > 0

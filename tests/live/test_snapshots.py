@@ -206,7 +206,7 @@ def test_a_trimmed_log_that_no_snapshot_reaches_is_an_error_with_its_remedy(
     then = told(cluster, *explain, rfc3339(now_ms()))
     assert (then["live"], then["title"], then["since"]) == (True, item.title, None)
     too_early = kae(cluster, *explain, rfc3339(before - 3_600_000), code=1).stderr
-    assert "the log was trimmed, and no snapshot of before that time" in too_early
+    assert "the log was trimmed, and no snapshot from before that time" in too_early
     worker.terminate()
     shutil.rmtree(str(cluster.topology.snapshots.url))
     for late in (
