@@ -135,4 +135,4 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     _, err = kae(*use, tmp_path / "nowhere", code=1)
     assert "no vocabulary" in err
     _, err = kae(*use, folder, "--sample", 10, code=2)
-    assert "has its words already" in " ".join(err.replace("│", "").split())
+    assert "--vocabulary excludes" in " ".join(err.replace("│", "").split())
