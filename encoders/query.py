@@ -161,7 +161,7 @@ class QueryEncoder:
             codebook.words, key=lambda word: (-word.items, word.category, word.word)
         ):
             if word.index:
-                variant = spelling_keys(word.word)
+                variant = token_keys(word.word)
                 by_spelling["".join(variant)].append(word)
                 for token in dict.fromkeys(variant):
                     containing[token].append(word)
@@ -247,11 +247,11 @@ class QueryEncoder:
         Another spelling of the whole word is a variant of each token.
         """
         written = tuple(map(token_spelling_key, tokens))
-        whole = spelling_keys(words[0].word) if words else written
+        whole = token_keys(words[0].word) if words else written
         others = [
             written,
             *_measure_variants(" ".join(tokens)),
-            *(spelling_keys(word.word) for word in words),
+            *(token_keys(word.word) for word in words),
         ]
         others = [variant for variant in others if variant != whole]
         for token in whole:
@@ -277,7 +277,7 @@ class QueryEncoder:
         return Slot(self._codebook.position_of(word.category), word.index)
 
 
-def spelling_keys(word: str) -> Variant:
+def token_keys(word: str) -> Variant:
     """Return the spelling keys of a normalised word's tokens."""
     return tuple(map(token_spelling_key, word.split(" ")))
 

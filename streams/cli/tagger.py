@@ -65,8 +65,8 @@ def tagger() -> None:
     """Train the neural tagger, and measure it."""
 
 
-@app.command("train")
-def train_tagger(
+@app.command()
+def train(
     catalog: CatalogArgument = None,
     out: Annotated[
         Path | None,
