@@ -7,7 +7,7 @@ SLOW = ("aiokafka", "faust", "kafka", "matplotlib", "numpy", "pyarrow", "rocksdi
 
 
 def test_asking_a_replica_loads_no_library_of_indexing() -> None:
-    modules = ("cli.main", "cli.term", "cli.item", "replica.client")
+    modules = ("cli.main", "cli.term", "cli.item", "replica_api.client")
     loaded = "; ".join(f"import kae.streams.{module}" for module in modules)
     told = f"import sys; {loaded}; print(*sorted(set({SLOW}) & sys.modules.keys()))"
     done = subprocess.run(
