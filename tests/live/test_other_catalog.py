@@ -146,7 +146,7 @@ def test_ingest_warns_of_a_mapping_for_another_catalog_and_tells_every_rejected_
     assert warning.startswith("warning: catalog.fields covers 0% of the")
     assert "most items have farbe, marke" in warning
     assert "kae catalog inspect" in warning
-    assert error.startswith("error: 3 of 5 rows were refused")
+    assert error.startswith("error: 3 of 5 rows are not items")
     kept = (shop.folder / "feed.csv.rejected.jsonl").read_text(encoding="utf-8").splitlines()
     told = [yaml.safe_load(line) for line in kept]
     assert [(row["row"], row["field"]) for row in told] == [(3, "id"), (4, ""), (5, "farbe")]
