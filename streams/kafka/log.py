@@ -1,6 +1,7 @@
 """A process's Kafka clients, and partitions as logs that kae appends to and reads."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,8 @@ FETCH_BYTES = 4 << 20
 IDLE_CONSUMERS = 4
 # How long a broker may delay a fetch; the embedded broker always delays it by a part of this.
 FETCH_WAIT_MS = 50
+# How long an acknowledgement is waited for whose time is over: it may have come meanwhile.
+LATE_SECONDS = 0.2
 
 
 class KafkaAppending:
@@ -41,14 +44,16 @@ class KafkaAppending:
         self._name = name
         self._futures = futures
         self._refusal = refusal
-        self._timeout = timeout_seconds
+        # From the sending on: appends that are in doubt together are given up together, and not one
+        # after the other.
+        self._deadline = time.monotonic() + timeout_seconds
         self._on_unknown = on_unknown
 
     def offsets(self) -> Sequence[int]:
         try:
             if self._refusal is not None:
                 raise self._refusal
-            return [future.get(timeout=self._timeout).offset for future in self._futures]
+            return [self._stored(future).offset for future in self._futures]
         except REFUSALS:
             # Retrying does not help: the process ends with the reason.
             raise
@@ -57,6 +62,9 @@ class KafkaAppending:
             raise AppendUnknown(
                 f"{self._name}: no acknowledgement from the broker: {error!r}"
             ) from error
+
+    def _stored(self, future: Any) -> Any:
+        return future.get(timeout=max(LATE_SECONDS, self._deadline - time.monotonic()))
 
     def on_acknowledged(self, call: Callable[[], None]) -> None:
         if self._refusal is None:
