@@ -42,7 +42,7 @@ def items() -> list[Item]:
 
 
 @pytest.fixture
-def line(tmp_path: Path, items: list[Item]) -> Iterator[Followed]:
+def followed(tmp_path: Path, items: list[Item]) -> Iterator[Followed]:
     followed = Followed(Codebook.load(Topology.load().codebook_folder), tmp_path)
     followed.put(items)
     followed.bind("quietcore", where='brand = "hp"')
@@ -68,9 +68,9 @@ def live_paths(view: View) -> set[tuple[int, ...]]:
 
 @pytest.mark.timeout(300)
 def test_a_beam_of_512_gives_512_live_identifiers_while_a_writer_edits(
-    example: dict[str, Any], line: Followed, items: list[Item]
+    example: dict[str, Any], followed: Followed, items: list[Item]
 ) -> None:
-    layout = TokenLayout.of(line.codebook, base=1000)
+    layout = TokenLayout.of(followed.codebook, base=1000)
     model = example["small_bart"](layout)
     stopping, failure = threading.Event(), []
 
@@ -79,10 +79,10 @@ def test_a_beam_of_512_gives_512_live_identifiers_while_a_writer_edits(
             first = 0
             while not stopping.is_set():
                 some = items[first : first + 20]
-                line.drop([item.id for item in some])
-                line.follow()
-                line.put(some)
-                line.follow()
+                followed.drop([item.id for item in some])
+                followed.follow()
+                followed.put(some)
+                followed.follow()
                 first = (first + 20) % len(items)
         except BaseException as error:
             failure.append(error)
@@ -91,11 +91,11 @@ def test_a_beam_of_512_gives_512_live_identifiers_while_a_writer_edits(
     writer.start()
     try:
         for seed in range(3):
-            view = line.index.view
+            view = followed.index.view
             query = torch.tensor([[0, 100 + seed, 7, 2]])
-            slots, version = example["identifiers"](model, layout, view, line.codebook, query)
+            slots, version = example["identifiers"](model, layout, view, followed.codebook, query)
             assert version.view == view.number
-            assert line.index.view.number > version.view
+            assert followed.index.view.number > version.view
             found = {tuple(path) for path in slots.tolist()}
             assert len(found) == len(slots) == BEAM
             assert found <= live_paths(view)
@@ -110,7 +110,7 @@ def test_a_beam_of_512_gives_512_live_identifiers_while_a_writer_edits(
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_scores_of_tokens_that_may_not_come_next_are_lowered_and_the_others_left(
     example: dict[str, Any],
-    line: Followed,
+    followed: Followed,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
     few: int,
@@ -120,10 +120,10 @@ def test_scores_of_tokens_that_may_not_come_next_are_lowered_and_the_others_left
     monkeypatch.setattr(decoding, "FEW", few)
     torch.use_deterministic_algorithms(deterministic)
     request.addfinalizer(lambda: torch.use_deterministic_algorithms(False))
-    decode = Decode(line.index.view, line.codebook)
-    layout = TokenLayout.of(line.codebook, base=11)
+    decode = Decode(followed.index.view, followed.codebook)
+    layout = TokenLayout.of(followed.codebook, base=11)
     live = LiveIdentifiers(decode, layout, end=2, reuse=reuse)
-    path = np.array([next(line.index.view.shards[0].items()).identifier] * 3, np.uint16)
+    path = np.array([next(followed.index.view.shards[0].items()).identifier] * 3, np.uint16)
     for depth in range(6):
         tokens = layout.tokens(path[:, :depth])
         tokens[2, :1] = 5  # no slot's
@@ -142,11 +142,11 @@ def test_scores_of_tokens_that_may_not_come_next_are_lowered_and_the_others_left
 
 @pytest.mark.parametrize("few", [0, decoding.FEW])
 def test_a_gradient_flows_through_what_is_left_alone(
-    line: Followed, monkeypatch: pytest.MonkeyPatch, few: int
+    followed: Followed, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(decoding, "FEW", few)
-    decode = Decode(line.index.view, line.codebook)
-    layout = TokenLayout.of(line.codebook, base=11)
+    decode = Decode(followed.index.view, followed.codebook)
+    layout = TokenLayout.of(followed.codebook, base=11)
     scores = torch.randn(2, layout.size, requires_grad=True)
     left = LiveIdentifiers(decode, layout, end=2)(torch.ones((2, 1), dtype=torch.long), scores)
     left[torch.isfinite(left)].sum().backward()
@@ -154,9 +154,9 @@ def test_a_gradient_flows_through_what_is_left_alone(
     assert torch.equal(scores.grad != 0, torch.isfinite(left))
 
 
-def test_a_prompt_that_is_told_wrong_is_refused(line: Followed) -> None:
+def test_a_prompt_that_is_told_wrong_is_refused(followed: Followed) -> None:
     live = LiveIdentifiers(
-        Decode(line.index.view, line.codebook), TokenLayout.of(line.codebook, 11), end=2
+        Decode(followed.index.view, followed.codebook), TokenLayout.of(followed.codebook, 11), end=2
     )
     with pytest.raises(PrefixInvalid, match="say with `prompt`"):
         live(torch.tensor([[2, 0, 5]]), torch.randn(1, 40))

@@ -1,4 +1,4 @@
-"""Any history of a line, over any log: what the machine of hypothesis does and compares."""
+"""Any history of a pipeline, over any log: what the machine of hypothesis does and compares."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from msgspec import structs
-from tests.sinks.lines import Line, split_known
 from tests.sinks.oracle import active_terms, expected_counts, expected_hash, read_again
+from tests.sinks.pipeline import Pipeline, split_known
 
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
@@ -46,14 +46,14 @@ class History(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = Line(self.codebook, self.new_log(), self.new_log())
+        self.pipeline = Pipeline(self.codebook, self.new_log(), self.new_log())
         self.zombies: list[tuple[Shard, UnappliedDelta | None]] = []
         self.resets: list[tuple[int, int]] = []
 
     @rule(item_id=IDS, revision=REVISIONS, content=CONTENTS)
     def upsert(self, item_id: str, revision: int, content: int) -> None:
         item = self.contents[content]
-        self.line.items.append(
+        self.pipeline.items.append(
             Upsert(
                 item_id,
                 revision,
@@ -64,107 +64,108 @@ class History(RuleBasedStateMachine):
 
     @rule(item_id=IDS, revision=REVISIONS)
     def delete(self, item_id: str, revision: int) -> None:
-        self.line.items.append(Delete(item_id, revision, payload_hash(b"delete")))
+        self.pipeline.items.append(Delete(item_id, revision, payload_hash(b"delete")))
 
     @rule()
     def undecodable(self) -> None:
-        self.line.items.append(None)
+        self.pipeline.items.append(None)
 
     @rule(place=st.integers(min_value=0))
     def deliver_again(self, place: int) -> None:
-        if self.line.items:
-            self.line.items.append(self.line.items[place % len(self.line.items)])
+        if self.pipeline.items:
+            self.pipeline.items.append(self.pipeline.items[place % len(self.pipeline.items)])
 
     @rule(term=TERMS, revision=REVISIONS, selector=SELECTORS)
     def bind(self, term: str, revision: int, selector: Selector) -> None:
         category = CATEGORY_INDEX["entity"]
-        self.line.terms.append(Bind(term, revision, (), category, 0, selector, "", "", 0))
+        self.pipeline.terms.append(Bind(term, revision, (), category, 0, selector, "", "", 0))
 
     @rule(term=TERMS, revision=REVISIONS)
     def release(self, term: str, revision: int) -> None:
-        self.line.terms.append(Release(term, revision))
+        self.pipeline.terms.append(Release(term, revision))
 
     @rule(limit=st.integers(min_value=1, max_value=7))
     def work(self, limit: int) -> None:
-        if (sent := self.line.append_items(self.line.shard, limit)) is not None:
+        if (sent := self.pipeline.append_items(self.pipeline.shard, limit)) is not None:
             sent.apply()
 
     @rule(limit=st.integers(min_value=1, max_value=3))
     def register(self, limit: int) -> None:
-        self.line.register(self.line.registrar, limit)
+        self.pipeline.register(self.pipeline.registrar, limit)
 
     @rule()
     def spread(self) -> None:
-        if (sent := self.line.append_bindings(self.line.shard)) is not None:
+        if (
+            sent := self.pipeline.append_bindings(self.pipeline.shard, self.pipeline.now())
+        ) is not None:
             sent.apply()
 
     @rule(limit=st.integers(min_value=1, max_value=7), appended=st.booleans())
     def crash(self, limit: int, appended: bool) -> None:
         """The owner dies before its append, or between the append and applying it."""
-        if appended and (sent := self.line.append_items(self.line.shard, limit)) is not None:
+        if (
+            appended
+            and (sent := self.pipeline.append_items(self.pipeline.shard, limit)) is not None
+        ):
             sent.wait()
-        self.line.shard.close()
-        self.line.shard = self.line.open_shard()
+        self.pipeline.reopen()
 
     @rule(place=st.integers(min_value=0), crashed=st.booleans())
     def reset(self, place: int, crashed: bool) -> None:
         """The shard reads again from an earlier place; its owner may die right after the append."""
-        shard = self.line.shard
+        shard = self.pipeline.shard
         at, to = shard.next_offset, place % (shard.next_offset + 1)
-        sent = shard.append_source(structs.replace(shard.source, next_offset=to), self.line.now())
+        sent = shard.append_source(
+            structs.replace(shard.source, next_offset=to), self.pipeline.now()
+        )
         self.resets.append((at, to))
         if not crashed:
             sent.apply()
             return
         sent.wait()
-        shard.close()
-        self.line.shard = self.line.open_shard()
+        self.pipeline.reopen()
 
     @rule()
     def restart_the_registrar(self) -> None:
-        self.line.registrar = self.line.open_registrar()
+        self.pipeline.registrar = self.pipeline.open_registrar()
 
     @rule(limit=st.integers(min_value=1, max_value=7), planned=st.booleans())
     def rebalance(self, limit: int, planned: bool) -> None:
         """The shard moves on; its former owner does not know, and may have a plan at hand."""
-        old = self.line.shard
-        self.line.folder += 1
-        self.line.shard = self.line.open_shard()
-        self.zombies.append((old, self.line.append_items(old, limit) if planned else None))
+        old = self.pipeline.pass_on()
+        self.zombies.append((old, self.pipeline.append_items(old, limit) if planned else None))
 
     @rule()
     def zombies_wake(self) -> None:
-        before = self.line.shard.store.state
+        before = self.pipeline.shard.store.state
         for zombie, planned in self.zombies:
-            sent = planned or self.line.append_items(zombie, 3)
+            sent = planned or self.pipeline.append_items(zombie, 3)
             if sent is not None:
                 with pytest.raises(Fenced):
                     sent.apply()
             zombie.close()
         self.zombies.clear()
-        assert self.line.shard.store.state == before
+        assert self.pipeline.shard.store.state == before
 
     @rule()
     def lose_the_store(self) -> None:
-        self.line.shard.close()
-        self.line.folder += 1
-        self.line.shard = self.line.open_shard()
+        self.pipeline.pass_on().close()
 
     def teardown(self) -> None:
-        line = self.line
-        line.drain()
+        pipeline = self.pipeline
+        pipeline.drain()
         for zombie, _ in self.zombies:
             zombie.close()
-        known = split_known(line.items)
-        terms = active_terms(line.terms).values()
-        store = line.shard.store
-        assert store.content_hash() == expected_hash(known, terms, line.encoder)
-        assert store.state.counts == expected_counts(read_again(line.items, self.resets))
-        assert store.state.source.next_offset == len(line.items)
-        refolded = line.refold()
+        known = split_known(pipeline.items)
+        terms = active_terms(pipeline.terms).values()
+        store = pipeline.shard.store
+        assert store.content_hash() == expected_hash(known, terms, pipeline.encoder)
+        assert store.state.counts == expected_counts(read_again(pipeline.items, self.resets))
+        assert store.state.source.next_offset == len(pipeline.items)
+        refolded = pipeline.refold()
         assert refolded.dump() == store.dump()
         refolded.close()
-        line.close()
+        pipeline.close()
 
 
 def run(new_log: NewLog, codebook: Codebook, items: list[Item], examples: int, steps: int) -> None:

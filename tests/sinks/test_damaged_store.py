@@ -206,7 +206,7 @@ def test_an_owner_whose_store_is_damaged_restores_it_from(
             restore_rows(folder, keys.ITEMS, before)
         shard = Shard(
             folder,
-            pipeline.deltas,
+            pipeline.log,
             owner="back",
             fingerprint=pipeline.encoder.fingerprint,
             max_bytes=4096,

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from tests.sinks.lines import MAX_BYTES, Line
+from tests.sinks.pipeline import Pipeline
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -22,12 +22,12 @@ from kae.sinks.store.recovery import SnapshotSource
 from kae.sinks.store.store import ShardStore
 
 
-class ArchivedPipeline(Line):
+class ArchivedPipeline(Pipeline):
     """A pipeline with an archive of snapshots."""
 
     def __init__(self, codebook: Codebook, items: list[Item], folder: Path) -> None:
-        self.deltas = MemoryLog("deltas/0")
-        super().__init__(codebook, self.deltas, MemoryLog("bindings"))
+        self.log = MemoryLog("deltas/0")
+        super().__init__(codebook, self.log, MemoryLog("bindings"))
         self.archive = Archive.open(str(folder / "archive"), "deltas/0")
         self._unused = iter(items)
 
@@ -48,16 +48,8 @@ class ArchivedPipeline(Line):
 
     def next_owner(self, snapshots: SnapshotSource | None = None) -> Shard:
         """The next owner, on another machine."""
-        self.folder += 1
-        return Shard(
-            self.root / f"worker-{self.folder}",
-            self.deltas,
-            owner="another",
-            fingerprint=self.encoder.fingerprint,
-            max_bytes=MAX_BYTES,
-            write_buffer_bytes=1 << 20,
-            snapshots=snapshots or self.snapshots,
-        )
+        self._owners += 1
+        return self.open_shard(owner=self.owner, snapshots=snapshots or self.snapshots)
 
     def snapshots(self, folder: Path, note: Callable[[str], None]) -> Iterator[str]:
         for manifest in fetch_newest_first(self.archive, folder, lambda _manifest: "", note):
@@ -92,7 +84,7 @@ def test_a_new_owner_restores_the_newest_snapshot_and_reads_on_in_the_log(
     pipeline.grow()
     newest = pipeline.snapshot()
     pipeline.grow()
-    pipeline.deltas.begins_at = newest.offset  # nothing older is read
+    pipeline.log.begins_at = newest.offset  # nothing older is read
     shard = pipeline.next_owner()
     assert (shard.restored_from, shard.rejected) == (str(newest.version), [])
     assert_same_state(pipeline, shard)
@@ -105,13 +97,13 @@ def test_a_snapshot_ahead_of_the_log_or_off_its_chain_is_rejected_for_the_one_be
     fit = pipeline.snapshot()
     pipeline.grow()
     pipeline.snapshot()
-    removed = pipeline.deltas.records[fit.offset + 1 :]
-    del pipeline.deltas.records[fit.offset + 1 :]
+    removed = pipeline.log.records[fit.offset + 1 :]
+    del pipeline.log.records[fit.offset + 1 :]
     ahead = pipeline.next_owner()
     assert ahead.restored_from == str(fit.version)
     assert "the log ends at" in ahead.rejected[0]
     ahead.close()
-    pipeline.deltas.records += [record[:-1] + b"\x00" for record in removed]
+    pipeline.log.records += [record[:-1] + b"\x00" for record in removed]
     other = pipeline.next_owner()
     assert other.restored_from == str(fit.version)
     assert "holds another record" in other.rejected[0]
@@ -119,21 +111,13 @@ def test_a_snapshot_ahead_of_the_log_or_off_its_chain_is_rejected_for_the_one_be
 
 
 def test_a_store_older_than_the_log_is_replaced_by_a_snapshot(pipeline: ArchivedPipeline) -> None:
-    folder = pipeline.shard.folder
+    former = pipeline.owner
     pipeline.shard.close()
     pipeline.shard = pipeline.next_owner()
     pipeline.grow()
     newest = pipeline.snapshot()
-    pipeline.deltas.begins_at = newest.offset
-    shard = Shard(
-        folder,
-        pipeline.deltas,
-        owner="back",
-        fingerprint=pipeline.encoder.fingerprint,
-        max_bytes=MAX_BYTES,
-        write_buffer_bytes=1 << 20,
-        snapshots=pipeline.snapshots,
-    )
+    pipeline.log.begins_at = newest.offset
+    shard = pipeline.open_shard(owner=former, snapshots=pipeline.snapshots)
     assert shard.restored_from == str(newest.version)
     assert shard.rejected[0].startswith("the store: deltas/0: offset")
     assert_same_state(pipeline, shard)
@@ -145,7 +129,7 @@ def test_a_log_without_its_beginning_is_refused_if_every_snapshot_is_too_old(
 ) -> None:
     too_old = pipeline.snapshot()
     pipeline.grow()
-    pipeline.deltas.begins_at = too_old.offset + 1
+    pipeline.log.begins_at = too_old.offset + 1
     with pytest.raises(LogTruncated) as refused:
         pipeline.next_owner()
     assert f"snapshot {too_old.version}: deltas/0: offset {too_old.offset} is gone" in str(
@@ -162,7 +146,7 @@ def test_a_log_with_a_gap_is_refused(pipeline: ArchivedPipeline) -> None:
             return (found for found in super().read(offset) if found[0] not in (3, 4))
 
     gapped = Gapped("deltas/0")
-    gapped.records = pipeline.deltas.records
-    pipeline.deltas = gapped
+    gapped.records = pipeline.log.records
+    pipeline.deltas = [gapped]
     with pytest.raises(LogTruncated, match="offset 3 is gone, the next record is 5"):
         pipeline.next_owner()

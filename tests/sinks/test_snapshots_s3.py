@@ -61,7 +61,7 @@ def test_a_new_owner_restores_the_newest_whole_snapshot_of_the_bucket(
     assert len(pipeline.archive.manifests()) == 2
     shared = {file.blake2b for file in older.files} & {file.blake2b for file in newest.files}
     assert shared, "a file of two snapshots is stored once"
-    pipeline.deltas.begins_at = older.offset
+    pipeline.log.begins_at = older.offset
     first = pipeline.next_owner()
     assert (first.restored_from, first.rejected) == (str(newest.version), [])
     assert_same_state(pipeline, first)

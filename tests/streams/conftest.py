@@ -10,7 +10,7 @@ from kae.encoders.codebook.codebook import Codebook
 
 
 @pytest.fixture
-def line(codebook: Codebook, tmp_path: Path) -> Iterator[Followed]:
-    followed = Followed(codebook, tmp_path)
-    yield followed
-    followed.close()
+def followed(codebook: Codebook, tmp_path: Path) -> Iterator[Followed]:
+    made = Followed(codebook, tmp_path)
+    yield made
+    made.close()

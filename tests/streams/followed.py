@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
+from tests.sinks.writers import Writers
+
+from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.codebook.codebook import Codebook
-from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
-from kae.encoders.selector import CompiledSelector, Selector, compile_selector
+from kae.encoders.selector import Selector
 from kae.sinks.log.protocol import MemoryLog
 from kae.sinks.log.term_changes import Bind, Release, TermChange
-from kae.sinks.shard import Shard
 from kae.sinks.store.plan import Change, Delete, Upsert, prepare
-from kae.sinks.terms.registrar import Registrar
 from kae.streams.kafka.partitioner import partition_of
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import ReplicaIndex
@@ -29,37 +28,18 @@ MAX_BYTES = 900_000
 NAME = "replica-1"
 
 
-class Followed:
+class Followed(Writers):
     """Two shards, a registrar, and one replica that folds what they append when told to."""
 
     def __init__(self, codebook: Codebook, folder: Path) -> None:
-        self.topology = Topology.load().edited({"shards": SHARDS})
-        self.codebook = codebook
-        self.encoder = Encoder(codebook)
-        self.deltas = [MemoryLog(f"deltas/{shard}") for shard in range(SHARDS)]
+        self.logs = [MemoryLog(f"deltas/{shard}") for shard in range(SHARDS)]
         self.bindings_log = MemoryLog("bindings")
+        super().__init__(codebook, self.logs, self.bindings_log, folder, MAX_BYTES)
+        self.topology = Topology.load().edited({"shards": SHARDS})
         self.now = 1_000
         self._revision = 0
         self._seconds = 0
-        self._kept: dict[int, CompiledSelector] = {}
-        self.shards = [
-            Shard(
-                folder / f"worker-{shard}",
-                log,
-                owner="worker",
-                fingerprint=codebook.fingerprint,
-                max_bytes=MAX_BYTES,
-                write_buffer_bytes=1 << 20,
-            )
-            for shard, log in enumerate(self.deltas)
-        ]
-        self.registrar = Registrar(
-            self.bindings_log,
-            owner="worker",
-            fingerprint=codebook.fingerprint,
-            reserved={p: codebook.reserved(p) for p in range(POSITIONS)},
-            max_bytes=MAX_BYTES,
-        )
+        self.shards = [self.open_shard(shard) for shard in range(SHARDS)]
         self.index = ReplicaIndex(self.topology, codebook.fingerprint, folder / "replica")
         self.leases = Leases(self.topology.generation, self.topology.replica.lease_seconds)
         self.gauge = FreshnessGauge(self.topology.replica.fresh_within_seconds)
@@ -106,7 +86,7 @@ class Followed:
         return self.register(Release(term, self._next()))
 
     def register(self, change: TermChange) -> int:
-        """Register any change, which a later one of this line comes after; returns its revision."""
+        """Register any change, which a later one here comes after; returns its revision."""
         self._revision = max(self._revision, change.revision)
         plan = self.registrar.plan([change])
         self.registrar.register(plan, 0, self.registrar.next_offset + 1, self.tick())
@@ -114,9 +94,7 @@ class Followed:
 
     def spread(self, shard: int) -> None:
         """Let one shard attach and detach what the bindings say now."""
-        sent = self.shards[shard].append_bindings(
-            self.registrar.bindings, self._selectors(), self.tick()
-        )
+        sent = self.append_bindings(self.shards[shard], self.tick())
         if sent is not None:
             sent.apply()
 
@@ -128,24 +106,18 @@ class Followed:
         self._revision += 1
         return self._revision
 
-    def _selectors(self) -> dict[int, CompiledSelector]:
-        """Every selector that was ever bound, as a follower of the bindings log keeps them."""
-        for binding, bound in self.registrar.bindings.bound.items():
-            self._kept.setdefault(binding, compile_selector(bound.selector))
-        return self._kept
-
     def _change(self, changes: Sequence[Change]) -> None:
         for number, shard in enumerate(self.shards):
             mine = [change for change in changes if partition_of(change.id, SHARDS) == number]
             prepared = prepare(mine, self.encoder)
-            plan = shard.plan_items(prepared, self._selectors())
+            plan = shard.plan_items(prepared, self.selectors())
             shard.append_items(plan, 0, shard.next_offset + len(mine), self.tick()).apply()
 
     # What the replica does.
 
     def follow_shard(self, shard: int) -> None:
-        for offset in range(self.index.logs[shard].next_offset, len(self.deltas[shard].records)):
-            self.index.fold_shard(shard, offset, self.deltas[shard].records[offset])
+        for offset in range(self.index.logs[shard].next_offset, len(self.logs[shard].records)):
+            self.index.fold_shard(shard, offset, self.logs[shard].records[offset])
 
     def follow_bindings(self) -> None:
         first = self.index.bindings_log.next_offset

@@ -41,77 +41,80 @@ def held_bytes(root: object, without: Iterable[object] = ()) -> int:
     return total
 
 
-def sizes(line: Followed) -> dict[str, int]:
-    logs = (*line.deltas, line.bindings_log)
+def sizes(followed: Followed) -> dict[str, int]:
+    logs = (*followed.logs, followed.bindings_log)
     return {
-        "shard": held_bytes(line.shards[0], logs),
-        "registrar": held_bytes(line.registrar, logs),
-        "replica": held_bytes(line.index, logs),
+        "shard": held_bytes(followed.shards[0], logs),
+        "registrar": held_bytes(followed.registrar, logs),
+        "replica": held_bytes(followed.index, logs),
     }
 
 
-def change_again(line: Followed, items: list[Item], deltas: int) -> None:
+def change_again(followed: Followed, items: list[Item], deltas: int) -> None:
     """So many deltas for each shard, over the same items."""
     for number in range(deltas):
-        line.put([items[number % len(items)], items[(number + 1) % len(items)]])
+        followed.put([items[number % len(items)], items[(number + 1) % len(items)]])
         if number % 50 == 0:
-            line.follow()
-            for shard in line.shards:
+            followed.follow()
+            for shard in followed.shards:
                 shard.selector_index.refresh(10_000)
-    line.follow()
+    followed.follow()
 
 
-def register(line: Followed, changes: list[TermChange]) -> None:
-    line.registrar.register(
-        line.registrar.plan(changes), 0, line.registrar.next_offset + len(changes), line.tick()
+def register(followed: Followed, changes: list[TermChange]) -> None:
+    followed.registrar.register(
+        followed.registrar.plan(changes),
+        0,
+        followed.registrar.next_offset + len(changes),
+        followed.tick(),
     )
-    line.spread_all()
-    line.follow()
+    followed.spread_all()
+    followed.follow()
 
 
-def come_and_go(line: Followed, terms: range) -> None:
+def come_and_go(followed: Followed, terms: range) -> None:
     """Bind and release terms that were never seen before, a few at a time."""
     for first in range(terms.start, terms.stop, AT_ONCE):
         names = [f"term{n:07}" for n in range(first, min(first + AT_ONCE, terms.stop))]
-        register(line, [bind(line, name) for name in names])
-        register(line, [Release(name, 2) for name in names])
-        reached = [line.registrar.bindings.version] * SHARDS
-        assert line.registrar.free_slots(reached, SHARDS, line.tick(), 0) == len(names)
-    line.follow()
+        register(followed, [bind(followed, name) for name in names])
+        register(followed, [Release(name, 2) for name in names])
+        reached = [followed.registrar.bindings.version] * SHARDS
+        assert followed.registrar.free_slots(reached, SHARDS, followed.tick(), 0) == len(names)
+    followed.follow()
 
 
-def bind(line: Followed, name: str) -> Bind:
-    at = line.tick()
+def bind(followed: Followed, name: str) -> Bind:
+    at = followed.tick()
     return Bind(name, 1, (), 0, 0, Selector(match="laser"), "me", "for a test", at)
 
 
-def test_deltas_leave_nothing_behind(line: Followed, catalog: list[Item]) -> None:
+def test_deltas_leave_nothing_behind(followed: Followed, catalog: list[Item]) -> None:
     items = catalog[:100]
-    change_again(line, items, DELTAS)
-    before = sizes(line)
-    change_again(line, items, DELTAS)
-    after = sizes(line)
-    assert line.index.view.versions[0] > DELTAS
+    change_again(followed, items, DELTAS)
+    before = sizes(followed)
+    change_again(followed, items, DELTAS)
+    after = sizes(followed)
+    assert followed.index.view.versions[0] > DELTAS
     for name, size in before.items():
         # Far less than one byte a delta: what varies is the last batch, and the room of arrays.
         assert after[name] - size < DELTAS / 2, name
 
 
 def test_a_term_that_came_and_went_leaves_its_revision_behind_and_no_more(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:300])
-    come_and_go(line, range(TERMS))
-    before = sizes(line)
-    come_and_go(line, range(TERMS, 2 * TERMS))
-    after = sizes(line)
-    assert len(line.index.view.bindings.terms) == 2 * TERMS
+    followed.put(catalog[:300])
+    come_and_go(followed, range(TERMS))
+    before = sizes(followed)
+    come_and_go(followed, range(TERMS, 2 * TERMS))
+    after = sizes(followed)
+    assert len(followed.index.view.bindings.terms) == 2 * TERMS
     assert abs(after["shard"] - before["shard"]) < TERMS
     for name in ("registrar", "replica"):
         each = (after[name] - before[name]) / TERMS
         print(f"{name}: {each:.0f} bytes a term")
         assert 0 < each < TOMBSTONE_BYTES, name
-    progress, view = line.index.term_progress, line.index.view
+    progress, view = followed.index.term_progress, followed.index.view
     kept = (progress.released, progress.detached, progress.release_applied_ms)
     assert [len(one) for one in kept] == [RELEASED_KEPT] * 3
     for gone in (
@@ -124,54 +127,58 @@ def test_a_term_that_came_and_went_leaves_its_revision_behind_and_no_more(
 
 
 def test_what_was_released_long_ago_is_told_as_released_and_stays_stale(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:300])
-    come_and_go(line, range(RELEASED_KEPT + AT_ONCE))
-    old, recent = line.receipt("term0000000"), line.receipt(f"term{RELEASED_KEPT:07}")
+    followed.put(catalog[:300])
+    come_and_go(followed, range(RELEASED_KEPT + AT_ONCE))
+    old, recent = followed.receipt("term0000000"), followed.receipt(f"term{RELEASED_KEPT:07}")
     assert [(s.stage, s.at_ms) for s in old.stages] == [("released", None)]
     assert (old.state, old.revision, recent.state) == ("released", 2, "released")
     assert [stage.stage for stage in recent.stages] == ["released", "detached", "applied"]
     assert None not in [stage.at_ms for stage in recent.stages]
-    register(line, [bind(line, "term0000000")])
-    assert line.index.view.bindings.counts.stale == 1
-    assert line.index.view.bindings.bound == {}
+    register(followed, [bind(followed, "term0000000")])
+    assert followed.index.view.bindings.counts.stale == 1
+    assert followed.index.view.bindings.bound == {}
 
 
 def test_bound_terms_keep_their_receipts_whatever_comes_and_goes(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:300])
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.follow()
-    before = line.receipt("quietcore")
-    come_and_go(line, range(RELEASED_KEPT + AT_ONCE))
-    after = line.receipt("quietcore")
+    followed.put(catalog[:300])
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.follow()
+    before = followed.receipt("quietcore")
+    come_and_go(followed, range(RELEASED_KEPT + AT_ONCE))
+    after = followed.receipt("quietcore")
     assert after.stages == before.stages
     assert [stage.done for stage in after.stages] == [True] * 6
 
 
-def test_refusals_are_forgotten_oldest_first(line: Followed) -> None:
-    room = len(line.codebook.reserved(0))
-    register(line, [bind(line, f"bound{n}") for n in range(room)])
+def test_refusals_are_forgotten_oldest_first(followed: Followed) -> None:
+    room = len(followed.codebook.reserved(0))
+    register(followed, [bind(followed, f"bound{n}") for n in range(room)])
     for first in range(0, REFUSALS_KEPT + AT_ONCE, AT_ONCE):
-        register(line, [bind(line, f"refused{n}") for n in range(first, first + AT_ONCE)])
-    refused = line.index.view.bindings.refused
+        register(followed, [bind(followed, f"refused{n}") for n in range(first, first + AT_ONCE)])
+    refused = followed.index.view.bindings.refused
     assert len(refused) == REFUSALS_KEPT
     assert next(iter(refused)) == f"refused{AT_ONCE}"
-    newest = line.receipt(f"refused{REFUSALS_KEPT + AT_ONCE - 1}")
+    newest = followed.receipt(f"refused{REFUSALS_KEPT + AT_ONCE - 1}")
     assert newest.refused is not None
     assert "0 of 256 free" in newest.refused.cause
 
 
-def test_replicas_that_are_gone_for_a_day_are_forgotten(line: Followed) -> None:
+def test_replicas_that_are_gone_for_a_day_are_forgotten(followed: Followed) -> None:
     for number in range(100):
-        line.lease(Lease(line.topology.generation, f"pod-{number}", 0, (0, 0), line.now))
-        line.now += FORGOTTEN_MS // 10
-    assert [lease.replica for lease in line.leases.all()] == [f"pod-{n}" for n in range(89, 100)]
-    line.lease(Lease(line.topology.generation, NAME, 0, (0, 0), line.now))
-    assert len(line.leases.all()) == 11
+        followed.lease(
+            Lease(followed.topology.generation, f"pod-{number}", 0, (0, 0), followed.now)
+        )
+        followed.now += FORGOTTEN_MS // 10
+    assert [lease.replica for lease in followed.leases.all()] == [
+        f"pod-{n}" for n in range(89, 100)
+    ]
+    followed.lease(Lease(followed.topology.generation, NAME, 0, (0, 0), followed.now))
+    assert len(followed.leases.all()) == 11
 
 
 def test_consumers_that_nobody_uses_are_closed_but_for_a_few(kafka: ApacheKafka) -> None:

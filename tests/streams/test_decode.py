@@ -39,19 +39,19 @@ def decoded(
 
 
 def test_a_beam_ends_at_live_items_of_the_version_that_it_holds(
-    line: Followed, catalog: list[Item], codebook: Codebook
+    followed: Followed, catalog: list[Item], codebook: Codebook
 ) -> None:
-    line.put(catalog[:3000])
-    line.follow()
+    followed.put(catalog[:3000])
+    followed.follow()
     layout = TokenLayout.of(codebook, BASE)
-    decode = Decode(line.index.view, codebook)
+    decode = Decode(followed.index.view, codebook)
     began = decode.version
-    held = {tuple(path) for path in _paths(line)}
+    held = {tuple(path) for path in _paths(followed)}
     rest = [catalog[first:3000:POSITIONS] for first in range(POSITIONS)]
 
     def drop_a_sixth() -> None:
-        line.drop([item.id for item in rest.pop()])
-        line.follow()
+        followed.drop([item.id for item in rest.pop()])
+        followed.follow()
 
     slots, valid = layout.slots(decoded(decode, layout, drop_a_sixth))
     assert valid.all()
@@ -59,27 +59,27 @@ def test_a_beam_ends_at_live_items_of_the_version_that_it_holds(
     assert {tuple(path) for path in slots.tolist()} <= held
     assert decode.count(slots).all()
     assert decode.version == began
-    now = Decode(line.index.view, codebook)
+    now = Decode(followed.index.view, codebook)
     assert now.version.view >= began.view + POSITIONS
     assert not now.count(slots).any()
     assert not now.mask(np.zeros((1, 0), np.uint16)).any()
 
 
-def _paths(line: Followed) -> list[tuple[int, ...]]:
-    return [item.identifier for reader in line.index.view.shards for item in reader.items()]
+def _paths(followed: Followed) -> list[tuple[int, ...]]:
+    return [item.identifier for reader in followed.index.view.shards for item in reader.items()]
 
 
 def test_a_bound_term_is_a_token_that_may_come_next(
-    line: Followed, catalog: list[Item], codebook: Codebook
+    followed: Followed, catalog: list[Item], codebook: Codebook
 ) -> None:
-    line.put(catalog[:500])
-    line.follow()
-    before = Decode(line.index.view, codebook)
-    line.bind("quietcore", where='brand = "hp"', category=codebook.groups[0].categories[0])
-    line.spread_all()
-    line.follow()
-    decode = Decode(line.index.view, codebook)
-    bound = next(iter(line.index.view.bindings.bound.values()))
+    followed.put(catalog[:500])
+    followed.follow()
+    before = Decode(followed.index.view, codebook)
+    followed.bind("quietcore", where='brand = "hp"', category=codebook.groups[0].categories[0])
+    followed.spread_all()
+    followed.follow()
+    decode = Decode(followed.index.view, codebook)
+    bound = next(iter(followed.index.view.bindings.bound.values()))
     layout = TokenLayout.of(codebook, BASE)
     scores = np.zeros((2, layout.size))
     before.constrain(layout, np.zeros((1, 0), np.int64), scores[:1])
@@ -88,22 +88,22 @@ def test_a_bound_term_is_a_token_that_may_come_next(
     assert np.isneginf(scores[0, token])
     assert scores[1, token] == 0
     reserved = np.array([[bound.index]], np.uint16)
-    attached = sum(len(r.attached[bound.binding]) for r in line.index.view.shards)
+    attached = sum(len(r.attached[bound.binding]) for r in followed.index.view.shards)
     assert decode.count(reserved).tolist() == [attached]
 
 
 def test_items_behind_a_path_are_read_ranked(
-    line: Followed, catalog: list[Item], codebook: Codebook
+    followed: Followed, catalog: list[Item], codebook: Codebook
 ) -> None:
     alike = [Item(f"a{n}", catalog[0].title, "", catalog[0].fields, float(n)) for n in range(5)]
-    line.put(alike)
-    line.follow()
-    decode = Decode(line.index.view, codebook)
-    path = line.encoder.encode(alike[0]).identifier
-    line.drop(["a4"])
-    line.follow()
+    followed.put(alike)
+    followed.follow()
+    decode = Decode(followed.index.view, codebook)
+    path = followed.encoder.encode(alike[0]).identifier
+    followed.drop(["a4"])
+    followed.follow()
     assert [item.id for item in decode.items(path, 3)] == ["a4", "a3", "a2"]
-    now = Decode(line.index.view, codebook)
+    now = Decode(followed.index.view, codebook)
     assert [item.id for item in now.items(path, 10)] == ["a3", "a2", "a1", "a0"]
     assert now.behind(np.array([path], np.uint16), 2).popularity.tolist() == [3, 2]
     places, slots = now.children(np.array([path[:2]], np.uint16))
@@ -111,21 +111,21 @@ def test_items_behind_a_path_are_read_ranked(
 
 
 def test_a_beam_that_holds_no_live_prefix_is_left_with_nothing(
-    line: Followed, catalog: list[Item], codebook: Codebook
+    followed: Followed, catalog: list[Item], codebook: Codebook
 ) -> None:
-    line.put(catalog[:50])
-    line.follow()
+    followed.put(catalog[:50])
+    followed.follow()
     layout = TokenLayout.of(codebook, BASE)
     scores = np.zeros((3, layout.size))
     # No slot at all; one of another position; a slot under which nobody lives.
     tokens = np.array([[7], [layout.tokens_of(3).start], [layout.tokens_of(0).stop - 1]])
-    Decode(line.index.view, codebook).constrain(layout, tokens, scores)
+    Decode(followed.index.view, codebook).constrain(layout, tokens, scores)
     assert np.isneginf(scores).all()
 
 
-def test_a_complete_identifier_has_nothing_next(line: Followed, codebook: Codebook) -> None:
+def test_a_complete_identifier_has_nothing_next(followed: Followed, codebook: Codebook) -> None:
     with pytest.raises(PrefixInvalid):
-        Decode(line.index.view, codebook).mask(np.zeros((1, POSITIONS), np.uint16))
+        Decode(followed.index.view, codebook).mask(np.zeros((1, POSITIONS), np.uint16))
 
 
 def test_tokens_are_slots_laid_end_to_end() -> None:

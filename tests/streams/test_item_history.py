@@ -14,11 +14,11 @@ from kae.streams.replica.explain import describe_item
 from kae.streams.replica.item_history import ItemAtTime, describe_item_at, why_selected
 
 
-def folded(line: Followed, item_id: str, at_ms: int) -> tuple[ItemPast, int]:
+def folded(followed: Followed, item_id: str, at_ms: int) -> tuple[ItemPast, int]:
     shard = partition_of(item_id, SHARDS)
     known, state = ItemPast(item_id), LogState()
     version = 0
-    for offset, record in enumerate(line.deltas[shard].records):
+    for offset, record in enumerate(followed.logs[shard].records):
         after = fold(state, offset, record)
         state = after.state
         if after.delta is not None and after.delta.at_ms <= at_ms:
@@ -27,25 +27,27 @@ def folded(line: Followed, item_id: str, at_ms: int) -> tuple[ItemPast, int]:
     return known, version
 
 
-def then(line: Followed, item_id: str, at_ms: int) -> ItemAtTime:
-    known, version = folded(line, item_id, at_ms)
+def then(followed: Followed, item_id: str, at_ms: int) -> ItemAtTime:
+    known, version = folded(followed, item_id, at_ms)
     shard = partition_of(item_id, SHARDS)
-    return describe_item_at(line.codebook, known, past(line).bindings(at_ms), shard, version, at_ms)
+    return describe_item_at(
+        followed.codebook, known, past(followed).bindings(at_ms), shard, version, at_ms
+    )
 
 
-def test_an_item_is_told_as_it_was_at_each_time(line: Followed, catalog: list[Item]) -> None:
+def test_an_item_is_told_as_it_was_at_each_time(followed: Followed, catalog: list[Item]) -> None:
     items = catalog[:300]
-    line.put(items)
-    line.follow()
+    followed.put(items)
+    followed.follow()
     selector = 'color = "black"'
-    line.bind("quietcore", where=selector)
-    line.spread_all()
-    line.follow()
-    item_id = line.search("quietcore", 1)[0].id
-    bound_at = line.tick()
-    live = describe_item(line.codebook, line.index, line.index.view, item_id)
+    followed.bind("quietcore", where=selector)
+    followed.spread_all()
+    followed.follow()
+    item_id = followed.search("quietcore", 1)[0].id
+    bound_at = followed.tick()
+    live = describe_item(followed.codebook, followed.index, followed.index.view, item_id)
     assert live is not None
-    seen = then(line, item_id, bound_at)
+    seen = then(followed, item_id, bound_at)
     assert (seen.live, seen.title, seen.revision) == (True, live.title, live.revision)
     assert (seen.identifier, seen.attributes) == (live.identifier, live.attributes)
     assert seen.since is not None
@@ -54,28 +56,28 @@ def test_an_item_is_told_as_it_was_at_each_time(line: Followed, catalog: list[It
     assert [(t.term, t.path) for t in seen.terms] == [(p.term, p.words) for p in live.paths[1:]]
     assert seen.terms[0].why == f"its words hold {selector}"
 
-    line.release("quietcore")
-    line.spread_all()
-    released_at = line.tick()
-    line.drop([item_id])
-    dropped_at = line.tick()
-    line.put([item for item in items if item.id == item_id])
-    assert then(line, item_id, released_at).terms == []
-    gone = then(line, item_id, dropped_at)
+    followed.release("quietcore")
+    followed.spread_all()
+    released_at = followed.tick()
+    followed.drop([item_id])
+    dropped_at = followed.tick()
+    followed.put([item for item in items if item.id == item_id])
+    assert then(followed, item_id, released_at).terms == []
+    gone = then(followed, item_id, dropped_at)
     assert (gone.live, gone.title, gone.attributes) == (False, "", [])
-    assert then(line, item_id, line.tick()).identifier == seen.identifier
-    assert then(line, item_id, bound_at) == seen
+    assert then(followed, item_id, followed.tick()).identifier == seen.identifier
+    assert then(followed, item_id, bound_at) == seen
 
 
-def test_a_term_that_is_bound_first_is_told_with_the_item_that_comes(line: Followed) -> None:
-    line.bind("quietcore", match="zorblax")
-    line.register(Adjust("quietcore", 50, ("1",), (), ("2",), line.tick(), "ann"))
-    line.spread_all()
-    line.put([Item(str(n), "Zorblax shoe") for n in range(3)])
-    known, _ = folded(line, "2", line.tick())
+def test_a_term_that_is_bound_first_is_told_with_the_item_that_comes(followed: Followed) -> None:
+    followed.bind("quietcore", match="zorblax")
+    followed.register(Adjust("quietcore", 50, ("1",), (), ("2",), followed.tick(), "ann"))
+    followed.spread_all()
+    followed.put([Item(str(n), "Zorblax shoe") for n in range(3)])
+    known, _ = folded(followed, "2", followed.tick())
     assert isinstance(known.edit, PutItem)
     assert [since and since.version for since in known.attached.values()] == [2, 2]
-    told = then(line, "2", line.tick()).terms
+    told = then(followed, "2", followed.tick()).terms
     assert [(one.state, one.why) for one in told] == [
         ("active", "has the phrase 'zorblax'"),
         ("pending", "pinned, number 1"),
@@ -83,12 +85,12 @@ def test_a_term_that_is_bound_first_is_told_with_the_item_that_comes(line: Follo
     assert why_selected(Selector(plus=("1",)), "1") == "added by its id"
 
 
-def test_what_a_snapshot_held_is_told_without_since_when(line: Followed) -> None:
-    line.put([Item("1", "Zorblax shoe")])
-    line.bind("quietcore", match="zorblax")
-    line.spread_all()
-    line.follow()
-    reader = line.index.view.shards[partition_of("1", SHARDS)]
+def test_what_a_snapshot_held_is_told_without_since_when(followed: Followed) -> None:
+    followed.put([Item("1", "Zorblax shoe")])
+    followed.bind("quietcore", match="zorblax")
+    followed.spread_all()
+    followed.follow()
+    reader = followed.index.view.shards[partition_of("1", SHARDS)]
     known = ItemPast("1", reader.item("1"), reader.attached, 1)
     assert (known.attached, known.since) == ({1: None}, None)
     assert ItemPast("other", None, reader.attached, 1).attached == {}

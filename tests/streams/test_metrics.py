@@ -107,33 +107,33 @@ def test_every_alarm_rings_on_its_condition_and_not_before() -> None:
 
 
 def test_the_accounting_alarm_fires_for_a_shard_that_does_not_add_up(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:50])
-    line.follow()
-    assert firing(line) == set()
+    followed.put(catalog[:50])
+    followed.follow()
+    assert firing(followed) == set()
     # No worker of kae's appends this: its counts are looked at before.
-    state = line.index.logs[1]
+    state = followed.index.logs[1]
     delta = Delta(
         epoch=state.epoch,
         version=state.version + 1,
         previous=state.hash,
         part=0,
         parts=1,
-        at_ms=line.tick(),
+        at_ms=followed.tick(),
         source=SourceRange(99),
         counts=Counts(read=3, put=1, stale=1),
         edits=(),
     )
-    line.deltas[1].append([encode_record(delta)])
-    line.follow()
-    assert firing(line) == {"1"}
+    followed.logs[1].append([encode_record(delta)])
+    followed.follow()
+    assert firing(followed) == {"1"}
 
 
-def firing(line: Followed) -> set[str]:
+def firing(followed: Followed) -> set[str]:
     """The shards for which the accounting alarm's expression holds, of what a replica tells."""
     meters = MetricRegistry("replica")
-    readings = ReplicaReadings("r", line.index, FreshnessGauge(5))
+    readings = ReplicaReadings("r", followed.index, FreshnessGauge(5))
     meters.collect_from(lambda: readings.samples(0))
     expression = next(str(r["expr"]) for r in RULES if r["alert"] == "KaeAccountingBroken")
     found = set()

@@ -13,18 +13,18 @@ from kae.streams.replica_api.terms import Previewed
 
 
 @pytest.fixture
-def filled(line: Followed, catalog: list[Item]) -> Followed:
-    line.put(catalog[:300])
-    line.follow()
-    return line
+def filled(followed: Followed, catalog: list[Item]) -> Followed:
+    followed.put(catalog[:300])
+    followed.follow()
+    return followed
 
 
-def ask(line: Followed, term: str, where: str = "", **data: object) -> Previewed:
+def ask(followed: Followed, term: str, where: str = "", **data: object) -> Previewed:
     selector = SelectorData(where=where)
     asked = BindData(revision=1 << 40, selector=selector, by="ann")
     asked = msgspec.structs.replace(asked, **data)
-    previewer = Previewer(line.codebook, line.topology, line.searching)
-    return previewer.preview(line.index.view, encode_term(term, asked, "/test"))
+    previewer = Previewer(followed.codebook, followed.topology, followed.searching)
+    return previewer.preview(followed.index.view, encode_term(term, asked, "/test"))
 
 
 def kinds(previewed: Previewed) -> list[tuple[str, str]]:

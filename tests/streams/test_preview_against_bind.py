@@ -78,79 +78,79 @@ class Draws:
         return f" {kind} ".join(f"({side})" for side in sides)
 
 
-def attributes_of(line: Followed) -> list[Attribute]:
+def attributes_of(followed: Followed) -> list[Attribute]:
     return [
         one
-        for reader in line.index.view.shards
+        for reader in followed.index.view.shards
         for item in reader.items()
         for one in item.attributes
     ]
 
 
-def follow_paths(line: Followed) -> View:
+def follow_paths(followed: Followed) -> View:
     """Bring the replica up to date, but for what its items are heard to say."""
-    line.follow_bindings()
+    followed.follow_bindings()
     for shard in range(SHARDS):
-        line.follow_shard(shard)
-    line.swap()
-    return line.index.view
+        followed.follow_shard(shard)
+    followed.swap()
+    return followed.index.view
 
 
-def bind(line: Followed, change: Bind) -> int:
+def bind(followed: Followed, change: Bind) -> int:
     """Have the registrar and the shards carry it out; the binding's id."""
-    line.register(change)
-    line.spread_all()
-    return line.registrar.bindings.terms[change.term][1]
+    followed.register(change)
+    followed.spread_all()
+    return followed.registrar.bindings.terms[change.term][1]
 
 
-def attached(line: Followed, binding: int) -> Iterator[str]:
+def attached(followed: Followed, binding: int) -> Iterator[str]:
     """The ids of the items that the shards attached."""
-    for shard in line.shards:
+    for shard in followed.shards:
         yield from shard.store.ids_at(shard.store.attached[binding])
 
 
-def free(line: Followed, term: str) -> None:
+def free(followed: Followed, term: str) -> None:
     """Release a term and have its slot free again."""
-    line.release(term)
-    line.spread_all()
-    versions = [shard.source.bindings_version for shard in line.shards]
-    line.registrar.free_slots(versions, SHARDS, line.tick(), 0)
-    line.spread_all()
+    followed.release(term)
+    followed.spread_all()
+    versions = [shard.source.bindings_version for shard in followed.shards]
+    followed.registrar.free_slots(versions, SHARDS, followed.tick(), 0)
+    followed.spread_all()
 
 
 # The full proof takes a quarter of a minute where nothing else runs, and minutes elsewhere.
 @pytest.mark.timeout(120 + PREVIEWS)
-def test_a_preview_says_what_the_bind_then_does(line: Followed, catalog: list[Item]) -> None:
+def test_a_preview_says_what_the_bind_then_does(followed: Followed, catalog: list[Item]) -> None:
     items = catalog[:ITEMS]
-    line.put(items)
-    line.follow()
-    draws = Draws(7, items, attributes_of(line))
-    previewer = Previewer(line.codebook, line.topology, line.searching)
-    rules = rules_of(line.topology, line.codebook.position_of)
+    followed.put(items)
+    followed.follow()
+    draws = Draws(7, items, attributes_of(followed))
+    previewer = Previewer(followed.codebook, followed.topology, followed.searching)
+    rules = rules_of(followed.topology, followed.codebook.position_of)
     selecting = 0
     for number in range(1, PREVIEWS + 1):
         # What came last is in the view, and its words are not heard.
-        line.drop([item.id for item in draws.some(20)])
-        line.put(draws.some(20))
-        before = follow_paths(line)
+        followed.drop([item.id for item in draws.some(20)])
+        followed.put(draws.some(20))
+        before = follow_paths(followed)
         event = draws.event(number * 1_000_000)  # above those of items and releases
-        change = decode_term(None, event, MAX_BYTES, line.tick(), rules)
+        change = decode_term(None, event, MAX_BYTES, followed.tick(), rules)
         assert isinstance(change, Bind)
         query = f"{change.term} black toner"
         told = previewer.preview(before, event, query)
-        assert line.index.view is before
+        assert followed.index.view is before
 
-        binding = bind(line, change)
-        after = follow_paths(line)
-        ids = list(attached(line, binding))
+        binding = bind(followed, change)
+        after = follow_paths(followed)
+        ids = list(attached(followed, binding))
         assert (told.items, told.refused) == (len(ids), None), event
         assert told.plan.hash == plan_hash(change, ids), event
         assert after.trie.path_count - before.trie.path_count == told.identifiers, event
         assert told.search is not None
-        assert told.search.then == line.search(query, len(told.search.then) or 1), event
-        assert told.room.position == line.registrar.bindings.bound[binding].position
+        assert told.search.then == followed.search(query, len(told.search.then) or 1), event
+        assert told.room.position == followed.registrar.bindings.bound[binding].position
         selecting += bool(ids)
-        free(line, change.term)
+        free(followed, change.term)
         if number % 5 == 0:
-            line.follow()
+            followed.follow()
     assert selecting > PREVIEWS // 4

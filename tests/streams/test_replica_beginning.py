@@ -18,12 +18,12 @@ from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.search import Search
 
 
-def stores_of(line: Followed) -> Callable[[int], SnapshotSource]:
+def stores_of(followed: Followed) -> Callable[[int], SnapshotSource]:
     """Each shard's store as it is now, as a snapshot lays it down."""
 
     def of_shard(shard: int) -> SnapshotSource:
         def lay(folder: Path, _note: Callable[[str], None]) -> Iterator[str]:
-            line.shards[shard].store.checkpoint(folder)
+            followed.shards[shard].store.checkpoint(folder)
             yield str(shard)
 
         return lay
@@ -32,23 +32,23 @@ def stores_of(line: Followed) -> Callable[[int], SnapshotSource]:
 
 
 def test_a_begun_replica_masks_counts_and_ranks_as_the_folded_one(
-    line: Followed, catalog: list[Item], tmp_path: Path
+    followed: Followed, catalog: list[Item], tmp_path: Path
 ) -> None:
-    line.put(catalog[:400])
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.put(catalog[300:600])
-    line.drop([item.id for item in catalog[100:150]])
-    line.follow()
+    followed.put(catalog[:400])
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.put(catalog[300:600])
+    followed.drop([item.id for item in catalog[100:150]])
+    followed.follow()
     begun = ReplicaIndex(
-        line.topology, line.codebook.fingerprint, tmp_path / "begun", stores_of(line)
+        followed.topology, followed.codebook.fingerprint, tmp_path / "begun", stores_of(followed)
     )
     try:
-        for offset, record in enumerate(line.bindings_log.records):
+        for offset, record in enumerate(followed.bindings_log.records):
             begun.fold_bindings(offset, record)
-        view, folded = begun.swap(0), line.index.view
+        view, folded = begun.swap(0), followed.index.view
         assert (view.versions, view.items) == (folded.versions, folded.items)
-        assert begun.logs == line.index.logs
+        assert begun.logs == followed.index.logs
         prefixes = np.zeros((1, 0), np.uint16)
         while prefixes.shape[1] < 6:
             places, slots = decoding.children(view.trie.merged, prefixes)
@@ -70,23 +70,23 @@ def test_a_begun_replica_masks_counts_and_ranks_as_the_folded_one(
 
 
 def test_a_begun_replica_searches_once_it_has_read_the_words(
-    line: Followed, catalog: list[Item], tmp_path: Path
+    followed: Followed, catalog: list[Item], tmp_path: Path
 ) -> None:
-    line.put(catalog[:300])
-    line.follow()
+    followed.put(catalog[:300])
+    followed.follow()
     begun = ReplicaIndex(
-        line.topology, line.codebook.fingerprint, tmp_path / "begun", stores_of(line)
+        followed.topology, followed.codebook.fingerprint, tmp_path / "begun", stores_of(followed)
     )
-    search = Search(line.codebook, beam=1024)
+    search = Search(followed.codebook, beam=1024)
     try:
         ready_at_once = begun.postings_ready
-        assert begun.view.items == line.index.view.items == 300
+        assert begun.view.items == followed.index.view.items == 300
         while not begun.postings_ready:
             begun.refresh_postings(time.monotonic())
             time.sleep(0.001)
         assert not ready_at_once
         ours = search.answer(begun.swap(0), "toner cartridge", 50)
-        theirs = search.answer(line.index.view, "toner cartridge", 50)
+        theirs = search.answer(followed.index.view, "toner cartridge", 50)
         assert [hit.id for hit in ours.items] == [hit.id for hit in theirs.items]
         assert ours.items
     finally:
@@ -94,11 +94,11 @@ def test_a_begun_replica_searches_once_it_has_read_the_words(
 
 
 def test_rows_that_were_written_without_a_value_are_read(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
     items = [replace(item, popularity=n + 0.5) for n, item in enumerate(catalog[:50])]
-    line.put(items)
-    store = line.shards[0].store
+    followed.put(items)
+    store = followed.shards[0].store
     with_values = [path.popularity.tolist() for path in store.paths()]
     rows = WriteBatch(raw_mode=True)
     family = store._rocks.handles[keys.TRIE]
@@ -110,13 +110,13 @@ def test_rows_that_were_written_without_a_value_are_read(
 
 
 def test_a_snapshot_whose_identifiers_are_not_all_there_is_passed_over(
-    line: Followed, catalog: list[Item], tmp_path: Path
+    followed: Followed, catalog: list[Item], tmp_path: Path
 ) -> None:
-    line.put(catalog[:100])
+    followed.put(catalog[:100])
 
     def shortened(shard: int) -> SnapshotSource:
         def lay(folder: Path, note: Callable[[str], None]) -> Iterator[str]:
-            for name in stores_of(line)(shard)(folder, note):
+            for name in stores_of(followed)(shard)(folder, note):
                 store = ShardStore(folder)
                 first = next(iter(store.dump()[keys.TRIE]))[0]
                 rows = WriteBatch(raw_mode=True)
@@ -127,6 +127,8 @@ def test_a_snapshot_whose_identifiers_are_not_all_there_is_passed_over(
 
         return lay
 
-    begun = ReplicaIndex(line.topology, line.codebook.fingerprint, tmp_path / "begun", shortened)
+    begun = ReplicaIndex(
+        followed.topology, followed.codebook.fingerprint, tmp_path / "begun", shortened
+    )
     assert begun.view.items == 0
     begun.close()

@@ -50,32 +50,34 @@ class HttpClient:
 
 
 @pytest.fixture
-def http(line: Followed, catalog: list[Item]) -> HttpClient:
-    line.now = time.time_ns() // 1_000_000
-    line.put(catalog[:300])
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.follow()
+def http(followed: Followed, catalog: list[Item]) -> HttpClient:
+    followed.now = time.time_ns() // 1_000_000
+    followed.put(catalog[:300])
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.follow()
     meters = MetricRegistry("replica")
-    observe_view(meters, line.index.view, caught_up=True)
-    readings = ReplicaReadings(NAME, line.index, line.gauge)
+    observe_view(meters, followed.index.view, caught_up=True)
+    readings = ReplicaReadings(NAME, followed.index, followed.gauge)
     meters.collect_from(lambda: readings.samples(time.monotonic()))
     served = GenerationReplica(
         1,
-        line.codebook,
-        line.index,
-        line.leases,
-        line.gauge,
-        line.searching,
-        Previewer(line.codebook, line.topology, line.searching),
+        followed.codebook,
+        followed.index,
+        followed.leases,
+        followed.gauge,
+        followed.searching,
+        Previewer(followed.codebook, followed.topology, followed.searching),
         UnknownWords(least_requests=3),
     )
     answers = ReplicaHttp(NAME, Serving(served, GenerationState(1)), meters)
-    return HttpClient(build_app(answers, meters, line.notifier))
+    return HttpClient(build_app(answers, meters, followed.notifier))
 
 
-def test_every_answer_names_the_one_view_it_was_made_from(http: HttpClient, line: Followed) -> None:
-    view = line.index.view
+def test_every_answer_names_the_one_view_it_was_made_from(
+    http: HttpClient, followed: Followed
+) -> None:
+    view = followed.index.view
     expected = {"generation": 1, "view": view.number, "bindings": 1, "shards": list(view.versions)}
     some_id = http.get("/search", params={"q": "quietcore"}).json()["items"][0]["id"]
     for path in (
@@ -89,12 +91,12 @@ def test_every_answer_names_the_one_view_it_was_made_from(http: HttpClient, line
         assert http.get(path).json()["version"] == expected, path
 
 
-def test_a_search_is_refused_until_the_words_are_read(http: HttpClient, line: Followed) -> None:
-    line.index.postings_ready = False
+def test_a_search_is_refused_until_the_words_are_read(http: HttpClient, followed: Followed) -> None:
+    followed.index.postings_ready = False
     refused = http.get("/search", params={"q": "toner"})
     assert refused.status_code == 503
     assert "words of its items are still being read" in refused.json()["error"]
-    line.index.postings_ready = True
+    followed.index.postings_ready = True
     assert http.get("/search", params={"q": "toner"}).is_success
 
 
@@ -133,7 +135,7 @@ def test_a_bad_request_is_told_why(http: HttpClient, path: str, status: int, cau
     assert cause in answer.json()["error"]
 
 
-def test_an_item_shows_every_path_with_its_term(http: HttpClient, line: Followed) -> None:
+def test_an_item_shows_every_path_with_its_term(http: HttpClient, followed: Followed) -> None:
     hit = http.get("/search", params={"q": "quietcore"}).json()["items"][0]
     item = http.get(f"/items/{hit['id']}").json()
     assert [path["term"] for path in item["paths"]] == [None, "quietcore"]
@@ -145,7 +147,7 @@ def test_an_item_shows_every_path_with_its_term(http: HttpClient, line: Followed
 
 
 def test_an_answer_waits_until_a_view_has_the_revision(
-    http: HttpClient, line: Followed, catalog: list[Item]
+    http: HttpClient, followed: Followed, catalog: list[Item]
 ) -> None:
     path = f"/items/{catalog[0].id}"
     known = http.get(path).json()["revision"]
@@ -158,15 +160,17 @@ def test_an_answer_waits_until_a_view_has_the_revision(
         wanted = {"revision": str(known + 1), "within_ms": "30000"}
         item = pool.submit(http.get, path, wanted)
         term = pool.submit(http.get, "/receipts/glimmer", {"revision": "1", "within_ms": "30000"})
-        line.put(catalog[:1])
-        line.bind("glimmer", where='brand = "hp"')
-        line.spread_all()
-        line.follow()
+        followed.put(catalog[:1])
+        followed.bind("glimmer", where='brand = "hp"')
+        followed.spread_all()
+        followed.follow()
         assert item.result().json()["revision"] > known
         assert all(stage["done"] for stage in term.result().json()["stages"])
 
 
-def test_a_preview_is_of_the_event_that_a_bind_would_send(http: HttpClient, line: Followed) -> None:
+def test_a_preview_is_of_the_event_that_a_bind_would_send(
+    http: HttpClient, followed: Followed
+) -> None:
     data = BindData(1, SelectorData(where='brand = "hp"'), category="brand")
     event = encode_term("glimmer", data, "/test")
     told = http.post("/preview", event).json()
@@ -177,15 +181,15 @@ def test_a_preview_is_of_the_event_that_a_bind_would_send(http: HttpClient, line
 
 
 def test_what_waits_for_approval_is_previewed_as_it_would_be_now(
-    http: HttpClient, line: Followed
+    http: HttpClient, followed: Followed
 ) -> None:
     data = BindData(1, SelectorData(where='brand = "hp"'), category="brand", by="ann")
     event = encode_term("glimmer", data, "/test")
-    rules = rules_of(line.topology, line.codebook.position_of)
-    change = decode_term(None, event, len(event), line.now, rules)
+    rules = rules_of(followed.topology, followed.codebook.position_of)
+    change = decode_term(None, event, len(event), followed.now, rules)
     assert isinstance(change, Bind)
     assert http.get("/preview/glimmer").status_code == 404
-    line.index.view.bindings.edit(Propose("glimmer", 1, change), 2, line.now)
+    followed.index.view.bindings.edit(Propose("glimmer", 1, change), 2, followed.now)
     asked, waiting = http.post("/preview", event).json(), http.get("/preview/Glimmer").json()
     assert [one["kind"] for one in asked["collisions"]] == ["proposed"]
     assert (waiting["collisions"], waiting["refused"]) == ([], None)
@@ -193,48 +197,48 @@ def test_what_waits_for_approval_is_previewed_as_it_would_be_now(
 
 
 def test_a_preview_refuses_what_is_no_bind_and_what_is_too_large(
-    http: HttpClient, line: Followed
+    http: HttpClient, followed: Followed
 ) -> None:
     refused = http.post("/preview", b"{}")
     assert (refused.status_code, refused.json()["error"][:7]) == (400, "event: ")
-    large = http.post("/preview", b" " * (line.topology.limits.event_bytes + 1))
+    large = http.post("/preview", b" " * (followed.topology.limits.event_bytes + 1))
     assert (large.status_code, "limits.event_bytes" in large.json()["error"]) == (413, True)
     assert http.get("/preview").status_code == 405
-    line.index.postings_ready = False
+    followed.index.postings_ready = False
     assert http.post("/preview", b"{}").status_code == 503
 
 
-def test_bindings_show_what_is_left_at_each_position(http: HttpClient, line: Followed) -> None:
+def test_bindings_show_what_is_left_at_each_position(http: HttpClient, followed: Followed) -> None:
     shown = http.get("/bindings").json()
     assert [b["term"] for b in shown["active"]] == ["quietcore"]
-    position = line.codebook.position_of(CATEGORY_INDEX["entity"])
+    position = followed.codebook.position_of(CATEGORY_INDEX["entity"])
     its = shown["capacity"].pop(position)
     assert (its["bound"], its["free"]) == (1, its["reserved"] - 1)
     assert all(other["free"] == other["reserved"] for other in shown["capacity"])
-    line.release("quietcore")
-    line.follow()
+    followed.release("quietcore")
+    followed.follow()
     later = http.get("/bindings").json()
     assert (later["active"], len(later["quarantined"])) == ([], 1)
     assert later["capacity"][position]["quarantined"] == 1
 
 
-def test_the_status_hashes_the_view_when_asked_to(http: HttpClient, line: Followed) -> None:
+def test_the_status_hashes_the_view_when_asked_to(http: HttpClient, followed: Followed) -> None:
     assert {shard["hash"] for shard in http.get("/status").json()["shards"]} == {None}
     shards = http.get("/status?hash=1").json()["shards"]
-    assert [s["hash"] for s in shards] == [s.store.content_hash() for s in line.shards]
+    assert [s["hash"] for s in shards] == [s.store.content_hash() for s in followed.shards]
     assert sum(shard["counts"]["put"] for shard in shards) == 300
 
 
-def test_a_replica_is_ready_while_its_view_is_fresh(http: HttpClient, line: Followed) -> None:
+def test_a_replica_is_ready_while_its_view_is_fresh(http: HttpClient, followed: Followed) -> None:
     assert http.get("/livez").status_code == 200
     never = http.get("/readyz")
     assert never.status_code == 503
     assert "not been read to their ends" in never.json()["reasons"][0]
-    line.gauge.set_ends(time.monotonic(), {"deltas/0": 2})
-    line.gauge.update({"deltas/0": 2})
+    followed.gauge.set_ends(time.monotonic(), {"deltas/0": 2})
+    followed.gauge.update({"deltas/0": 2})
     assert http.get("/readyz").status_code == 200
-    line.gauge.set_ends(time.monotonic() - 60, {"deltas/0": 2})
-    line.gauge.update({"deltas/0": 2})
+    followed.gauge.set_ends(time.monotonic() - 60, {"deltas/0": 2})
+    followed.gauge.update({"deltas/0": 2})
     stale = http.get("/readyz")
     assert stale.status_code == 503
     assert "fresh_within_seconds is 5" in stale.json()["reasons"][0]
@@ -251,7 +255,9 @@ def test_the_page_needs_nothing_from_elsewhere(http: HttpClient) -> None:
 def test_a_replica_tells_every_metric_of_the_list_and_no_other(http: HttpClient) -> None:
     http.get("/search?q=quietcore")
     text = http.get("/metrics").text
-    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE kae_")}
+    told = {
+        followed.split()[2] for followed in text.splitlines() if followed.startswith("# TYPE kae_")
+    }
     assert told == {metric.name for metric in METRICS if metric.process == "replica"}
     assert 'kae_replica_requests_total{route="/search",status="200"} 1.0' in text
     assert "kae_replica_search_seconds_count 1.0" in text

@@ -21,46 +21,50 @@ from kae.sinks.log.edits import (
 from kae.sinks.log.fold import ForeignCodebook, LogCorrupt
 
 
-def test_a_replica_holds_what_the_shards_hold(line: Followed, catalog: list[Item]) -> None:
-    line.put(catalog[:400])
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.put(catalog[300:600])
-    line.drop([item.id for item in catalog[100:150]])
-    line.bind("coolpack", match="black")
-    line.release("quietcore")
-    line.spread_all()
-    line.follow()
-    hashes = [reader.content_hash() for reader in line.index.view.shards]
-    assert hashes == [shard.store.content_hash() for shard in line.shards]
-    assert line.index.view.versions == tuple(shard.store.state.version for shard in line.shards)
-    assert line.index.view.items == 550
+def test_a_replica_holds_what_the_shards_hold(followed: Followed, catalog: list[Item]) -> None:
+    followed.put(catalog[:400])
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.put(catalog[300:600])
+    followed.drop([item.id for item in catalog[100:150]])
+    followed.bind("coolpack", match="black")
+    followed.release("quietcore")
+    followed.spread_all()
+    followed.follow()
+    hashes = [reader.content_hash() for reader in followed.index.view.shards]
+    assert hashes == [shard.store.content_hash() for shard in followed.shards]
+    assert followed.index.view.versions == tuple(
+        shard.store.state.version for shard in followed.shards
+    )
+    assert followed.index.view.items == 550
 
 
-def test_a_view_is_not_moved_by_what_is_folded_later(line: Followed, catalog: list[Item]) -> None:
-    line.put(catalog[:100])
-    line.follow()
-    before = line.index.view
+def test_a_view_is_not_moved_by_what_is_folded_later(
+    followed: Followed, catalog: list[Item]
+) -> None:
+    followed.put(catalog[:100])
+    followed.follow()
+    before = followed.index.view
     hashes = [reader.content_hash() for reader in before.shards]
-    line.drop([item.id for item in catalog[:100]])
-    line.follow()
+    followed.drop([item.id for item in catalog[:100]])
+    followed.follow()
     assert [reader.content_hash() for reader in before.shards] == hashes
     assert before.trie.entry_count == 100
-    assert line.index.view.trie.entry_count == 0
-    assert {line.index.view.shards[s].state.live for s in range(SHARDS)} == {0}
+    assert followed.index.view.trie.entry_count == 0
+    assert {followed.index.view.shards[s].state.live for s in range(SHARDS)} == {0}
 
 
 def test_items_that_keep_their_terms_leave_what_a_view_has_of_terms_as_it_is(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:100])
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.follow()
-    before = line.index.view
-    line.put(catalog[:100])
-    line.follow()
-    now = line.index.view
+    followed.put(catalog[:100])
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.follow()
+    before = followed.index.view
+    followed.put(catalog[:100])
+    followed.follow()
+    now = followed.index.view
     assert now.versions > before.versions
     assert now.terms is before.terms
     for reader, former in zip(now.shards, before.shards, strict=True):
@@ -68,34 +72,36 @@ def test_items_that_keep_their_terms_leave_what_a_view_has_of_terms_as_it_is(
     hp = [item for item in catalog[:100] if str(item.fields.get("brand")).lower() == "hp"]
     bound = next(iter(now.visible))
     members = [len(reader.attached[bound]) for reader in now.shards]
-    line.put([msgspec.structs.replace(hp[0], title="Other", fields={"brand": "Other"})])
-    line.follow()
-    later = line.index.view
+    followed.put([msgspec.structs.replace(hp[0], title="Other", fields={"brand": "Other"})])
+    followed.follow()
+    later = followed.index.view
     assert [len(reader.attached[bound]) for reader in now.shards] == members
     assert sum(len(reader.attached[bound]) for reader in later.shards) == sum(members) - 1
     assert later.trie.entry_count == now.trie.entry_count - 1
-    line.put([hp[0]])
-    line.follow()
-    assert line.index.view.trie.entry_count == now.trie.entry_count
+    followed.put([hp[0]])
+    followed.follow()
+    assert followed.index.view.trie.entry_count == now.trie.entry_count
 
 
-def test_what_a_former_owner_appends_changes_nothing(line: Followed, catalog: list[Item]) -> None:
-    line.put(catalog[:50])
-    line.follow()
-    views = line.index.view.versions
+def test_what_a_former_owner_appends_changes_nothing(
+    followed: Followed, catalog: list[Item]
+) -> None:
+    followed.put(catalog[:50])
+    followed.follow()
+    views = followed.index.view.versions
     stale = Delta(0, 2, GENESIS, 0, 1, 0, SourceRange(), Counts(), ())
-    line.deltas[0].append([encode_record(stale)])
-    line.follow()
-    assert line.index.view.versions == views
-    assert line.index.ignored == 1
+    followed.logs[0].append([encode_record(stale)])
+    followed.follow()
+    assert followed.index.view.versions == views
+    assert followed.index.ignored == 1
 
 
-def test_a_log_of_another_codebook_is_refused(line: Followed) -> None:
-    line.deltas[0].append([encode_record(Owned(2, b"n", "another", "another codebook"))])
+def test_a_log_of_another_codebook_is_refused(followed: Followed) -> None:
+    followed.logs[0].append([encode_record(Owned(2, b"n", "another", "another codebook"))])
     # The claim itself does not count, since this log has begun already.
-    line.follow()
+    followed.follow()
     foreign = encode_record(Owned(1, b"n", "another", "another codebook"))
-    fresh = Followed(line.codebook, line.shards[0].folder.parent / "fresh")
+    fresh = Followed(followed.codebook, followed.shards[0].folder.parent / "fresh")
     try:
         with pytest.raises(ForeignCodebook, match="another codebook"):
             fresh.index.fold_shard(0, 0, foreign)
@@ -104,27 +110,27 @@ def test_a_log_of_another_codebook_is_refused(line: Followed) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"not kae's", b"\x90"])
-def test_bytes_that_are_no_record_stop_the_replica(line: Followed, payload: bytes) -> None:
+def test_bytes_that_are_no_record_stop_the_replica(followed: Followed, payload: bytes) -> None:
     with pytest.raises(LogCorrupt, match="did not write"):
-        line.index.fold_shard(0, 0, payload)
+        followed.index.fold_shard(0, 0, payload)
 
 
-def test_a_bindings_edit_has_no_place_in_a_shards_log(line: Followed) -> None:
-    line.follow()
-    state = line.index.logs[0]
+def test_a_bindings_edit_has_no_place_in_a_shards_log(followed: Followed) -> None:
+    followed.follow()
+    state = followed.index.logs[0]
     edits = (msgspec.Raw(encode_edit(Activate(1))),)
     wrong = Delta(state.epoch, 1, state.hash, 0, 1, 0, SourceRange(), Counts(), edits)
     with pytest.raises(LogCorrupt, match="no place in a shard's log"):
-        line.index.fold_shard(0, 1, encode_record(wrong))
+        followed.index.fold_shard(0, 1, encode_record(wrong))
 
 
-def test_an_item_names_the_delta_that_put_it(line: Followed, catalog: list[Item]) -> None:
-    line.put(catalog[:20])
-    line.put(catalog[:20])
-    line.follow()
-    for shard, reader in enumerate(line.index.view.shards):
+def test_an_item_names_the_delta_that_put_it(followed: Followed, catalog: list[Item]) -> None:
+    followed.put(catalog[:20])
+    followed.put(catalog[:20])
+    followed.follow()
+    for shard, reader in enumerate(followed.index.view.shards):
         for item in reader.items():
-            put = line.index.put_at(shard, item.ordinal)
+            put = followed.index.put_at(shard, item.ordinal)
             assert put is not None
             assert (put.version, put.offset) == (2, 2)  # offset 0 is the claim
 

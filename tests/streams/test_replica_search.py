@@ -17,75 +17,75 @@ from kae.streams.replica.explain import describe_item
 from kae.streams.replica.search import Search
 
 
-def position(line: Followed, category: str) -> int:
-    return line.codebook.position_of(CATEGORY_INDEX[category])
+def position(followed: Followed, category: str) -> int:
+    return followed.codebook.position_of(CATEGORY_INDEX[category])
 
 
-def test_a_word_that_nobody_knows_finds_nothing(line: Followed, catalog: list[Item]) -> None:
-    line.put(catalog)
-    line.follow()
-    assert line.search("quietcore") == []
-    assert line.search("?! ...") == []
+def test_a_word_that_nobody_knows_finds_nothing(followed: Followed, catalog: list[Item]) -> None:
+    followed.put(catalog)
+    followed.follow()
+    assert followed.search("quietcore") == []
+    assert followed.search("?! ...") == []
 
 
 def test_a_bound_word_leads_to_its_items_and_a_released_one_to_none(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog)
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.follow()
+    followed.put(catalog)
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.follow()
     selector = compile_selector(Selector(where='brand = "hp"'))
     expected = {
         item.id
-        for item, encoded in ((item, line.encoder.encode(item)) for item in catalog)
+        for item, encoded in ((item, followed.encoder.encode(item)) for item in catalog)
         if selector.matches(item.id, encoded.text, encoded.attributes)
     }
-    hits = line.search("quietcore")
+    hits = followed.search("quietcore")
     assert {hit.id for hit in hits} == expected
     assert {hit.via for hit in hits} == {"quietcore"}
-    term = position(line, "entity")
+    term = position(followed, "entity")
     for hit in hits:
         assert [p for p in range(6) if hit.path[p] != hit.identifier[p]] == [term] == hit.covers
         assert hit.path[term] == "quietcore"
-    line.release("quietcore")
+    followed.release("quietcore")
     # Hidden at once, also while the shards have not detached it yet.
-    line.follow()
-    assert line.search("quietcore") == []
+    followed.follow()
+    assert followed.search("quietcore") == []
 
 
 def test_a_binding_is_hidden_until_the_bindings_log_names_it(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:200])
+    followed.put(catalog[:200])
     # Of the first position, where the trie's root shows it.
-    assert position(line, "model") == 0
-    line.bind("quietcore", where='brand = "hp"', category="model")
-    line.spread_all()
+    assert position(followed, "model") == 0
+    followed.bind("quietcore", where='brand = "hp"', category="model")
+    followed.spread_all()
     for shard in range(SHARDS):
-        line.follow_shard(shard)
-    line.swap()
-    index = next(iter(line.registrar.bindings.bound.values())).index
-    assert index not in next_slots(line.index.view.trie, ())
-    assert line.search("quietcore") == []
-    line.follow()
-    assert index in next_slots(line.index.view.trie, ())
-    assert line.search("quietcore") != []
+        followed.follow_shard(shard)
+    followed.swap()
+    index = next(iter(followed.registrar.bindings.bound.values())).index
+    assert index not in next_slots(followed.index.view.trie, ())
+    assert followed.search("quietcore") == []
+    followed.follow()
+    assert index in next_slots(followed.index.view.trie, ())
+    assert followed.search("quietcore") != []
 
 
 def test_an_item_comes_once_by_the_path_that_covers_most(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog)
-    line.bind("quietcore", where='brand = "hp"')
-    line.bind("inkwise", where='brand = "hp"', category="style")
-    line.spread_all()
-    line.follow()
-    hits = line.search("hp quietcore")
+    followed.put(catalog)
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.bind("inkwise", where='brand = "hp"', category="style")
+    followed.spread_all()
+    followed.follow()
+    hits = followed.search("hp quietcore")
     assert len({hit.id for hit in hits}) == len(hits)
     both = [hit for hit in hits if hit.via == "quietcore"]
     assert both
-    term, brand = position(line, "entity"), position(line, "brand")
+    term, brand = position(followed, "entity"), position(followed, "brand")
     for hit in both:
         assert set(hit.covers) == ({term, brand} if hit.path[brand] == "hp" else {term})
     assert {hit.via for hit in hits if hit.path[brand] == "hp"} == {"quietcore"}
@@ -94,202 +94,206 @@ def test_an_item_comes_once_by_the_path_that_covers_most(
 
 
 def test_of_two_paths_that_cover_the_same_the_items_own_is_named(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog)
-    line.bind("quietcore", where='brand = "hp"', category="style")
-    line.spread_all()
-    line.follow()
-    hits = line.search("hp")
+    followed.put(catalog)
+    followed.bind("quietcore", where='brand = "hp"', category="style")
+    followed.spread_all()
+    followed.follow()
+    hits = followed.search("hp")
     assert hits
     assert {hit.via for hit in hits if "hp" in hit.identifier} == {None}
 
 
-def test_results_are_ranked_by_own_words_and_coverage(line: Followed, catalog: list[Item]) -> None:
-    line.put(catalog)
-    line.follow()
-    hits = line.search("hp black toner cartridge")
+def test_results_are_ranked_by_own_words_and_coverage(
+    followed: Followed, catalog: list[Item]
+) -> None:
+    followed.put(catalog)
+    followed.follow()
+    hits = followed.search("hp black toner cartridge")
     ranks = [hit.own_words + hit.score / 5 for hit in hits]
     assert all(after - before <= 2e-6 for before, after in pairwise(ranks))
     assert len(set(ranks)) > 1
-    assert [hit.id for hit in line.search("hp black toner cartridge", limit=7)] == [
+    assert [hit.id for hit in followed.search("hp black toner cartridge", limit=7)] == [
         hit.id for hit in hits[:7]
     ]
 
 
-def test_equally_ranked_items_come_by_popularity_and_then_by_id(line: Followed) -> None:
-    line.put(
+def test_equally_ranked_items_come_by_popularity_and_then_by_id(followed: Followed) -> None:
+    followed.put(
         [
             Item(f"i{number}", "quiet toner cartridge", popularity=float(number % 3))
             for number in range(9)
         ]
     )
-    line.follow()
+    followed.follow()
     expected = ["i2", "i5", "i8", "i1", "i4", "i7", "i0", "i3", "i6"]
-    assert [hit.id for hit in line.search("toner cartridge")] == expected
+    assert [hit.id for hit in followed.search("toner cartridge")] == expected
     for limit in range(1, 9):
-        assert [h.id for h in line.search("toner cartridge", limit=limit)] == expected[:limit]
+        assert [h.id for h in followed.search("toner cartridge", limit=limit)] == expected[:limit]
 
 
-def test_an_item_is_found_by_a_word_that_its_identifier_does_not_carry(line: Followed) -> None:
+def test_an_item_is_found_by_a_word_that_its_identifier_does_not_carry(followed: Followed) -> None:
     sellers = {"hp": "quietcore", "epson": "inkwise"}
-    line.put(
+    followed.put(
         [
             Item(f"{brand}-{number}", f"{brand} toner cartridge {word}", fields={"brand": brand})
             for brand, word in sellers.items()
             for number in range(3)
         ]
     )
-    line.follow()
-    hits = line.search("quietcore", limit=3)
+    followed.follow()
+    hits = followed.search("quietcore", limit=3)
     assert {hit.id for hit in hits} == {"hp-0", "hp-1", "hp-2"}
     assert all("quietcore" not in hit.identifier for hit in hits)
 
 
-def test_an_item_that_is_only_like_those_that_say_a_word_is_not_found(line: Followed) -> None:
-    line.put(
+def test_an_item_that_is_only_like_those_that_say_a_word_is_not_found(followed: Followed) -> None:
+    followed.put(
         [
             Item(f"{kind}-{number}", f"hp {kind}", fields={"brand": "hp"})
             for kind in ("quietcore", "inkwise")
             for number in range(3)
         ]
     )
-    line.follow()
+    followed.follow()
     expected = {"quietcore-0", "quietcore-1", "quietcore-2"}
-    assert {hit.id for hit in line.search("quietcore")} == expected
-    both = [hit.id for hit in line.search("hp quietcore")]
+    assert {hit.id for hit in followed.search("quietcore")} == expected
+    both = [hit.id for hit in followed.search("hp quietcore")]
     assert len(both) == 6
     assert set(both[:3]) == expected
 
 
 def test_another_spelling_finds_the_same_and_a_slip_nearly(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog)
-    line.follow()
-    expected = [hit.id for hit in line.search("toner cartridge", limit=20)]
+    followed.put(catalog)
+    followed.follow()
+    expected = [hit.id for hit in followed.search("toner cartridge", limit=20)]
     for text in ("cartridge toners", "tonercartridge", "Toner CARTRIDGE!"):
-        assert [hit.id for hit in line.search(text, limit=20)] == expected, text
-    slipped = line.search("toner catridge", limit=20)
+        assert [hit.id for hit in followed.search(text, limit=20)] == expected, text
+    slipped = followed.search("toner catridge", limit=20)
     assert all("artridge" in hit.title for hit in slipped)
 
 
-def test_what_an_item_said_before_it_changed_does_not_find_it(line: Followed) -> None:
-    line.put([Item("one", "toner zorblax"), Item("two", "toner cable")])
-    line.follow()
-    assert next(hit.id for hit in line.search("zorblax")) == "one"
-    line.put([Item("one", "toner cable")])
-    line.drop(["two"])
-    line.follow()
-    assert line.search("zorblax") == []
-    assert [hit.id for hit in line.search("cable")] == ["one"]
+def test_what_an_item_said_before_it_changed_does_not_find_it(followed: Followed) -> None:
+    followed.put([Item("one", "toner zorblax"), Item("two", "toner cable")])
+    followed.follow()
+    assert next(hit.id for hit in followed.search("zorblax")) == "one"
+    followed.put([Item("one", "toner cable")])
+    followed.drop(["two"])
+    followed.follow()
+    assert followed.search("zorblax") == []
+    assert [hit.id for hit in followed.search("cable")] == ["one"]
 
 
 def test_the_same_items_in_another_order_are_found_alike(
-    line: Followed, codebook: Codebook, catalog: list[Item], tmp_path: Path
+    followed: Followed, codebook: Codebook, catalog: list[Item], tmp_path: Path
 ) -> None:
-    line.put(catalog[:600])
-    line.follow()
+    followed.put(catalog[:600])
+    followed.follow()
     other = Followed(codebook, tmp_path / "other")
     for first in range(0, 600, 150):
         other.put(catalog[:600][::-1][first : first + 150])
         other.follow()
     for text in ("hp black toner cartridge", "usb cable 2m", "intel xeon", "black"):
-        found = [(hit.id, hit.score, hit.own_words) for hit in line.search(text)]
+        found = [(hit.id, hit.score, hit.own_words) for hit in followed.search(text)]
         assert found == [(hit.id, hit.score, hit.own_words) for hit in other.search(text)]
     other.close()
 
 
-def test_an_identifier_is_shown_in_the_items_own_words(line: Followed, catalog: list[Item]) -> None:
-    line.put(catalog[:500])
-    line.follow()
-    for hit in line.search("hp black", limit=50):
+def test_an_identifier_is_shown_in_the_items_own_words(
+    followed: Followed, catalog: list[Item]
+) -> None:
+    followed.put(catalog[:500])
+    followed.follow()
+    for hit in followed.search("hp black", limit=50):
         shown = [word for word in hit.identifier if word is not None]
-        encoded = line.encoder.encode(next(item for item in catalog if item.id == hit.id))
+        encoded = followed.encoder.encode(next(item for item in catalog if item.id == hit.id))
         assert set(shown) <= {attribute.word for attribute in encoded.attributes}
         assert [word is None for word in hit.identifier] == [i == 0 for i in encoded.identifier]
 
 
 def test_paths_are_there_at_once_and_words_as_soon_as_they_are_captured(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:300])
-    line.follow()
-    line.put(catalog[300:600])
+    followed.put(catalog[:300])
+    followed.follow()
+    followed.put(catalog[300:600])
     for shard in range(SHARDS):
-        line.follow_shard(shard)
-    line.swap()
-    assert line.index.view.items == 600
-    found = {hit.id for hit in line.search("black")}
-    line.follow()
-    assert found < {hit.id for hit in line.search("black")}
+        followed.follow_shard(shard)
+    followed.swap()
+    assert followed.index.view.items == 600
+    found = {hit.id for hit in followed.search("black")}
+    followed.follow()
+    assert found < {hit.id for hit in followed.search("black")}
 
 
 # Pins.
 
 
-def pin(line: Followed, term: str, *pins: str) -> None:
+def pin(followed: Followed, term: str, *pins: str) -> None:
     """As the registrar and every shard carry it out, and the replica sees it."""
-    revision = line.registrar.bindings.terms[term][0] + 1
-    line.register(Adjust(term, revision, (), (), pins, line.tick(), "ann"))
-    line.spread_all()
-    reached = dict.fromkeys(range(SHARDS), line.registrar.bindings.version)
-    line.registrar.apply_due(ShardStates(reached), SHARDS, line.tick(), 1000)
-    line.spread_all()
-    line.follow()
+    revision = followed.registrar.bindings.terms[term][0] + 1
+    followed.register(Adjust(term, revision, (), (), pins, followed.tick(), "ann"))
+    followed.spread_all()
+    reached = dict.fromkeys(range(SHARDS), followed.registrar.bindings.version)
+    followed.registrar.apply_due(ShardStates(reached), SHARDS, followed.tick(), 1000)
+    followed.spread_all()
+    followed.follow()
 
 
 def test_pinned_items_come_first_in_their_order_also_those_that_no_beam_keeps(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:1500])
-    line.bind("quietcore", where='color = "black"')
-    pin(line, "quietcore")
-    line.searching = Search(line.codebook, beam=4)
-    few = line.search("quietcore")
+    followed.put(catalog[:1500])
+    followed.bind("quietcore", where='color = "black"')
+    pin(followed, "quietcore")
+    followed.searching = Search(followed.codebook, beam=4)
+    few = followed.search("quietcore")
     assert not any(hit.pinned for hit in few)
     lost = [item.id for item in catalog[:1500] if item.id not in {hit.id for hit in few}]
     chosen = [lost[3], few[-1].id, lost[700], "nowhere"]
-    pin(line, "quietcore", *chosen)
+    pin(followed, "quietcore", *chosen)
     for limit in (1, 2, 3, 1000):
-        hits = line.search("quietcore", limit)
+        hits = followed.search("quietcore", limit)
         assert [hit.id for hit in hits[:3]] == chosen[: min(limit, 3)]
         assert {hit.via for hit in hits[:3]} == {"quietcore"}
-    assert [hit.pinned for hit in line.search("quietcore", 5)] == [True] * 3 + [False] * 2
-    assert not any(hit.pinned for hit in line.search("black", 10))
+    assert [hit.pinned for hit in followed.search("quietcore", 5)] == [True] * 3 + [False] * 2
+    assert not any(hit.pinned for hit in followed.search("black", 10))
 
 
 def test_a_pinned_item_keeps_its_place_when_it_goes_and_comes_again(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:300])
-    line.bind("quietcore", where='color = "black"')
+    followed.put(catalog[:300])
+    followed.bind("quietcore", where='color = "black"')
     chosen = [catalog[7].id, catalog[9].id]
-    pin(line, "quietcore", *chosen)
-    line.drop([chosen[0]])
-    line.follow()
-    assert [hit.id for hit in line.search("quietcore", 1)] == chosen[1:]
-    line.put([catalog[7]])
-    line.follow()
-    assert [hit.id for hit in line.search("quietcore", 2)] == chosen
+    pin(followed, "quietcore", *chosen)
+    followed.drop([chosen[0]])
+    followed.follow()
+    assert [hit.id for hit in followed.search("quietcore", 1)] == chosen[1:]
+    followed.put([catalog[7]])
+    followed.follow()
+    assert [hit.id for hit in followed.search("quietcore", 2)] == chosen
 
 
 def test_a_decode_has_pinned_items_first_behind_a_path_of_their_term_alone(
-    line: Followed,
+    followed: Followed,
 ) -> None:
     items = [Item(str(n), "Zorblax shoe", popularity=float(n)) for n in range(20)]
-    line.put(items)
-    line.bind("quietcore", match="zorblax")
-    pin(line, "quietcore", "3", "11", "0")
-    decode = Decode(line.index.view, line.codebook)
-    via = decode.items(path_of(line, "3", "quietcore"), 5)
+    followed.put(items)
+    followed.bind("quietcore", match="zorblax")
+    pin(followed, "quietcore", "3", "11", "0")
+    decode = Decode(followed.index.view, followed.codebook)
+    via = decode.items(path_of(followed, "3", "quietcore"), 5)
     assert [item.id for item in via] == ["3", "11", "0", "19", "18"]
-    own = decode.items(path_of(line, "3", None), 3)
+    own = decode.items(path_of(followed, "3", None), 3)
     assert [item.id for item in own] == ["19", "18", "17"]
 
 
-def path_of(line: Followed, item_id: str, term: str | None) -> Identifier:
-    explained = describe_item(line.codebook, line.index, line.index.view, item_id)
+def path_of(followed: Followed, item_id: str, term: str | None) -> Identifier:
+    explained = describe_item(followed.codebook, followed.index, followed.index.view, item_id)
     assert explained is not None
     a, b, c, d, e, f = next(path.slots for path in explained.paths if path.term == term)
     return a, b, c, d, e, f

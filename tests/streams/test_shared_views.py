@@ -52,36 +52,40 @@ def say_the_same(mapped: Constraint, own: Decode, paths: Sequence[tuple[int, ...
 
 
 def test_what_is_mapped_says_what_the_replica_says_after_any_edits(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
+    followed: Followed,
+    catalog: list[Item],
+    codebook: Codebook,
+    share: SharedViewsWriter,
+    folder: Path,
 ) -> None:
     chance = random.Random(7)
-    share.write(line.index.view, codebook)
+    share.write(followed.index.view, codebook)
     views = SharedViews(folder, refresh_seconds=0)
-    paths = [line.encoder.encode(item).identifier for item in catalog[:400]]
-    line.put(catalog[:300])
+    paths = [followed.encoder.encode(item).identifier for item in catalog[:400]]
+    followed.put(catalog[:300])
     pins = (catalog[3].id, catalog[1].id)
     everything = Selector(match="", where='brand = "hp"', items=pins, pins=pins)
     for turn in range(12):
         if turn == 4:
-            accepted = line.tick()
+            accepted = followed.tick()
             number = CATEGORY_INDEX["entity"]
-            line.register(
+            followed.register(
                 Bind(
                     term="quietcore", revision=10_000, aliases=(), category=number,
                     position=codebook.position_of(number), selector=everything, owner="",
                     reason="", accepted_ms=accepted,
                 )
             )  # fmt: skip
-            line.spread_all()
-        line.put(chance.sample(catalog[:400], 20))
-        line.drop([item.id for item in chance.sample(catalog[4:400], 20)])
-        line.follow()
+            followed.spread_all()
+        followed.put(chance.sample(catalog[:400], 20))
+        followed.drop([item.id for item in chance.sample(catalog[4:400], 20)])
+        followed.follow()
         held = views.decode()
-        share.write(line.index.view, codebook)
-        own = Decode(line.index.view, codebook)
+        share.write(followed.index.view, codebook)
+        own = Decode(followed.index.view, codebook)
         bound = [
             (*path[: slot.position], slot.index, *path[slot.position + 1 :])
-            for slot in line.index.view.visible.values()
+            for slot in followed.index.view.visible.values()
             for path in paths
         ]
         say_the_same(views.decode(), own, [*paths, *bound])
@@ -91,23 +95,27 @@ def test_what_is_mapped_says_what_the_replica_says_after_any_edits(
 
 
 def test_a_term_that_ends_is_gone_though_no_view_comes(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
+    followed: Followed,
+    catalog: list[Item],
+    codebook: Codebook,
+    share: SharedViewsWriter,
+    folder: Path,
 ) -> None:
-    line.now = now_ms()
+    followed.now = now_ms()
     number = CATEGORY_INDEX["entity"]
-    line.put(catalog[:50])
-    line.register(
+    followed.put(catalog[:50])
+    followed.register(
         Bind(
             term="quietcore", revision=10_000, aliases=(), category=number,
             position=codebook.position_of(number), selector=Selector(items=(catalog[0].id,)),
-            owner="", reason="", accepted_ms=line.tick(), until_ms=line.now + 3_000,
+            owner="", reason="", accepted_ms=followed.tick(), until_ms=followed.now + 3_000,
         )
     )  # fmt: skip
-    line.spread_all()
-    line.follow()
-    share.write(line.index.view, codebook)
-    (bound,) = line.index.view.visible.values()
-    path = list(line.encoder.encode(catalog[0]).identifier)
+    followed.spread_all()
+    followed.follow()
+    share.write(followed.index.view, codebook)
+    (bound,) = followed.index.view.visible.values()
+    path = list(followed.encoder.encode(catalog[0]).identifier)
     path[bound.position] = bound.index
     views = SharedViews(folder)
     held, whole = views.decode(), np.array([path], np.uint16)
@@ -120,18 +128,22 @@ def test_a_term_that_ends_is_gone_though_no_view_comes(
 
 
 def test_a_view_that_was_not_finished_is_never_mapped_and_its_number_not_given_again(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
+    followed: Followed,
+    catalog: list[Item],
+    codebook: Codebook,
+    share: SharedViewsWriter,
+    folder: Path,
 ) -> None:
-    line.put(catalog[:50])
-    line.follow()
-    share.write(line.index.view, codebook)
+    followed.put(catalog[:50])
+    followed.follow()
+    share.write(followed.index.view, codebook)
     (folder / "base-2").write_bytes(b"begun, and then")
     (folder / "view-2").write_bytes(b"killed")
     views = SharedViews(folder, refresh_seconds=0)
     assert views.decode().count(ROOT).tolist() == [50]
-    line.drop([catalog[0].id])
-    line.follow()
-    SharedViewsWriter(folder).write(line.index.view, codebook)
+    followed.drop([catalog[0].id])
+    followed.follow()
+    SharedViewsWriter(folder).write(followed.index.view, codebook)
     assert views.decode().count(ROOT).tolist() == [49]
     assert {path.name for path in folder.iterdir()} == {
         "replica.lock", "head", "base-3", "view-1", "view-2", "view-3",
@@ -139,34 +151,42 @@ def test_a_view_that_was_not_finished_is_never_mapped_and_its_number_not_given_a
 
 
 def test_without_room_decoders_keep_what_they_have_and_its_age_says_so(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
+    followed: Followed,
+    catalog: list[Item],
+    codebook: Codebook,
+    share: SharedViewsWriter,
+    folder: Path,
 ) -> None:
-    share.write(line.index.view, codebook)
+    share.write(followed.index.view, codebook)
     views = SharedViews(folder, refresh_seconds=0)
     assert views.age_seconds is None
     share.mark_complete(now_ms() - 5_000)
-    line.put(catalog[:50])
-    line.follow()
+    followed.put(catalog[:50])
+    followed.follow()
     (folder / "view-2").mkdir()
-    share.write(line.index.view, codebook)
+    share.write(followed.index.view, codebook)
     share.mark_complete(now_ms())
     assert views.decode().count(ROOT).tolist() == [0]
     assert views.age_seconds == pytest.approx(5, abs=1)
     (folder / "view-2").rmdir()
-    share.write(line.index.view, codebook)
+    share.write(followed.index.view, codebook)
     share.mark_complete(now_ms())
     assert views.decode().count(ROOT).tolist() == [50]
     assert views.age_seconds == pytest.approx(0, abs=1)
 
 
 def test_a_view_is_taken_up_when_the_one_before_has_had_its_time(
-    line: Followed, catalog: list[Item], codebook: Codebook, share: SharedViewsWriter, folder: Path
+    followed: Followed,
+    catalog: list[Item],
+    codebook: Codebook,
+    share: SharedViewsWriter,
+    folder: Path,
 ) -> None:
-    share.write(line.index.view, codebook)
+    share.write(followed.index.view, codebook)
     patient, quick = (SharedViews(folder, refresh_seconds=seconds) for seconds in (3600, 0.01))
-    line.put(catalog[:50])
-    line.follow()
-    share.write(line.index.view, codebook)
+    followed.put(catalog[:50])
+    followed.follow()
+    share.write(followed.index.view, codebook)
     time.sleep(0.01)
     assert patient.decode().count(ROOT).tolist() == [0]
     assert quick.decode().count(ROOT).tolist() == [50]
@@ -183,9 +203,9 @@ def test_a_folder_without_a_view_is_told_with_its_remedy(folder: Path) -> None:
 
 
 def test_views_of_another_format_are_refused(
-    line: Followed, codebook: Codebook, share: SharedViewsWriter, folder: Path
+    followed: Followed, codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
-    share.write(line.index.view, codebook)
+    share.write(followed.index.view, codebook)
     note, arrays = map_arrays(folder / "view-1")
     (folder / "view-1").unlink()
     newer = msgspec.msgpack.encode([FORMAT + 1, *msgspec.msgpack.decode(note)[1:], "more"])
@@ -197,9 +217,9 @@ def test_views_of_another_format_are_refused(
 
 
 def test_a_damaged_file_is_named(
-    line: Followed, codebook: Codebook, share: SharedViewsWriter, folder: Path
+    followed: Followed, codebook: Codebook, share: SharedViewsWriter, folder: Path
 ) -> None:
-    share.write(line.index.view, codebook)
+    share.write(followed.index.view, codebook)
     path = folder / "view-1"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(NothingShared, match=r"view-1: .*; remove the folder"):

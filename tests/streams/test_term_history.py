@@ -9,8 +9,8 @@ from kae.streams.events.term_data import BindData
 from kae.streams.terms.history import BindingsHistory
 
 
-def past(line: Followed) -> BindingsHistory:
-    records = map(decode_record, line.bindings_log.records)
+def past(followed: Followed) -> BindingsHistory:
+    records = map(decode_record, followed.bindings_log.records)
     return BindingsHistory([record for record in records if isinstance(record, Delta)])
 
 
@@ -18,39 +18,39 @@ def named(events: list) -> list[tuple[str, str]]:  # type: ignore[type-arg]
     return [(subject, type(data).__name__) for subject, data in events]
 
 
-def test_all_that_happened_to_a_term_is_told_in_its_order(line: Followed) -> None:
-    line.bind("quietcore", match="black")
-    line.register(Realias("quietcore", 50, ("qc",), "ann"))
-    line.release("loud")
-    line.register(Extend("quietcore", 51, 9_000_000, "ben"))
-    line.release("quietcore")
-    told = past(line).history("quietcore")
+def test_all_that_happened_to_a_term_is_told_in_its_order(followed: Followed) -> None:
+    followed.bind("quietcore", match="black")
+    followed.register(Realias("quietcore", 50, ("qc",), "ann"))
+    followed.release("loud")
+    followed.register(Extend("quietcore", 51, 9_000_000, "ben"))
+    followed.release("quietcore")
+    told = past(followed).history("quietcore")
     assert [h.what for h in told] == ["bound", "changed", "changed", "released"]
     assert [(h.revision, h.by) for h in told[1:3]] == [(50, "ann"), (51, "ben")]
     assert sorted(h.at_ms for h in told) == [h.at_ms for h in told]
 
 
-def test_a_time_is_told_as_it_was_and_put_back_by_new_events(line: Followed) -> None:
-    line.bind("kept", match="black")
-    line.bind("lost", match="red")
-    line.bind("changed", match="blue")
-    then = line.tick()
-    line.release("lost")
-    line.bind("changed", match="green")
-    line.bind("new", match="white")
-    now = line.tick()
-    assert [one.term for one in past(line).in_force(then)] == ["changed", "kept", "lost"]
-    events = past(line).rollback(then, None, "ann", now)
+def test_a_time_is_told_as_it_was_and_put_back_by_new_events(followed: Followed) -> None:
+    followed.bind("kept", match="black")
+    followed.bind("lost", match="red")
+    followed.bind("changed", match="blue")
+    then = followed.tick()
+    followed.release("lost")
+    followed.bind("changed", match="green")
+    followed.bind("new", match="white")
+    now = followed.tick()
+    assert [one.term for one in past(followed).in_force(then)] == ["changed", "kept", "lost"]
+    events = past(followed).rollback(then, None, "ann", now)
     assert named(events) == [("new", "ReleaseData"), ("changed", "BindData"), ("lost", "BindData")]
     selectors = {s: d.selector.match for s, d in events if isinstance(d, BindData)}
     assert selectors == {"changed": "blue", "lost": "red"}
-    assert named(past(line).rollback(then, ["lost"], "ann", now)) == [("lost", "BindData")]
-    assert past(line).rollback(now, None, "ann", now) == []
+    assert named(past(followed).rollback(then, ["lost"], "ann", now)) == [("lost", "BindData")]
+    assert past(followed).rollback(now, None, "ann", now) == []
 
 
-def test_a_campaign_that_was_not_there_goes_as_one(line: Followed) -> None:
-    then = line.tick()
+def test_a_campaign_that_was_not_there_goes_as_one(followed: Followed) -> None:
+    then = followed.tick()
     binds = tuple(Bind(term, 5, (), 0, 0, Selector(match="x"), "", "", then) for term in ("a", "b"))
-    line.register(Campaign("spring", 5, binds, "ann"))
-    events = past(line).rollback(then, None, "ann", line.tick())
+    followed.register(Campaign("spring", 5, binds, "ann"))
+    events = past(followed).rollback(then, None, "ann", followed.tick())
     assert named(events) == [("spring", "CampaignReleaseData")]

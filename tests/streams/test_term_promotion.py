@@ -13,24 +13,24 @@ from kae.streams.replica.explain import describe_bindings
 from kae.streams.terms.promotion import Promotion, as_candidates, promotion_of
 
 
-def promotion(line: Followed, min_items: int) -> Promotion:
-    line.spread_all()
-    line.follow()
-    bound = describe_bindings(line.codebook, line.index.view).active
-    return promotion_of(bound, line.codebook, min_items, line.tick(), None)
+def promotion(followed: Followed, min_items: int) -> Promotion:
+    followed.spread_all()
+    followed.follow()
+    bound = describe_bindings(followed.codebook, followed.index.view).active
+    return promotion_of(bound, followed.codebook, min_items, followed.tick(), None)
 
 
 def test_active_words_with_items_are_told_and_of_the_others_why_not(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:300])
-    line.bind("quietcore", where='brand = "hp"')
-    line.bind("hp", match="hp", category="brand")
-    line.bind("512gb", match="black")
-    line.bind("nobody", match="nobody says this")
-    line.bind("darkness", match="black", category="color")
-    line.now += 2 * DAY_MS
-    found = promotion(line, min_items=1)
+    followed.put(catalog[:300])
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.bind("hp", match="hp", category="brand")
+    followed.bind("512gb", match="black")
+    followed.bind("nobody", match="nobody says this")
+    followed.bind("darkness", match="black", category="color")
+    followed.now += 2 * DAY_MS
+    found = promotion(followed, min_items=1)
     assert [(one.term, one.category) for one in found.terms] == [
         ("darkness", "color"),
         ("quietcore", "entity"),
@@ -41,19 +41,19 @@ def test_active_words_with_items_are_told_and_of_the_others_why_not(
     assert whys["hp"] == "the codebook has it"
     assert whys["nobody"] == "has 0 items, fewer than 1"
     assert whys["512gb"].startswith("no word that titles are searched for")
-    fewer = promotion(line, min_items=found.terms[0].items)
+    fewer = promotion(followed, min_items=found.terms[0].items)
     assert [one.term for one in fewer.terms] == ["darkness"]
 
 
-def test_a_fit_takes_up_what_titles_say_of_them(line: Followed, tmp_path: Path) -> None:
+def test_a_fit_takes_up_what_titles_say_of_them(followed: Followed, tmp_path: Path) -> None:
     items = [Item(str(n), f"Zorblax trail shoe number {n}") for n in range(5)]
-    line.put(items)
-    line.bind("zorblax", match="zorblax")
-    line.bind("unsaid", match="shoe")
-    found = promotion(line, min_items=1)
+    followed.put(items)
+    followed.bind("zorblax", match="zorblax")
+    followed.bind("unsaid", match="shoe")
+    found = promotion(followed, min_items=1)
     write_candidates(as_candidates(found.terms), tmp_path / "candidates.tsv")
     told = read_candidates(tmp_path / "candidates.tsv")
     assert told == dict.fromkeys(("zorblax", "unsaid"), CATEGORY_INDEX["entity"])
-    fitted = learn_vocabulary(items, line.codebook.groups, line.codebook.fields, told)
+    fitted = learn_vocabulary(items, followed.codebook.groups, followed.codebook.fields, told)
     assert fitted.dictionary.get("zorblax") == CATEGORY_INDEX["entity"]
     assert "unsaid" not in fitted.dictionary

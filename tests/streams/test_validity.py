@@ -15,64 +15,66 @@ from kae.streams.replica.search import Search
 from kae.streams.topology.types import Topology
 
 
-def bind(line: Followed, term: str, from_ms: int, until_ms: int) -> None:
+def bind(followed: Followed, term: str, from_ms: int, until_ms: int) -> None:
     entity = CATEGORY_INDEX["entity"]
     selector = Selector(where='brand = "hp"')
-    position = line.codebook.position_of(entity)
-    accepted_ms = line.tick()
-    line.register(
+    position = followed.codebook.position_of(entity)
+    accepted_ms = followed.tick()
+    followed.register(
         Bind(term, 1, (), entity, position, selector, "", "", accepted_ms, from_ms, until_ms)
     )
-    line.spread_all()
-    reached = dict.fromkeys(range(len(line.shards)), line.registrar.bindings.version)
-    line.registrar.apply_due(ShardStates(reached), len(line.shards), line.tick(), 1000)
-    line.spread_all()
+    followed.spread_all()
+    reached = dict.fromkeys(range(len(followed.shards)), followed.registrar.bindings.version)
+    followed.registrar.apply_due(ShardStates(reached), len(followed.shards), followed.tick(), 1000)
+    followed.spread_all()
 
 
 def test_a_view_that_is_late_answers_for_no_term_that_is_over(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:300])
-    until_ms = line.now + 10_000
-    bind(line, "quietcore", 0, until_ms)
-    bind(line, "foreverword", 0, 0)
-    line.follow()
-    view = line.index.view
+    followed.put(catalog[:300])
+    until_ms = followed.now + 10_000
+    bind(followed, "quietcore", 0, until_ms)
+    bind(followed, "foreverword", 0, 0)
+    followed.follow()
+    view = followed.index.view
     assert view.at(until_ms - 1) is view
     late = view.at(until_ms)
     assert {b.term for b in late.visible.values()} == {"foreverword"}
     assert late.trie.bindings == late.visible.keys()
-    search = Search(line.codebook, line.topology.replica.beam)
+    search = Search(followed.codebook, followed.topology.replica.beam)
     assert search.answer(view, "quietcore", 10).items
     assert search.answer(late, "quietcore", 10).items == []
-    line.now = until_ms
-    line.swap()
-    assert late.trie.path_count == line.index.view.trie.path_count < view.trie.path_count
-    assert (line.receipt("quietcore").state, line.receipt("foreverword").state) == (
+    followed.now = until_ms
+    followed.swap()
+    assert late.trie.path_count == followed.index.view.trie.path_count < view.trie.path_count
+    assert (followed.receipt("quietcore").state, followed.receipt("foreverword").state) == (
         "expired",
         "bound",
     )
 
 
 def test_a_term_is_attached_before_its_time_and_found_from_then_on(
-    line: Followed, catalog: list[Item]
+    followed: Followed, catalog: list[Item]
 ) -> None:
-    line.put(catalog[:300])
-    from_ms = line.now + 10_000
-    bind(line, "quietcore", from_ms, 0)
-    line.follow()
-    receipt = line.receipt("quietcore")
-    assert (receipt.state, line.search("quietcore")) == ("scheduled", [])
+    followed.put(catalog[:300])
+    from_ms = followed.now + 10_000
+    bind(followed, "quietcore", from_ms, 0)
+    followed.follow()
+    receipt = followed.receipt("quietcore")
+    assert (receipt.state, followed.search("quietcore")) == ("scheduled", [])
     assert [stage.stage for stage in receipt.stages if stage.done][:3] == [
         "accepted",
         "bound",
         "attached",
     ]
-    assert line.index.view.next_change_ms == from_ms
-    line.now = from_ms
-    line.swap()
-    assert len(line.search("quietcore")) == receipt.attached_items > 0
-    assert [s.at_ms for s in line.receipt("quietcore").stages if s.stage == "active"] == [from_ms]
+    assert followed.index.view.next_change_ms == from_ms
+    followed.now = from_ms
+    followed.swap()
+    assert len(followed.search("quietcore")) == receipt.attached_items > 0
+    assert [s.at_ms for s in followed.receipt("quietcore").stages if s.stage == "active"] == [
+        from_ms
+    ]
 
 
 @pytest.mark.parametrize("key", ["from", "until"])
