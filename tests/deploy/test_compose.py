@@ -10,7 +10,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests.deploy.images import IMAGES, ROOT
 from tests.fetching import fetch
-from tests.live.storm import wait_for
+from tests.live.killer import wait_for
 
 from kae.deploy.brokers import ApacheKafka, free_port
 from kae.deploy.processes import Process, answers, kae_command

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from tests.brokers import BEHIND_ACLS
+from tests.live.killer import Killer
 from tests.live.ledger import Ledger
-from tests.live.storm import Killer
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster

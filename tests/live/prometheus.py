@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import yaml
 from tests.fetching import fetch
-from tests.live.storm import wait_for
+from tests.live.killer import wait_for
 
 from kae.deploy.brokers import free_port
 from kae.deploy.processes import Process, answers

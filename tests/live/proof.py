@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger
 from tests.live.refold import Refold, refolds
-from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
 from kae.sinks.store import keys

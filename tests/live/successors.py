@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from tests.fetching import fetch
 from tests.live.asking import told
-from tests.live.storm import wait_for
+from tests.live.killer import wait_for
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.categories import POSITIONS, Identifier

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
+from tests.live.killer import Killer, wait_for
 from tests.live.ledger import Event, Ledger, bind, deletes, undecodables, upserts
 from tests.live.proof import prove
-from tests.live.storm import Killer, wait_for
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item

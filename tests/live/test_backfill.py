@@ -13,9 +13,9 @@ import pytest
 from pyarrow import parquet
 from tests.icecat import catalog_items
 from tests.live.asking import told
-from tests.live.flow import Flow
+from tests.live.killer import wait_for
 from tests.live.ledger import Event, Ledger, bind, deletes, storm, upserts
-from tests.live.storm import wait_for
+from tests.live.streaming import Stream
 from tests.live.successors import announce_both, generations
 
 from kae.deploy.brokers import ApacheKafka
@@ -96,9 +96,9 @@ def test_a_backfilled_generation_is_the_live_one_after_promote_rollback_and_prom
     ledger.publish([bind("zorblax", match="black"), *upserts(first)])
     as_of = datetime.now(UTC).isoformat()
     feed = write_feed(tmp_path / "dump.parquet", first)
-    flow = Flow(ledger, [*storm(items, seed=5), *deletes(items[:40], revision=9)])
+    stream = Stream(ledger, [*storm(items, seed=5), *deletes(items[:40], revision=9)])
     report = backfill(cluster, str(feed), "--as-of", as_of, "--split-rows", "500")
-    flow.end()
+    stream.end()
     assert report["items"] == len(first)
     with next_generation(cluster, kafka, pace, tmp_path) as second:
         second.start_worker("two", wait=False)
@@ -106,9 +106,9 @@ def test_a_backfilled_generation_is_the_live_one_after_promote_rollback_and_prom
         second.wait_ready()
         announce_both(cluster, second.topology)
         for turn, command in enumerate((("promote", "2"), ("rollback",), ("promote", "2"))):
-            flow = Flow(ledger, churn(last, revision=10 * (turn + 1)))
+            stream = Stream(ledger, churn(last, revision=10 * (turn + 1)))
             switched = told(cluster, "generation", *command)
-            flow.end()
+            stream.end()
             assert (switched["generation"], switched["replicas"]) == (2 - turn % 2, ["live", "new"])
             expected = [ledger.hash(shard) for shard in SHARDS]
             for replica in (live, new):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from tests.live.conftest import QUICK
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, bind, upserts
 from tests.live.prometheus import Prometheus
 from tests.live.runbooks import follow
-from tests.live.storm import wait_for
 from tests.live.successors import announce_both
 from tests.live.test_replica import items
 

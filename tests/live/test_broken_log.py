@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, upserts
-from tests.live.storm import wait_for
 from tests.live.test_snapshots import SHARDS, hashes, pace, read, snapshots
 
 from kae.deploy.brokers import ApacheKafka

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.live.conftest import IMPATIENT
-from tests.live.flow import causes, streaming
+from tests.live.killer import Killer
 from tests.live.ledger import Ledger
-from tests.live.storm import Killer
+from tests.live.streaming import causes, streaming
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.cluster import Cluster

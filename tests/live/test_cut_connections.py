@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.brokers import BEHIND_ACLS
 from tests.live.conftest import IMPATIENT
-from tests.live.flow import causes, streaming
+from tests.live.killer import Killer
 from tests.live.ledger import Ledger
 from tests.live.proxy import Broken, Proxy
-from tests.live.storm import Killer
+from tests.live.streaming import causes, streaming
 from tests.secured import SecuredKafka
 
 from kae.deploy.brokers import ApacheKafka, free_port

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.asking import kae, told
+from tests.live.killer import wait_for
 from tests.live.ledger import Event, Ledger, bind, upserts
 from tests.live.malformed import malformed
 from tests.live.proof import prove
-from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item

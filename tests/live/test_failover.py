@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from tests.fetching import fetch
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, bind, upserts
-from tests.live.storm import wait_for
 
 from kae.bench.feed import bench_items
 from kae.deploy.brokers import ApacheKafka

@@ -8,10 +8,10 @@ import pytest
 from tests.fetching import fetch
 from tests.live.asking import told
 from tests.live.conftest import QUICK, SHARDS
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, bind, upserts
 from tests.live.proof import prove
 from tests.live.scrape import scrape
-from tests.live.storm import wait_for
 from tests.live.test_replica import get, hashes, items
 from tests.small_disk import SmallDisk
 

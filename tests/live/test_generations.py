@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.live.asking import kae, told
-from tests.live.flow import Flow
+from tests.live.killer import wait_for
 from tests.live.ledger import Event, Ledger, bind, deletes, upserts
-from tests.live.storm import wait_for
+from tests.live.streaming import Stream
 from tests.live.successors import (
     Clients,
     Expected,
@@ -82,12 +82,12 @@ def test_switching_gives_no_failed_and_no_mixed_answer_and_the_same_index_each_t
         for replica in cluster.replicas.values():
             clients.search(replica.url)
         for turn in range(SWITCHES):
-            flow = Flow(ledger, moving(catalog[400:600]))
+            stream = Stream(ledger, moving(catalog[400:600]))
             arguments = ("promote", "2") if turn == 0 else ("rollback",)
             made = told(cluster, "generation", *arguments)
             assert made["generation"] == 2 - turn % 2
             assert made["replicas"] == ["inside-1", "inside-2", "replica-1", "replica-2"]
-            flow.end()
+            stream.end()
         clients.end()
     assert clients.wrong == []
     asked = {who for who, _ in clients.seen()}

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from tests.icecat import catalog_items
+from tests.live.killer import Killer
 from tests.live.ledger import Ledger, storm, twenty_terms
 from tests.live.proof import prove
-from tests.live.storm import Killer, Trickle
+from tests.live.streaming import HeldStream
 
 from kae.deploy.cluster import Cluster
 from kae.streams.runtime import failpoints
@@ -28,13 +29,13 @@ def test_thirty_kills_while_streaming_change_nothing(
     for name in ("one", "two"):
         cluster.start_worker(name, killer.env, wait=False)
     cluster.wait_ready()
-    trickle = Trickle(ledger, events, len(STEPS))
+    stream = HeldStream(ledger, events, len(STEPS))
 
     killer.arm(STEPS[0])
     for step, following in zip(STEPS, [*STEPS[1:], None], strict=True):
         dead = killer.killed(step)
-        assert trickle.unsent > 0, "the stream ended before the last kill"
-        trickle.allow_more()
+        assert stream.unsent > 0, "the stream ended before the last kill"
+        stream.allow_more()
         if following == failpoints.REBALANCING:
             killer.arm(following)
             killer.revive(dead, wait=False)
@@ -42,7 +43,7 @@ def test_thirty_kills_while_streaming_change_nothing(
         killer.revive(dead)
         if following is not None:
             killer.arm(following)
-    trickle.flood()
+    stream.end()
 
     prove(cluster, ledger, tmp_path)
     assert ledger.published() >= 20_000

@@ -3,8 +3,8 @@
 import pytest
 from tests.fetching import fetch
 from tests.live.conftest import QUICK
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, upserts
-from tests.live.storm import wait_for
 from tests.live.test_replica import get
 
 from kae.deploy.cluster import Cluster

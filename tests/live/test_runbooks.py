@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from tests.live.asking import kae, told
 from tests.live.conftest import QUICK
+from tests.live.killer import wait_for
 from tests.live.ledger import Event, Ledger, upserts
 from tests.live.prometheus import Prometheus
 from tests.live.runbooks import RUNBOOKS, follow
 from tests.live.scrape import scrape
-from tests.live.storm import wait_for
 from tests.live.test_broken_accounts import ALARMS
 from tests.live.test_replica import items
 from tests.small_disk import SmallDisk

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import TopicAuthorizationFailedError
 from tests.icecat import CATALOG
 from tests.live.conftest import QUICK
-from tests.live.storm import wait_for
+from tests.live.killer import wait_for
 from tests.live.test_replica import get, items
 from tests.secured import PASSWORD, SecuredKafka
 

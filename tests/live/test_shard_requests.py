@@ -12,12 +12,12 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from tests.fetching import fetch
 from tests.icecat import catalog_items
 from tests.live.asking import kae, told
-from tests.live.flow import Flow
+from tests.live.killer import Killer, wait_for
 from tests.live.ledger import Ledger, bind, release, storm, upserts
 from tests.live.proof import prove
 from tests.live.refold import Reading
 from tests.live.scrape import scrape
-from tests.live.storm import Killer, wait_for
+from tests.live.streaming import Stream
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item
@@ -57,18 +57,18 @@ def answered(report: Any) -> list[tuple[int, str]]:
 
 
 @contextmanager
-def streaming(cluster: Cluster, ledger: Ledger, killer: Killer) -> Iterator[Flow]:
+def streaming(cluster: Cluster, ledger: Ledger, killer: Killer) -> Iterator[Stream]:
     """Two workers and a replica, with a storm of events that has begun."""
     cluster.start_replica("replica", wait=False)
     for name in ("one", "two"):
         cluster.start_worker(name, killer.env, wait=False)
     cluster.wait_ready()
     ledger.publish(TERMS)
-    flow = Flow(ledger, storm(catalog_items(8000), seed=5))
+    stream = Stream(ledger, storm(catalog_items(8000), seed=5))
     wait_for(lambda: sum(next_offsets(cluster).values()) > 1000, "a part of the stream")
     before = ledger.published()
-    yield flow
-    flow.end()
+    yield stream
+    stream.end()
     assert ledger.published() - before > 1000, "it came too late in the stream"
 
 

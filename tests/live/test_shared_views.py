@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, bind, deletes, upserts
-from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.categories import CATEGORY_INDEX

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from tests.live.asking import kae, told
+from tests.live.killer import wait_for
 from tests.live.ledger import Event, Ledger, bind, upserts
-from tests.live.storm import wait_for
 from tests.live.test_accidents import dead_letters
 from tests.signing import key_pair, signers
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.live.asking import kae
 from tests.live.conftest import QUICK
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, bind, upserts
-from tests.live.storm import wait_for
 from tests.live.test_replica import get, hashes, items
 
 from kae.deploy.cluster import Cluster

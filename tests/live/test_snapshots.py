@@ -11,11 +11,11 @@ from kafka import KafkaConsumer, TopicPartition
 from tests.fetching import fetch
 from tests.icecat import catalog_items
 from tests.live.asking import kae, told
-from tests.live.flow import Flow
+from tests.live.killer import Killer, wait_for
 from tests.live.ledger import Ledger, bind, storm, upserts
 from tests.live.proof import prove
 from tests.live.scrape import scrape
-from tests.live.storm import Killer, wait_for
+from tests.live.streaming import Stream
 
 from kae.deploy.cluster import Cluster, ReplicaProcess
 from kae.encoders.items import Item
@@ -98,13 +98,13 @@ def test_snapshots_are_asked_for_listed_and_verified_while_a_stream_goes_on(
     cluster.start_worker("one", wait=False)
     cluster.wait_ready()
     ledger.publish(TERMS)
-    flow = Flow(ledger, storm(catalog_items(6000), seed=3))
+    stream = Stream(ledger, storm(catalog_items(6000), seed=3))
     wait_for(lambda: read(replica) > 1000, "a part of the stream")
     first = snapshots(cluster, "create", "--shard", "2", "--shard", "5")
     assert [(one["shard"], one["outcome"]) for one in first] == [(2, "done"), (5, "done")]
     everyone = snapshots(cluster, "create")
     assert [one["outcome"] for one in everyone] == ["done"] * 8
-    flow.end()
+    stream.end()
     listed = snapshots(cluster, "list", "--shard", "5")
     assert listed[0]["version"] == everyone[5]["version"] > first[1]["version"]
     assert not any(one["broken"] for one in snapshots(cluster, "verify"))
@@ -133,14 +133,14 @@ def test_a_worker_killed_amid_an_upload_is_followed_by_one_that_begins_with_a_sn
     cluster.start_worker("one", killer.env, wait=False)
     cluster.wait_ready()
     ledger.publish(TERMS)
-    flow = Flow(ledger, storm(catalog_items(6000), seed=4))
+    stream = Stream(ledger, storm(catalog_items(6000), seed=4))
     wait_for(lambda: read(replica) > 1000, "a part of the stream")
     begins = trim(cluster)
     killer.arm(step)
     unheard = cluster.command("ask", "snapshot", "create", "--timeout", "20")
     assert killer.killed(step) == "one"
     other = cluster.start_worker("two")
-    flow.end()
+    stream.end()
     begun = {event["shard"] for event in other.events("snapshot_begun_with")}
     assert begun == set(SHARDS)
     assert all(begins.values())

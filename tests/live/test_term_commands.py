@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from tests.fetching import fetch
 from tests.live.asking import kae, told
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, upserts
-from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from tests.live.killer import wait_for
 from tests.live.ledger import SOURCE, Event, Ledger, bind, release, upserts
-from tests.live.storm import wait_for
 
 from kae.deploy.cluster import WORKER_READY, Cluster
 from kae.deploy.processes import logged

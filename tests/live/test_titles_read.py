@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from tests.live.conftest import QUICK, SHARDS
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, upserts
-from tests.live.storm import wait_for
 from tests.live.test_replica import get, items
 
 from kae.deploy.brokers import ApacheKafka

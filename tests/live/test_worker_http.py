@@ -6,9 +6,9 @@ import pytest
 from kafka import TopicPartition
 from tests.fetching import fetch
 from tests.live.conftest import SHARDS
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, bind, deletes, undecodables, upserts
 from tests.live.scrape import Scrape, scrape
-from tests.live.storm import wait_for
 from tests.live.test_bad_start import ends, said
 
 from kae.deploy.cluster import WORKER_READY, Cluster

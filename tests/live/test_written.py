@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 from tests.live.conftest import QUICK
-from tests.live.storm import wait_for
+from tests.live.killer import wait_for
 from tests.live.test_snapshots import hashes
 from tests.sinks.test_written import FACTS, WRITTEN, records
 

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from tests.icecat import CATALOG
-from tests.live.storm import wait_for
+from tests.live.killer import wait_for
 
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.processes import kae_command

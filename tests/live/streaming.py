@@ -1,7 +1,6 @@
 """Items and terms that stream through workers and a replica while an accident happens."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,25 +9,30 @@ from typing import Any
 
 from tests.fetching import fetch
 from tests.icecat import catalog_items
+from tests.live.killer import Killer, wait_for
 from tests.live.ledger import Event, Ledger, storm, twenty_terms
 from tests.live.proof import prove
-from tests.live.storm import Killer, wait_for
 
 from kae.deploy.cluster import Cluster
 
-PORTION = 100
-PAUSE_SECONDS = 0.05
 
+class Stream:
+    """Publishes events in the background, at most 2,000 a second."""
 
-class Flow:
-    """Publishes in the background, at most 2,000 events a second."""
+    PAUSE_SECONDS = 0.05
 
     def __init__(self, ledger: Ledger, events: list[Event]) -> None:
         self._ledger = ledger
         self._events = events
+        self._sent = 0
+        self._hurried = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
         self._thread.start()
+
+    @property
+    def unsent(self) -> int:
+        return len(self._events) - self._sent
 
     def end(self) -> None:
         """Wait until everything is published."""
@@ -39,11 +43,42 @@ class Flow:
 
     def _run(self) -> None:
         try:
-            for first in range(0, len(self._events), PORTION):
-                self._ledger.publish(self._events[first : first + PORTION])
-                time.sleep(PAUSE_SECONDS)
+            while self.unsent:
+                # Taken once: how many may be sent can grow at any moment.
+                portion = self._events[self._sent : self._sent + self._portion()]
+                self._ledger.publish(portion)
+                self._sent += len(portion)
+                self._hurried.wait(self.PAUSE_SECONDS)
         except BaseException as error:
             self._error = error
+
+    def _portion(self) -> int:
+        return 100
+
+
+class HeldStream(Stream):
+    """Held back so that it outlasts every kill."""
+
+    PAUSE_SECONDS = 0.1
+
+    def __init__(self, ledger: Ledger, events: list[Event], kills: int) -> None:
+        self._between_kills = len(events) // (kills + 1)
+        self._allowed = self._between_kills
+        super().__init__(ledger, events)
+
+    def allow_more(self) -> None:
+        self._allowed += self._between_kills
+
+    def end(self) -> None:
+        """Publish the rest at once."""
+        self._hurried.set()
+        super().end()
+
+    def _portion(self) -> int:
+        """Nearly at the allowance it drips, so that there is always something to index."""
+        if self._hurried.is_set():
+            return 500
+        return 40 if self._allowed - self._sent > self._between_kills // 3 else 1
 
 
 @dataclass(slots=True)
@@ -64,12 +99,12 @@ def streaming(cluster: Cluster, ledger: Ledger, killer: Killer, scratch: Path) -
     for name in ("one", "two"):
         cluster.start_worker(name, killer.env, wait=False)
     cluster.wait_ready()
-    flow = Flow(ledger, events)
+    stream = Stream(ledger, events)
     wait_for(lambda: _read(cluster) > 1000, "a part of the stream to be indexed")
     before = ledger.published()
     story = Story()
     yield story
-    flow.end()
+    stream.end()
     assert ledger.published() - before > 1000, "the accident came too late in the stream"
     cluster.check()
     passed_over = prove(cluster, ledger, scratch)

@@ -1,64 +1,15 @@
-"""A paced stream, and somebody who kills workers at chosen steps while it flows."""
+"""Workers killed at chosen steps, and waiting for what they do."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from tests.live.ledger import Event, Ledger
-
 from kae.deploy.cluster import WORKER_READY, Cluster
 from kae.deploy.processes import logged
 
 T = TypeVar("T")
-
-
-class Trickle:
-    """Publishes in the background, held back so that the stream outlasts every kill."""
-
-    def __init__(self, ledger: Ledger, events: list[Event], kills: int) -> None:
-        self._ledger = ledger
-        self._events = events
-        self._portion = len(events) // (kills + 1)
-        self._allowed = self._portion
-        self._sent = 0
-        self._flood = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="trickle", daemon=True)
-        self._thread.start()
-
-    def allow_more(self) -> None:
-        self._allowed += self._portion
-
-    @property
-    def unsent(self) -> int:
-        return len(self._events) - self._sent
-
-    def flood(self) -> None:
-        """Publish the rest at once."""
-        self._flood.set()
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            while self._sent < len(self._events):
-                # Taken once: the allowance may grow at any moment.
-                portion = self._events[self._sent : self._sent + self._next()]
-                self._ledger.publish(portion)
-                self._sent += len(portion)
-                self._flood.wait(0.1)
-        except BaseException as error:
-            self._error = error
-
-    def _next(self) -> int:
-        """Nearly at the allowance it drips, so that there is always something to index."""
-        if self._flood.is_set():
-            return 500
-        return 40 if self._allowed - self._sent > self._portion // 3 else 1
 
 
 class Killer:
