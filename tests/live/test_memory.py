@@ -10,7 +10,7 @@ from tests.live.test_replica import get
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item
 
-pytestmark = [pytest.mark.alone, pytest.mark.cold]
+pytestmark = [pytest.mark.long, pytest.mark.cold]
 ROUNDS = 20
 # What allocators, RocksDB's caches and the newest batches make of it; a leak of 1 KB an event, or
 # of 12 KB a delta, would be more.
@@ -23,6 +23,7 @@ def resident(url: str) -> float:
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(name))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("pace", [{**QUICK, "stores.write_buffer_bytes": 1 << 20}])
 def test_a_catalog_that_changes_again_and_again_takes_no_more_memory(
     cluster: Cluster, ledger: Ledger, catalog: list[Item]
@@ -34,7 +35,7 @@ def test_a_catalog_that_changes_again_and_again_takes_no_more_memory(
     def change(revisions: range) -> tuple[float, float]:
         for revision in revisions:
             ledger.publish(upserts(catalog, revision))
-        wait_for(lambda: read() == ledger.published(), "the changes", 90)
+        wait_for(lambda: read() == ledger.published(), "the changes", 240)
         return resident(cluster.worker_url("one")), resident(replica.url)
 
     def read() -> int:

@@ -12,7 +12,7 @@ SECONDS = float(os.environ.get("KAE_TEST_SOAK_SECONDS", "25"))
 SLO_SECONDS = 5.0
 
 
-@pytest.mark.alone
+@pytest.mark.long
 @pytest.mark.kafka
 @pytest.mark.timeout(SECONDS * 2 + 240)
 def test_a_line_that_is_killed_again_and_again_loses_and_doubles_nothing() -> None:
