@@ -112,10 +112,10 @@ def test_pods_are_nobody_special_and_run_what_their_image_takes(objects: Objects
 
 
 def test_only_prometheus_and_named_clients_reach_the_http_faces(objects: Objects) -> None:
-    faces = {each["metadata"]["name"]: each["spec"] for each in objects["NetworkPolicy"]}
-    assert set(faces) == {each["metadata"]["name"] for each in objects["StatefulSet"]}
-    assert len(faces["one-worker"]["ingress"][0]["from"]) == 1
-    clients = faces["one-replica"]["ingress"][0]["from"][1]
+    policies = {each["metadata"]["name"]: each["spec"] for each in objects["NetworkPolicy"]}
+    assert set(policies) == {each["metadata"]["name"] for each in objects["StatefulSet"]}
+    assert len(policies["one-worker"]["ingress"][0]["from"]) == 1
+    clients = policies["one-replica"]["ingress"][0]["from"][1]
     assert clients == {"podSelector": {"matchLabels": {"kae-client": "true"}}}
 
 
