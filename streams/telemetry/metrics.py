@@ -88,7 +88,7 @@ WORKER_REBALANCES = _counter(
 WORKER_SHARDS_LOST = _counter(
     "kae_worker_shards_lost_total",
     "times",
-    "Shards that it gave up on its own: fenced, append_unknown or disk_full.",
+    "Shards that it gave up on its own: fenced, append_unknown, disk_full or store_unusable.",
     "cause",
 )
 WORKER_PRODUCERS_RENEWED = _log_counter(

@@ -7,10 +7,17 @@ from time import perf_counter
 from kae.sinks.log.ownership import Fenced, UnappliedDelta
 from kae.sinks.log.protocol import AppendUnknown
 from kae.sinks.store.disk import DiskFull
+from kae.sinks.store.rocks import StoreUnusable
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import MetricRegistry
 
-_CAUSES = {Fenced: "fenced", AppendUnknown: "append_unknown", DiskFull: "disk_full"}
+LossCause = Fenced | AppendUnknown | DiskFull | StoreUnusable
+_CAUSES = {
+    Fenced: "fenced",
+    AppendUnknown: "append_unknown",
+    DiskFull: "disk_full",
+    StoreUnusable: "store_unusable",
+}
 ENCODE, PLAN, APPEND_WAIT, APPLY = "encode", "plan", "append_wait", "apply"
 
 
@@ -36,7 +43,7 @@ class WorkerMeters(MetricRegistry):
         if delta.counts.read:
             self.observe(metrics.WORKER_BATCH_EVENTS, delta.counts.read)
 
-    def count_lost(self, cause: Fenced | AppendUnknown | DiskFull) -> None:
+    def count_lost(self, cause: LossCause) -> None:
         """Count a shard that was given up."""
         name = next(name for kind, name in _CAUSES.items() if isinstance(cause, kind))
         self.count(metrics.WORKER_SHARDS_LOST, name)

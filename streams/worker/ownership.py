@@ -10,8 +10,9 @@ from kae.sinks.log.ownership import Fenced, UnappliedDelta
 from kae.sinks.log.protocol import AppendUnknown
 from kae.sinks.shard import Shard
 from kae.sinks.store import keys
-from kae.sinks.store.disk import DiskFull, remove_atomically, require_space
-from kae.sinks.store.recovery import SnapshotSource, no_snapshots
+from kae.sinks.store.disk import DiskFull, require_space
+from kae.sinks.store.recovery import SnapshotSource, discard, no_snapshots
+from kae.sinks.store.rocks import StoreUnusable
 from kae.streams.control.records import Reached
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.runtime import failpoints
@@ -20,7 +21,7 @@ from kae.streams.snapshots.archives import shard_snapshots
 from kae.streams.telemetry.traces import NOTHING, Spans
 from kae.streams.topology.types import Topology
 from kae.streams.worker.assignment import WorkerIdentity
-from kae.streams.worker.meters import APPEND_WAIT, APPLY, WorkerMeters
+from kae.streams.worker.meters import APPEND_WAIT, APPLY, LossCause, WorkerMeters
 
 log = structlog.get_logger()
 # Items that are added to a selector index at once: some 4 ms of work.
@@ -60,6 +61,8 @@ class OwnedShards:
         self._meters = meters
         self.disk = FullDisk()
         self.shards: dict[int, Shard] = {}
+        # By shard, why the system refuses its store; an entry is replaced as a whole.
+        self.unusable: dict[int, str] = {}
         self._unapplied: dict[int, tuple[UnappliedDelta, Spans]] = {}
 
     # For any thread.
@@ -137,36 +140,44 @@ class OwnedShards:
     def own(self, wanted: Set[int]) -> ShardWorkResult:
         """Own exactly these shards: close the others, open and claim those that are new.
 
-        A shard without room on the disk is lost.
+        A shard without room on the disk, or whose store the system refuses, is lost; the others are
+        not.
         Raises: AppendUnknown when a claim is not acknowledged; what is open by then stays open.
         """
         for partition in self.shards.keys() - wanted:
             self.shards.pop(partition).close()
             log.info("shard_closed", shard=partition)
+        for partition in self.unusable.keys() - wanted:
+            del self.unusable[partition]
         result = ShardWorkResult()
+        full = False
         for partition in sorted(wanted - self.shards.keys()):
             try:
                 self._open(partition, self._snapshots(partition))
             except DiskFull as error:
                 self.disk.note(error)
+                full = True
                 result.lost[partition] = str(error)
-        if not result.lost:
+            except StoreUnusable as error:
+                self._note_unusable(partition, error)
+                result.lost[partition] = str(error)
+        if not full:
             self.disk.clear()
         return result
 
     def refold(self, partition: int) -> ShardWorkResult:
         """Delete a shard's store and fold it again from its log, in a new epoch.
 
-        Without room on the disk it is lost.
+        Without room on the disk, or if the system refuses its store, it is lost.
         Raises: AppendUnknown; the shard is closed then.
         """
         shard = self.shards.pop(partition)
         shard.close()
-        remove_atomically(shard.folder)
         try:
+            discard(shard.folder)
             # From the log alone: a refold is asked for when stores, and so snapshots, are in doubt.
             self._open(partition, no_snapshots)
-        except DiskFull as error:
+        except (DiskFull, StoreUnusable) as error:
             return self._lost(partition, error)
         return ShardWorkResult()
 
@@ -188,17 +199,25 @@ class OwnedShards:
         self.apply_appended()
         self.own(frozenset())
 
-    def _give_up(self, partition: int, cause: Fenced | AppendUnknown | DiskFull) -> ShardWorkResult:
+    def _give_up(self, partition: int, cause: LossCause) -> ShardWorkResult:
         """Close a shard whose append or store is in doubt; it is opened again from its log."""
         # First the reason, then the removal: other threads that miss the shard ask for the reason.
         lost = self._lost(partition, cause)
         self.shards.pop(partition).close()
         return lost
 
-    def _lost(self, partition: int, cause: Fenced | AppendUnknown | DiskFull) -> ShardWorkResult:
+    def _note_unusable(self, partition: int, error: StoreUnusable) -> None:
+        """Log once, not at each attempt to claim the shard, that its store cannot be used."""
+        if self.unusable.get(partition) != str(error):
+            log.error("store_unusable", shard=partition, cause=str(error))
+        self.unusable[partition] = str(error)
+
+    def _lost(self, partition: int, cause: LossCause) -> ShardWorkResult:
         self._meters.count_lost(cause)
         if isinstance(cause, DiskFull):
             self.disk.note(cause)
+        elif isinstance(cause, StoreUnusable):
+            self._note_unusable(partition, cause)
         log.warning("shard_lost", shard=partition, cause=str(cause))
         return ShardWorkResult(lost={partition: str(cause)})
 
@@ -221,6 +240,8 @@ class OwnedShards:
             snapshots=snapshots,
         )
         self.shards[partition] = shard
+        if self.unusable.pop(partition, None):
+            log.info("store_usable", shard=partition)
         state = shard.store.state
         for cause in shard.rejected:
             log.warning("store_passed_over", shard=partition, cause=cause)

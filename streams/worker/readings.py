@@ -53,7 +53,9 @@ class WorkerReadings:
             return Readiness(False, ["the group has not assigned shards to it yet"])
         reasons = []
         missing = sorted(self._assignment.shards - set(self._owned.shards.copy()))
-        if missing:
+        unusable = self._owned.unusable.copy()
+        reasons += [f"shard {shard}: {unusable[shard]}" for shard in missing if shard in unusable]
+        if missing := [shard for shard in missing if shard not in unusable]:
             shards = ", ".join(map(str, missing))
             reasons.append(f"assigned and not held: shard {shards}; the log's shard_lost says why")
         if self._owned.disk.reason:
