@@ -1,7 +1,7 @@
 """Read a split of the input: item changes, and what is refused and why."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kafka import TopicPartition
@@ -63,10 +63,12 @@ def _checked_path(file: InputFile) -> Path:
 
 
 def read_events(
-    split: EventsSplit, topology: Topology, clients: KafkaClients
+    split: EventsSplit, topology: Topology, clients: KafkaClients, earlier: Sequence[int] = ()
 ) -> Iterator[InputPart | RefusedInput]:
     """Read the records of a range of the items topic.
 
+    `earlier` are the numbers of shards before partitions were added: the events of a part of the
+    items lie in two partitions, and an item's revisions decide which of them is newer.
     Raises: LogTruncated when some of them are gone.
     """
     place = TopicPartition(topology.items_topic, split.partition)
@@ -77,10 +79,12 @@ def read_events(
         for record in read_ranges(consumer, wanted, clients.timeout_seconds):
             refuse_gap(name, expected, record.offset)
             expected = record.offset + 1
-            yield _decoded(record, topology)
+            yield _decoded(record, topology, earlier)
 
 
-def _decoded(record: "SourceRecord", topology: Topology) -> InputPart | RefusedInput:
+def _decoded(
+    record: "SourceRecord", topology: Topology, earlier: Sequence[int]
+) -> InputPart | RefusedInput:
     source = SourceRecord(
         record.topic,
         record.partition,
@@ -92,7 +96,7 @@ def _decoded(record: "SourceRecord", topology: Topology) -> InputPart | RefusedI
     )
     try:
         change = decode_item(source.key, source.value, topology.limits.event_bytes, source.headers)
-        check_home(change.id, source.partition, topology.shards)
+        check_home(change.id, source.partition, topology.shards, earlier)
     except Undecodable as error:
         return DeadLetter(source, str(error), error.kind)
     return change, source

@@ -94,10 +94,12 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check that a generation is as complete as the one that serves; exits with 3 if it is not."""
-    from kae.streams.generations.verify import verify_generation
+    from kae.streams.generations.verify import read_added_ends, verify_generation
 
     opened = open_topology(topology, bootstrap)
-    verified = verify_generation(_replica(opened, replica), generation, within)
+    client = _replica(opened, replica)
+    added_ends = read_added_ends(opened, client, generation)
+    verified = verify_generation(client, generation, within, added_ends=added_ends)
     if as_json:
         terminal.print_json(verified)
     else:

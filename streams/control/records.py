@@ -23,8 +23,8 @@ class Announced(msgspec.Struct, frozen=True, array_like=True, tag=16):
 class Cutover(msgspec.Struct, frozen=True, array_like=True, tag=17):
     """A generation is to serve instead of `previous`.
 
-    `items` (by shard) and `terms` are source offsets: a replica switches as soon as its view of
-    the generation covers them.
+    `items` (by shard of `generation`) and `terms` are source offsets: a replica switches as soon as
+    its view of the generation covers them.
     """
 
     generation: int

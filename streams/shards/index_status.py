@@ -12,6 +12,7 @@ from kae.streams.dead_letters.index import DeadLetterIndex
 from kae.streams.kafka.lag import FETCH_BYTES, Lag, read_lags
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.topics import check_topics
+from kae.streams.kafka.unread_partitions import read_unread
 from kae.streams.replica_api.client import ReplicaClient
 from kae.streams.replica_api.status import (
     BindingsLogShown,
@@ -83,6 +84,7 @@ def read_status(topology: Topology, replica: ReplicaClient) -> IndexStatus:
         with closing(clients.consumer(FETCH_BYTES)) as consumer:
             lags = read_lags(consumer, positions)
             terms_end = consumer.end_offsets([terms])[terms]
+            unread = read_unread(_served(topology, status), consumer)
         index = DeadLetterIndex(topology, clients)
         index.read_on()
     now, limit = now_ms(), topology.limits.lag_seconds
@@ -94,7 +96,11 @@ def read_status(topology: Topology, replica: ReplicaClient) -> IndexStatus:
             for one in generations.generations
             if one.generation != status.version.generation
         ],
-        problems=[*_problems(limit, shards, status), *_unserved(generations)],
+        problems=[
+            *_problems(limit, shards, status),
+            *map(str, unread),
+            *_unserved(generations),
+        ],
         lag_events=sum(shard.lag_events for shard in shards),
         lag_seconds=max(shard.lag_seconds for shard in shards),
         balanced=all(shard.balanced for shard in shards),
@@ -106,6 +112,11 @@ def read_status(topology: Topology, replica: ReplicaClient) -> IndexStatus:
         bindings=status.bindings,
         replicas=status.replicas,
     )
+
+
+def _served(topology: Topology, status: Status) -> Topology:
+    """The topology of the generation that the replica answers from, as far as its topics go."""
+    return topology.edited({"generation": status.version.generation, "shards": len(status.shards)})
 
 
 def _shard(shown: ShardShown, lag: Lag, now: int, lag_limit: float) -> ShardLag:

@@ -78,6 +78,13 @@ WORKER_GENERATION_SHARDS = _gauge(
     "shards",
     "Shards of the generation: what all workers hold together.",
 )
+WORKER_UNREAD_PARTITIONS = _gauge(
+    "kae_worker_unread_partitions",
+    "partitions",
+    "Partitions that were added to the items or the terms topic and that the generation does not "
+    "read.",
+)
+WORKER_UNREAD_EVENTS = _gauge("kae_worker_unread_events", "events", "Events in those partitions.")
 WORKER_REGISTRAR = _gauge("kae_worker_registrar", "0 or 1", "Whether it is the registrar.")
 WORKER_LAG_LIMIT = _gauge(
     "kae_worker_lag_limit_seconds", "seconds", "limits.lag_seconds of topology.yaml."

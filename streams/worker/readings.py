@@ -11,6 +11,7 @@ from kae.streams.clock import now_ms
 from kae.streams.control.state import ControlState
 from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.unread_partitions import PartitionWatch
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import Sample, accounting_samples
 from kae.streams.topology.types import Topology
@@ -35,6 +36,7 @@ class WorkerReadings:
         registrar: RegistrarService,
         bindings: BindingsFollower,
         lag: LagMonitor,
+        partitions: PartitionWatch,
         control: ControlState,
     ) -> None:
         self._topology = topology
@@ -46,6 +48,7 @@ class WorkerReadings:
         self._registrar = registrar
         self._bindings = bindings
         self._lag = lag
+        self._partitions = partitions
         self._control = control
 
     def readiness(self) -> Readiness:
@@ -82,6 +85,9 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_READY, self.readiness().ready)
         yield Sample(metrics.WORKER_SHARDS, shards)
         yield Sample(metrics.WORKER_GENERATION_SHARDS, topology.shards)
+        unread = self._partitions.unread
+        yield Sample(metrics.WORKER_UNREAD_PARTITIONS, sum(one.found - one.read for one in unread))
+        yield Sample(metrics.WORKER_UNREAD_EVENTS, sum(one.events for one in unread))
         yield Sample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
         every = topology.snapshots.every_seconds if topology.snapshots.url else 0
         yield Sample(metrics.WORKER_SNAPSHOT_EVERY, every)

@@ -147,10 +147,11 @@ class PartitionOwnership:
             self._spawn(self._guarded(self._read_on(done.result())))
 
     async def _read_on(self, result: ShardWorkResult) -> None:
-        """Seek where the work says, and fetch nothing for paused shards."""
+        """Seek where the work says, and fetch nothing of what is paused or not read."""
         await self._seek(result.seek)
         topic = self._topology.items_topic
-        self._app.store_consumer.hold(TP(topic, shard) for shard in self._owned.paused())
+        paused = {TP(topic, shard) for shard in self._owned.paused()}
+        self._app.store_consumer.hold(paused | self._assignment.unread)
         if result.lost:
             self._claim_later()
 

@@ -12,6 +12,7 @@ from kae.streams.control.follower import ControlFollower
 from kae.streams.control.state import ControlState
 from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.unread_partitions import PartitionWatch
 from kae.streams.runtime.interpreter import set_for_indexing
 from kae.streams.telemetry.traces import tracer
 from kae.streams.topology.types import Topology
@@ -79,6 +80,7 @@ class Worker:
             topology, identity, codebook, clients, self._control, meters
         )
         self._lag = LagMonitor(clients, topology.items_topic, owned.positions)
+        self._partitions = PartitionWatch(topology, clients)
         readings = WorkerReadings(
             topology,
             identity,
@@ -89,6 +91,7 @@ class Worker:
             self._registrar,
             self._bindings,
             self._lag,
+            self._partitions,
             control,
         )
         meters.collect_from(readings.samples)
@@ -161,6 +164,7 @@ class Worker:
         self._bindings.start(lambda: ownership.submit(self._applier.apply), self._shutdown.fail)
         self._control.start(lambda: ownership.submit(self._requests.carry_out), self._shutdown.fail)
         self._lag.start()
+        self._partitions.start()
         self._snapshots.start()
 
     async def _run_app(self, app: App, housekeeping: Housekeeping) -> None:
@@ -197,6 +201,7 @@ class Worker:
         self._bindings.stop()
         self._control.stop()
         self._lag.stop()
+        self._partitions.stop()
         self._watchdog.stop()
         self._clients.close()
         return failure
