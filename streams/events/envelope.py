@@ -1,6 +1,7 @@
 """The envelope of item and term events, and the error of an event that does not decode."""
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from kae.streams.events import causes
 from kae.streams.events.cloudevents import Envelope, Headers, read_event
 
 MAX_REVISION = (1 << 63) - 1
+_ID_CHARACTERS = 256  # of cloudevents.Id
 T = TypeVar("T")
 Revision = Annotated[
     int,
@@ -57,6 +59,16 @@ def open_event(
             "key: missing; an item event's key is its subject, the item id", "key.missing"
         )
     return event
+
+
+def event_id(subject: str, revision: int) -> str:
+    """The id of an event that kae makes: the same for the same change."""
+    readable = f"{subject}:{revision}"
+    if len(readable) <= _ID_CHARACTERS:
+        return readable
+    # A subject may fill the bound alone.
+    digest = blake2b(subject.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return f"{digest}:{revision}"
 
 
 def unknown_type(type_: str, noun: str, known: tuple[str, ...]) -> Undecodable:

@@ -18,6 +18,7 @@ from kae.streams.events.envelope import (
     Undecodable,
     decode_data,
     encode_event,
+    event_id,
     open_event,
     unknown_type,
 )
@@ -87,7 +88,7 @@ def decode_item(
 def encode_item_upsert(item: Item, revision: int, source: str, time: str = "") -> bytes:
     """An upsert; `time` is RFC 3339, empty to leave it out."""
     data = ItemData(revision, item.title, item.description, item.fields, item.popularity)
-    return encode_event(ITEM_UPSERT, item.id, data, source, _event_id(item.id, revision), time)
+    return encode_event(ITEM_UPSERT, item.id, data, source, event_id(item.id, revision), time)
 
 
 def as_decoded(item: Item, revision: int, source: str, max_bytes: int) -> Change:
@@ -107,7 +108,7 @@ def as_decoded(item: Item, revision: int, source: str, max_bytes: int) -> Change
 
 def _is_within_bounds(item: Item, revision: int, source: str) -> bool:
     values = {
-        "event": _event_id(item.id, revision),
+        "event": event_id(item.id, revision),
         "subject": item.id,
         "source": source,
         "revision": revision,
@@ -123,13 +124,9 @@ def _is_within_bounds(item: Item, revision: int, source: str) -> bool:
     return True
 
 
-def _event_id(subject: str, revision: int) -> str:
-    return f"{subject}:{revision}"
-
-
 def encode_item_delete(item_id: str, revision: int, source: str, time: str = "") -> bytes:
     return encode_event(
-        ITEM_DELETE, item_id, DeleteData(revision), source, _event_id(item_id, revision), time
+        ITEM_DELETE, item_id, DeleteData(revision), source, event_id(item_id, revision), time
     )
 
 

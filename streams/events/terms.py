@@ -32,6 +32,7 @@ from kae.streams.events.envelope import (
     Undecodable,
     decode_data,
     encode_event,
+    event_id,
     open_event,
     unknown_type,
 )
@@ -314,5 +315,5 @@ def encode_term(
     subject: str, data: TermData, source: str, time: str = "", audience: str = ""
 ) -> bytes:
     """An event about a term or a campaign; its type follows from the type of the data."""
-    id_ = f"{subject}:{data.revision}"
+    id_ = event_id(subject, data.revision)
     return encode_event(TYPES[type(data)], subject, data, source, id_, time, audience)

@@ -9,7 +9,12 @@ from kae.encoders.items import Item
 from kae.sinks.log.term_changes import Adjust, Bind, Release, TermChange
 from kae.sinks.store.plan import Delete, Upsert
 from kae.streams.events.envelope import Undecodable
-from kae.streams.events.items import decode_item, encode_item_delete, encode_item_upsert
+from kae.streams.events.items import (
+    as_decoded,
+    decode_item,
+    encode_item_delete,
+    encode_item_upsert,
+)
 from kae.streams.events.term_data import AdjustData, BindData, ReleaseData, SelectorData
 from kae.streams.events.terms import (
     TermRules,
@@ -43,6 +48,26 @@ def test_item_events_come_back_as_they_were() -> None:
     gone = decode_item("é-1".encode(), encode_item_delete("é-1", 8, "/feed"), LIMIT)
     assert isinstance(gone, Delete)
     assert (gone.id, gone.revision) == ("é-1", 8)
+
+
+@pytest.mark.parametrize("length", [1, 242, 243, 250, 256])
+@pytest.mark.parametrize("sign", ["x", "é", "商"])
+def test_an_id_may_have_up_to_256_characters(length: int, sign: str) -> None:
+    item = Item(sign * length, "a title", "", {})
+    value = encode_item_upsert(item, 1_700_000_000_000, "/kae")
+    change = decode_item(item.id.encode(), value, LIMIT)
+    assert isinstance(change, Upsert)
+    assert change.item == item
+    assert as_decoded(item, 1_700_000_000_000, "/kae", LIMIT) == change
+
+
+def test_events_of_long_ids_differ() -> None:
+    values = {
+        json.loads(encode_item_upsert(Item("x" * 255 + sign, "t", "", {}), revision, "/kae"))["id"]
+        for sign in "ab"
+        for revision in (1_700_000_000_000, 1_700_000_000_001)
+    }
+    assert len(values) == 4
 
 
 def test_the_order_of_equal_revisions_depends_on_the_data_alone() -> None:
@@ -99,6 +124,12 @@ def test_term_events_come_back_normalised() -> None:
     assert (bound.category, bound.position, bound.accepted_ms) == (0, 0, 99)
     released = term("zorblax", encode_term("zorblax", ReleaseData(3), "/ops"))
     assert released == Release("zorblax", 3)
+
+
+def test_a_term_may_have_up_to_256_characters() -> None:
+    word = "x" * 256
+    value = encode_term(word, ReleaseData(1_700_000_000_000), "/ops")
+    assert term(word, value) == Release(word, 1_700_000_000_000)
 
 
 @pytest.mark.parametrize(
