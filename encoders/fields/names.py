@@ -17,6 +17,17 @@ from kae.encoders.text.normal_form import is_unspaced, normalise
 ROLES = ("id", "title", "description", "popularity", "revision")
 NONE = "none"
 _HUMP = re.compile(r"(?<=[a-zà-ÿ0-9])(?=[A-ZÀ-Þ])")
+# The prefix of a namespace, as in "g:title" of Google's feeds.
+_PREFIX = re.compile(r"^[a-z]{1,2}:(?=\S)", re.IGNORECASE)
+# A language, perhaps with a region and then a sales channel: "name-de_DE-ecommerce". Norwegian (no)
+# and Indonesian (id) are left out, since names end with these words.
+_LOCALE = re.compile(
+    r"(?P<name>.*?[^\W_])[-_ .:@(\[]+"
+    r"(?P<language>ar|bg|cs|da|de|el|en|es|et|fi|fr|he|hr|hu|it|ja|ko|lt|lv|nb|nl|pl|pt|ro|ru|sk|sl|"
+    r"sr|sv|th|tr|uk|vi|zh)(?:[-_][a-z]{2}(?:[-_.]\w+)?)?[)\]]?",
+    re.IGNORECASE,
+)
+_LOCALISED_ROLES = ("title", "description")
 # German also writes ä as ae.
 _UMLAUTS = (("ae", "a"), ("oe", "o"), ("ue", "u"))
 # Shorter words would be found inside unrelated ones.
@@ -39,7 +50,19 @@ def role_rank(name: str, role: str) -> int | None:
     """Return how well a column's name fits a role, 0 best; None if it does not."""
     roles = _table().roles
     places = [(role, spelling) for spelling in _spellings(_folded(name))]
-    return min((roles[place] for place in places if place in roles), default=None)
+    rank = min((roles[place] for place in places if place in roles), default=None)
+    localised = _LOCALE.fullmatch(name) if role in _LOCALISED_ROLES else None
+    if rank is not None or localised is None:
+        return rank
+    # After the names that are listed as they stand.
+    rank = role_rank(localised["name"], role)
+    return None if rank is None else rank + len(roles)
+
+
+def language_of(name: str) -> str | None:
+    """Return the language that a column's name ends with: "de" of "name-de_DE"."""
+    localised = _LOCALE.fullmatch(name)
+    return localised["language"].lower() if localised else None
 
 
 def meaning_of(name: str) -> NameMeaning | None:
@@ -103,7 +126,7 @@ def _compound(token: str) -> NameMeaning | None:
 
 def _folded(name: str) -> list[str]:
     """Split a name into tokens, camel case too, and remove accents."""
-    text = normalise(_HUMP.sub(" ", name))
+    text = normalise(_HUMP.sub(" ", _PREFIX.sub("", name)))
     marked = unicodedata.normalize("NFKD", text)
     bare = "".join(letter for letter in marked if not unicodedata.combining(letter))
     return unicodedata.normalize("NFC", bare).split()

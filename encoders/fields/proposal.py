@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from kae.encoders.fields.names import NONE, ROLES, NameMeaning, meaning_of, role_rank
+from kae.encoders.fields.names import (
+    NONE,
+    ROLES,
+    NameMeaning,
+    language_of,
+    meaning_of,
+    role_rank,
+)
 from kae.encoders.fields.profile import FieldProfile
 from kae.encoders.text.normal_form import normalise
 
@@ -29,23 +36,34 @@ def find_roles(columns: Sequence[FieldProfile], items: int) -> dict[str, str]:
     found: dict[str, str] = {}
     for role in ROLES:
         free = [column for column in columns if column.name not in found.values()]
-        column = _roles_by_name(free, role, items) or _roles_by_values(free, role, items)
+        language = language_of(found.get("title", ""))
+        column = _roles_by_name(free, role, items, language) or _roles_by_values(free, role, items)
         if column is not None:
             found[role] = column.name
     return found
 
 
-def _roles_by_name(columns: Iterable[FieldProfile], role: str, items: int) -> FieldProfile | None:
+def _roles_by_name(
+    columns: Iterable[FieldProfile], role: str, items: int, language: str | None
+) -> FieldProfile | None:
+    """Return the best named column, a description in the language of the title."""
     ranked = [
-        (rank, place, column)
+        (_language_rank(column.name, language), rank, place, column)
         for place, column in enumerate(columns)
         if (rank := role_rank(column.name, role)) is not None and _FITS[role](column, items)
     ]
-    return min(ranked)[2] if ranked else None
+    return min(ranked)[3] if ranked else None
+
+
+def _language_rank(name: str, wanted: str | None) -> int:
+    """Return 0 for the wanted language or none, then English, which most bundled words are in."""
+    language = language_of(name)
+    return 0 if language in (wanted, None) else 1 if language == "en" else 2
 
 
 def _roles_by_values(columns: Sequence[FieldProfile], role: str, items: int) -> FieldProfile | None:
     fit = [column for column in columns if _FITS[role](column, items)]
+    fit = [column for column in fit if not _is_named_otherwise(column.name, role)] or fit
     if role == "id":
         spaceless = [c for c in fit if not any(" " in value for value in c.values)]
         return next(iter(spaceless), None)
@@ -56,6 +74,10 @@ def _roles_by_values(columns: Sequence[FieldProfile], role: str, items: int) -> 
         long = [c for c in fit if c.mean_characters >= _DESCRIPTION_CHARACTERS]
         return max(long, key=lambda column: column.mean_characters, default=None)
     return None
+
+
+def _is_named_otherwise(name: str, role: str) -> bool:
+    return any(role_rank(name, other) is not None for other in ROLES if other != role)
 
 
 def _is_id(column: FieldProfile, items: int) -> bool:
