@@ -15,7 +15,7 @@ import msgspec
 from kae.encoders.items import Item
 from kae.streams.backfill.job import Job
 from kae.streams.backfill.work import WorkFolder, disk_full_or, temporary_name
-from kae.streams.catalog.rejected import RejectedRows
+from kae.streams.catalog.rejected import RejectedRows, record_json
 from kae.streams.catalog.rows import RejectedRow
 from kae.streams.dead_letters.records import FEED, DeadLetter, SourceRecord
 from kae.streams.events import causes
@@ -53,7 +53,7 @@ def refused_row(
     elif isinstance(row.record, str):
         value = row.record.encode(errors="replace")
     else:
-        value = msgspec.json.encode(row.record, enc_hook=str)
+        value = record_json(row.record)
     stored = value if len(value) <= max_bytes else None
     changed_ms = job.files[place.files].changed_ns // 1_000_000
     topic = f"{FEED}{row.file}"

@@ -50,16 +50,30 @@ class TextFile:
                 ) from error
 
     def lines(self) -> int:
-        """Count the lines by reading the whole file, which also finds damage.
+        """Count the lines, which end in LF, CRLF or CR; reads the whole file, as `count` does.
 
         Raises: CatalogInvalid.
         """
         lines, last = 0, b"\n"
+        for block in self._blocks():
+            lines += block.count(b"\n")
+            if b"\r" in block:
+                lines += block.count(b"\r") - block.count(b"\r\n")
+            lines -= last == b"\r" and block[:1] == b"\n"
+            last = block[-1:]
+        return lines + (last not in b"\r\n")
+
+    def count(self, sign: bytes) -> int:
+        """Count a byte by reading the whole file, which also finds damage.
+
+        Raises: CatalogInvalid.
+        """
+        return sum(block.count(sign) for block in self._blocks())
+
+    def _blocks(self) -> Iterator[bytes]:
         with self.open() as file:
             while block := file.read(_BLOCK_BYTES):
-                lines += block.count(b"\n")
-                last = block[-1:]
-        return lines + (last != b"\n")
+                yield block
 
 
 def detect_compression(path: Path) -> TextFile:

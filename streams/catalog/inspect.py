@@ -23,9 +23,9 @@ from kae.encoders.fields.profile import FieldProfile
 from kae.encoders.fields.proposal import FieldProposal, find_roles, propose_category
 from kae.encoders.fitting.build import build_codebook
 from kae.encoders.items import Encoded, Item
-from kae.streams.catalog.files import UnreadableRecord
-from kae.streams.catalog.rows import open_feeds, to_item
-from kae.streams.catalog.values import FieldValues, RecordInvalid, add_field
+from kae.streams.catalog.records import UnreadableRecord
+from kae.streams.catalog.rows import STORE_VIEW, open_feeds, store_view, to_item
+from kae.streams.catalog.values import FieldValues, RecordInvalid, UnreadableValue, add_field
 from kae.streams.errors import CatalogInvalid
 from kae.streams.topology.parts import CatalogPart
 
@@ -140,7 +140,9 @@ def inspect_feeds(
     """
     feeds = open_feeds(paths)
     read = list(islice(chain.from_iterable(feed.read() for feed in feeds), rows))
-    records = [record for record in read if not isinstance(record, UnreadableRecord)]
+    records = _without_store_views(
+        [record for record in read if not isinstance(record, UnreadableRecord)]
+    )
     unreadable = next((record for record in read if isinstance(record, UnreadableRecord)), None)
     separator = _separator(records)
     columns, fields, nested = _profiles(records, separator)
@@ -158,7 +160,11 @@ def inspect_feeds(
         )
     trial = try_mapping(items, groups, catalog["fields"])
     rejected = len(read) - len(items)
-    first = invalid[0] if invalid else unreadable and f"{unreadable.reason}; {unreadable.remedy}"
+    first: object = invalid[0] if invalid else None
+    if unreadable:
+        first = first or f"{unreadable.reason}; {unreadable.remedy}"
+    if len(read) > len(records) + (unreadable is not None):
+        first = first or f"rows with a {STORE_VIEW} only repeat an item; export one store view"
     return CatalogInspected(
         files=tuple(str(path) for path in paths),
         rows=len(read),
@@ -179,6 +185,12 @@ def inspect_feeds(
 
 
 # Read.
+
+
+def _without_store_views(records: list[FeedObject]) -> list[FeedObject]:
+    """Return the items themselves, if a feed repeats them for each store view."""
+    items = [record for record in records if store_view(record) is None]
+    return items or records
 
 
 def _separator(records: Sequence[FeedObject]) -> str | None:
@@ -202,7 +214,9 @@ def _profiles(
     fields: dict[str, FieldProfile] = {}
     nested: Counter[str] = Counter()
     for record in records:
-        for name, value in record.items():
+        for name, held in record.items():
+            # Its row is rejected, but its column is what it is.
+            value = held.shown if isinstance(held, UnreadableValue) else held
             for profiles, split_by in ((columns, None), (fields, separator)):
                 entries: FieldValues = {}
                 try:
@@ -275,7 +289,7 @@ def _field_reports(
 
 
 def _nested_field(name: str, count: int, items: int) -> FieldInspected:
-    why = "nested values: rows with it are rejected; flatten it or leave it out"
+    why = "nested or unreadable values: rows with them are rejected; flatten it or leave it out"
     return FieldInspected(name, share(count, items), 0, (), None, None, why)
 
 

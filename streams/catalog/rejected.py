@@ -5,6 +5,7 @@ bytes are kept for each id, so 100 million rows need 0.8 GB; below that, a colli
 hashes is very unlikely.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.streams.catalog.rows import FeedRow, RejectedRow
+from kae.streams.catalog.rows import STORE_VIEW, FeedRow, RejectedRow, store_view
 from kae.streams.catalog.values import show_value
 from kae.streams.errors import CatalogInvalid
 
@@ -71,7 +72,16 @@ def _line(row: RejectedRow) -> bytes:
         "remedy": row.remedy,
         "record": row.record,
     }
-    return msgspec.json.encode(described, enc_hook=str) + b"\n"
+    return record_json(described) + b"\n"
+
+
+def record_json(record: object) -> bytes:
+    """Encode what was read of a row."""
+    try:
+        return msgspec.json.encode(record, enc_hook=str)
+    except (OverflowError, UnicodeEncodeError):
+        # A whole number of more than 64 bits, or a lone surrogate.
+        return json.dumps(record, default=str).encode()
 
 
 # A set holds up to so many hashes; then they move into one sorted array.
@@ -85,17 +95,20 @@ def reject_repeated(
     seen = _SeenIds()
     for row in rows:
         if isinstance(row, FeedRow) and seen.add(row.item.id):
-            yield RejectedRow(
-                row.file,
-                row.after,
-                id_column,
-                row.item.id,
-                "an earlier row has this id",
-                "keep one row for each id, or name the column that orders them in catalog.revision",
-                row.record,
-            )
+            yield _repeated(row, id_column)
         else:
             yield row
+
+
+def _repeated(row: FeedRow, id_column: str) -> RejectedRow:
+    field, value = id_column, row.item.id
+    reason = "an earlier row has this id"
+    remedy = "keep one row for each id, or name the column that orders them in catalog.revision"
+    if view := store_view(row.record):
+        field, value = STORE_VIEW, view
+        reason = f"an earlier row is the item {row.item.id!r}, this one has its texts for a view"
+        remedy = f"export one store view, or delete the rows that have a {STORE_VIEW}"
+    return RejectedRow(row.file, row.after, field, value, reason, remedy, row.record)
 
 
 class _SeenIds:

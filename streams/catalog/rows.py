@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kae.encoders.items import Item
-from kae.streams.catalog.files import FeedFile, FeedRecord, UnreadableRecord, open_feed
+from kae.streams.catalog.files import FeedFile, open_feed
+from kae.streams.catalog.records import FeedRecord, UnreadableRecord
 from kae.streams.catalog.values import (
     FieldValues,
     RecordInvalid,
@@ -28,6 +29,8 @@ from kae.streams.topology.parts import CatalogPart
 
 # In a feed without a header, the columns of so many records are checked before reading.
 PEEKED_RECORDS = 100
+# Magento repeats an item for each store view, with its texts in another language.
+STORE_VIEW = "store_view_code"
 
 
 class FeedPosition(NamedTuple):
@@ -86,7 +89,8 @@ def open_catalog(paths: Sequence[Path], catalog: CatalogPart) -> list[FeedFile]:
         for key, column in named.items():
             # JSON records may omit values.
             may_be_absent = feed.columns is None and key in ("description", "popularity")
-            if column not in columns and not may_be_absent:
+            # Without any record there are no columns to check; each row is rejected by itself.
+            if columns and column not in columns and not may_be_absent:
                 raise CatalogInvalid(
                     f"{feed.path}: has no column {column!r}, which catalog.{key} names; "
                     f"its columns are {', '.join(columns)}; correct catalog.{key} in "
@@ -156,6 +160,12 @@ def read_row(
         return RejectedRow(
             file, after, error.field, error.value, error.reason, error.remedy, record
         )
+
+
+def store_view(record: Mapping[str, Any]) -> str | None:
+    """Return the store view whose texts a row has; None for the item itself."""
+    view = record.get(STORE_VIEW)
+    return view if isinstance(view, str) and view else None
 
 
 def own_columns(catalog: CatalogPart) -> frozenset[str | None]:

@@ -5,14 +5,17 @@ guessed.
 """
 
 from collections.abc import Container, Iterable, Mapping
-from datetime import date, time
+from dataclasses import dataclass
+from datetime import date, time, timedelta
 from decimal import Decimal
 from math import isfinite
 from typing import Any
+from uuid import UUID
 
 FieldValues = dict[str, str | list[str]]
 # Beyond this a float does not hold every integer.
 _EXACT_FLOATS = 1 << 53
+_LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 class RecordInvalid(ValueError):
@@ -26,6 +29,18 @@ class RecordInvalid(ValueError):
         self.remedy = remedy
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class UnreadableValue:
+    """A value that its format allows and that is no text or number."""
+
+    shown: str
+    reason: str
+    remedy: str
+
+    def __repr__(self) -> str:
+        return self.shown
+
+
 def show_value(value: object) -> str:
     """Return a value as error messages show it, shortened."""
     spelled = "null" if value is None else repr(value)
@@ -35,6 +50,7 @@ def show_value(value: object) -> str:
 def read_id(record: Mapping[str, Any], column: str) -> str:
     """Return the id as text; a whole number has no decimal point, so 1.0 and 1 give "1".
 
+    Line breaks around it are none of it: nobody could type them to look the item up.
     Raises: RecordInvalid.
     """
     value = record.get(column)
@@ -51,9 +67,18 @@ def read_id(record: Mapping[str, Any], column: str) -> str:
         return str(value)
     if isinstance(value, bytes):
         value = _decoded(column, value)
+    if isinstance(value, UnreadableValue):
+        raise RecordInvalid(column, value, value.reason, value.remedy)
     if not isinstance(value, str) or not value.strip():
         raise RecordInvalid(column, value, "an item needs an id", "write text or a whole number")
-    return value
+    return value if value.isprintable() else _one_line(column, value)
+
+
+def _one_line(column: str, value: str) -> str:
+    lines = value.strip(_LINE_BREAKS)
+    if len(lines.splitlines()) > 1:
+        raise RecordInvalid(column, value, "an id is one line", "take the line break out")
+    return lines
 
 
 def read_text(record: Mapping[str, Any], column: str | None, required: bool = False) -> str:
@@ -70,12 +95,12 @@ def read_text(record: Mapping[str, Any], column: str | None, required: bool = Fa
 
 
 def read_popularity(record: Mapping[str, Any], column: str | None) -> float:
-    """Return the popularity; 0 without one.
+    """Return the popularity; 0 without one, which empty text also says.
 
     Raises: RecordInvalid.
     """
     value = record.get(column) if column else None
-    if value is None:
+    if value is None or (isinstance(value, str) and not value.strip()):
         return 0.0
     try:
         number = float(value)
@@ -153,12 +178,16 @@ def field_text(name: str, value: object) -> str:
             return "yes" if value else "no"
         case float():
             return repr(value).removesuffix(".0") if isfinite(value) else ""
-        case int() | Decimal():
+        case int() | timedelta() | UUID():
             return str(value)
+        case Decimal():
+            return f"{value:f}"
         case date() | time():
             return value.isoformat()
         case bytes():
             return _decoded(name, value)
+        case UnreadableValue():
+            raise RecordInvalid(name, value, value.reason, value.remedy)
         case _:
             raise RecordInvalid(
                 name,

@@ -1,7 +1,10 @@
 """A catalog that kae has never seen is indexed by writing a field mapping, and nothing else."""
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import yaml
 from tests.fetching import fetch
@@ -146,9 +149,32 @@ def test_ingest_warns_of_a_mapping_for_another_catalog_and_tells_every_rejected_
     assert warning.startswith("warning: catalog.fields covers 0% of the")
     assert "most items have farbe, marke" in warning
     assert "kae catalog inspect" in warning
-    assert error.startswith("error: 3 of 5 rows were refused")
+    assert error.startswith("error: 3 of 5 rows are not items")
     kept = (shop.folder / "feed.csv.rejected.jsonl").read_text(encoding="utf-8").splitlines()
     told = [yaml.safe_load(line) for line in kept]
     assert [(row["row"], row["field"]) for row in told] == [(3, "id"), (4, ""), (5, "farbe")]
     assert all(row["file"] and row["reason"] and row["remedy"] for row in told)
     assert told[0]["value"] == "'1'"
+
+
+def test_an_ingest_of_odd_feeds_counts_each_row_as_published_or_as_rejected(shop: Shop) -> None:
+    shop.run("topics", "apply")
+    header = ("id", "title", "description")
+    names = ("plain", "plain", '"7 inch tablet', "plain", '"9 inch tablet', "plain")
+    for name, delimiter in (("a.tsv", "\t"), ("b.csv", ",")):
+        rows = [header, *((f"{name}-{n}", title, "x") for n, title in enumerate(names))]
+        text = "".join(delimiter.join(row) + "\n" for row in rows)
+        (shop.folder / name).write_text(text)
+    objects = [{"id": f"c-{n}", "title": "x"} for n in range(3)] + [{"id": "y" * 256, "title": "x"}]
+    (shop.folder / "c.json").write_text(json.dumps(objects, indent=2))
+    moments = pa.array([1_700_000_000_123_456_789] * 9, pa.timestamp("ns"))
+    ids = pa.array([f"d-{n}" for n in range(9)])
+    table = pa.table({"id": ids, "title": ids, "description": ids, "made": moments})
+    pyarrow.parquet.write_table(table, shop.folder / "d.parquet")
+    ingest = shop.start("catalog", "ingest", "a.tsv", "b.csv", "c.json", "d.parquet", "--json")
+    assert ingest.wait(60) == 1
+    report = ingest.report()
+    assert (report["rows"], report["published"], report["rejected"]) == (25, 23, 2)
+    kept = (shop.folder / "a.tsv.rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    told = [json.loads(line) for line in kept]
+    assert [(Path(row["file"]).name, row["row"]) for row in told] == [("b.csv", 3), ("b.csv", 5)]

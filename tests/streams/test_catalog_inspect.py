@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.icecat import CATALOG
+from tests.streams.test_catalog_reading import written
 from tests.streams.unmapped_feeds import (
     german_fashion,
     groceries,
@@ -193,3 +194,41 @@ def test_values_decide_where_a_name_does_not(
     proposal = propose_category(profile, len(values))
     assert proposal.category == category
     assert proposal.why
+
+
+# Names of other systems.
+
+
+def test_inspect_takes_title_and_description_in_one_language(tmp_path: Path) -> None:
+    header = "sku;description-de_DE-ecommerce;description-en_US-ecommerce;name-de_DE;name-en_US"
+    rows = "".join(
+        f"{n};Rotes Hemd aus Stoff {n};Red shirt made of cloth {n};Hemd {n};Red shirt {n}\n"
+        for n in range(40)
+    )
+    catalog = inspect_feeds([written(tmp_path / "a.csv", f"{header}\n{rows}")], GROUPS).catalog
+    assert [catalog[role] for role in ("id", "title", "description")] == [
+        "sku",
+        "name-en_US",
+        "description-en_US-ecommerce",
+    ]
+
+
+def test_inspect_knows_the_names_of_google_merchant_center(tmp_path: Path) -> None:
+    header = "g:id\tg:title\tg:description\tg:link\tg:brand\tg:color\tg:product_type"
+    rows = "".join(
+        f"SKU-{n}\tSoft hat {n}\tGood {n}\thttps://x.example.org/{n}\tAcme\tblue\thats\n"
+        for n in range(40)
+    )
+    found = inspect_feeds([written(tmp_path / "a.tsv", f"{header}\n{rows}")], GROUPS).catalog
+    roles = [found[role] for role in ("id", "title", "description")]
+    assert roles == ["g:id", "g:title", "g:description"]
+    assert found["fields"] == {"g:brand": "brand", "g:color": "color", "g:product_type": "entity"}
+
+
+def test_magentos_store_views_are_told_as_such_and_inspect_takes_the_sku(tmp_path: Path) -> None:
+    rows = "".join(f"M-{n},,Warm mug {n},x{n}\nM-{n},de,Becher {n},\n" for n in range(20))
+    path = written(tmp_path / "a.csv", f"sku,store_view_code,name,url_key\n{rows}")
+    found = inspect_feeds([path], GROUPS)
+    assert (found.catalog["id"], found.catalog["title"]) == ("sku", "name")
+    assert (found.items, found.rejected) == (20, 20)
+    assert "export one store view" in str(found.first_rejected)
