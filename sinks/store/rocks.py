@@ -131,7 +131,9 @@ class RocksStore:
     # Reading.
 
     def get(self, family: str, key: bytes) -> bytes | None:
-        row: bytes | None = self._families[family].get(key)
+        """The row of one key. Raises: StoreDamaged, StoreUnusable."""
+        with self._raising_named():
+            row: bytes | None = self._families[family].get(key)
         return row
 
     def multi_get(self, family: str, wanted: Iterable[bytes]) -> list[bytes | None]:
@@ -176,6 +178,7 @@ class RocksStore:
         except Exception as error:
             if type(error) is not Exception:  # not RocksDB's
                 raise
+            self._refused = True
             raise named(self.folder, error) from error
 
     def snapshots(self) -> RocksSnapshots:
@@ -190,14 +193,9 @@ class RocksStore:
         return WriteBatch(raw_mode=True)
 
     def write(self, rows: WriteBatch) -> None:
-        """All of it or nothing. Raises: DiskFull."""
-        try:
+        """All of it or nothing. Raises: DiskFull, StoreDamaged, StoreUnusable."""
+        with self._raising_named():
             self._db.write(rows, self._write_options)
-        except Exception as error:
-            if not is_disk_full(error):
-                raise
-            self._refused = True
-            raise DiskFull(self.folder) from error
 
     def ingest(self, tables: Mapping[str, list[Path]]) -> None:
         """Add finished tables to their families, by moving the files. Raises: DiskFull."""

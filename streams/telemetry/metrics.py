@@ -95,7 +95,8 @@ WORKER_REBALANCES = _counter(
 WORKER_SHARDS_LOST = _counter(
     "kae_worker_shards_lost_total",
     "times",
-    "Shards that it gave up on its own: fenced, append_unknown, disk_full or store_unusable.",
+    "Shards that it gave up on its own: fenced, append_unknown, disk_full, store_damaged or "
+    "store_unusable.",
     "cause",
 )
 WORKER_PRODUCERS_RENEWED = _log_counter(

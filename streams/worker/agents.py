@@ -91,7 +91,7 @@ class ItemAgent:
                         await self._ownership.work_on_shards(self._owned.apply_appended)
                     acknowledged = asyncio.ensure_future(self._acknowledged.wait())
                 elif self._owned.has_unindexed_items:
-                    await self._threads.on_shards(self._owned.index_for_selectors)
+                    await self._ownership.work_on_shards(self._owned.index_for_selectors)
         finally:
             coming.cancel()
             acknowledged.cancel()

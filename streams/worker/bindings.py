@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kae.encoders.selector import CompiledSelector, compile_selector
 from kae.sinks.log.fold import LogState, fold
 from kae.sinks.log.protocol import refuse_gap
+from kae.sinks.store.rocks import StoreUnusable
 from kae.sinks.terms.bindings import Bindings
 from kae.streams.clock import now_ms
 from kae.streams.control.records import Reached, send_reached
@@ -121,8 +122,12 @@ class BindingsApplier:
         """
         before = self._owned.apply_appended()
         view, changed = self._follower.view, []
-        for partition, shard in self._owned.shards.items():
-            delta = shard.append_bindings(view.bindings, view.selectors, now_ms())
+        for partition, shard in list(self._owned.shards.items()):
+            try:
+                delta = shard.append_bindings(view.bindings, view.selectors, now_ms())
+            except StoreUnusable as error:
+                before = before.and_then(self._owned.give_up(partition, error))
+                continue
             if delta is not None:
                 self._owned.note_appended(partition, delta)
                 changed.append(partition)

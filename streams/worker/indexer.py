@@ -11,6 +11,7 @@ import structlog
 
 from kae.encoders.extraction.assign import Encoder
 from kae.sinks.store.plan import DeltaPlan, prepare
+from kae.sinks.store.rocks import StoreUnusable
 from kae.streams.clock import now_ms
 from kae.streams.dead_letters import records
 from kae.streams.dead_letters.poison import ItemBatch
@@ -63,12 +64,19 @@ class Indexer:
             self._encode(batches.values())
         applied = self._owned.apply_appended()
         batches = {shard: batch for shard, batch in batches.items() if shard not in applied.lost}
+        plans: dict[int, DeltaPlan] = {}
         with self._meters.stage(PLAN):
-            plans = {shard: self._plan(shard, batch) for shard, batch in batches.items()}
+            for shard, batch in list(batches.items()):
+                try:
+                    plans[shard] = self._plan(shard, batch)
+                except StoreUnusable as error:
+                    applied = applied.and_then(self._owned.give_up(shard, error))
+                    del batches[shard]
         self._publish_dead_letters(batches.values())
         self._append(plans, batches)
-        self._owned.index_for_selectors()  # while the brokers store what was appended
-        return ShardWorkResult(seek).and_then(applied)
+        # While the brokers store what was appended.
+        indexed = self._owned.index_for_selectors()
+        return ShardWorkResult(seek).and_then(applied).and_then(indexed)
 
     def _encode(self, batches: Iterable[ItemBatch]) -> None:
         """Encode the items of all shards at once; if that fails, those of each shard alone."""

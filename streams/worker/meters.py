@@ -7,7 +7,7 @@ from time import perf_counter
 from kae.sinks.log.ownership import Fenced, UnappliedDelta
 from kae.sinks.log.protocol import AppendUnknown
 from kae.sinks.store.disk import DiskFull
-from kae.sinks.store.rocks import StoreUnusable
+from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import MetricRegistry
 
@@ -16,6 +16,7 @@ _CAUSES = {
     Fenced: "fenced",
     AppendUnknown: "append_unknown",
     DiskFull: "disk_full",
+    StoreDamaged: "store_damaged",  # before what it is a kind of
     StoreUnusable: "store_unusable",
 }
 ENCODE, PLAN, APPEND_WAIT, APPLY = "encode", "plan", "append_wait", "apply"

@@ -12,7 +12,7 @@ from kae.sinks.shard import Shard
 from kae.sinks.store import keys
 from kae.sinks.store.disk import DiskFull, require_space
 from kae.sinks.store.recovery import SnapshotSource, discard, no_snapshots
-from kae.sinks.store.rocks import StoreUnusable
+from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
 from kae.streams.control.records import Reached
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.runtime import failpoints
@@ -120,20 +120,26 @@ class OwnedShards:
                 failpoints.reach(failpoints.ACKNOWLEDGED)
                 with self._meters.stage(APPLY):
                     delta.apply()
-            except (Fenced, AppendUnknown, DiskFull) as error:
+            except (Fenced, AppendUnknown, DiskFull, StoreUnusable) as error:
                 spans.fail(error)
-                result = result.and_then(self._give_up(partition, error))
+                result = result.and_then(self.give_up(partition, error))
             else:
                 spans.end(**{"kae.shard": partition, "kae.version": delta.version})
         if unapplied:
             failpoints.reach(failpoints.APPLIED)
         return result
 
-    def index_for_selectors(self) -> None:
+    def index_for_selectors(self) -> ShardWorkResult:
         """Use a moment to add items to the selector index that lacks most of them."""
-        indexes = [shard.selector_index for shard in self.shards.values()]
-        if indexes:
-            max(indexes, key=lambda one: one.pending).refresh(INDEX_ITEMS)
+        if not self.shards:
+            return ShardWorkResult()
+        pending = {number: one.selector_index.pending for number, one in self.shards.items()}
+        partition = max(pending, key=pending.__getitem__)
+        try:
+            self.shards[partition].selector_index.refresh(INDEX_ITEMS)
+        except StoreUnusable as error:
+            return self.give_up(partition, error)
+        return ShardWorkResult()
 
     # Everything that was appended has to be applied before these are called.
 
@@ -199,10 +205,13 @@ class OwnedShards:
         self.apply_appended()
         self.own(frozenset())
 
-    def _give_up(self, partition: int, cause: LossCause) -> ShardWorkResult:
+    def give_up(self, partition: int, cause: LossCause) -> ShardWorkResult:
         """Close a shard whose append or store is in doubt; it is opened again from its log."""
         # First the reason, then the removal: other threads that miss the shard ask for the reason.
         lost = self._lost(partition, cause)
+        if partition in self._unapplied:
+            _, spans = self._unapplied.pop(partition)
+            spans.fail(cause)
         self.shards.pop(partition).close()
         return lost
 
@@ -216,7 +225,7 @@ class OwnedShards:
         self._meters.count_lost(cause)
         if isinstance(cause, DiskFull):
             self.disk.note(cause)
-        elif isinstance(cause, StoreUnusable):
+        elif isinstance(cause, StoreUnusable) and not isinstance(cause, StoreDamaged):
             self._note_unusable(partition, cause)
         log.warning("shard_lost", shard=partition, cause=str(cause))
         return ShardWorkResult(lost={partition: str(cause)})

@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from tests.fetching import fetch
+from tests.live.asking import told
 from tests.live.ledger import Ledger, bind, upserts
 from tests.live.storm import wait_for
 from tests.live.test_replica import hashes, items
@@ -12,9 +14,23 @@ from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item
 from kae.sinks.store.store import ShardStore
 
+# Small, so that rows are written to tables, which a worker reads from again.
+BUFFER = 1 << 16
 
-def table_of(store: Path) -> Path:
-    return max(store.glob("*.sst"), key=lambda path: path.stat().st_size)
+
+@pytest.fixture
+def pace(pace: dict[str, object]) -> dict[str, object]:
+    return {**pace, "stores.write_buffer_bytes": BUFFER}
+
+
+def spoil(table: Path) -> None:
+    """Alter a byte in every block, and leave the file in its place."""
+    with table.open("r+b") as file:
+        for at in range(100, table.stat().st_size - 2048, 1024):
+            file.seek(at)
+            byte = file.read(1)
+            file.seek(at)
+            file.write(bytes([byte[0] ^ 0x10]))
 
 
 def test_a_worker_rebuilds_damaged_stores_and_waits_for_one_that_the_system_refuses(
@@ -61,4 +77,35 @@ def test_a_worker_rebuilds_damaged_stores_and_waits_for_one_that_the_system_refu
     wait_for(lambda: hashes(replica) == [ledger.hash(n) for n in range(8)], "all shards")
     (usable,) = worker.events("store_usable")
     assert usable["shard"] == 6
+    cluster.check()
+
+
+@pytest.mark.timeout(240)
+def test_a_file_that_is_damaged_while_a_worker_runs_costs_one_shard_a_moment_and_no_item(
+    cluster: Cluster, ledger: Ledger, catalog: list[Item]
+) -> None:
+    replica = cluster.start_replica("replica-1", cluster.topology.replica.listen, wait=False)
+    worker = cluster.start_worker("one", wait=False)
+    cluster.wait_ready()
+    ledger.publish([bind("zorblax", match="black"), *upserts(catalog)])
+    wait_for(lambda: items(replica) == len(catalog), "the items")
+    store = cluster.folder / "one" / "g1" / "shard-0003"
+    wait_for(lambda: any(store.glob("*.sst")), "rows in tables")
+    for table in store.glob("*.sst"):
+        spoil(table)
+    revisions = iter(range(2, 50))
+
+    def update() -> bool:
+        ledger.publish(upserts(catalog, next(revisions)))
+        return any(worker.events("shard_lost"))
+
+    wait_for(update, "the worker to meet the damage")
+    lost = list(worker.events("shard_lost"))
+    assert {one["shard"] for one in lost} == {3}
+    assert f"{store}: the store is damaged: " in lost[0]["cause"]
+    wait_for(lambda: any(worker.events("store_passed_over")), "the store to be discarded")
+    (passed_over,) = worker.events("store_passed_over")
+    assert passed_over["shard"] == 3
+    wait_for(lambda: hashes(replica) == [ledger.hash(n) for n in range(8)], "all shards")
+    assert told(cluster, "dead-letters", "list")["letters_found"] == 0
     cluster.check()
