@@ -12,6 +12,7 @@ from kae.streams.backfill.job import EventsSplit, InputFile, Job, RowsSplit
 from kae.streams.backfill.refusals import SOURCE, RefusedRow, refused_row
 from kae.streams.backfill.work import SHARE_FOLDERS
 from kae.streams.catalog.files import open_feed
+from kae.streams.catalog.rejected import reject_store_views
 from kae.streams.catalog.rows import FeedPosition, FeedRow, RejectedRow, read_row
 from kae.streams.dead_letters.records import DeadLetter, SourceRecord
 from kae.streams.errors import BackfillDiffers
@@ -35,8 +36,11 @@ def read_file(split: RowsSplit, job: Job, topology: Topology) -> Iterator[InputP
     path = _checked_path(job.files[split.file])
     limit = topology.limits.event_bytes
     records = open_feed(path).read_row_groups(split.groups)
-    for number, record in enumerate(records, split.before + 1):
-        row = read_row(path, FeedPosition(split.file, number), record, topology.catalog)
+    rows = (
+        read_row(path, FeedPosition(split.file, number), record, topology.catalog)
+        for number, record in enumerate(records, split.before + 1)
+    )
+    for row in reject_store_views(rows):
         if isinstance(row, RejectedRow):
             yield refused_row(row, job, limit)
             continue

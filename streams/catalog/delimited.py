@@ -115,8 +115,9 @@ class DelimitedText:
         swallowed = self._swallowed(lines, width, bool(error))
         if '\\"' in lines[0]:
             escaped = self._read_escaped(width)
-            fewer = len(self._lines.taken) < len(lines)
-            if escaped is not None and (strict is None or swallowed or fewer):
+            taken = self._lines.taken
+            better = strict is None or swallowed or len(taken) < len(lines)
+            if escaped is not None and better and not self._swallowed(taken, width, False):
                 return escaped
             self._take(lines)
         if strict is not None and not swallowed:
@@ -147,12 +148,15 @@ class DelimitedText:
     def _swallowed(self, lines: Sequence[str], width: int, refused: bool) -> bool:
         """Whether the lines after the first look like rows of their own.
 
-        A text of several lines may be quoted, with delimiters in it. It is taken for rows if a
-        line has a cell for each column, and begins like the first line; "G-13" begins like "G-2".
+        A text of several lines may be quoted, with delimiters in it. It is taken for rows if its
+        first line and another one have a cell for each column, and begin alike, as "G-13" and
+        "G-2" do; if its quotes are wrong anyway, the other line is enough.
         """
-        first = _shape(lines[0].split(self._delimiter, 1)[0])
+        first = lines[0].split(self._delimiter)
+        if not refused and len(first) != width:
+            return False
         return any(
-            len(cells) == width and (refused or _shape(cells[0]) == first)
+            len(cells) == width and (refused or _alike(first[0], cells[0]))
             for line in lines[1:]
             for cells in _cells(line, self._delimiter)
         )
@@ -230,7 +234,7 @@ def _is_header(row: Sequence[str], names: frozenset[str]) -> bool:
 
 def _fitting(row: list[str], width: int) -> list[str] | None:
     """Return the row with as many cells as columns; further ones may be empty."""
-    return row[:width] if len(row) >= width and not any(row[width:]) else None
+    return row[:width] if len(row) >= width and not any(map(str.strip, row[width:])) else None
 
 
 def _lenient(line: str, delimiter: str, width: int) -> list[str] | None:
@@ -263,5 +267,10 @@ def _double_escaped_quotes(line: str) -> str:
     return _ESCAPED_QUOTE.sub(r'\1""', line)
 
 
-def _shape(cell: str) -> str:
-    return _DIGITS.sub("9", _LETTERS.sub("a", cell.strip().strip('"')))
+def _alike(one: str, other: str) -> bool:
+    """Whether two ids have the same form; numbers may differ by a digit in length."""
+    forms = [_LETTERS.sub("a", cell.strip().strip('"')) for cell in (one, other)]
+    numbers = [_DIGITS.findall(form) for form in forms]
+    return _DIGITS.sub("9", forms[0]) == _DIGITS.sub("9", forms[1]) and all(
+        abs(len(a) - len(b)) <= 1 for a, b in zip(*numbers, strict=True)
+    )

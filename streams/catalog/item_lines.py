@@ -7,13 +7,14 @@ field for each entry, as in a catalog. Every line gives one line, in order.
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.extraction.literal import LiteralExtractor
 from kae.encoders.items import Attribute, Item
+from kae.streams.catalog.json_records import read_object
+from kae.streams.catalog.records import UnreadableRecord
 from kae.streams.catalog.values import FieldValues, RecordInvalid, add_field, read_id, read_text
 from kae.streams.errors import ItemsInvalid
 
@@ -81,8 +82,10 @@ def write_lines(lines: Iterable[ExtractedLine], path: Path) -> int:
 
 def _to_item(line: bytes, where: str) -> Item:
     remedy = 'write one object a line: {"id": "1", "title": "..."}'
+    record = read_object(line, remedy)
+    if isinstance(record, UnreadableRecord):
+        raise ItemsInvalid(f"{where}: {record.reason}; {record.remedy}")
     try:
-        record = msgspec.json.decode(line, type=dict[str, Any])
         fields: FieldValues = {}
         for name, value in record.items():
             if name not in _ITEM_KEYS:
@@ -93,7 +96,7 @@ def _to_item(line: bytes, where: str) -> Item:
             read_text(record, "description"),
             fields,
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, RecordInvalid) as error:
+    except RecordInvalid as error:
         raise ItemsInvalid(f"{where}: {error}; {remedy}") from None
 
 

@@ -20,7 +20,7 @@ _TOKENS = re.compile(_STRING + rb'|[\[\]{},"]', re.DOTALL)
 _NEW_RECORD = re.compile(rb'\{\s*"')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_ONE_OBJECT = "write one JSON object a line"
+ONE_OBJECT = "write one JSON object a line"
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _ERRORS = (msgspec.DecodeError, ValueError, RecursionError)
 
@@ -69,7 +69,7 @@ def read_arrays(text: TextFile) -> Iterator[FeedRecord]:
 
 def _element(text: bytes) -> Iterator[FeedRecord]:
     if text.strip():
-        yield _read(text, "write an array of objects, or one JSON object a line")
+        yield read_object(text, "write an array of objects, or one JSON object a line")
 
 
 def _objects(lines: Iterator[bytes]) -> Iterator[FeedRecord]:
@@ -77,7 +77,7 @@ def _objects(lines: Iterator[bytes]) -> Iterator[FeedRecord]:
     depth = size = 0
     for line in lines:
         if block and _begins_record(line, block):
-            yield _read(b"".join(block), "close its strings, brackets and braces")
+            yield read_object(b"".join(block), "close its strings, brackets and braces")
             block = []
         if not block:
             if not line.strip():
@@ -96,7 +96,7 @@ def _objects(lines: Iterator[bytes]) -> Iterator[FeedRecord]:
         yield from _records(b"".join(block))
         block = []
     if block:
-        yield _read(b"".join(block), _ONE_OBJECT)
+        yield read_object(b"".join(block), ONE_OBJECT)
 
 
 def _records(text: bytes) -> Iterator[FeedRecord]:
@@ -105,7 +105,7 @@ def _records(text: bytes) -> Iterator[FeedRecord]:
     parts = text.strip().split(b"\r") if b"\n" not in text.strip() else [text]
     for part in parts:
         if part.strip():
-            yield _read(part, _ONE_OBJECT)
+            yield read_object(part, ONE_OBJECT)
 
 
 def _begins_record(line: bytes, block: list[bytes]) -> bool:
@@ -125,7 +125,8 @@ def _depth_change(line: bytes) -> int | None:
     return opened - bare.count(b"}") - bare.count(b"]")
 
 
-def _read(text: bytes, remedy: str) -> FeedRecord:
+def read_object(text: bytes, remedy: str = ONE_OBJECT) -> FeedRecord:
+    """Read one object, whatever the line breaks in it."""
     text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
         return _decode(text)

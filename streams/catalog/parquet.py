@@ -63,7 +63,7 @@ def _value(scalar: pa.Scalar) -> Any:
         if pa.types.is_struct(kind):
             return {field.name: _value(scalar[at]) for at, field in enumerate(kind)}
         if pa.types.is_map(kind):
-            return [(_value(entry[0]), _value(entry[1])) for entry in scalar.values]
+            return [(_name(entry[0]), _value(entry[1])) for entry in scalar.values]
         if pa.types.is_nested(kind):
             return [_value(one) for one in scalar.values]
         if pa.types.is_dictionary(kind) or isinstance(scalar, pa.ExtensionScalar):
@@ -73,6 +73,11 @@ def _value(scalar: pa.Scalar) -> Any:
         if pa.types.is_temporal(kind):
             return _time(scalar)
         return _foreign(scalar, error)
+
+
+def _name(scalar: pa.Scalar) -> Any:
+    key = _value(scalar)
+    return key.shown if isinstance(key, UnreadableValue) else key
 
 
 def _time(scalar: pa.Scalar) -> str | UnreadableValue:

@@ -100,6 +100,21 @@ def reject_repeated(
             yield row
 
 
+def reject_store_views(rows: Iterable[FeedRow | RejectedRow]) -> Iterator[FeedRow | RejectedRow]:
+    """Yield the rows, rejecting those that repeat an earlier item for a store view."""
+    seen = _SeenIds()
+    for row in rows:
+        if (
+            isinstance(row, FeedRow)
+            and STORE_VIEW in row.record
+            and seen.add(row.item.id)
+            and store_view(row.record)
+        ):
+            yield _repeated(row, STORE_VIEW)
+        else:
+            yield row
+
+
 def _repeated(row: FeedRow, id_column: str) -> RejectedRow:
     field, value = id_column, row.item.id
     reason = "an earlier row has this id"

@@ -15,7 +15,8 @@ from uuid import UUID
 FieldValues = dict[str, str | list[str]]
 # Beyond this a float does not hold every integer.
 _EXACT_FLOATS = 1 << 53
-_LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+# Nobody could type these to look an item up.
+_CONTROLS = "".join(map(chr, [*range(32), *range(127, 160), 0x2028, 0x2029]))
 
 
 class RecordInvalid(ValueError):
@@ -50,7 +51,7 @@ def show_value(value: object) -> str:
 def read_id(record: Mapping[str, Any], column: str) -> str:
     """Return the id as text; a whole number has no decimal point, so 1.0 and 1 give "1".
 
-    Line breaks around it are none of it: nobody could type them to look the item up.
+    Line breaks and other control characters around it are none of it.
     Raises: RecordInvalid.
     """
     value = record.get(column)
@@ -69,16 +70,19 @@ def read_id(record: Mapping[str, Any], column: str) -> str:
         value = _decoded(column, value)
     if isinstance(value, UnreadableValue):
         raise RecordInvalid(column, value, value.reason, value.remedy)
+    if isinstance(value, str) and not value.isprintable():
+        value = _without_controls(column, value)
     if not isinstance(value, str) or not value.strip():
         raise RecordInvalid(column, value, "an item needs an id", "write text or a whole number")
-    return value if value.isprintable() else _one_line(column, value)
+    return value
 
 
-def _one_line(column: str, value: str) -> str:
-    lines = value.strip(_LINE_BREAKS)
-    if len(lines.splitlines()) > 1:
-        raise RecordInvalid(column, value, "an id is one line", "take the line break out")
-    return lines
+def _without_controls(column: str, value: str) -> str:
+    line = value.strip(_CONTROLS)
+    if any(sign in _CONTROLS and sign != "\t" for sign in line):
+        reason = "an id is one line, without control characters"
+        raise RecordInvalid(column, value, reason, "take them out")
+    return line
 
 
 def read_text(record: Mapping[str, Any], column: str | None, required: bool = False) -> str:
@@ -202,7 +206,7 @@ def _entries(name: str, value: object) -> Iterable[tuple[str, object]]:
     if isinstance(value, Mapping):
         return value.items()
     if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):
-        return value
+        return value if isinstance(value[0][0], str) else [(str(key), one) for key, one in value]
     return ((name, value),)
 
 

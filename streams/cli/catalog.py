@@ -114,7 +114,7 @@ def ingest(
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish Parquet, JSON Lines or CSV files as item events; resume an interrupted ingest."""
+    """Publish Parquet, JSON or CSV files as item events; resume an interrupted ingest."""
     from kae.streams.catalog.ingest import IngestPlan
     from kae.streams.catalog.ingest import ingest_feeds as publish
     from kae.streams.catalog.rows import open_catalog

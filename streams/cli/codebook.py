@@ -68,7 +68,7 @@ def build(
     tagger: TaggerOption = "none",
     as_json: JsonOption = False,
 ) -> None:
-    """Build a codebook from Parquet, JSON Lines or CSV files, with the topology's groups."""
+    """Build a codebook from Parquet, JSON or CSV files, with the topology's groups."""
     from kae.encoders.fitting.build import build_codebook
 
     loaded = open_topology(topology)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from msgspec.structs import replace
 from tests.icecat import CATALOG
@@ -18,6 +20,9 @@ from kae.sinks.store.bulk_load import BulkItem, bulk_load
 from kae.sinks.store.plan import Change, Delete, Upsert, edit_without_ordinal, prepare
 from kae.sinks.store.store import ShardStore
 from kae.streams.backfill.estimate import estimate_backfill
+from kae.streams.backfill.inputs import InputPart, RefusedInput, read_file
+from kae.streams.backfill.job import Job, input_files, split_catalog
+from kae.streams.backfill.refusals import RefusedRow
 from kae.streams.cli.backfill import split_arguments
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import as_decoded, decode_item, encode_item_upsert
@@ -98,6 +103,54 @@ def test_a_sample_tells_what_a_backfill_of_the_catalog_takes(codebook_folder: Pa
     assert one.store_bytes > 0 < one.core_hours
     two = estimate_backfill(topology, CATALOG, 65_536, workers=2, seconds=0.5)
     assert two.workers == 2
+
+
+def read_whole(path: Path) -> list[InputPart | RefusedInput]:
+    """What a backfill reads of a feed, in splits of two rows if it has row groups."""
+    topology = Topology.load()
+    splits = tuple(split_catalog([path], topology, 2))
+    job = Job(
+        generation=2,
+        shards=topology.shards,
+        fingerprint="",
+        revision=5,
+        as_of_ms=0,
+        next_offsets=(0,) * topology.shards,
+        files=input_files([path]),
+        splits=splits,
+    )
+    return [part for split in splits for part in read_file(split, job, topology)]
+
+
+def test_a_backfill_reads_each_row_of_parquet_or_refuses_it_by_its_field(tmp_path: Path) -> None:
+    path = tmp_path / "feed.parquet"
+    days = pa.array([0, 3_000_000, 1 << 30, None], pa.int32()).view(pa.date32())
+    moments = pa.array([1_700_000_000_123_456_789] * 4, pa.timestamp("ns"))
+    ids = pa.array([f"P-{n}" for n in range(4)])
+    table = pa.table({"id": ids, "title": ids, "description": ids, "day": days, "made": moments})
+    pyarrow.parquet.write_table(table, path, row_group_size=2)
+    parts = read_whole(path)
+    changes = [part[0] for part in parts if isinstance(part, tuple)]
+    fields = [change.item.fields for change in changes if isinstance(change, Upsert)]
+    assert [one.get("day") for one in fields] == ["1970-01-01", "10183-09-21", None]
+    assert {one["made"] for one in fields} == {"2023-11-14T22:13:20.123456789"}
+    (refused,) = [part for part in parts if isinstance(part, RefusedRow)]
+    assert (refused.row.field, refused.row.after.rows) == ("day", 3)
+
+
+def test_a_backfill_refuses_the_store_views_of_an_item(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    rows = "1,Mug,x,\n1,Becher,x,de\n2,Hut,x,de\n2,Hat,x,en\n"
+    path.write_text(f"id,title,description,store_view_code\n{rows}")
+    read = read_whole(path)
+    changes = [part[0] for part in read if isinstance(part, tuple)]
+    titles = [change.item.title for change in changes if isinstance(change, Upsert)]
+    assert titles == ["Mug", "Hut"]
+    refused = [part.row for part in read if isinstance(part, RefusedRow)]
+    assert [(row.field, row.value, row.after.rows) for row in refused] == [
+        ("store_view_code", "de", 2),
+        ("store_view_code", "en", 4),
+    ]
 
 
 def test_what_follows_the_first_unknown_option_is_for_the_runner() -> None:

@@ -103,6 +103,14 @@ def test_a_cell_of_several_lines_with_delimiters_is_a_cell(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    "title", ["Set of\n5, black", "Soft, warm\n2 nice, red", "a\n1000 b", "x, y\nz, 1001"]
+)
+def test_a_line_of_a_text_that_begins_unlike_the_ids_is_no_row(title: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", f'id,title\n1001,"{title}"\n1002,Rug\n')
+    assert titles(path) == {"1001": title, "1002": "Rug"}
+
+
+@pytest.mark.parametrize(
     ("cell", "title"),
     [
         (r'"Shelf \"Oslo\", oak"', 'Shelf "Oslo", oak'),
@@ -167,7 +175,7 @@ def test_rows_of_delimiters_alone_are_no_rows(tmp_path: Path) -> None:
 
 
 def test_further_cells_may_be_empty(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.csv", "id;title;brand\nF-1;Chair;Ikea;\nF-2;Table;Ikea;;\n")
+    path = written(tmp_path / "a.csv", "id;title;brand\nF-1;Chair;Ikea; \nF-2;Table;Ikea;;\n")
     assert titles(path) == {"F-1": "Chair", "F-2": "Table"}
 
 

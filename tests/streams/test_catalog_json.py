@@ -140,14 +140,15 @@ def test_what_is_no_number_is_told(value: object) -> None:
         read_popularity({"sold": value}, "sold")
 
 
-@pytest.mark.parametrize("value", ["A-1\n", "\r\nA-1\r\n", "A-1\u2028", "A-1\x0b"])
+@pytest.mark.parametrize("value", ["A-1\n", "\r\nA-1\r\n", "A-1\u2028", "A-1\x0b", "A-1\x00"])
 def test_line_breaks_around_an_id_are_none_of_it(value: str) -> None:
     assert read_id({"id": value}, "id") == "A-1"
 
 
-def test_an_id_of_two_lines_is_told() -> None:
-    with pytest.raises(RecordInvalid, match="an id is one line"):
-        read_id({"id": "A\n1"}, "id")
+@pytest.mark.parametrize("value", ["A\n1", "A\r\n1", "A\u20281", "A\x001", "\n", "\x00"])
+def test_an_id_of_two_lines_or_of_none_is_told(value: str) -> None:
+    with pytest.raises(RecordInvalid, match=r"an id is one line|an item needs an id"):
+        read_id({"id": value}, "id")
 
 
 def test_a_store_view_of_an_item_is_told_with_a_remedy_that_helps(tmp_path: Path) -> None:

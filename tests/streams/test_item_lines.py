@@ -11,6 +11,8 @@ from tests.warm import run_kae
 
 from kae.encoders.categories import CATEGORIES
 from kae.encoders.tagger.labelled import read_kinds, read_titles
+from kae.streams.catalog.item_lines import read_item_lines
+from kae.streams.errors import ItemsInvalid
 
 CODEBOOK = Path(__file__).parents[2] / "deploy" / "local" / "codebook"
 
@@ -118,3 +120,10 @@ def test_a_tagger_that_is_none_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "no tagger" in done.stderr
+
+
+def test_half_a_character_in_a_line_is_told_as_that(tmp_path: Path) -> None:
+    source = tmp_path / "items.jsonl"
+    source.write_text('{"id":"1","title":"hat"}\n{"id":"2","title":"hat \\ud83c"}\n')
+    with pytest.raises(ItemsInvalid, match=r"line 2: title is .*is half of a character"):
+        list(read_item_lines(source))
