@@ -52,6 +52,7 @@ class Shard:
         self._max_bytes = max_bytes
         self._attached_selectors = Percolator({})
         self._attached_version = 0  # the version of the bindings that these selectors are of
+        self._topic = ""
 
         def open_store() -> None:
             self.store = ShardStore(folder, write_buffer_bytes, sync_writes)
@@ -81,6 +82,16 @@ class Shard:
         """The first source record that is not in the store yet."""
         return self.source.next_offset
 
+    @property
+    def topic(self) -> str:
+        """The id of the topic that `next_offset` belongs to; empty if it is not known."""
+        source = self.source
+        return source.topic if source.topic and source.next_offset else self._topic
+
+    def note_topic(self, topic: str) -> None:
+        """Note the id of the topic that is read from here on; the next items keep it in the log."""
+        self._topic = topic
+
     def plan_items(
         self, prepared: Sequence[Prepared], selectors: Mapping[int, CompiledSelector]
     ) -> DeltaPlan:
@@ -102,7 +113,7 @@ class Shard:
     ) -> UnappliedDelta:
         """Append a plan of items; `dead` more records were stored as dead letters."""
         plan.counts = plan.counts + Counts(read=dead, dead=dead)
-        source = msgspec.structs.replace(self.source, next_offset=next_offset)
+        source = msgspec.structs.replace(self.source, next_offset=next_offset, topic=self.topic)
         return self._append(plan, source, at_ms)
 
     def append_bindings(
@@ -116,9 +127,9 @@ class Shard:
         source = msgspec.structs.replace(self.source, bindings_version=bindings.version)
         return self._append(plan, source, at_ms)
 
-    def append_source(self, source: SourceRange, at_ms: int) -> UnappliedDelta:
-        """Append a delta without edits and counts that moves the shard to `source`."""
-        return self._append(DeltaPlan(), source, at_ms)
+    def append_source(self, source: SourceRange, at_ms: int, lost: int = 0) -> UnappliedDelta:
+        """Append a delta without edits that moves the shard to `source`, past `lost` records."""
+        return self._append(DeltaPlan(counts=Counts(read=lost, lost=lost)), source, at_ms)
 
     def _append(self, plan: DeltaPlan, source: SourceRange, at_ms: int) -> UnappliedDelta:
         def apply(delta: Delta, state: LogState) -> None:

@@ -1,10 +1,11 @@
 """What a shard's store is opened from: the folder itself, a snapshot, or nothing at all.
 
-Each candidate is opened and tried against the log. One that is damaged, of another format, ahead
-of the log, off its chain, or older than what the log still holds is removed with a note of why, and
-the next is tried. The last is an empty store. A log that has lost its beginning refuses it: a gap
-is an error, never a state. A store that the system refuses (permissions, a full or broken disk, a
-lock) may be whole: it stays, and is an error.
+Each candidate is opened and tried against the log. One that is damaged, of another format, off the
+log's chain, or older than what the log still holds is removed with a note of why, and the next is
+tried. The last is an empty store. A log that has lost its beginning refuses it: a gap is an error,
+never a state. So is a log that ends before what the folder's own store has folded; a snapshot ahead
+of it is passed over. A store that the system refuses (permissions, a full or broken disk, a lock)
+may be whole: it stays, and is an error.
 """
 
 import os
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kae.sinks.log.ownership import StoreDiverged
-from kae.sinks.log.protocol import LogTruncated
+from kae.sinks.log.protocol import LogEnded, LogTruncated
 from kae.sinks.store.disk import remove_atomically
 from kae.sinks.store.rocks import StoreDamaged, StoreForeign, StoreUnusable
 
@@ -34,11 +35,16 @@ def open_or_restore(
 
     Returns the name of the snapshot that opened; empty for the folder's own store or an empty one.
     `rejected` receives why each of the others did not.
-    Raises: LogTruncated, with all that was tried; StoreUnusable; what else `open_store` raises.
+    Raises: LogTruncated, with all that was tried; LogEnded, and the store is kept; StoreUnusable;
+    what else `open_store` raises.
     """
     if os.path.lexists(folder):
         try:
             open_store()
+        except LogEnded as error:
+            raise LogEnded(
+                f"{error}. If it was emptied on purpose, delete {folder} while no worker runs"
+            ) from error
         except UNFIT as error:
             rejected.append(f"the store: {error}")
             discard(folder)

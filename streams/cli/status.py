@@ -65,11 +65,13 @@ def _print_status(status: "IndexStatus") -> None:
     )
     if paused := [str(s.shard) for s in status.shards if s.paused]:
         terminal.out.print(f"[yellow]paused[/]: {', '.join(paused)} (`kae shard list` says why)")
+    if stopped := [str(s.shard) for s in status.shards if s.stopped]:
+        terminal.out.print(f"[red]stopped[/]: {', '.join(stopped)}")
     if late := [str(s.shard) for s in status.shards if s.late]:
         terminal.out.print(f"[red]late[/]: {', '.join(late)}")
     terminal.out.print(
         f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
-        f"stale {counts.stale:,} + dead letters {counts.dead:,}: "
+        f"stale {counts.stale:,} + dead letters {counts.dead:,} + lost {counts.lost:,}: "
         f"{'adds up' if status.balanced else '[red]does not add up[/]'}\n"
         f"dead letters: {dead_letters.open:,} open, {dead_letters.replayed:,} replayed "
         "(`kae dead-letters list`)\n",

@@ -94,7 +94,7 @@ class ControlClient:
         """The plans of requests that every owner can carry out."""
         return [RequestPlan(shard=shard, owner=self.owner(shard)) for shard in self.shards]
 
-    def request(self, kind: Callable[..., R], shard: int, reason: str, **more: int) -> R:
+    def request(self, kind: Callable[..., R], shard: int, reason: str, **more: int | bool) -> R:
         """A request in the name of the user who runs this command."""
         return kind(self.topology.generation, shard, user_at_host(), reason, now_ms(), **more)
 

@@ -180,8 +180,8 @@ def _uncovered(
 def _unsound(one: GenerationShown) -> Iterator[str]:
     for shard in one.status.shards:
         counts = shard.counts
-        if counts.read != counts.put + counts.dropped + counts.stale + counts.dead:
-            yield f"shard {shard.shard}: read is not put + dropped + stale + dead: {counts}"
+        if not counts.balanced:
+            yield f"shard {shard.shard}: read is not put + dropped + stale + dead + lost: {counts}"
         if shard.paused:
             yield f"shard {shard.shard}: paused; `kae shard resume` with its topology"
 

@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.source import SourcePosition, SourceTopic, find_break
 
 log = structlog.get_logger()
 # How long to look for the first event that is not indexed: the end of a partition may hold only
@@ -47,7 +48,8 @@ def read_lags(
     Raises: KafkaError.
     """
     ends = consumer.end_offsets(list(positions)) if positions else {}
-    behind = {tp: offset for tp, offset in positions.items() if ends[tp] > offset}
+    begins = consumer.beginning_offsets(list(positions)) if positions else {}
+    behind = {tp: max(offset, begins[tp]) for tp, offset in positions.items() if ends[tp] > offset}
     waiting = _first_waiting(consumer, behind)
     asked_ms = time.time_ns() // 1_000_000
     return {
@@ -64,7 +66,10 @@ def _first_waiting(
         # One by one: brokers answer at once, and a fetch of several would return far more data.
         consumer.assign([tp])
         consumer.seek(tp, offset)
-        records = consumer.poll(timeout_ms=POLL_MS, max_records=1).get(tp, [])
+        try:
+            records = consumer.poll(timeout_ms=POLL_MS, max_records=1).get(tp, [])
+        except OffsetOutOfRangeError:
+            continue  # deleted since
         if records:
             found[tp] = records[0].timestamp
     return found
@@ -73,17 +78,25 @@ def _first_waiting(
 class LagMonitor:
     """Measures the lag of a worker's shards, in a thread with its own consumer.
 
+    It also notices that the topic no longer continues where a shard stands.
     Faust's end offsets are those of its last fetch: while its queue is full it fetches nothing, so
     they do not move just when the lag rises.
     """
 
     def __init__(
-        self, clients: KafkaClients, topic: str, positions: Callable[[], Mapping[int, int]]
+        self,
+        clients: KafkaClients,
+        topic: str,
+        positions: Callable[[], Mapping[int, int]],
+        source_positions: Callable[[], Mapping[int, SourcePosition]],
     ) -> None:
-        """`positions` is called from the thread."""
+        """Both are called from the thread; the second leaves out shards that have stopped."""
         self._clients = clients
         self._topic = topic
         self._positions = positions
+        self._source_positions = source_positions
+        self._source = SourceTopic(clients, topic)
+        self._on_break: Callable[[], object] = lambda: None
         self._lags: Mapping[int, Lag] = MappingProxyType({})
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
@@ -93,7 +106,9 @@ class LagMonitor:
         """The last measurement, by shard; replaced as a whole."""
         return self._lags
 
-    def start(self) -> None:
+    def start(self, on_break: Callable[[], object]) -> None:
+        """`on_break` is called, from the thread, whenever a shard cannot go on where it stands."""
+        self._on_break = on_break
         self._thread.start()
 
     def stop(self) -> None:
@@ -107,6 +122,7 @@ class LagMonitor:
             try:
                 consumer = consumer or self._clients.consumer(FETCH_BYTES)
                 self._measure(consumer)
+                self._look_for_breaks(consumer)
                 known = True
             except KafkaError as error:
                 # The last lags stay, and their seconds grow.
@@ -115,6 +131,14 @@ class LagMonitor:
                 known = False
         if consumer is not None:
             consumer.close(autocommit=False)
+
+    def _look_for_breaks(self, consumer: KafkaConsumer) -> None:
+        # The positions first: an end that is asked later cannot lie before them by itself.
+        positions = self._source_positions()
+        asked = {number: at.next_offset for number, at in positions.items()}
+        found = self._source.bounds(consumer, asked)
+        if any(find_break(at, found[number]) for number, at in positions.items()):
+            self._on_break()
 
     def _measure(self, consumer: KafkaConsumer) -> None:
         wanted = {TopicPartition(self._topic, p): at for p, at in self._positions().items()}

@@ -1,15 +1,26 @@
 """A process's Kafka clients, and partitions as logs that kae appends to and reads."""
 
+import base64
 import threading
+import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import CorruptRecordError, KafkaError, RetriableError
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import (
+    CorruptRecordError,
+    KafkaError,
+    KafkaTimeoutError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    RetriableError,
+    for_code,
+)
 
-from kae.sinks.log.protocol import AppendUnknown, LogTruncated
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, AppendUnknown, LogEnded, LogTruncated
 from kae.streams.kafka.connection import REFUSALS, Settings, connection
 from kae.streams.kafka.topic_plan import DEAD_LETTER_BYTES
 from kae.streams.telemetry.traces import carried
@@ -24,6 +35,10 @@ FETCH_BYTES = 4 << 20
 IDLE_CONSUMERS = 4
 # How long a broker may delay a fetch; the embedded broker always delays it by a part of this.
 FETCH_WAIT_MS = 50
+# How long a question about a topic may take; whoever follows a log waits for it.
+ADMIN_SECONDS = 5.0
+# How often whoever follows a log asks whether it is still the same topic.
+SAME_TOPIC_SECONDS = 2.0
 
 
 class KafkaAppending:
@@ -108,21 +123,57 @@ class KafkaLog:
         )
 
     def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
+        same_topic = SameTopic(self._clients, [self._tp.topic])
         with self._clients.borrowed_consumer() as consumer:
             consumer.assign([self._tp])
             consumer.seek(self._tp, offset)
             while True:
                 records = poll(consumer, self.name)
+                same_topic.check()
                 for record in records:
                     yield record.offset, record.value
                 if not records:
                     yield -1, b""
 
 
+class SameTopic:
+    """Notices that a topic that is followed was deleted and made again.
+
+    The new one may have grown past the follower's position before that is out of range.
+    """
+
+    def __init__(self, clients: "KafkaClients", topics: Sequence[str]) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._known: dict[str, str] = {}
+        self._asked_at = time.monotonic()
+
+    def check(self) -> None:
+        """Ask the brokers, if it is time.
+
+        Raises: LogEnded.
+        """
+        if time.monotonic() - self._asked_at < SAME_TOPIC_SECONDS:
+            return
+        for topic in self._topics:
+            try:
+                found = self._clients.topic_id(topic)
+            except KafkaError:
+                continue  # the next poll, or the next question, says more
+            known = self._known.setdefault(topic, found) or found
+            if found != known:
+                raise LogEnded(
+                    f"{topic}: the topic was deleted and made again (id {found}, before {known}); "
+                    f"what was folded of the first is not in it. {LOG_ENDED_REMEDY}"
+                )
+        self._asked_at = time.monotonic()
+
+
 def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
     """The next records of every assigned partition, in offset order for each partition.
 
-    Raises: LogTruncated when a partition no longer holds its position, or holds damaged bytes.
+    Raises: LogTruncated when a partition no longer holds its position, or holds damaged bytes;
+    LogEnded when it ends before.
     """
     try:
         batches = consumer.poll(timeout_ms=timeout_ms)
@@ -132,13 +183,32 @@ def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[
             "restore the partition from another replica, or start from a newer snapshot (`kae "
             "snapshot list`)"
         ) from error
-    except KafkaError as error:
-        if "OffsetOutOfRange" in type(error).__name__:
-            raise LogTruncated(
-                f"{name}: {error}. Start from a snapshot, or backfill a new generation"
-            ) from error
-        raise
+    except OffsetOutOfRangeError as error:
+        raise _out_of_range(consumer, name, error) from error
+    except LogTruncationError as error:
+        places = ", ".join(f"{one.topic}/{one.partition}" for one in error.divergent_offsets)
+        raise LogEnded(
+            f"{places}: the brokers do not have the end that was read (KIP-320): another topic, or "
+            f"one that lost its end. {LOG_ENDED_REMEDY}"
+        ) from error
     return [record for batch in batches.values() for record in batch]
+
+
+def _out_of_range(consumer: KafkaConsumer, name: str, error: OffsetOutOfRangeError) -> LogTruncated:
+    """What a partition holds instead of the position that is out of range."""
+    for place, offset in error.args[0].items():
+        begins, ends = consumer.beginning_offsets([place]), consumer.end_offsets([place])
+        where = f"{place.topic}/{place.partition}"
+        if ends[place] < offset:
+            return LogEnded(
+                f"{where} ends at {ends[place]}, and is read up to {offset}: another topic, or "
+                f"one that lost its end. {LOG_ENDED_REMEDY}"
+            )
+        return LogTruncated(
+            f"{where}: offset {offset} is gone, the log begins at {begins[place]}. Start from a "
+            "snapshot, or backfill a new generation"
+        )
+    return LogTruncated(f"{name}: {error}. Start from a snapshot, or backfill a new generation")
 
 
 class KafkaClients:
@@ -168,6 +238,8 @@ class KafkaClients:
         self._producer: KafkaProducer | None = None
         self._idle: list[KafkaConsumer] = []
         self._lock = threading.Lock()
+        self._admin: KafkaAdminClient | None = None
+        self._admin_lock = threading.Lock()
         self.producers_renewed = 0
 
     @classmethod
@@ -274,10 +346,39 @@ class KafkaClients:
                 return
         consumer.close(autocommit=False)
 
+    def topic_id(self, topic: str) -> str:
+        """The id that a topic got when it was made, as Kafka writes it; empty if it has none.
+
+        Raises: KafkaError; UnknownTopicOrPartitionError when there is no such topic.
+        """
+        seconds = min(ADMIN_SECONDS, self.timeout_seconds / 2)
+        if not self._admin_lock.acquire(timeout=seconds):
+            raise KafkaTimeoutError(f"{topic}: no answer came within {seconds:g} s")
+        try:
+            if self._admin is None:
+                self._admin = KafkaAdminClient(
+                    **self._settings,
+                    request_timeout_ms=int(seconds * 1000),
+                    bootstrap_timeout_ms=int(seconds * 1000),
+                )
+            (found,) = self._admin.describe_topics([topic])
+        finally:
+            self._admin_lock.release()
+        if found["error_code"]:
+            raise for_code(found["error_code"])(topic)
+        number = found.get("topic_id")
+        if not number or not uuid.UUID(str(number)).int:
+            return ""
+        return base64.urlsafe_b64encode(uuid.UUID(str(number)).bytes).decode().rstrip("=")
+
     def log(self, topic: str, partition: int) -> KafkaLog:
         return KafkaLog(topic, partition, self, self.timeout_seconds + 5)
 
     def close(self) -> None:
+        with self._admin_lock:
+            if self._admin is not None:
+                self._admin.close()
+                self._admin = None
         with self._lock:
             if self._producer is not None:
                 _retire(self._producer, 5)

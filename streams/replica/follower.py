@@ -10,10 +10,10 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from kae.sinks.log.protocol import refuse_gap
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, LogEnded, refuse_gap
 from kae.sinks.store.disk import DiskFull, disk_space
 from kae.streams.clock import now_ms
-from kae.streams.kafka.log import KafkaClients, poll
+from kae.streams.kafka.log import KafkaClients, SameTopic, poll
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import Edits, ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
@@ -30,6 +30,8 @@ POSTINGS_PENDING = (
 )
 # RocksDB itself looks every five seconds whether there is room again.
 RETRY_SECONDS = 1.0
+# The embedded broker tells an end too early; what it holds is read within this time.
+BINDINGS_SECONDS = 10.0
 
 
 class FollowerListener(Protocol):
@@ -94,6 +96,8 @@ class Follower:
         self._ends_asked_at = 0.0
         self._ends_pause = min(1.0, topology.replica.fresh_within_seconds / 3)
         self._ready = False
+        self._complete_since = time.monotonic()
+        self._same_topics = SameTopic(clients, [topology.deltas_topic, topology.bindings_topic])
 
     def start(self) -> None:
         self._thread.start()
@@ -130,9 +134,11 @@ class Follower:
             for record in records:
                 self._fold(consumer, record)
             self._ask_ends(consumer)
+            self._same_topics.check()
             if schedule.is_due:
                 self._swap()
             self._report()
+            self._check_bindings()
             if index.refresh_postings(time.monotonic()):
                 schedule.add_postings()
             index.term_progress.add_leases(self._leases.live(now_ms()), len(self._deltas))
@@ -191,6 +197,21 @@ class Follower:
         self._listener.view_swapped(view, caught_up=self._ready)
         while self._spans:
             self._spans.pop().end()
+
+    def _check_bindings(self) -> None:
+        """Refuse a bindings log that has been read to its end and lacks what the shards have.
+
+        Raises: LogEnded.
+        """
+        now, view = time.monotonic(), self._index.view
+        reached = max(reader.state.source.bindings_version for reader in view.shards)
+        if reached <= view.bindings.version or not self._gauge.caught_up:
+            self._complete_since = now
+        elif now - self._complete_since > BINDINGS_SECONDS:
+            raise LogEnded(
+                f"{_name(self._bindings)} ends at version {view.bindings.version}, and a shard has "
+                f"version {reached}: another topic, or one that lost its end. {LOG_ENDED_REMEDY}"
+            )
 
     def _own_lease(self) -> Lease:
         view = self._index.view

@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 import msgspec
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY
 from kae.streams.clock import now_ms
 from kae.streams.dead_letters.answers import DeadLetterCounts, count_dead_letters
 from kae.streams.dead_letters.index import DeadLetterIndex
+from kae.streams.kafka.connection import reached_brokers
 from kae.streams.kafka.lag import FETCH_BYTES, Lag, read_lags
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.source import REGISTRAR, SourcePosition, SourceTopic, find_break
 from kae.streams.kafka.topics import check_topics
 from kae.streams.kafka.unread_partitions import read_unread
 from kae.streams.replica_api.client import ReplicaClient
@@ -22,13 +25,15 @@ from kae.streams.replica_api.status import (
     ShardShown,
     Status,
 )
+from kae.streams.shards.requests import stopped_remedy
 from kae.streams.topology.types import Topology
 
 
 class ShardLag(msgspec.Struct, frozen=True):
     """One shard; `lag_seconds` is the age of the first event that is not indexed yet.
 
-    A paused shard may be late: that is no problem.
+    A paused shard may be late: that is no problem. `stopped` says why the shard cannot read on
+    where it stands.
     """
 
     shard: int
@@ -43,6 +48,7 @@ class ShardLag(msgspec.Struct, frozen=True):
     balanced: bool
     paused: bool
     late: bool
+    stopped: str = ""
 
 
 class IndexStatus(msgspec.Struct, frozen=True):
@@ -81,14 +87,19 @@ def read_status(topology: Topology, replica: ReplicaClient) -> IndexStatus:
     terms = TopicPartition(topology.terms_topic, 0)
     positions = {items[s.shard]: s.source_next_offset for s in status.shards}
     with KafkaClients.for_reading(topology, "status") as clients:
-        with closing(clients.consumer(FETCH_BYTES)) as consumer:
+        with reached_brokers(topology), closing(clients.consumer(FETCH_BYTES)) as consumer:
             lags = read_lags(consumer, positions)
             terms_end = consumer.end_offsets([terms])[terms]
             unread = read_unread(_served(topology, status), consumer)
+            breaks = _find_breaks(clients, topology, consumer, status)
+            terms_break = _find_terms_break(clients, topology, consumer, status)
         index = DeadLetterIndex(topology, clients)
         index.read_on()
     now, limit = now_ms(), topology.limits.lag_seconds
-    shards = [_shard(shard, lags[items[shard.shard]], now, limit) for shard in status.shards]
+    shards = [
+        _shard(shard, lags[items[shard.shard]], now, limit, breaks[shard.shard])
+        for shard in status.shards
+    ]
     return IndexStatus(
         generation=status.version.generation,
         prepared=[
@@ -97,7 +108,7 @@ def read_status(topology: Topology, replica: ReplicaClient) -> IndexStatus:
             if one.generation != status.version.generation
         ],
         problems=[
-            *_problems(limit, shards, status),
+            *_problems(limit, shards, status, terms_break),
             *map(str, unread),
             *_unserved(generations),
         ],
@@ -119,7 +130,31 @@ def _served(topology: Topology, status: Status) -> Topology:
     return topology.edited({"generation": status.version.generation, "shards": len(status.shards)})
 
 
-def _shard(shown: ShardShown, lag: Lag, now: int, lag_limit: float) -> ShardLag:
+def _find_breaks(
+    clients: KafkaClients, topology: Topology, consumer: KafkaConsumer, status: Status
+) -> dict[int, str]:
+    """Why each shard cannot read on where it stands, also where no worker has said so; or ""."""
+    if not status.freshness.ready:
+        # The workers may be beyond what this replica shows.
+        return {s.shard: s.stopped for s in status.shards}
+    at = {s.shard: SourcePosition(s.source_next_offset, s.topic) for s in status.shards}
+    source = SourceTopic(clients, topology.items_topic)
+    found = source.bounds(consumer, {shard: one.next_offset for shard, one in at.items()})
+    return {s.shard: s.stopped or find_break(at[s.shard], found[s.shard]) for s in status.shards}
+
+
+def _find_terms_break(
+    clients: KafkaClients, topology: Topology, consumer: KafkaConsumer, status: Status
+) -> str:
+    """Why the registrar cannot read on where it stands; empty if it can."""
+    shown = status.bindings
+    source = SourceTopic(clients, topology.terms_topic)
+    found = source.bounds(consumer, {0: shown.source_next_offset})[0]
+    at = SourcePosition(shown.source_next_offset, shown.topic, REGISTRAR)
+    return find_break(at, found) if status.freshness.ready else ""
+
+
+def _shard(shown: ShardShown, lag: Lag, now: int, lag_limit: float, stopped: str) -> ShardLag:
     counts, late_by = shown.counts, lag.seconds(lag.position, now)
     return ShardLag(
         shard=shown.shard,
@@ -131,21 +166,31 @@ def _shard(shown: ShardShown, lag: Lag, now: int, lag_limit: float) -> ShardLag:
         bindings_version=shown.bindings_version,
         live=shown.live,
         counts=counts,
-        balanced=counts.read == counts.put + counts.dropped + counts.stale + counts.dead,
+        balanced=counts.balanced,
         paused=shown.paused,
         late=late_by > lag_limit,
+        stopped=stopped,
     )
 
 
-def _problems(lag_limit: float, shards: Iterable[ShardLag], status: Status) -> Iterator[str]:
+def _problems(
+    lag_limit: float, shards: Iterable[ShardLag], status: Status, terms_break: str
+) -> Iterator[str]:
     for shard in shards:
-        if shard.late and not shard.paused:
+        if shard.stopped:
+            yield f"shard {shard.shard}: {shard.stopped}. {stopped_remedy(shard.shard)}"
+        if shard.late and not shard.paused and not shard.stopped:
             yield (
                 f"shard {shard.shard}: {shard.lag_events:,} events behind, the oldest by "
                 f"{shard.lag_seconds:,.0f} s; limits.lag_seconds is {lag_limit:g}"
             )
         if not shard.balanced:
-            yield f"shard {shard.shard}: read is not put + dropped + stale + dead: {shard.counts}"
+            yield (
+                f"shard {shard.shard}: read is not put + dropped + stale + dead + lost: "
+                f"{shard.counts}"
+            )
+    if terms_break:
+        yield f"the terms: {terms_break}. {LOG_ENDED_REMEDY}"
     if not status.freshness.ready:
         yield f"replica {status.replica}: not fresh: {'; '.join(status.freshness.reasons)}"
 

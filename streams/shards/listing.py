@@ -40,6 +40,7 @@ class ShardListed(msgspec.Struct, frozen=True):
     paused: bool
     pause: PauseShown | None
     last: CommandShown | None
+    stopped: str = ""  # why it reads no items, and only a reset ends it
 
 
 class ShardsListed(msgspec.Struct, frozen=True):
@@ -73,6 +74,7 @@ def _shard(client: ControlClient, shown: ShardShown, end: int) -> ShardListed:
         paused=shown.paused,
         pause=_pause(client, shard) if shown.paused else None,
         last=_command(newest) if newest else None,
+        stopped=shown.stopped,
     )
 
 

@@ -24,6 +24,8 @@ RUN_RECORDS = 256
 BUFFERED_RUNS = 12
 # How long a broker may hold back a fetch that it has no records for.
 FETCH_WAIT_MS = 25
+# A topic that was deleted and made again is assigned again once the group's leader asks for it.
+METADATA_MS = 10_000
 Positions = Callable[[], Mapping[TP, int]]
 
 
@@ -204,6 +206,7 @@ def build_app(topology: Topology, positions: Positions) -> App:
             topology.kafka.request_timeout_seconds, worker.session_timeout_seconds
         ),
         broker_max_poll_records=worker.batch_events,
+        consumer_metadata_max_age_ms=METADATA_MS,
         value_serializer="raw",
         key_serializer="raw",
     )

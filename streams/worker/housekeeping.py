@@ -1,11 +1,13 @@
 """What a worker does and checks every second or so."""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import structlog
 from faust.types import TP
 
+from kae.sinks.log.protocol import LogTruncated
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import MetricRegistry
@@ -15,6 +17,7 @@ from kae.streams.worker.rebalance import PartitionOwnership
 from kae.streams.worker.registrar import RegistrarService
 from kae.streams.worker.shutdown import Shutdown
 from kae.streams.worker.snapshots import WorkerSnapshots
+from kae.streams.worker.sources import SourceCheck
 from kae.streams.worker.threads import WorkerThreads
 from kae.streams.worker.watchdog import Stalled, Watchdog, WorkProgress
 
@@ -23,6 +26,8 @@ EVERY_SECONDS = 1.0
 # A binding that waits for shards or for a time waits at most this much longer.
 DUE_SECONDS = 0.05
 STALL_PATIENCE_SECONDS = 10.0
+# How often the terms topic is compared with where the registrar stands.
+TERMS_CHECK_SECONDS = 2.0
 
 
 class FaustStopped(Exception):
@@ -33,17 +38,24 @@ class StallCheck:
     """Finds out whether Faust no longer fetches: seeks once, and then gives up."""
 
     def __init__(
-        self, clients: KafkaClients, meters: MetricRegistry, patience_seconds: float
+        self,
+        clients: KafkaClients,
+        meters: MetricRegistry,
+        patience_seconds: float,
+        on_gap: Callable[[], None],
     ) -> None:
+        """`on_gap` is called when a topic lacks what should be read."""
         self._clients = clients
         self._meters = meters
         self._progress = WorkProgress(patience_seconds)
+        self._on_gap = on_gap
         self._sought: tuple[TP, int] | None = None
+        self._gap: tuple[TP, int] | None = None
 
     async def check(self, consumer: StoreConsumer, positions: Mapping[TP, int]) -> None:
         """Check the partitions that should be read on from these positions.
 
-        Raises: Stalled.
+        Raises: Stalled; LogTruncated when the topic still lacks it after `on_gap`.
         """
         ends = {tp: consumer.highwater(tp) for tp in positions}
         suspect = self._progress.suspect(positions, ends)
@@ -51,7 +63,14 @@ class StallCheck:
             return
         position = positions[suspect]
         partition_log = self._clients.log(suspect.topic, suspect.partition)
-        offset, _ = await asyncio.to_thread(next, partition_log.read(position))
+        try:
+            offset, _ = await asyncio.to_thread(next, partition_log.read(position))
+        except LogTruncated:
+            if self._gap == (suspect, position):
+                raise
+            self._gap = suspect, position
+            self._on_gap()
+            return
         if offset >= 0 and self._sought != (suspect, position):
             self._sought = (suspect, position)
             self._meters.count(metrics.WORKER_SEEKS)
@@ -74,6 +93,7 @@ class Housekeeping:
         positions: Positions,
         clients: KafkaClients,
         ownership: PartitionOwnership,
+        sources: SourceCheck,
         registrar: RegistrarService,
         snapshots: WorkerSnapshots,
         threads: WorkerThreads,
@@ -90,9 +110,13 @@ class Housekeeping:
         self._watchdog = watchdog
         self._shutdown = shutdown
         worker = topology.worker
+        self._terms = TP(topology.terms_topic, 0)
         self._every_seconds = min(EVERY_SECONDS, worker.offsets_commit_seconds)
         patience = min(STALL_PATIENCE_SECONDS, worker.stall_seconds)
-        self._stall_check = StallCheck(clients, meters, patience)
+        self._stall_check = StallCheck(
+            clients, meters, patience, lambda: ownership.submit(sources.stop_broken)
+        )
+        self._terms_checked_at = time.monotonic()
         self._published: dict[TP, int] = {}
 
     async def run(self) -> None:
@@ -131,10 +155,17 @@ class Housekeeping:
         await self.publish_positions()
         if self._registrar.is_open:
             await self._threads.on_registrar(self._registrar.free_slots)
+            await self._check_terms()
         if self._snapshots.is_due():
             self._ownership.submit(self._snapshots.begin_due)
         self._check_faust()
         await self._check_progress()
+
+    async def _check_terms(self) -> None:
+        now = time.monotonic()
+        if now - self._terms_checked_at >= TERMS_CHECK_SECONDS:
+            self._terms_checked_at = now
+            await self._threads.on_registrar(self._registrar.check_source)
 
     def _check_faust(self) -> None:
         """A service of Faust's that crashes leaves the process alive and idle."""
@@ -148,5 +179,9 @@ class Housekeeping:
             return
         consumer = self._app.store_consumer
         fetched = consumer.assignment() - consumer.held
-        positions = {tp: at for tp, at in self._positions().items() if tp in fetched}
+        positions = {
+            tp: at
+            for tp, at in self._positions().items()
+            if tp in fetched and not (tp == self._terms and self._registrar.stopped)
+        }
         await self._stall_check.check(consumer, positions)

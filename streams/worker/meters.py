@@ -5,19 +5,20 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from kae.sinks.log.ownership import Fenced, UnappliedDelta
-from kae.sinks.log.protocol import AppendUnknown
+from kae.sinks.log.protocol import AppendUnknown, LogTruncated
 from kae.sinks.store.disk import DiskFull
 from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import MetricRegistry
 
-LossCause = Fenced | AppendUnknown | DiskFull | StoreUnusable
+LossCause = Fenced | AppendUnknown | DiskFull | StoreUnusable | LogTruncated
 _CAUSES = {
     Fenced: "fenced",
     AppendUnknown: "append_unknown",
     DiskFull: "disk_full",
     StoreDamaged: "store_damaged",  # before what it is a kind of
     StoreUnusable: "store_unusable",
+    LogTruncated: "log_truncated",
 }
 ENCODE, PLAN, APPEND_WAIT, APPLY = "encode", "plan", "append_wait", "apply"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from kae.sinks.log.ownership import Fenced, UnappliedDelta
-from kae.sinks.log.protocol import AppendUnknown
+from kae.sinks.log.protocol import AppendUnknown, LogTruncated
 from kae.sinks.shard import Shard
 from kae.sinks.store import keys
 from kae.sinks.store.disk import DiskFull, require_space
@@ -15,6 +15,7 @@ from kae.sinks.store.recovery import SnapshotSource, discard, no_snapshots
 from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
 from kae.streams.control.records import Reached
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.source import SourcePosition
 from kae.streams.runtime import failpoints
 from kae.streams.runtime.folders import FullDisk
 from kae.streams.snapshots.archives import shard_snapshots
@@ -26,20 +27,25 @@ from kae.streams.worker.meters import APPEND_WAIT, APPLY, LossCause, WorkerMeter
 log = structlog.get_logger()
 # Items that are added to a selector index at once: some 4 ms of work.
 INDEX_ITEMS = 256
+# Why an append gives a shard up: its log, not this worker, decides what it holds.
+LOSSES = (Fenced, AppendUnknown, DiskFull, StoreUnusable, LogTruncated)
 
 
 @dataclass(slots=True)
 class ShardWorkResult:
     """What the consumer has to do after work on shards: where to seek, and which shards are lost.
 
-    Both are by shard; `lost` says why.
+    Both are by shard; `lost` says why. Shards that have `stopped` are not fetched any more.
     """
 
     seek: dict[int, int] = field(default_factory=dict)
     lost: dict[int, str] = field(default_factory=dict)
+    stopped: set[int] = field(default_factory=set)
 
     def and_then(self, other: "ShardWorkResult") -> "ShardWorkResult":
-        return ShardWorkResult(self.seek | other.seek, self.lost | other.lost)
+        return ShardWorkResult(
+            self.seek | other.seek, self.lost | other.lost, self.stopped | other.stopped
+        )
 
 
 class OwnedShards:
@@ -71,9 +77,22 @@ class OwnedShards:
         """The next items offset of each open shard."""
         return {partition: shard.next_offset for partition, shard in self.shards.copy().items()}
 
-    def paused(self) -> set[int]:
-        """The open shards that index no items until they are resumed."""
-        return {number for number, shard in self.shards.copy().items() if shard.source.paused}
+    def held(self) -> set[int]:
+        """The open shards that index no items until they are resumed or reset."""
+        return {number for number, shard in self.shards.copy().items() if not shard.source.reads}
+
+    def source_positions(self) -> dict[int, SourcePosition]:
+        """Where each open shard stands in the items topic, unless it has stopped."""
+        return {
+            number: SourcePosition(shard.next_offset, shard.topic)
+            for number, shard in self.shards.copy().items()
+            if not shard.source.stopped
+        }
+
+    def stopped(self) -> dict[int, str]:
+        """The open shards that have stopped, and why."""
+        shards = sorted(self.shards.copy().items())
+        return {n: shard.source.stopped for n, shard in shards if shard.source.stopped}
 
     @property
     def has_unindexed_items(self) -> bool:
@@ -85,7 +104,7 @@ class OwnedShards:
     def next_offset(self, partition: int) -> int | None:
         """The first record that is neither applied nor appended; None if the shard reads none."""
         shard = self.shards.get(partition)
-        if shard is None or shard.source.paused:
+        if shard is None or not shard.source.reads:
             return None
         if partition in self._unapplied:
             delta, _ = self._unapplied[partition]
@@ -120,7 +139,7 @@ class OwnedShards:
                 failpoints.reach(failpoints.ACKNOWLEDGED)
                 with self._meters.stage(APPLY):
                     delta.apply()
-            except (Fenced, AppendUnknown, DiskFull, StoreUnusable) as error:
+            except LOSSES as error:
                 spans.fail(error)
                 result = result.and_then(self.give_up(partition, error))
             else:
@@ -146,8 +165,8 @@ class OwnedShards:
     def own(self, wanted: Set[int]) -> ShardWorkResult:
         """Own exactly these shards: close the others, open and claim those that are new.
 
-        A shard without room on the disk, or whose store the system refuses, is lost; the others are
-        not.
+        A shard without room on the disk, whose store the system refuses, or whose log has lost what
+        it needs, is lost; the others are not.
         Raises: AppendUnknown when a claim is not acknowledged; what is open by then stays open.
         """
         for partition in self.shards.keys() - wanted:
@@ -167,6 +186,8 @@ class OwnedShards:
             except StoreUnusable as error:
                 self._note_unusable(partition, error)
                 result.lost[partition] = str(error)
+            except LogTruncated as error:
+                result = result.and_then(self._lost(partition, error))
         if not full:
             self.disk.clear()
         return result
@@ -174,7 +195,8 @@ class OwnedShards:
     def refold(self, partition: int) -> ShardWorkResult:
         """Delete a shard's store and fold it again from its log, in a new epoch.
 
-        Without room on the disk, or if the system refuses its store, it is lost.
+        Without room on the disk, if the system refuses its store, or if its log has lost what it
+        needs, it is lost.
         Raises: AppendUnknown; the shard is closed then.
         """
         shard = self.shards.pop(partition)
@@ -183,7 +205,7 @@ class OwnedShards:
             discard(shard.folder)
             # From the log alone: a refold is asked for when stores, and so snapshots, are in doubt.
             self._open(partition, no_snapshots)
-        except (DiskFull, StoreUnusable) as error:
+        except (DiskFull, StoreUnusable, LogTruncated) as error:
             return self._lost(partition, error)
         return ShardWorkResult()
 

@@ -61,11 +61,15 @@ class WorkerReadings:
         if missing := [shard for shard in missing if shard not in unusable]:
             shards = ", ".join(map(str, missing))
             reasons.append(f"assigned and not held: shard {shards}; the log's shard_lost says why")
+        stopped = [f"shard {n} has stopped: {why}" for n, why in self._owned.stopped().items()]
         if self._owned.disk.reason:
             reasons.append(self._owned.disk.reason)
         if self._assignment.has_terms and not self._registrar.is_open:
             reasons.append("assigned and not held: the terms; the log's registrar_lost says why")
-        return Readiness(not reasons, reasons)
+        if self._registrar.stopped:
+            stopped.append(f"the terms have stopped: {self._registrar.stopped}")
+        # A shard that has stopped is held: the others need this worker as it is.
+        return Readiness(not reasons, reasons + stopped)
 
     def samples(self) -> Iterator[Sample]:
         shards = self._owned.shards.copy()
@@ -92,6 +96,7 @@ class WorkerReadings:
         every = topology.snapshots.every_seconds if topology.snapshots.url else 0
         yield Sample(metrics.WORKER_SNAPSHOT_EVERY, every)
         yield Sample(metrics.WORKER_REGISTRAR, self._registrar.is_open)
+        yield Sample(metrics.WORKER_TERMS_STOPPED, bool(self._registrar.stopped))
         yield Sample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
         yield Sample(metrics.WORKER_DISK, disk.size)
         yield Sample(metrics.WORKER_DISK_FREE, disk.free)
@@ -106,6 +111,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_LIVE, state.live, labels)
         yield Sample(metrics.WORKER_NEXT_OFFSET, state.source.next_offset, labels)
         yield Sample(metrics.WORKER_PAUSED, state.source.paused, labels)
+        yield Sample(metrics.WORKER_STOPPED, bool(state.source.stopped), labels)
         yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.selector_index.pending, labels)
         yield Sample(metrics.WORKER_POSTINGS, shard.selector_index.bytes, labels)
         yield Sample(metrics.WORKER_STORE, folder_bytes(shard.folder), labels)

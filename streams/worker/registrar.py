@@ -7,7 +7,7 @@ import structlog
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook.codebook import Codebook
 from kae.sinks.log.ownership import Fenced
-from kae.sinks.log.protocol import AppendUnknown
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, AppendUnknown
 from kae.sinks.log.term_changes import TermChange
 from kae.sinks.terms.draft import TermPolicy
 from kae.sinks.terms.due import ShardStates
@@ -22,6 +22,7 @@ from kae.streams.events.envelope import Undecodable
 from kae.streams.events.signatures import Signatures
 from kae.streams.events.terms import decode_term, rules_of
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.source import REGISTRAR, SourcePosition, SourceTopic, find_break
 from kae.streams.telemetry import metrics
 from kae.streams.topology.types import Topology
 from kae.streams.worker.assignment import WorkerIdentity
@@ -56,6 +57,8 @@ class RegistrarService:
         self._rules = rules_of(topology, codebook.position_of)
         self._signatures = Signatures(topology)
         self._registrar: Registrar | None = None
+        self._source = SourceTopic(clients, topology.terms_topic)
+        self.stopped = ""  # why it registers no term events: the topic does not go on
 
     @property
     def is_open(self) -> bool:
@@ -87,9 +90,29 @@ class RegistrarService:
             ),
         )
         log.info("registrar_opened", version=self._registrar.bindings.version)
+        self.check_source()
 
     def close(self) -> None:
         self._registrar = None
+        self.stopped = ""
+
+    def check_source(self) -> None:
+        """Stop registering when the topic does not continue where the registrar stands.
+
+        Raises: KafkaError.
+        """
+        registrar = self._registrar
+        if registrar is None or self.stopped:
+            return
+        with self._clients.borrowed_consumer() as consumer:
+            found = self._source.bounds(consumer, {0: registrar.next_offset})[0]
+        if not registrar.topic or not registrar.next_offset:
+            registrar.note_topic(found.topic)
+        self.stopped = find_break(
+            SourcePosition(registrar.next_offset, registrar.topic, REGISTRAR), found
+        )
+        if self.stopped:
+            log.error("registrar_stopped", cause=f"{self.stopped}. {LOG_ENDED_REMEDY}")
 
     def register(self, records: Sequence[SourceRecord]) -> int | None:
         """Register a batch of term events.
@@ -98,7 +121,7 @@ class RegistrarService:
         Raises: AppendUnknown when dead letters cannot be stored.
         """
         registrar = self._registrar
-        if registrar is None:
+        if registrar is None or self.stopped:
             return None
         changes: list[TermChange] = []
         sources: list[SourceRecord] = []  # of each change

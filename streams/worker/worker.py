@@ -31,6 +31,7 @@ from kae.streams.worker.registrar import RegistrarService
 from kae.streams.worker.requests import ShardRequests
 from kae.streams.worker.shutdown import Shutdown
 from kae.streams.worker.snapshots import WorkerSnapshots
+from kae.streams.worker.sources import SourceCheck
 from kae.streams.worker.threads import WorkerThreads
 from kae.streams.worker.watchdog import Watchdog
 
@@ -53,12 +54,14 @@ class Worker:
         control = ControlState(topology.generation)
         self._control = ControlFollower(clients.log(topology.control_topic, 0), control)
         self._owned = owned = OwnedShards(topology, identity, clients, meters)
+        self._sources = sources = SourceCheck(topology, clients, owned)
         self._indexer = Indexer(
             topology,
             Encoder(codebook),
             clients,
             self._bindings,
             owned,
+            sources,
             meters,
             tracer("worker", identity.name),
         )
@@ -74,12 +77,15 @@ class Worker:
             owned,
             self._applier,
             self._snapshots,
+            sources,
             self._watchdog,
         )
         self._registrar = RegistrarService(
             topology, identity, codebook, clients, self._control, meters
         )
-        self._lag = LagMonitor(clients, topology.items_topic, owned.positions)
+        self._lag = LagMonitor(
+            clients, topology.items_topic, owned.positions, owned.source_positions
+        )
         self._partitions = PartitionWatch(topology, clients)
         readings = WorkerReadings(
             topology,
@@ -109,6 +115,7 @@ class Worker:
             self._owned,
             self._applier,
             self._requests,
+            self._sources,
             self._registrar,
             self._threads,
             self._watchdog,
@@ -122,6 +129,7 @@ class Worker:
             self._positions,
             self._clients,
             ownership,
+            self._sources,
             self._registrar,
             self._snapshots,
             self._threads,
@@ -163,7 +171,7 @@ class Worker:
         self._watchdog.start()
         self._bindings.start(lambda: ownership.submit(self._applier.apply), self._shutdown.fail)
         self._control.start(lambda: ownership.submit(self._requests.carry_out), self._shutdown.fail)
-        self._lag.start()
+        self._lag.start(lambda: ownership.submit(self._sources.stop_broken))
         self._partitions.start()
         self._snapshots.start()
 
