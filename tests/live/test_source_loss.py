@@ -73,6 +73,7 @@ def has_read(cluster: Cluster, offsets: dict[int, int]) -> bool:
     return all(shown[n]["source_next_offset"] == at for n, at in offsets.items())
 
 
+@pytest.mark.timeout(240)
 def test_retention_that_takes_unread_events_stops_that_shard_alone_and_they_count_as_lost(
     cluster: Cluster, ledger: Ledger, catalog: list[Item], tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_retention_that_takes_unread_events_stops_that_shard_alone_and_they_coun
 
 @pytest.mark.parametrize("events", [10, 60], ids=["shorter", "longer"])
 @pytest.mark.parametrize("running", [True, False], ids=["running", "restarted"])
+@pytest.mark.timeout(240)
 def test_an_items_topic_that_was_made_again_is_read_from_its_beginning_after_a_reset(
     events: int,
     running: bool,
@@ -203,6 +205,7 @@ def test_a_terms_topic_that_was_made_again_is_told_and_not_followed(
 
 
 @pytest.mark.parametrize("log", ["bindings", "control", "deltas"])
+@pytest.mark.timeout(240)
 def test_a_log_that_was_made_again_is_refused_by_its_name(
     log: str, cluster: Cluster, ledger: Ledger, catalog: list[Item]
 ) -> None:
