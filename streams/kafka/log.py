@@ -1,11 +1,12 @@
 """A process's Kafka clients, and partitions as logs that kae appends to and reads."""
 
 import base64
+import math
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -21,7 +22,8 @@ from kafka.errors import (
 )
 
 from kae.sinks.log.protocol import LOG_ENDED_REMEDY, AppendUnknown, LogEnded, LogTruncated
-from kae.streams.kafka.connection import REFUSALS, Settings, connection
+from kae.streams.kafka.codecs import check_codecs
+from kae.streams.kafka.connection import ANSWER_SECONDS, REFUSALS, Settings, connection
 from kae.streams.kafka.topic_plan import DEAD_LETTER_BYTES
 from kae.streams.telemetry.traces import carried
 from kae.streams.topology.types import Topology
@@ -33,12 +35,26 @@ POLL_MS = 500
 FETCH_BYTES = 4 << 20
 # Consumers kept for later reads: as many as usually read at once.
 IDLE_CONSUMERS = 4
+# How long an append that is late already may still take, and how long others of a producer after
+# one that is in doubt: they are given up together, and not one after another.
+LATE_SECONDS = 0.1
+OTHERS_SECONDS = 1.0
+# How long no producer is made after one that found no broker: the appends of all shards fail with
+# the first, which has waited.
+UNREACHED_SECONDS = 1.0
 # How long a broker may delay a fetch; the embedded broker always delays it by a part of this.
 FETCH_WAIT_MS = 50
 # How long a question about a topic may take; whoever follows a log waits for it.
 ADMIN_SECONDS = 5.0
 # How often whoever follows a log asks whether it is still the same topic.
 SAME_TOPIC_SECONDS = 2.0
+
+
+class BrokersMoved(Exception):
+    """The brokers answer at the bootstrap addresses, and no longer where this client asks them.
+
+    A client that begins anew finds them (what KIP-899 lets Java's clients do by themselves).
+    """
 
 
 class KafkaAppending:
@@ -51,19 +67,24 @@ class KafkaAppending:
         refusal: KafkaError | None,
         timeout_seconds: float,
         on_unknown: Callable[[], None],
+        given_up_at: Callable[[], float],
     ) -> None:
-        """`refusal` is why the producer did not accept the records after those of `futures`."""
+        """`refusal` is why the producer did not accept the records after those of `futures`.
+
+        The time begins now, not when it is waited for; it is over at `given_up_at` at the latest.
+        """
         self._name = name
         self._futures = futures
         self._refusal = refusal
-        self._timeout = timeout_seconds
+        self._deadline = time.monotonic() + timeout_seconds
         self._on_unknown = on_unknown
+        self._given_up_at = given_up_at
 
     def offsets(self) -> Sequence[int]:
         try:
             if self._refusal is not None:
                 raise self._refusal
-            return [future.get(timeout=self._timeout).offset for future in self._futures]
+            return [self._acknowledged(future).offset for future in self._futures]
         except REFUSALS:
             # Retrying does not help: the process ends with the reason.
             raise
@@ -72,6 +93,10 @@ class KafkaAppending:
             raise AppendUnknown(
                 f"{self._name}: no acknowledgement from the broker: {error!r}"
             ) from error
+
+    def _acknowledged(self, future: Any) -> Any:
+        deadline = min(self._deadline, self._given_up_at())
+        return future.get(timeout=max(LATE_SECONDS, deadline - time.monotonic()))
 
     def on_acknowledged(self, call: Callable[[], None]) -> None:
         if self._refusal is None:
@@ -120,20 +145,37 @@ class KafkaLog:
             refusal,
             self._timeout,
             on_unknown=lambda: self._clients.renew_producer(producer),
+            given_up_at=lambda: self._clients.given_up_at(producer),
         )
+
+    def first_offset(self, offset: int) -> int:
+        """The offset of the first record from `offset` on; it has to exist.
+
+        It may be later than `offset`: the markers that end transactions have offsets, and so have
+        aborted records.
+        """
+        return next(found for found, _ in self.read(offset) if found >= 0)
 
     def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
         same_topic = SameTopic(self._clients, [self._tp.topic])
-        with self._clients.borrowed_consumer() as consumer:
-            consumer.assign([self._tp])
-            consumer.seek(self._tp, offset)
-            while True:
-                records = poll(consumer, self.name)
-                same_topic.check()
-                for record in records:
-                    yield record.offset, record.value
-                if not records:
+        while True:
+            with suppress(BrokersMoved), self._clients.borrowed_consumer() as consumer:
+                consumer.assign([self._tp])
+                consumer.seek(self._tp, offset)
+                heard_at = time.monotonic()
+                while True:
+                    records = poll(consumer, self.name)
+                    same_topic.check()
+                    for record in records:
+                        offset = record.offset + 1
+                        yield record.offset, record.value
+                    if records:
+                        heard_at = time.monotonic()
+                        continue
                     yield -1, b""
+                    if time.monotonic() - heard_at > self._timeout:
+                        self._clients.refuse_moved(consumer, self._tp)
+                        heard_at = time.monotonic()
 
 
 class SameTopic:
@@ -227,7 +269,11 @@ class KafkaClients:
         max_bytes: int,
         security: Settings | None = None,
     ) -> None:
-        """`security` is the settings of `connection`; without it, PLAINTEXT."""
+        """`security` is the settings of `connection`; without it, PLAINTEXT.
+
+        Raises: NotInstalled when a codec is missing that records may be compressed with.
+        """
+        check_codecs()
         self._settings: Settings = {
             "bootstrap_servers": bootstrap,
             "client_id": client_id,
@@ -240,6 +286,7 @@ class KafkaClients:
         self._lock = threading.Lock()
         self._admin: KafkaAdminClient | None = None
         self._admin_lock = threading.Lock()
+        self._unreached_at = self._renewed_at = -math.inf
         self.producers_renewed = 0
 
     @classmethod
@@ -278,20 +325,35 @@ class KafkaClients:
     def producer(self) -> KafkaProducer:
         with self._lock:
             if self._producer is None:
-                self._producer = KafkaProducer(
-                    **self._settings,
-                    acks="all",
-                    enable_idempotence=True,
-                    # The deltas of a batch, one a shard, go out in one request.
-                    linger_ms=1,
-                    batch_size=1 << 20,
-                    max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
-                    delivery_timeout_ms=int(self.timeout_seconds * 1000),
-                    request_timeout_ms=int(self.timeout_seconds * 1000) // 2,
-                    max_block_ms=int(self.timeout_seconds * 1000),
-                    bootstrap_timeout_ms=int(self.timeout_seconds * 1000),
-                )
+                if time.monotonic() - self._unreached_at < UNREACHED_SECONDS:
+                    raise KafkaTimeoutError("no broker answered a moment ago")
+                self._producer = self._new_producer()
             return self._producer
+
+    def _new_producer(self) -> KafkaProducer:
+        try:
+            return KafkaProducer(
+                **self._settings,
+                acks="all",
+                enable_idempotence=True,
+                # The deltas of a batch, one a shard, go out in one request.
+                linger_ms=1,
+                batch_size=1 << 20,
+                max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
+                delivery_timeout_ms=int(self.timeout_seconds * 1000),
+                request_timeout_ms=int(self.timeout_seconds * 1000) // 2,
+                max_block_ms=int(self.timeout_seconds * 1000),
+                bootstrap_timeout_ms=int(self.timeout_seconds * 1000),
+            )
+        except KafkaError:
+            self._unreached_at = time.monotonic()
+            raise
+
+    def given_up_at(self, producer: KafkaProducer | None) -> float:
+        """When the appends of a producer are in doubt that has been renewed."""
+        with self._lock:
+            is_current = producer is None or producer is self._producer
+            return math.inf if is_current else self._renewed_at + OTHERS_SECONDS
 
     def renew_producer(self, failed: KafkaProducer | None) -> None:
         """Give the next append a new producer, unless it has one already."""
@@ -299,27 +361,70 @@ class KafkaClients:
             if failed is None or failed is not self._producer:
                 return
             self._producer = None
+            self._renewed_at = time.monotonic()
             self.producers_renewed += 1
         log.warning("producer_renewed")
-        # Appends of other logs that are in flight are still finished.
+        # Appends that are in flight are still finished; of most nobody waits for the end.
         drain_seconds = self.timeout_seconds + 5
         threading.Thread(
             target=_retire, args=(failed, drain_seconds), name="retire", daemon=True
         ).start()
 
-    def consumer(self, fetch_bytes: int = FETCH_BYTES) -> KafkaConsumer:
-        """A consumer without a group: positions are kae's own."""
+    def consumer(
+        self, fetch_bytes: int = FETCH_BYTES, bootstrap_seconds: float | None = None
+    ) -> KafkaConsumer:
+        """A consumer without a group: positions are kae's own.
+
+        It skips what a transaction has written that was aborted, and waits for one that is open.
+        """
         return KafkaConsumer(
             **self._settings,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level="read_committed",
             max_partition_fetch_bytes=fetch_bytes,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             request_timeout_ms=int(self.timeout_seconds * 1000) // 2,
-            bootstrap_timeout_ms=int(self.timeout_seconds * 1000),
+            bootstrap_timeout_ms=int((bootstrap_seconds or self.timeout_seconds) * 1000),
             max_poll_records=2000,
         )
+
+    def refuse_moved(self, consumer: KafkaConsumer, place: TopicPartition) -> None:
+        """For a consumer that nothing came to for a while: ask the brokers whether it may go on.
+
+        Raises: BrokersMoved; later consumers and producers of these clients find them.
+        """
+        try:
+            consumer.end_offsets([place])
+        except KafkaError as error:
+            if self.bootstrap_answers():
+                log.warning("brokers_moved", error=repr(error))
+                with self._lock:
+                    idle, self._idle = self._idle, []
+                    producer = self._producer
+                for one in idle:
+                    one.close(autocommit=False)
+                self.renew_producer(producer)
+                self._forget_admin()
+                raise BrokersMoved from error
+
+    def _forget_admin(self) -> None:
+        if self._admin_lock.acquire(timeout=ADMIN_SECONDS):
+            try:
+                admin, self._admin = self._admin, None
+            finally:
+                self._admin_lock.release()
+            if admin is not None:
+                admin.close()
+
+    def bootstrap_answers(self) -> bool:
+        """Whether a client that begins now finds the brokers."""
+        try:
+            self.consumer(bootstrap_seconds=ANSWER_SECONDS).close(autocommit=False)
+        except KafkaError:
+            return False
+        return True
 
     @contextmanager
     def borrowed_consumer(self) -> Iterator[KafkaConsumer]:

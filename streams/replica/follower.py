@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -13,7 +14,7 @@ from kafka.errors import KafkaError
 from kae.sinks.log.protocol import LOG_ENDED_REMEDY, LogEnded, refuse_gap
 from kae.sinks.store.disk import DiskFull, disk_space
 from kae.streams.clock import now_ms
-from kae.streams.kafka.log import KafkaClients, SameTopic, poll
+from kae.streams.kafka.log import BrokersMoved, KafkaClients, SameTopic, poll
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import Edits, ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
@@ -81,7 +82,7 @@ class Follower:
             TopicPartition(topology.deltas_topic, shard) for shard in range(topology.shards)
         ]
         self._lease = LeaseWriter(
-            clients.producer,
+            clients,
             topology.replicas_topic,
             name,
             topology.generation,
@@ -94,6 +95,7 @@ class Follower:
         self._spans: list[Spans] = []  # of records that no view has yet
         self._viewed = self._positions()
         self._ends_asked_at = 0.0
+        self._answered_at = time.monotonic()
         self._ends_pause = min(1.0, topology.replica.fresh_within_seconds / 3)
         self._ready = False
         self._complete_since = time.monotonic()
@@ -114,12 +116,10 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            consumer = self._clients.consumer()
-            try:
-                self._follow(consumer)
-                self._lease.revoke()
-            finally:
-                consumer.close(autocommit=False)
+            while not self._stopping.is_set():
+                with suppress(BrokersMoved), self._clients.borrowed_consumer() as consumer:
+                    self._follow(consumer)
+            self._lease.revoke()
         except BaseException as error:
             self._listener.follower_ended(self._generation, error)
         else:
@@ -150,7 +150,7 @@ class Follower:
         consumer.assign([*self._deltas, self._bindings, self._replicas])
         for partition, state in zip(self._deltas, self._index.logs, strict=True):
             consumer.seek(partition, state.next_offset)
-        consumer.seek(self._bindings, 0)
+        consumer.seek(self._bindings, self._index.bindings_log.next_offset)
         # Its older records may be compacted away: the newest of each replica is enough.
         consumer.seek_to_beginning(self._replicas)
 
@@ -263,7 +263,10 @@ class Follower:
         except KafkaError as error:
             # The view gets older; the consumer goes on trying.
             log.warning("ends_unknown", error=repr(error))
+            if now - self._answered_at > self._clients.timeout_seconds:
+                self._clients.refuse_moved(consumer, self._bindings)
             return
+        self._answered_at = time.monotonic()
         self._gauge.set_ends(now, {_name(tp): end for tp, end in ends.items()})
 
 

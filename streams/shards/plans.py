@@ -10,6 +10,7 @@ from kafka.errors import KafkaError
 
 from kae.streams import clock
 from kae.streams.control.client import ControlClient, RequestAnswerShown, RequestPlan
+from kae.streams.kafka.lag import read_lags
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.reader import read_to_end
 from kae.streams.kafka.source import SourceBounds, SourcePosition, count_lost, read_bounds
@@ -100,6 +101,8 @@ def _plan_reset(
 ) -> ResetPlan:
     place = TopicPartition(client.topology.items_topic, shown.shard)
     goal, now = target(consumer, place), shown.source_next_offset
+    if goal > now and read_lags(consumer, {place: now})[place].end == now:
+        goal = now  # beyond it are only the markers of transactions
     at = SourcePosition(now, shown.topic)
     refused = reset_refusal(shown.shard, goal, at, found, accept_loss=accept_loss)
     is_timed = not refused and goal != now and goal < found.ends_at
@@ -118,10 +121,9 @@ def _plan_reset(
     )
 
 
-def _time_of(clients: KafkaClients, place: TopicPartition, offset: int) -> int:
-    """The time of the first record at or after an offset that is before the end."""
-    at_ms: int = next(read_to_end(clients, {place: offset})).timestamp
-    return at_ms
+def _time_of(clients: KafkaClients, place: TopicPartition, offset: int) -> int | None:
+    """The time of the first record at or after an offset; None if only aborted ones follow."""
+    return next((one.timestamp for one in read_to_end(clients, {place: offset})), None)
 
 
 # Refold.

@@ -159,7 +159,10 @@ WORKER_HIGHWATER = _gauge(
     "kae_worker_shard_highwater_offset", "offset", "End offset of the shard's items.", "shard"
 )
 WORKER_LAG_EVENTS = _gauge(
-    "kae_worker_shard_lag_events", "events", "Events between the two offsets.", "shard"
+    "kae_worker_shard_lag_events",
+    "events",
+    "Offsets between the two; 0 when no event is left.",
+    "shard",
 )
 WORKER_LAG_SECONDS = _gauge(
     "kae_worker_shard_lag_seconds",

@@ -55,15 +55,18 @@ class Admission:
         return found
 
     def _admit(self, run: Run, batch: ItemBatch) -> bool:
-        """Add a run to a batch; False if there is a gap before one of its records.
+        """Add a run to a batch; False if there is a gap before its first record.
 
+        Within a run the consumer itself has skipped what is no record: the markers that end
+        transactions, and what they have aborted.
         Raises: LogTruncated when the topic lacks the records of the gap.
         """
+        first, expected = run[0], batch.next_offset
+        if first.offset > expected and not self._follows(first, expected):
+            return False
         for record in run:
             if record.offset < batch.next_offset:
                 continue
-            if record.offset > batch.next_offset and not self._follows(record, batch.next_offset):
-                return False
             self._decode(record, batch)
             batch.next_offset = record.offset + 1
         return True
@@ -71,8 +74,7 @@ class Admission:
     def _follows(self, record: SourceRecord, expected: int) -> bool:
         """Whether the topic holds no record between `expected` and this one."""
         items = self._clients.log(record.topic, record.partition)
-        following = next(offset for offset, _ in items.read(expected) if offset >= 0)
-        return following == record.offset
+        return items.first_offset(expected) == record.offset
 
     def _decode(self, record: SourceRecord, batch: ItemBatch) -> None:
         try:

@@ -1,6 +1,7 @@
 """What a worker does and checks every second or so."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 
@@ -8,11 +9,13 @@ import structlog
 from faust.types import TP
 
 from kae.sinks.log.protocol import LogTruncated
+from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import MetricRegistry
 from kae.streams.topology.types import Topology
 from kae.streams.worker.faust_app import App, Positions, StoreConsumer
+from kae.streams.worker.ownership import OwnedShards
 from kae.streams.worker.rebalance import PartitionOwnership
 from kae.streams.worker.registrar import RegistrarService
 from kae.streams.worker.shutdown import Shutdown
@@ -28,6 +31,9 @@ DUE_SECONDS = 0.05
 STALL_PATIENCE_SECONDS = 10.0
 # How often the terms topic is compared with where the registrar stands.
 TERMS_CHECK_SECONDS = 2.0
+CONTACT_SECONDS = 10.0
+# How long a stopping worker may take to publish its positions, for lag tools alone.
+LAST_POSITIONS_SECONDS = 3.0
 
 
 class FaustStopped(Exception):
@@ -83,6 +89,39 @@ class StallCheck:
             )
 
 
+class ContactCheck:
+    """Finds out whether the brokers are elsewhere than where Faust asks them.
+
+    aiokafka keeps to the addresses that the brokers last told it, and never looks at those of
+    kafka.bootstrap again (KIP-899), so that a worker would wait for ever.
+    """
+
+    def __init__(self, clients: KafkaClients, stall_seconds: float) -> None:
+        self._clients = clients
+        self._stall = stall_seconds
+        self._every = min(CONTACT_SECONDS, stall_seconds / 3)
+        self._answered_at = self._asked_at = time.monotonic()
+
+    async def check(self, consumer: StoreConsumer) -> None:
+        """Ask the brokers if it is time.
+
+        Raises: Stalled.
+        """
+        if time.monotonic() - self._asked_at < self._every:
+            return
+        reached = await consumer.reaches_broker(self._every)
+        self._asked_at = time.monotonic()
+        if reached:
+            self._answered_at = self._asked_at
+            return
+        silent = self._asked_at - self._answered_at
+        if silent > self._stall and await asyncio.to_thread(self._clients.bootstrap_answers):
+            raise Stalled(
+                f"for {silent:.0f} s no broker answered where brokers were, and they answer at "
+                "kafka.bootstrap: their advertised addresses have changed"
+            )
+
+
 class Housekeeping:
     """Publishes positions, frees slots, begins snapshots, and checks that Faust still works."""
 
@@ -100,7 +139,11 @@ class Housekeeping:
         watchdog: Watchdog,
         meters: MetricRegistry,
         shutdown: Shutdown,
+        lag: LagMonitor,
+        owned: OwnedShards,
     ) -> None:
+        self._lag = lag
+        self._owned = owned
         self._app = app
         self._positions = positions
         self._ownership = ownership
@@ -117,6 +160,7 @@ class Housekeeping:
             clients, meters, patience, lambda: ownership.submit(sources.stop_broken)
         )
         self._terms_checked_at = time.monotonic()
+        self._contact_check = ContactCheck(clients, worker.stall_seconds)
         self._published: dict[TP, int] = {}
 
     async def run(self) -> None:
@@ -129,6 +173,11 @@ class Housekeeping:
         if changed and not self._app.rebalancing:
             await self._app.store_consumer.publish_positions(changed)
             self._published.update(changed)
+
+    async def publish_last_positions(self) -> None:
+        """Publish them if the brokers answer."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.publish_positions(), LAST_POSITIONS_SECONDS)
 
     async def _repeat(self) -> None:
         try:
@@ -158,7 +207,10 @@ class Housekeeping:
             await self._check_terms()
         if self._snapshots.is_due():
             self._ownership.submit(self._snapshots.begin_due)
+        if empty_ends := self._lag.empty_ends():
+            self._ownership.submit(lambda: self._owned.move_on(empty_ends))
         self._check_faust()
+        await self._contact_check.check(self._app.store_consumer)
         await self._check_progress()
 
     async def _check_terms(self) -> None:

@@ -1,9 +1,10 @@
 """The shards that a worker owns: opened, appended to, applied, folded again, given up."""
 
 import itertools
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from kae.sinks.log.ownership import Fenced, UnappliedDelta
@@ -13,6 +14,7 @@ from kae.sinks.store import keys
 from kae.sinks.store.disk import DiskFull, require_space
 from kae.sinks.store.recovery import SnapshotSource, discard, no_snapshots
 from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
+from kae.streams.clock import now_ms
 from kae.streams.control.records import Reached
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.source import SourcePosition
@@ -159,6 +161,20 @@ class OwnedShards:
         except StoreUnusable as error:
             return self.give_up(partition, error)
         return ShardWorkResult()
+
+    def move_on(self, empty_ends: Mapping[int, range]) -> ShardWorkResult:
+        """Move shards that stand before offsets without an event past them.
+
+        Else retention, which takes markers of transactions too, would leave a shard before the
+        first offset that there is.
+        """
+        result = self.apply_appended()
+        for partition, offsets in empty_ends.items():
+            shard = self.shards.get(partition)
+            if shard is not None and self.next_offset(partition) == offsets.start:
+                source = msgspec.structs.replace(shard.source, next_offset=offsets.stop)
+                self.note_appended(partition, shard.append_source(source, now_ms()))
+        return result.and_then(self.apply_appended())
 
     # Everything that was appended has to be applied before these are called.
 

@@ -130,10 +130,9 @@ class RegistrarService:
         for record in records:
             if record.offset < expected:
                 continue
-            if record.offset > expected:
-                # The terms topic is one partition that is neither compacted nor transactional.
+            if record.offset > expected and not self._follows(record, expected):
                 return expected
-            expected += 1
+            expected = record.offset + 1
             try:
                 change = self._decode(record)
             except Undecodable as error:
@@ -144,6 +143,11 @@ class RegistrarService:
         if expected > registrar.next_offset:
             return self._register(registrar, changes, sources, dead, expected)
         return None
+
+    def _follows(self, record: SourceRecord, expected: int) -> bool:
+        """Whether the topic holds no event between `expected` and this one."""
+        terms = self._clients.log(record.topic, record.partition)
+        return terms.first_offset(expected) == record.offset
 
     def _decode(self, record: SourceRecord) -> TermChange:
         limit, at_ms = self._topology.limits.event_bytes, record.timestamp

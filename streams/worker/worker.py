@@ -13,6 +13,7 @@ from kae.streams.control.state import ControlState
 from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.unread_partitions import PartitionWatch
+from kae.streams.runtime.ending import FINISH_SECONDS, end_within
 from kae.streams.runtime.interpreter import set_for_indexing
 from kae.streams.telemetry.traces import tracer
 from kae.streams.topology.types import Topology
@@ -33,7 +34,7 @@ from kae.streams.worker.shutdown import Shutdown
 from kae.streams.worker.snapshots import WorkerSnapshots
 from kae.streams.worker.sources import SourceCheck
 from kae.streams.worker.threads import WorkerThreads
-from kae.streams.worker.watchdog import Watchdog
+from kae.streams.worker.watchdog import EXIT_STALLED, Stalled, Watchdog
 
 log = structlog.get_logger()
 
@@ -104,7 +105,11 @@ class Worker:
         self.readiness = readings.readiness
 
     async def run(self) -> int:
-        """Work until SIGTERM or SIGINT (returns 0) or until anything is in doubt (returns 1)."""
+        """Work until SIGTERM or SIGINT (returns 0) or until anything is in doubt.
+
+        Returns EXIT_STALLED when nothing comes any more though there is something, else 1. A
+        shutdown takes FINISH_SECONDS at most.
+        """
         self._shutdown.on_signals()
         app = build_app(self._topology, self._positions)
         ownership = PartitionOwnership(
@@ -136,17 +141,29 @@ class Worker:
             self._watchdog,
             self.meters,
             self._shutdown,
+            self._lag,
+            self._owned,
         )
         set_for_indexing()
         self._start_threads(ownership)
         running = asyncio.create_task(self._run_app(app, housekeeping))
         await self._shutdown.wait()
+        begun_by = self._shutdown.failure
+        if begun_by is not None:
+            log.error("worker_failed", error=repr(begun_by))
+        end_within(FINISH_SECONDS, self._exit_code(begun_by) or 1, "worker")
         failure = await self._shut_down(app, ownership, housekeeping, running)
-        if failure is not None:
+        if failure is None:
+            log.info("worker_stopped")
+        elif begun_by is None:
             log.error("worker_failed", error=repr(failure))
-            return 1
-        log.info("worker_stopped")
-        return 0
+        return self._exit_code(failure)
+
+    @staticmethod
+    def _exit_code(failure: BaseException | None) -> int:
+        if failure is None:
+            return 0
+        return EXIT_STALLED if isinstance(failure, Stalled) else 1
 
     def _positions(self) -> dict[TP, int]:
         """The next offsets of the owned shards and of the registrar."""
@@ -198,7 +215,7 @@ class Worker:
         ownership.stop()
         await self._threads.finish()
         if self._shutdown.failure is None:
-            await housekeeping.publish_positions()
+            await housekeeping.publish_last_positions()
         # Read before the app is stopped: what agents run into after that is no failure.
         failure = self._shutdown.failure
         await app.stop()
