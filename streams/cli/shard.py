@@ -45,20 +45,25 @@ def list_all(
     as_json: JsonOption = False,
 ) -> None:
     """List the shards: owner, position, lag, pause, and the last request."""
-    from kae.streams.control.client import open_control_client
+    from kae.streams.replica_api.client import ReplicaClient
     from kae.streams.shards.listing import list_shards
 
     opened = open_topology(topology, bootstrap)
-    with open_control_client(opened) as client:
-        listed = list_shards(client, _shown(opened, replica))
+    listed = list_shards(opened, ReplicaClient(replica_address(opened, replica)))
     if as_json:
         terminal.print_json(listed)
-        return
-    terminal.print_table(
-        f"Shards of generation {listed.generation}",
-        ("shard", "owner, epoch", "version", "next offset", "lag", "paused since", "last command"),
-        map(_row, listed.shards),
-    )
+    else:
+        terminal.print_table(
+            f"Shards of generation {listed.generation}",
+            (
+                "shard", "owner, epoch", "version", "next offset", "lag", "paused since",
+                "last command",
+            ),
+            map(_row, listed.shards),
+        )  # fmt: skip
+        terminal.print_unasked(listed.unasked)
+    if listed.unasked:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -133,14 +133,26 @@ def answering_from(shown: GenerationsShown) -> dict[int, list[str]]:
     }
 
 
-def list_generations(state: GenerationState, shown: GenerationsShown | None) -> GenerationsListed:
-    """All generations; `shown` is the answer of a replica, if there is one."""
+def list_generations(
+    state: GenerationState | None, shown: GenerationsShown | None, unasked: list[str]
+) -> GenerationsListed:
+    """All generations, by the control topic and the answer of a replica, as far as there are any.
+
+    `unasked` says why the control topic could not be read.
+    """
+    if state is None:
+        if shown is None:
+            return GenerationsListed(None, None, [], unasked)
+        state = GenerationState(shown.serving)
     numbers = sorted({*state.followed, *state.dropped})
+    if unasked and shown is not None:
+        numbers = sorted(one.generation for one in shown.generations)
     previous = state.cutover.record.previous if state.cutover else None
     return GenerationsListed(
         state.serving,
         None if previous in state.dropped else previous,
         [_listed(state, number, shown) for number in numbers],
+        unasked,
     )
 
 

@@ -5,7 +5,7 @@ has begun goes on with its own; `streams/kafka/unread_partitions.py` tells of th
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -72,18 +72,53 @@ def check_topics(topology: Topology) -> list[UnreadPartitions]:
     Raises: TopicDiffers; KafkaUnreachable.
     """
     plans = plan_topics(topology)
-    logs = [p for p in plans if p.name in (topology.deltas_topic, topology.bindings_topic)]
     with admin_client(topology) as admin:
         partitions = _partitions(admin)
         for plan in plans:
             if plan.name not in partitions:
-                raise TopicDiffers(
-                    f"topic {plan.name} is missing{_or_hidden(topology)}; create it with: "
-                    "kae topics apply"
-                )
+                raise _missing(topology, plan.name)
         _refuse_differences(plans, partitions, topology)
-        _refuse_retention(_corrections(admin, logs, topology))
+        _refuse_retention(_corrections(admin, _logs(topology, partitions), topology))
     return find_unread(topology, partitions)
+
+
+def find_topics(topology: Topology) -> tuple[set[str], list[str]]:
+    """The names of the topics that may be read, and a sentence for all that is wrong with them.
+
+    Raises: KafkaUnreachable, KafkaRefused.
+    """
+    found: set[str] = set()
+    problems: list[str] = []
+    plans = plan_topics(topology)
+    with admin_client(topology) as admin:
+        partitions = _partitions(admin)
+        corrections = _corrections(admin, _logs(topology, partitions), topology)
+    try:
+        _refuse_retention(corrections)
+    except TopicDiffers as error:
+        problems.append(str(error))
+    for plan in plans:
+        try:
+            if plan.name not in partitions:
+                raise _missing(topology, plan.name)
+            _refuse_differences([plan], partitions, topology)
+        except TopicDiffers as error:
+            problems.append(str(error))
+        else:
+            found.add(plan.name)
+    return found, problems
+
+
+def _logs(topology: Topology, existing: Container[str]) -> list[TopicPlan]:
+    """The plans of the logs that there are."""
+    names = (topology.deltas_topic, topology.bindings_topic)
+    return [plan for plan in plan_topics(topology) if plan.name in names and plan.name in existing]
+
+
+def _missing(topology: Topology, name: str) -> TopicDiffers:
+    return TopicDiffers(
+        f"topic {name} is missing{_or_hidden(topology)}; create it with: kae topics apply"
+    )
 
 
 def _or_hidden(topology: Topology) -> str:

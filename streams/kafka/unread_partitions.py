@@ -66,7 +66,7 @@ def read_unread(topology: Topology, consumer: KafkaConsumer) -> list[UnreadParti
     """
     consumer.topics()  # what the consumer knows of the topics may be minutes old
     names = (topology.items_topic, topology.terms_topic)
-    partitions = {name: len(consumer.partitions_for_topic(name)) for name in names}
+    partitions = {name: len(consumer.partitions_for_topic(name) or ()) for name in names}
     return [
         msgspec.structs.replace(unread, events=_count_events(unread, consumer))
         for unread in find_unread(topology, partitions)
