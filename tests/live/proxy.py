@@ -98,6 +98,7 @@ class Proxy:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.sleep(0.05)  # the loop closes the sockets of aborted connections
 
     # One connection.
 
