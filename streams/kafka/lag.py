@@ -19,7 +19,7 @@ from kae.streams.kafka.source import SourcePosition, SourceTopic, find_break
 
 log = structlog.get_logger()
 # How long to look for the first event that is not indexed, and how long at once.
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 3.0
 POLL_MS = 50
 # Enough for the first event that is not indexed; later ones are not needed.
 FETCH_BYTES = 1 << 16

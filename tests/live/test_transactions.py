@@ -97,8 +97,12 @@ def test_only_what_is_committed_is_indexed_in_order_and_markers_are_no_lag(
     transactions.begin(upserts(catalog[100:140]))
     transactions.abort()  # aborted records and markers are the ends of the partitions
     assert indexed(cluster, 80)["terms_lag_events"] == 0
-    listed = told(cluster, "shard", "list", "--replica", cluster.replica.url)
-    assert {one["lag_events"] for one in listed["shards"]} == {0}
+
+    def lags() -> set[int]:
+        listed = told(cluster, "shard", "list", "--replica", cluster.replica.url)
+        return {one["lag_events"] for one in listed["shards"]}
+
+    wait_for(lambda: lags() == {0}, "no shard to be behind")
 
     def lag() -> float:
         return scrape(cluster.worker_url("one")).total("kae_worker_shard_lag_events")
