@@ -66,8 +66,8 @@ def test_after_the_brokers_have_moved_a_replica_follows_and_a_worker_asks_to_be_
     cluster.wait_ready()
     ledger.publish(upserts(catalog[:100]))
     wait_until(lambda: items(replica) == 100)
-    kafka.stop()
     way.close()
+    kafka.stop()
     with ApacheKafka(kafka.data, port_of(kafka)).start():
         assert worker.wait(within_seconds=60) == EXIT_STALLED
         assert "their advertised addresses have changed" in worker.output()
