@@ -159,13 +159,12 @@ class Housekeeping:
         self._stall_check = StallCheck(
             clients, meters, patience, lambda: ownership.submit(sources.stop_broken)
         )
-        self._terms_checked_at = time.monotonic()
         self._contact_check = ContactCheck(clients, worker.stall_seconds)
         self._published: dict[TP, int] = {}
 
     async def run(self) -> None:
         """Run until it is cancelled."""
-        await asyncio.gather(self._repeat(), self._repeat_due_terms())
+        await asyncio.gather(self._repeat(), self._repeat_due_terms(), self._repeat_terms_check())
 
     async def publish_positions(self) -> None:
         """Publish the positions that have changed since the last call."""
@@ -204,7 +203,6 @@ class Housekeeping:
         await self.publish_positions()
         if self._registrar.is_open:
             await self._threads.on_registrar(self._registrar.free_slots)
-            await self._check_terms()
         if self._snapshots.is_due():
             self._ownership.submit(self._snapshots.begin_due)
         if empty_ends := self._lag.empty_ends():
@@ -213,11 +211,16 @@ class Housekeeping:
         await self._contact_check.check(self._app.store_consumer)
         await self._check_progress()
 
-    async def _check_terms(self) -> None:
-        now = time.monotonic()
-        if now - self._terms_checked_at >= TERMS_CHECK_SECONDS:
-            self._terms_checked_at = now
-            await self._threads.on_registrar(self._registrar.check_source)
+    async def _repeat_terms_check(self) -> None:
+        """Compare the terms topic with where the registrar stands; nothing waits for the answer."""
+        try:
+            while True:
+                await asyncio.sleep(TERMS_CHECK_SECONDS)
+                if self._registrar.is_open:
+                    with self._ownership.tolerating_outages():
+                        await asyncio.to_thread(self._registrar.check_source)
+        except Exception as error:
+            self._shutdown.fail(error)
 
     def _check_faust(self) -> None:
         """A service of Faust's that crashes leaves the process alive and idle."""

@@ -99,20 +99,22 @@ class RegistrarService:
     def check_source(self) -> None:
         """Stop registering when the topic does not continue where the registrar stands.
 
+        For any thread, as it asks the brokers.
         Raises: KafkaError.
         """
         registrar = self._registrar
         if registrar is None or self.stopped:
             return
+        # Before the question: an end that is asked later cannot lie before it by itself.
+        next_offset = registrar.next_offset
         with self._clients.borrowed_consumer() as consumer:
-            found = self._source.bounds(consumer, {0: registrar.next_offset})[0]
-        if not registrar.topic or not registrar.next_offset:
+            found = self._source.bounds(consumer, {0: next_offset})[0]
+        if not registrar.topic or not next_offset:
             registrar.note_topic(found.topic)
-        self.stopped = find_break(
-            SourcePosition(registrar.next_offset, registrar.topic, REGISTRAR), found
-        )
-        if self.stopped:
-            log.error("registrar_stopped", cause=f"{self.stopped}. {LOG_ENDED_REMEDY}")
+        cause = find_break(SourcePosition(next_offset, registrar.topic, REGISTRAR), found)
+        if cause and registrar is self._registrar:
+            self.stopped = cause
+            log.error("registrar_stopped", cause=f"{cause}. {LOG_ENDED_REMEDY}")
 
     def register(self, records: Sequence[SourceRecord]) -> int | None:
         """Register a batch of term events.
