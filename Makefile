@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit secured lint type bench neural audit docs
 BIN := .venv/bin
-# Whole lines of processes mostly wait: more tests than processors run side by side. Who runs alone,
-# and who begins first, says a marker beside the test.
+# Tests of whole clusters mostly wait, so more of them than processors run side by side. A marker beside
+# a test says whether it runs alone, or takes long and starts first.
 SIDE_BY_SIDE := --dist loadgroup --no-loadscope-reorder
 export PYTHON
 
@@ -30,11 +30,11 @@ test: ## check format, lint, types and imports, then run every test on Apache Ka
 	@$(BIN)/python -m pytest -n 3 $(SIDE_BY_SIDE) -m 'not alone'
 	@$(BIN)/python -m pytest -m alone
 
-unit: ## run the tests that need neither Java nor a browser
+unit: ## run the quick tests: those that need neither Java nor a browser, nor take long
 	@.ci/check python memory=2000
 	@.ci/setup live,demo,bench,test
 	@JAVA_HOME=/nowhere $(BIN)/python -m pytest -n logical $(SIDE_BY_SIDE) \
-	  -m 'not kafka and not browser and not alone'
+	  -m 'not kafka and not browser and not alone and not long'
 
 secured: ## run the end-to-end tests once more, behind TLS, users and ACLs that deny by default
 	@.ci/check python memory=3000 java maven

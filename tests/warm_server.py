@@ -11,6 +11,7 @@ import ctypes
 import gc
 import importlib
 import json
+import logging
 import os
 import runpy
 import select
@@ -104,6 +105,8 @@ def _become_child(order: dict[str, Any], out: int, err: int) -> None:
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])
+    # Apache Beam lays a handler when it is imported, which another noun may have done.
+    logging.root.handlers.clear()
 
 
 def _run(argv: list[str]) -> None:

@@ -14,6 +14,8 @@ BATCH_SECONDS = 1.0
 # A sudden series of titles that the tagger has to read takes seconds, not a quarter of a minute.
 MOST_TITLES = 256
 FEWEST_TITLES = 16
+# How long a batch may wait for more events while a stream is steady.
+LONGEST_PAUSE_SECONDS = 0.05
 # Takes runs, and whether more are waiting behind them.
 Work = Callable[[list[Run], bool], Coroutine[Any, Any, None]]
 
@@ -40,7 +42,7 @@ class BatchSize:
 
 
 class Batching:
-    """Takes runs from a stream and has them worked on in batches, which never wait for a timer."""
+    """Takes runs from a stream and has them worked on in batches; an idle stream never waits."""
 
     def __init__(self, watchdog: Watchdog, shutdown: Shutdown) -> None:
         self._watchdog = watchdog
@@ -59,20 +61,29 @@ class Batching:
         the working thread never waits for the event loop.
         """
         begun: deque[asyncio.Task[None]] = deque()
+        loop = asyncio.get_running_loop()
         rest: Run = ()
+        busy, ended = 0.0, 0.0  # how long the last batch took alone, and when it ended
         try:
             while True:
                 run = rest or (await next_event()).value
                 most = limit()
+                if len(run) + queue.qsize() * RUN_RECORDS < most:
+                    # A small batch costs almost as much as a large one: of a steady stream, let
+                    # more come for as long as the last batch took.
+                    await asyncio.sleep(min(ended + busy - loop.time(), LONGEST_PAUSE_SECONDS))
                 run, rest = run[:most], run[most:]
                 runs = [run]
                 while sum(map(len, runs)) + RUN_RECORDS <= most and not queue.empty():
                     runs.append(queue.get_nowait().value)
                 more = bool(rest) or not queue.empty()
+                started = loop.time()
                 begun.append(asyncio.ensure_future(work(runs, more)))
                 while len(begun) > more:
                     with self._watchdog.busy():
                         await begun.popleft()
+                ended = loop.time()
+                busy = 0.0 if more else ended - started
         except Exception as error:
             if not self._shutdown.has_begun:
                 self._shutdown.fail(error)

@@ -50,7 +50,7 @@ def read(broker: Broker, offset: int, records: int) -> list[bytes]:
     consumer.assign([partition])
     consumer.seek(partition, offset)
     values: list[bytes] = []
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while len(values) < records and time.monotonic() < deadline:
         for batch in consumer.poll(timeout_ms=200).values():
             values += [record.value for record in batch]

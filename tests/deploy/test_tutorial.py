@@ -63,6 +63,7 @@ def left_running(block: Block, folder: Path) -> Process:
     return Process("tutorial", ["sh", "-euc", script], folder / "first-shell.log", cwd=folder)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1500 if FRESH else 240)
 def test_the_tutorial_works_word_for_word(folder: Path) -> None:
     assert {block.language for block in TUTORIAL} == {"console"}
