@@ -62,6 +62,7 @@ def test_a_batch_of_any_size_gives_the_same_values(size: int) -> None:
     assert in_batches == together
 
 
+@pytest.mark.long
 def test_any_number_of_threads_gives_the_same_scores_to_the_last_bit() -> None:
     program = """
 import sys, hashlib

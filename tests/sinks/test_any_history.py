@@ -8,6 +8,7 @@ from kae.encoders.items import Item
 from kae.sinks.log.protocol import MemoryLog
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_any_history_in_memory_ends_as_the_oracle_says(
     codebook: Codebook, catalog: list[Item]

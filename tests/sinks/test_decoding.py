@@ -101,6 +101,7 @@ actions = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(actions, st.integers(0, 2**32), st.sampled_from((2, 4, 40)))
 def test_a_view_answers_as_plain_sets_do_after_any_edits(

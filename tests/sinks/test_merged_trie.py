@@ -49,6 +49,7 @@ def small_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trie_writer, "OVERLAY_ENTRIES", 60)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 def test_a_merged_trie_equals_one_built_anew(seed: int) -> None:
     shards = ChangingShards(seed)

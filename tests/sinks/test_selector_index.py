@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -137,6 +138,7 @@ class AnyItems(RuleBasedStateMachine):
         self.owner.close()
 
 
+@pytest.mark.long
 def test_an_index_and_a_scan_select_the_same_items() -> None:
     run_state_machine_as_test(
         AnyItems,

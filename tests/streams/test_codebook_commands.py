@@ -26,6 +26,8 @@ from kae.streams.codebooks.summary import CodebookShown
 from kae.streams.errors import CodebookDiffers
 from kae.streams.topology.types import Topology
 
+pytestmark = pytest.mark.long
+
 ITEMS = 600
 
 

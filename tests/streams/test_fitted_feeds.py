@@ -23,6 +23,8 @@ from kae.streams.catalog.rows import read_items
 from kae.streams.topology.parts import CatalogPart
 from kae.streams.topology.types import Topology
 
+pytestmark = pytest.mark.long
+
 
 def proposed(feed: Path) -> CatalogPart:
     return CatalogPart.model_validate(inspect_feeds([feed], GROUPS).catalog)

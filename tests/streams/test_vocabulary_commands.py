@@ -13,6 +13,8 @@ from kae.encoders.vocabulary.vocabulary import Vocabulary, WordOrigin
 from kae.streams.codebooks.fit import CodebookFitted
 from kae.streams.codebooks.vocabulary import CandidatesFound, VocabularyFitted
 
+pytestmark = pytest.mark.long
+
 ITEMS = 400
 
 
