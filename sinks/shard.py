@@ -10,8 +10,8 @@ from kae.encoders.percolator import Percolator
 from kae.encoders.selector import CompiledSelector
 from kae.sinks.log.edits import Counts, Delta, SourceRange
 from kae.sinks.log.fold import LogState
-from kae.sinks.log.ownership import OwnedLog, UnappliedDelta
-from kae.sinks.log.protocol import Log
+from kae.sinks.log.ownership import OwnedLog, StoreDiverged, UnappliedDelta
+from kae.sinks.log.protocol import Log, LogEnded
 from kae.sinks.postings.selector_index import SelectorIndex
 from kae.sinks.store.plan import DeltaPlan, Prepared, plan_bindings, plan_items
 from kae.sinks.store.recovery import SnapshotSource, no_snapshots, open_or_restore
@@ -61,13 +61,24 @@ class Shard:
             )
             try:
                 self.store.check()
-                self.log.claim(on_claim)
+                self._claim(log.name, on_claim)
             except BaseException:
                 self.store.close()
                 raise
 
         self.restored_from = open_or_restore(folder, snapshots, open_store, self.rejected)
         self.selector_index = SelectorIndex(self.store)
+
+    def _claim(self, name: str, on_claim: Callable[[], None]) -> None:
+        written = self.store.state.log
+        self.store.log_name = name
+        try:
+            self.log.claim(on_claim)
+        except LogEnded as error:
+            # The log need not have lost anything: the store may be that of another shard.
+            if written in ("", name):
+                raise
+            raise StoreDiverged(f"{name}: the store is a fold of {written}") from error
 
     def close(self) -> None:
         self.store.close()

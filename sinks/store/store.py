@@ -102,6 +102,7 @@ class ShardStore:
             secondary_folder=secondary_folder,
         )
         self.digests: dict[bytes, int] = {}
+        self.log_name = ""  # what the state keeps from the next delta on
         try:
             self.state = self._read_state()
             self.bindings: Mapping[int, Attach] = dict(self._read_bindings())
@@ -228,6 +229,7 @@ class ShardStore:
             live=batch.live,
             items_sum=_changed_sum(self.state.items_sum, batch.items_change),
             bindings_sum=_changed_sum(self.state.bindings_sum, batch.bindings_change),
+            log=self.log_name or self.state.log,
         )
         self._write(rows, state)
         self.state = state

@@ -24,6 +24,7 @@ from kafka.errors import (
 from kae.sinks.log.protocol import LOG_ENDED_REMEDY, AppendUnknown, LogEnded, LogTruncated
 from kae.streams.kafka.codecs import check_codecs
 from kae.streams.kafka.connection import ANSWER_SECONDS, REFUSALS, Settings, connection
+from kae.streams.kafka.consumer import WholeConsumer
 from kae.streams.kafka.topic_plan import DEAD_LETTER_BYTES
 from kae.streams.telemetry.traces import carried
 from kae.streams.topology.types import Topology
@@ -377,7 +378,7 @@ class KafkaClients:
 
         It skips what a transaction has written that was aborted, and waits for one that is open.
         """
-        return KafkaConsumer(
+        return WholeConsumer(
             **self._settings,
             group_id=None,
             enable_auto_commit=False,

@@ -101,8 +101,8 @@ def _plan_reset(
 ) -> ResetPlan:
     place = TopicPartition(client.topology.items_topic, shown.shard)
     goal, now = target(consumer, place), shown.source_next_offset
-    if goal > now and read_lags(consumer, {place: now})[place].end == now:
-        goal = now  # beyond it are only the markers of transactions
+    if now < goal <= found.ends_at and read_lags(consumer, {place: now})[place].end == now:
+        goal = now  # between them are only the markers of transactions
     at = SourcePosition(now, shown.topic)
     refused = reset_refusal(shown.shard, goal, at, found, accept_loss=accept_loss)
     is_timed = not refused and goal != now and goal < found.ends_at

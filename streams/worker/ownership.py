@@ -1,6 +1,7 @@
 """The shards that a worker owns: opened, appended to, applied, folded again, given up."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
@@ -27,6 +28,9 @@ from kae.streams.worker.assignment import WorkerIdentity
 from kae.streams.worker.meters import APPEND_WAIT, APPLY, LossCause, WorkerMeters
 
 log = structlog.get_logger()
+# How long a log that lacks what its shard needs is left alone: to look takes seconds, in which the
+# other shards wait.
+LOG_RETRY_SECONDS = 60.0
 # Items that are added to a selector index at once: some 4 ms of work.
 INDEX_ITEMS = 256
 # Why an append gives a shard up: its log, not this worker, decides what it holds.
@@ -69,8 +73,10 @@ class OwnedShards:
         self._meters = meters
         self.disk = FullDisk()
         self.shards: dict[int, Shard] = {}
-        # By shard, why the system refuses its store; an entry is replaced as a whole.
+        # By shard, why its store is refused by the system or lacks a log that leads to it; an entry
+        # is replaced as a whole.
         self.unusable: dict[int, str] = {}
+        self._log_retry_at: dict[int, float] = {}
         self._unapplied: dict[int, tuple[UnappliedDelta, Spans]] = {}
 
     # For any thread.
@@ -190,9 +196,13 @@ class OwnedShards:
             log.info("shard_closed", shard=partition)
         for partition in self.unusable.keys() - wanted:
             del self.unusable[partition]
+            self._log_retry_at.pop(partition, None)
         result = ShardWorkResult()
         full = False
         for partition in sorted(wanted - self.shards.keys()):
+            if time.monotonic() < self._log_retry_at.get(partition, 0.0):
+                result.lost[partition] = self.unusable[partition]
+                continue
             try:
                 self._open(partition, self._snapshots(partition))
             except DiskFull as error:
@@ -204,6 +214,7 @@ class OwnedShards:
                 result.lost[partition] = str(error)
             except LogTruncated as error:
                 result = result.and_then(self._lost(partition, error))
+                self._log_retry_at[partition] = time.monotonic() + LOG_RETRY_SECONDS
         if not full:
             self.disk.clear()
         return result
@@ -260,13 +271,18 @@ class OwnedShards:
         self.unusable[partition] = str(error)
 
     def _lost(self, partition: int, cause: LossCause) -> ShardWorkResult:
+        result = ShardWorkResult(lost={partition: str(cause)})
+        if isinstance(cause, LogTruncated):
+            if self.unusable.get(partition) == str(cause):
+                return result  # it was told when the shard was claimed the last time
+            self.unusable[partition] = str(cause)
         self._meters.count_lost(cause)
         if isinstance(cause, DiskFull):
             self.disk.note(cause)
         elif isinstance(cause, StoreUnusable) and not isinstance(cause, StoreDamaged):
             self._note_unusable(partition, cause)
         log.warning("shard_lost", shard=partition, cause=str(cause))
-        return ShardWorkResult(lost={partition: str(cause)})
+        return result
 
     def _snapshots(self, partition: int) -> SnapshotSource:
         return shard_snapshots(self._topology, partition, self._identity.fingerprint)
@@ -287,6 +303,7 @@ class OwnedShards:
             snapshots=snapshots,
         )
         self.shards[partition] = shard
+        self._log_retry_at.pop(partition, None)
         if self.unusable.pop(partition, None):
             log.info("store_usable", shard=partition)
         state = shard.store.state
