@@ -15,6 +15,7 @@ from kae.sinks.log.fold import LogCorrupt, LogState, fold
 from kae.sinks.log.protocol import refuse_gap
 from kae.streams.errors import CodebookDiffers, KafkaUnreachable
 from kae.streams.kafka.connection import bootstrap_ms, connection, reached_brokers
+from kae.streams.kafka.consumer import WholeConsumer
 from kae.streams.kafka.log import KafkaClients, poll
 from kae.streams.topology.types import Topology
 
@@ -95,7 +96,7 @@ def check_logs(topology: Topology, codebook: Codebook) -> None:
     Raises: CodebookDiffers; LogCorrupt when a log's first record is not kae's; KafkaUnreachable.
     """
     with reached_brokers(topology):
-        consumer = KafkaConsumer(
+        consumer = WholeConsumer(
             **connection(topology),
             client_id=f"{topology.kafka.client_id}-check",
             group_id=None,

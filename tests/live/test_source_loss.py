@@ -135,6 +135,10 @@ def test_retention_that_takes_unread_events_stops_that_shard_alone_and_they_coun
     assert "lost 26: adds up" in shown
     told_events = scrape(cluster.worker_url("one"))
     assert told_events.total("kae_worker_shard_events_total", outcome="lost") == 26
+    console = cluster.start_console()
+    overview = fetch(f"{console}/api/overview").raise_for_status().json()["status"]
+    assert overview["shards"][SHARD]["counts"] == counts
+    assert '<td class="n">26</td><td>yes</td>' in fetch(f"{console}/").text
     verified = told(cluster, "log", "verify", "--replica", cluster.replica.url)
     assert verified["equal"]
     cluster.check()
