@@ -1,10 +1,19 @@
-"""kafka-python's consumer, whose answers about partitions are whole."""
+"""A consumer whose answers about partitions are whole, and that names what a log lacks."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import LeaderNotAvailableError
+from kafka.errors import (
+    CorruptRecordError,
+    LeaderNotAvailableError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+)
 
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, LogEnded, LogTruncated
+
+POLL_MS = 500
 Offsets = dict[TopicPartition, int]
 
 
@@ -44,3 +53,45 @@ def _whole(
             except KeyError as error:
                 raise LeaderNotAvailableError(f"{place.topic}/{place.partition}") from error
         return offsets
+
+
+def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
+    """The next records of every assigned partition, in offset order for each partition.
+
+    Raises: LogTruncated when a partition no longer holds its position, or holds damaged bytes;
+    LogEnded when it ends before.
+    """
+    try:
+        batches = consumer.poll(timeout_ms=timeout_ms)
+    except CorruptRecordError as error:
+        raise LogTruncated(
+            f"{name}: the broker's copy is damaged: {error.args[0]}. Have the broker "
+            "restore the partition from another replica, or start from a newer snapshot (`kae "
+            "snapshot list`)"
+        ) from error
+    except OffsetOutOfRangeError as error:
+        raise _out_of_range(consumer, name, error) from error
+    except LogTruncationError as error:
+        places = ", ".join(f"{one.topic}/{one.partition}" for one in error.divergent_offsets)
+        raise LogEnded(
+            f"{places}: the brokers do not have the end that was read (KIP-320): another topic, or "
+            f"one that lost its end. {LOG_ENDED_REMEDY}"
+        ) from error
+    return [record for batch in batches.values() for record in batch]
+
+
+def _out_of_range(consumer: KafkaConsumer, name: str, error: OffsetOutOfRangeError) -> LogTruncated:
+    """What a partition holds instead of the position that is out of range."""
+    for place, offset in error.args[0].items():
+        begins, ends = consumer.beginning_offsets([place]), consumer.end_offsets([place])
+        where = f"{place.topic}/{place.partition}"
+        if ends[place] < offset:
+            return LogEnded(
+                f"{where} ends at {ends[place]}, and is read up to {offset}: another topic, or "
+                f"one that lost its end. {LOG_ENDED_REMEDY}"
+            )
+        return LogTruncated(
+            f"{where}: offset {offset} is gone, the log begins at {begins[place]}. Start from a "
+            "snapshot, or backfill a new generation"
+        )
+    return LogTruncated(f"{name}: {error}. Start from a snapshot, or backfill a new generation")

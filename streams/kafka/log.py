@@ -12,19 +12,16 @@ from typing import Any
 import structlog
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import (
-    CorruptRecordError,
     KafkaError,
     KafkaTimeoutError,
-    LogTruncationError,
-    OffsetOutOfRangeError,
     RetriableError,
     for_code,
 )
 
-from kae.sinks.log.protocol import LOG_ENDED_REMEDY, AppendUnknown, LogEnded, LogTruncated
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, AppendUnknown, LogEnded
 from kae.streams.kafka.codecs import check_codecs
 from kae.streams.kafka.connection import ANSWER_SECONDS, REFUSALS, Settings, connection
-from kae.streams.kafka.consumer import WholeConsumer
+from kae.streams.kafka.consumer import WholeConsumer, poll
 from kae.streams.kafka.topic_plan import DEAD_LETTER_BYTES
 from kae.streams.telemetry.traces import carried
 from kae.streams.topology.types import Topology
@@ -32,7 +29,6 @@ from kae.streams.topology.types import Topology
 log = structlog.get_logger()
 # Errors that mean that a broker is away, and nothing else is wrong.
 BROKER_AWAY = (AppendUnknown, RetriableError)
-POLL_MS = 500
 FETCH_BYTES = 4 << 20
 # Consumers kept for later reads: as many as usually read at once.
 IDLE_CONSUMERS = 4
@@ -210,48 +206,6 @@ class SameTopic:
                     f"what was folded of the first is not in it. {LOG_ENDED_REMEDY}"
                 )
         self._asked_at = time.monotonic()
-
-
-def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
-    """The next records of every assigned partition, in offset order for each partition.
-
-    Raises: LogTruncated when a partition no longer holds its position, or holds damaged bytes;
-    LogEnded when it ends before.
-    """
-    try:
-        batches = consumer.poll(timeout_ms=timeout_ms)
-    except CorruptRecordError as error:
-        raise LogTruncated(
-            f"{name}: the broker's copy is damaged: {error.args[0]}. Have the broker "
-            "restore the partition from another replica, or start from a newer snapshot (`kae "
-            "snapshot list`)"
-        ) from error
-    except OffsetOutOfRangeError as error:
-        raise _out_of_range(consumer, name, error) from error
-    except LogTruncationError as error:
-        places = ", ".join(f"{one.topic}/{one.partition}" for one in error.divergent_offsets)
-        raise LogEnded(
-            f"{places}: the brokers do not have the end that was read (KIP-320): another topic, or "
-            f"one that lost its end. {LOG_ENDED_REMEDY}"
-        ) from error
-    return [record for batch in batches.values() for record in batch]
-
-
-def _out_of_range(consumer: KafkaConsumer, name: str, error: OffsetOutOfRangeError) -> LogTruncated:
-    """What a partition holds instead of the position that is out of range."""
-    for place, offset in error.args[0].items():
-        begins, ends = consumer.beginning_offsets([place]), consumer.end_offsets([place])
-        where = f"{place.topic}/{place.partition}"
-        if ends[place] < offset:
-            return LogEnded(
-                f"{where} ends at {ends[place]}, and is read up to {offset}: another topic, or "
-                f"one that lost its end. {LOG_ENDED_REMEDY}"
-            )
-        return LogTruncated(
-            f"{where}: offset {offset} is gone, the log begins at {begins[place]}. Start from a "
-            "snapshot, or backfill a new generation"
-        )
-    return LogTruncated(f"{name}: {error}. Start from a snapshot, or backfill a new generation")
 
 
 class KafkaClients:

@@ -14,7 +14,8 @@ from kafka.errors import KafkaError
 from kae.sinks.log.protocol import LOG_ENDED_REMEDY, LogEnded, refuse_gap
 from kae.sinks.store.disk import DiskFull, disk_space
 from kae.streams.clock import now_ms
-from kae.streams.kafka.log import BrokersMoved, KafkaClients, SameTopic, poll
+from kae.streams.kafka.consumer import poll
+from kae.streams.kafka.log import BrokersMoved, KafkaClients, SameTopic
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import Edits, ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
