@@ -313,6 +313,7 @@ class Losses(RuleBasedStateMachine):
         self.line.close()
 
 
+@pytest.mark.long
 def test_whatever_a_topic_loses_or_a_producer_aborts_every_event_is_accounted_for(
     codebook: Codebook, catalog: list[Item]
 ) -> None:
