@@ -62,7 +62,7 @@ def status(cluster: Cluster, code: int | None = 0) -> Any:
 
 
 def started(cluster: Cluster) -> Process:
-    cluster.start_replica("replica", wait=False)
+    cluster.start_replica("replica", cluster.topology.replica.listen, wait=False)
     worker = cluster.start_worker("one", wait=False)
     cluster.wait_ready()
     return worker
