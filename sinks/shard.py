@@ -10,8 +10,8 @@ from kae.encoders.percolator import Percolator
 from kae.encoders.selector import CompiledSelector
 from kae.sinks.log.edits import Counts, Delta, SourceRange
 from kae.sinks.log.fold import LogState
-from kae.sinks.log.ownership import OwnedLog, UnappliedDelta
-from kae.sinks.log.protocol import Log
+from kae.sinks.log.ownership import OwnedLog, StoreDiverged, UnappliedDelta
+from kae.sinks.log.protocol import Log, LogEnded
 from kae.sinks.postings.selector_index import SelectorIndex
 from kae.sinks.store.plan import DeltaPlan, Prepared, plan_bindings, plan_items
 from kae.sinks.store.recovery import SnapshotSource, no_snapshots, open_or_restore
@@ -52,6 +52,7 @@ class Shard:
         self._max_bytes = max_bytes
         self._attached_selectors = Percolator({})
         self._attached_version = 0  # the version of the bindings that these selectors are of
+        self._topic = ""
 
         def open_store() -> None:
             self.store = ShardStore(folder, write_buffer_bytes, sync_writes)
@@ -60,13 +61,24 @@ class Shard:
             )
             try:
                 self.store.check()
-                self.log.claim(on_claim)
+                self._claim(log.name, on_claim)
             except BaseException:
                 self.store.close()
                 raise
 
         self.restored_from = open_or_restore(folder, snapshots, open_store, self.rejected)
         self.selector_index = SelectorIndex(self.store)
+
+    def _claim(self, name: str, on_claim: Callable[[], None]) -> None:
+        written = self.store.state.log
+        self.store.log_name = name
+        try:
+            self.log.claim(on_claim)
+        except LogEnded as error:
+            # The log need not have lost anything: the store may be that of another shard.
+            if written in ("", name):
+                raise
+            raise StoreDiverged(f"{name}: the store is a fold of {written}") from error
 
     def close(self) -> None:
         self.store.close()
@@ -80,6 +92,16 @@ class Shard:
     def next_offset(self) -> int:
         """The first source record that is not in the store yet."""
         return self.source.next_offset
+
+    @property
+    def topic(self) -> str:
+        """The id of the topic that `next_offset` belongs to; empty if it is not known."""
+        source = self.source
+        return source.topic if source.topic and source.next_offset else self._topic
+
+    def note_topic(self, topic: str) -> None:
+        """Note the id of the topic that is read from here on; the next items keep it in the log."""
+        self._topic = topic
 
     def plan_items(
         self, prepared: Sequence[Prepared], selectors: Mapping[int, CompiledSelector]
@@ -102,7 +124,7 @@ class Shard:
     ) -> UnappliedDelta:
         """Append a plan of items; `dead` more records were stored as dead letters."""
         plan.counts = plan.counts + Counts(read=dead, dead=dead)
-        source = msgspec.structs.replace(self.source, next_offset=next_offset)
+        source = msgspec.structs.replace(self.source, next_offset=next_offset, topic=self.topic)
         return self._append(plan, source, at_ms)
 
     def append_bindings(
@@ -116,9 +138,9 @@ class Shard:
         source = msgspec.structs.replace(self.source, bindings_version=bindings.version)
         return self._append(plan, source, at_ms)
 
-    def append_source(self, source: SourceRange, at_ms: int) -> UnappliedDelta:
-        """Append a delta without edits and counts that moves the shard to `source`."""
-        return self._append(DeltaPlan(), source, at_ms)
+    def append_source(self, source: SourceRange, at_ms: int, lost: int = 0) -> UnappliedDelta:
+        """Append a delta without edits that moves the shard to `source`, past `lost` records."""
+        return self._append(DeltaPlan(counts=Counts(read=lost, lost=lost)), source, at_ms)
 
     def _append(self, plan: DeltaPlan, source: SourceRange, at_ms: int) -> UnappliedDelta:
         def apply(delta: Delta, state: LogState) -> None:

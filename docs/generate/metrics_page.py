@@ -12,8 +12,8 @@ Counters of events come from the logs, so they continue when a shard moves to an
 alerts are in `deploy/monitoring/alerts.yml`; [runbooks.md](runbooks.md) says what to do about each.
 
 Labels: `shard` and `position` are numbers; `outcome` is the result of a source record (put,
-dropped, stale, dead); `stage` is encode, plan, append_wait or apply; `cause` is fenced,
-append_unknown or disk_full.
+dropped, stale, dead), or lost, if it was deleted unread; `stage` is encode, plan, append_wait or
+apply; `cause` is why a shard was given up.
 
 Generated from `streams/telemetry/metrics.py` by
 `python -m docs.generate.metrics_page > docs/metrics.md`; a test compares them.

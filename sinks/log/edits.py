@@ -167,13 +167,17 @@ Edit = PutItem | DropItem | Attach | Detach | BindingEdit
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
-    """How many source records were read, by outcome: read = put + dropped + stale + dead."""
+    """How many source records were read, by outcome: read = put + dropped + stale + dead + lost.
+
+    `lost` were deleted from their topic before they were read; somebody accepted that.
+    """
 
     read: int = 0
     put: int = 0
     dropped: int = 0
     stale: int = 0
     dead: int = 0
+    lost: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -182,24 +186,34 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
             self.dropped + other.dropped,
             self.stale + other.stale,
             self.dead + other.dead,
+            self.lost + other.lost,
         )
 
     @property
     def balanced(self) -> bool:
-        return self.read == self.put + self.dropped + self.stale + self.dead
+        return self.read == self.put + self.dropped + self.stale + self.dead + self.lost
 
 
 class SourceRange(msgspec.Struct, frozen=True, array_like=True):
     """How far a log has come in its sources, after a delta.
 
     `next_offset` is an offset of the items or the terms topic. `next_control` is the first offset
-    of the control topic whose request is not carried out yet. A `paused` shard reads no items.
+    of the control topic whose request is not carried out yet. A `paused` shard reads no items, and
+    neither does one that has `stopped`, which says why: its topic does not continue where the shard
+    stands. `topic` is the id of the topic that `next_offset` belongs to; empty if no broker said.
     """
 
     next_offset: int = 0
     bindings_version: int = 0
     next_control: int = 0
     paused: bool = False
+    topic: str = ""
+    stopped: str = ""
+
+    @property
+    def reads(self) -> bool:
+        """Whether the shard reads items."""
+        return not self.paused and not self.stopped
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag=1):

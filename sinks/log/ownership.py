@@ -3,13 +3,23 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
 from kae.sinks.log.edits import Counts, Delta, Owned, SourceRange, digest, encode_record
 from kae.sinks.log.fold import ForeignCodebook, LogState, fold
-from kae.sinks.log.protocol import Appending, AppendUnknown, Log, refuse_gap
+from kae.sinks.log.protocol import (
+    LOG_ENDED_REMEDY,
+    Appending,
+    AppendUnknown,
+    Log,
+    LogEnded,
+    refuse_gap,
+)
 
+# How often a log may say that no record came, before it is taken to end there.
+SILENCES = 10
 # Writes an accepted delta to what the log is folded into; the state is the log's after the delta.
 Apply = Callable[[Delta, LogState], object]
 
@@ -45,16 +55,17 @@ class OwnedLog:
 
         `on_append` is called between the append and the reading.
         Raises: StoreDiverged when the state that this began with is not a prefix of the log;
-        ForeignCodebook when the log was begun with another codebook; AppendUnknown.
+        LogEnded when the log ends before it, and nothing was appended; ForeignCodebook when the
+        log was begun with another codebook; AppendUnknown.
         """
+        if self.state.offset >= 0:
+            check_prefix(self.log, self.state.offset, self.state.tail)
         self._nonce = os.urandom(16)
         epoch = self.state.epoch + 1
         while True:
             claim = Owned(epoch, self._nonce, self._owner, self._fingerprint)
             (offset,) = self.log.append([encode_record(claim)]).offsets()
             on_append()
-            if self.state.offset >= 0:
-                check_prefix(self.log, self.state.offset, self.state.tail, offset)
             self._read_through(offset, self._apply)
             if self.state.fingerprint != self._fingerprint:
                 raise ForeignCodebook(
@@ -168,14 +179,22 @@ class UnappliedDelta:
         self.log._apply_appended(self)
 
 
-def check_prefix(log: Log, offset: int, tail: bytes, end: int) -> None:
-    """Refuse a state whose newest record is not in the log, which ends at `end` or later.
+def check_prefix(log: Log, offset: int, tail: bytes, end: int | None = None) -> None:
+    """Refuse a state whose newest record is not in the log; the log's `end` may be known.
 
-    Raises: StoreDiverged; LogTruncated when the log begins after the record.
+    Raises: StoreDiverged; LogTruncated when the log begins after the record; LogEnded when it ends
+    before it.
     """
-    if offset >= end:
-        raise StoreDiverged(f"{log.name}: the log ends at {end}, the store at {offset}")
-    found, payload = next(record for record in log.read(offset) if record[0] >= 0)
+    if end is not None and offset >= end:
+        raise LogEnded(f"{log.name}: the log ends at {end}, the store at {offset}")
+    found, payload = next(
+        (record for record in islice(log.read(offset), SILENCES) if record[0] >= 0), (-1, b"")
+    )
+    if found < 0:
+        raise LogEnded(
+            f"{log.name}: the log ends at or before {offset}, the store at {offset}: another log, "
+            f"or one that lost its end. {LOG_ENDED_REMEDY}"
+        )
     refuse_gap(log.name, offset, found)
     if digest(payload) != tail:
         raise StoreDiverged(f"{log.name}: offset {offset} holds another record")

@@ -12,6 +12,13 @@ class LogTruncated(Exception):
     """The log no longer holds records that this reader needs."""
 
 
+LOG_ENDED_REMEDY = "Bring the topic back from a copy, or index items and terms in a new generation"
+
+
+class LogEnded(LogTruncated):
+    """The log ends before what was folded of it: it lost its end, or is another one."""
+
+
 def refuse_gap(name: str, expected: int, found: int) -> None:
     """Raises: LogTruncated when the next record of a log is not the expected one."""
     if found != expected:

@@ -51,11 +51,14 @@ def require_space(folder: Path, size: int) -> None:
 def remove_atomically(folder: Path) -> None:
     """Remove a folder such that a killed process leaves all of it or none.
 
-    What an earlier removal left behind is removed too.
+    What an earlier removal left behind is removed too, and a file in the folder's place.
+    Raises: OSError.
     """
     removed = folder.with_name(f"{folder.name}.removed")
     shutil.rmtree(removed, ignore_errors=True)
-    if folder.exists():
+    if folder.is_file():
+        folder.unlink()
+    elif folder.exists():
         folder.rename(removed)
         shutil.rmtree(removed)
 

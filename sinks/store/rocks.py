@@ -3,6 +3,8 @@
 The only file that imports rocksdict, which raises a bare Exception for every cause.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -43,6 +45,27 @@ TABLE_BUFFER_BYTES = 1 << 20
 ROWS_AT_ONCE = 1 << 13
 # The start of RocksDB's message when a checksum does not match.
 _DAMAGED = "Corruption:"
+# In its message when another process, or this one, has the store open.
+_LOCKED = ("While lock file:", "lock hold by")
+# What it passes on of the system. These are the operator's or the disk's to mend, and the files may
+# be whole; every other error of a store is one of its files.
+_SYSTEM = tuple(
+    os.strerror(number)
+    for number in (
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.EIO,
+        errno.ESTALE,
+        errno.EBUSY,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+    )
+)
+# The file that names the newest MANIFEST, and how the names of MANIFESTs, tables and logs begin.
+# Without the first, RocksDB begins a new store in the folder.
+_CURRENT, _CONTENT = "CURRENT", ("MANIFEST-", "0")
 RocksSnapshots = dict[str, Snapshot]
 
 
@@ -58,6 +81,10 @@ class StoreDamaged(StoreUnusable):
             f"{folder}: the store is damaged: {what}. Delete the folder, it is rebuilt from a "
             "snapshot and the log; and check the disk"
         )
+
+
+class StoreForeign(StoreUnusable):
+    """A store that another release wrote; it has to be rebuilt."""
 
 
 class RocksStore:
@@ -105,17 +132,19 @@ class RocksStore:
     # Reading.
 
     def get(self, family: str, key: bytes) -> bytes | None:
-        row: bytes | None = self._families[family].get(key)
+        """The row of one key. Raises: StoreDamaged, StoreUnusable."""
+        with self._raising_named():
+            row: bytes | None = self._families[family].get(key)
         return row
 
     def multi_get(self, family: str, wanted: Iterable[bytes]) -> list[bytes | None]:
-        """The rows of some keys, in the order of the keys. Raises: StoreDamaged."""
-        with self._raising_damage():
+        """The rows of some keys, in the order of the keys. Raises: StoreDamaged, StoreUnusable."""
+        with self._raising_named():
             rows: list[bytes | None] = self._families[family].get(list(wanted)) or []
         return rows
 
     def rows(self, family: str) -> Iterator[tuple[bytes, bytes]]:
-        """Every row, in key order. Raises: StoreDamaged."""
+        """Every row, in key order. Raises: StoreDamaged, StoreUnusable."""
         return chain.from_iterable(self.chunks(family))
 
     def chunks(self, family: str, most: int = ROWS_AT_ONCE) -> Iterator[list[tuple[bytes, bytes]]]:
@@ -140,17 +169,18 @@ class RocksStore:
             again.seek(last)
             if again.valid():
                 again.next()
-        with self._raising_damage():
+        with self._raising_named():
             again.status()
 
     @contextmanager
-    def _raising_damage(self) -> Iterator[None]:
+    def _raising_named(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            if _DAMAGED not in str(error):
+            if type(error) is not Exception:  # not RocksDB's
                 raise
-            raise StoreDamaged(self.folder, error) from error
+            self._refused = True
+            raise named(self.folder, error) from error
 
     def snapshots(self) -> RocksSnapshots:
         """Every column family as it is now, for point reads that later writes do not affect."""
@@ -164,14 +194,9 @@ class RocksStore:
         return WriteBatch(raw_mode=True)
 
     def write(self, rows: WriteBatch) -> None:
-        """All of it or nothing. Raises: DiskFull."""
-        try:
+        """All of it or nothing. Raises: DiskFull, StoreDamaged, StoreUnusable."""
+        with self._raising_named():
             self._db.write(rows, self._write_options)
-        except Exception as error:
-            if not is_disk_full(error):
-                raise
-            self._refused = True
-            raise DiskFull(self.folder) from error
 
     def ingest(self, tables: Mapping[str, list[Path]]) -> None:
         """Add finished tables to their families, by moving the files. Raises: DiskFull."""
@@ -245,21 +270,44 @@ def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: 
     options.create_missing_column_families(create)
     options.set_max_total_wal_size(WAL_BUFFERS * write_buffer_bytes)
     families = {name: _family_options(write_buffer_bytes, tables) for name in keys.COLUMN_FAMILIES}
+    _require_current(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _first_alone():
             return Rdict(str(folder), options, families, access)
     except Exception as error:
-        if is_disk_full(error):
-            raise DiskFull(folder) from error
-        if _DAMAGED in str(error):
-            raise StoreDamaged(folder, error) from error
-        remedy = (
-            "Another worker or replica has it open: stop that one or use another --data folder"
-            if "lock" in str(error).lower()
-            else "Check the folder's permissions and disk, or delete it: it is rebuilt from the log"
-        )
-        raise StoreUnusable(f"{folder}: cannot open the store: {error}. {remedy}") from error
+        raise named(folder, error) from error
+
+
+def _require_current(folder: Path) -> None:
+    """Refuse what RocksDB would take for no store, and begin anew without a word.
+
+    Raises: StoreDamaged; StoreUnusable when the folder cannot be read.
+    """
+    try:
+        names = {path.name for path in folder.iterdir()}
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise StoreDamaged(folder, "it is a file, not a folder") from error
+    except OSError as error:
+        raise named(folder, error) from error
+    if _CURRENT not in names and any(name.startswith(_CONTENT) for name in names):
+        raise StoreDamaged(folder, f"{_CURRENT} is missing")
+
+
+def named(folder: Path, error: Exception) -> DiskFull | StoreUnusable:
+    """What an error of RocksDB, which is only a text, asks the operator for."""
+    text = str(error)
+    if is_disk_full(error):
+        return DiskFull(folder)
+    if any(mark in text for mark in _LOCKED):
+        remedy = "Another worker or replica has it open: stop that one or use another --data folder"
+    elif any(cause in text for cause in _SYSTEM):
+        remedy = "Correct the folder's permissions, its mount or its disk, or use another --data"
+    else:
+        return StoreDamaged(folder, error)
+    return StoreUnusable(f"{folder}: cannot use the store: {error}. {remedy}")
 
 
 # The first open of a process fills registries of RocksDB's without a lock: threads that open their

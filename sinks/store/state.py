@@ -37,6 +37,8 @@ class StoreState(msgspec.Struct, frozen=True, array_like=True):
     # Sums of rows; None in stores of releases without them.
     items_sum: int | None = None
     bindings_sum: int | None = None
+    # The name of the log; empty in stores of releases without it, and of replicas.
+    log: str = ""
 
     def log_state(self) -> LogState:
         """The state of the log at this version, from which reading goes on."""

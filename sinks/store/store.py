@@ -34,6 +34,7 @@ from kae.sinks.store.rocks import (
     RocksSnapshots,
     RocksStore,
     StoreDamaged,
+    StoreForeign,
     StoreUnusable,
     WriteBatch,
 )
@@ -89,7 +90,7 @@ class ShardStore:
         version. RocksDB could let it catch up, but then answers from the secondary's memory for
         keys that the primary has written to a table since.
 
-        Raises: StoreUnusable when the folder is locked, unreadable or of another format;
+        Raises: StoreUnusable when the folder is locked or the system refuses it; StoreForeign,
         StoreDamaged, DiskFull.
         """
         self.folder = folder
@@ -101,6 +102,7 @@ class ShardStore:
             secondary_folder=secondary_folder,
         )
         self.digests: dict[bytes, int] = {}
+        self.log_name = ""  # what the state keeps from the next delta on
         try:
             self.state = self._read_state()
             self.bindings: Mapping[int, Attach] = dict(self._read_bindings())
@@ -227,6 +229,7 @@ class ShardStore:
             live=batch.live,
             items_sum=_changed_sum(self.state.items_sum, batch.items_change),
             bindings_sum=_changed_sum(self.state.bindings_sum, batch.bindings_change),
+            log=self.log_name or self.state.log,
         )
         self._write(rows, state)
         self.state = state
@@ -335,13 +338,16 @@ class ShardStore:
         if row is None:
             return StoreState(items_sum=0, bindings_sum=0)
         # The format first: in another format the rest may have another shape.
-        found = msgspec.msgpack.decode(row, type=_Format).format
-        if found != keys.FORMAT:
-            raise StoreUnusable(
-                f"{self.folder}: store format {found}, this kae reads {keys.FORMAT}. "
-                "Delete the folder; it is rebuilt from the log"
-            )
-        return msgspec.msgpack.decode(row, type=StoreState)
+        try:
+            found = msgspec.msgpack.decode(row, type=_Format).format
+            if found == keys.FORMAT:
+                return msgspec.msgpack.decode(row, type=StoreState)
+        except msgspec.DecodeError as error:
+            raise StoreDamaged(self.folder, f"its state: {error}") from error
+        raise StoreForeign(
+            f"{self.folder}: store format {found}, this kae reads {keys.FORMAT}. "
+            "Delete the folder; it is rebuilt from the log"
+        )
 
     def _read_bindings(self) -> Iterator[tuple[int, Attach]]:
         for key, row in self._rocks.rows(keys.BINDINGS):

@@ -34,6 +34,7 @@ class Registrar:
         self._reserved = reserved
         self._max_bytes = max_bytes
         self._policy = policy
+        self._topic = ""
         self.log = OwnedLog(log, LogState(), owner, fingerprint, self.bindings.apply)
         self.log.claim()
 
@@ -41,6 +42,16 @@ class Registrar:
     def next_offset(self) -> int:
         """The first term event that is not in the log yet."""
         return self.bindings.source.next_offset
+
+    @property
+    def topic(self) -> str:
+        """The id of the terms topic that has been read; empty if it is not known."""
+        source = self.bindings.source
+        return source.topic if source.topic and source.next_offset else self._topic
+
+    def note_topic(self, topic: str) -> None:
+        """Note the id of the topic that is read; the next term events keep it in the log."""
+        self._topic = topic
 
     def plan(self, changes: Sequence[TermChange]) -> TermPlan:
         """What a batch of term events does to the bindings as they are now."""
@@ -52,7 +63,7 @@ class Registrar:
         Raises: Fenced, AppendUnknown.
         """
         counts = plan.counts + Counts(read=dead, dead=dead)
-        self._append(plan.edits, SourceRange(next_offset), counts, at_ms)
+        self._append(plan.edits, SourceRange(next_offset, topic=self.topic), counts, at_ms)
 
     def free_slots(
         self, reached: Sequence[int], shards: int, at_ms: int, quarantine_ms: int

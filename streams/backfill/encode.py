@@ -146,7 +146,8 @@ class _SplitEncoder:
     def _read(self) -> Iterator[InputPart | RefusedInput]:
         context = self._context
         if isinstance(self._split, EventsSplit):
-            return read_events(self._split, context.topology, context.clients)
+            earlier = context.job.earlier_shards
+            return read_events(self._split, context.topology, context.clients, earlier)
         return read_file(self._split, context.job, context.topology)
 
     def _add(self, batch: Sequence[InputPart]) -> None:

@@ -63,6 +63,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     next_offsets: tuple[int, ...]
     files: tuple[InputFile, ...]
     splits: tuple[Split, ...]
+    # Of generations before partitions were added to the items topic.
+    earlier_shards: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -70,8 +72,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """What identifies this job."""
-        return blake2b(msgspec.json.encode(self), digest_size=16).hexdigest()
+        """What identifies this job; the same as before, where no partitions were added."""
+        content = msgspec.to_builtins(self)
+        if not self.earlier_shards:
+            del content["earlier_shards"]
+        return blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()
 
 
 def split_catalog(paths: Sequence[Path], topology: Topology, rows: int) -> Iterator[RowsSplit]:

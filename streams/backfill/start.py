@@ -4,11 +4,13 @@ The items offsets that the generation reads on from are recorded before the firs
 live workers catch up with every event that the input may lack.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from kae.streams.backfill import job as jobs
@@ -23,12 +25,19 @@ from kae.streams.backfill.job import (
 from kae.streams.backfill.work import WorkFolder
 from kae.streams.clock import now_ms
 from kae.streams.codebooks.opening import open_codebook
+from kae.streams.control.client import read_generations
 from kae.streams.errors import AsOfGone, GenerationBegun
 from kae.streams.kafka.connection import reached_brokers
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.topics import apply_topics
 from kae.streams.snapshots.archives import snapshots_url
 from kae.streams.topology.types import Topology
+
+
+class _Shards(msgspec.Struct, frozen=True):
+    """What an announced topology says of the items topic."""
+
+    shards: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,8 @@ def start_backfill(topology: Topology, options: BackfillOptions) -> Job:
         reached_brokers(topology),
         clients.borrowed_consumer() as consumer,
     ):
-        wanted = _job(topology, options, fingerprint, consumer, found)
+        earlier = found.earlier_shards if found else _earlier_shards(topology, clients)
+        wanted = _job(topology, options, fingerprint, consumer, found, earlier)
         if found is not None:
             check_same_job(found, wanted, work)
             return found
@@ -80,6 +90,7 @@ def _job(
     fingerprint: str,
     consumer: KafkaConsumer,
     found: Job | None,
+    earlier_shards: tuple[int, ...],
 ) -> Job:
     """The job that these options ask for; an interrupted one has fixed its offsets already."""
     # Without the items topic, the generation reads on from the start of the dump; with it, the
@@ -101,7 +112,19 @@ def _job(
         next_offsets=offsets,
         files=input_files(options.files),
         splits=tuple(splits),
+        earlier_shards=earlier_shards,
     )
+
+
+def _earlier_shards(topology: Topology, clients: KafkaClients) -> tuple[int, ...]:
+    """The other numbers of shards that generations have had, as announced or by their logs."""
+    announced = read_generations(topology, clients).announced.values()
+    found = {msgspec.json.decode(one.topology, type=_Shards).shards for one in announced}
+    logs = re.compile(rf"{re.escape(topology.topics.prefix)}\.g\d+\.deltas")
+    with clients.borrowed_consumer() as consumer:
+        for topic in filter(logs.fullmatch, consumer.topics()):
+            found.add(len(consumer.partitions_for_topic(topic)))
+    return tuple(sorted(found - {topology.shards}))
 
 
 def _item_ranges(

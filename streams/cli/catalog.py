@@ -118,6 +118,7 @@ def ingest(
     from kae.streams.catalog.ingest import IngestPlan
     from kae.streams.catalog.ingest import ingest_feeds as publish
     from kae.streams.catalog.rows import open_catalog
+    from kae.streams.kafka.topics import check_topics
 
     loaded = open_topology(topology, bootstrap)
     plan = IngestPlan(
@@ -136,6 +137,8 @@ def ingest(
         _print_report(report)
     if not report.coverage.sufficient:
         terminal.print_warning(report.coverage.warning)
+    for unread in check_topics(loaded):
+        terminal.print_warning(str(unread))
     if report.rejected > allow_rejected:
         raise RowsRejected(
             f"{report.rejected} of {report.rows} rows are not items, the others are published; "

@@ -12,7 +12,7 @@ from kae.streams.errors import GenerationRefused, ReplicaUnreachable
 from kae.streams.local_run import open_topology, replica_address
 
 if TYPE_CHECKING:
-    from kae.streams.generations.answers import CutoverMade, GenerationDropped
+    from kae.streams.generations.answers import CutoverMade, GenerationDropped, GenerationsListed
     from kae.streams.replica_api.client import ReplicaClient
     from kae.streams.replica_api.status import GenerationsShown
     from kae.streams.topology.types import Topology
@@ -58,18 +58,27 @@ def list_generations(
     as_json: JsonOption = False,
 ) -> None:
     """List the generations, which one serves, and which replicas answer from which."""
-    from kae.streams.generations.client import open_generations_client
+    from kae.streams.generations.client import read_announced
     from kae.streams.generations.cutover import list_generations
+    from kae.streams.shards.asking import ask
 
     opened = open_topology(topology, bootstrap)
-    with open_generations_client(opened) as client:
-        state = client.state
-    listed = list_generations(state, _shown(opened, replica))
+    shown = _shown(opened, replica)
+    unasked: list[str] = []
+    state = ask(unasked, lambda: read_announced(opened))
+    listed = list_generations(state, shown, unasked)
     if as_json:
         terminal.print_json(listed)
-        return
+    else:
+        _print_generations(listed)
+    if unasked:
+        raise typer.Exit(1)
+
+
+def _print_generations(listed: "GenerationsListed") -> None:
+    serving = "Which one serves is not known" if listed.serving is None else ""
     terminal.print_table(
-        f"Generation {listed.serving} serves",
+        serving or f"Generation {listed.serving} serves",
         ("generation", "state", "codebook", "announced", "by", "items", "behind", "answering"),
         (
             (
@@ -82,6 +91,7 @@ def list_generations(
     for one in listed.generations:
         if one.problem:
             terminal.out.print(f"generation {one.generation}: {one.problem}", markup=False)
+    terminal.print_unasked(listed.unasked)
 
 
 @app.command()
@@ -94,10 +104,12 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check that a generation is as complete as the one that serves; exits with 3 if it is not."""
-    from kae.streams.generations.verify import verify_generation
+    from kae.streams.generations.verify import read_added_ends, verify_generation
 
     opened = open_topology(topology, bootstrap)
-    verified = verify_generation(_replica(opened, replica), generation, within)
+    client = _replica(opened, replica)
+    added_ends = read_added_ends(opened, client, generation)
+    verified = verify_generation(client, generation, within, added_ends=added_ends)
     if as_json:
         terminal.print_json(verified)
     else:

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from kae.streams.cli import terminal
-from kae.streams.errors import NotInstalled
+from kae.streams.errors import KafkaUnreachable, NotInstalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,13 @@ def main() -> None:
     try:
         app(prog_name="kae")
     except Exception as error:
-        if not type(error).__module__.startswith("kae."):
+        module = type(error).__module__
+        if module.startswith("kafka."):
+            error = KafkaUnreachable(
+                f"Kafka does not answer as it should: {error!r}; see that its brokers run and hold "
+                "the topics (kae topics apply), then run the same command again"
+            )
+        elif not module.startswith("kae."):
             raise
         terminal.print_error(error)
         sys.exit(1)

@@ -45,20 +45,25 @@ def list_all(
     as_json: JsonOption = False,
 ) -> None:
     """List the shards: owner, position, lag, pause, and the last request."""
-    from kae.streams.control.client import open_control_client
+    from kae.streams.replica_api.client import ReplicaClient
     from kae.streams.shards.listing import list_shards
 
     opened = open_topology(topology, bootstrap)
-    with open_control_client(opened) as client:
-        listed = list_shards(client, _shown(opened, replica))
+    listed = list_shards(opened, ReplicaClient(replica_address(opened, replica)))
     if as_json:
         terminal.print_json(listed)
-        return
-    terminal.print_table(
-        f"Shards of generation {listed.generation}",
-        ("shard", "owner, epoch", "version", "next offset", "lag", "paused since", "last command"),
-        map(_row, listed.shards),
-    )
+    else:
+        terminal.print_table(
+            f"Shards of generation {listed.generation}",
+            (
+                "shard", "owner, epoch", "version", "next offset", "lag", "paused since",
+                "last command",
+            ),
+            map(_row, listed.shards),
+        )  # fmt: skip
+        terminal.print_unasked(listed.unasked)
+    if listed.unasked:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -126,6 +131,12 @@ def reset(
     to_earliest: Annotated[
         bool, typer.Option("--to-earliest", help="From the first event that the topic still holds.")
     ] = False,
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-loss", help="Go on beyond events that are gone unread; they count as lost."
+        ),
+    ] = False,
     reason: RequestReasonOption = "",
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -143,8 +154,11 @@ def reset(
     target = _target(to_offset, to_time, to_earliest)
     opened = open_topology(topology, bootstrap)
     with open_control_client(opened, shards) as client:
-        plans = plan_reset(client, _shown(opened, replica), target)
-        requests = [client.request(Reset, p.shard, reason, to_offset=p.to_offset) for p in plans]
+        plans = plan_reset(client, _shown(opened, replica), target, accept_loss=accept_loss)
+        requests = [
+            client.request(Reset, p.shard, reason, to_offset=p.to_offset, accept_loss=accept_loss)
+            for p in plans
+        ]
         _carry_out(client, requests, plans, ShardCommand("reset", dry_run, yes, timeout, as_json))
 
 
@@ -217,7 +231,10 @@ def _carry_out(
 
 def _print_plan(plans: "Sequence[RequestPlan]", command: ShardCommand) -> None:
     rows = [_plan_row(one) for one in plans]
-    terminal.print_table(f"To {command.name}", list(rows[0]), (list(row.values()) for row in rows))
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    terminal.print_table(
+        f"To {command.name}", columns, ([row.get(name) for name in columns] for row in rows)
+    )
 
 
 def _plan_row(one: "RequestPlan") -> dict[str, object]:
@@ -227,6 +244,7 @@ def _plan_row(one: "RequestPlan") -> dict[str, object]:
     if isinstance(one, ResetPlan):
         age = one.to_age_seconds
         row |= {"from": one.from_offset, "to": one.to_offset, "events again": one.events_again}
+        row |= {"lost": one.lost} if one.lost else {}
         row |= {"since": one.to_at, "ago": None if age is None else _ago(age)}
     elif isinstance(one, RefoldPlan):
         row |= {"version": one.version, "log records": one.log_records, "log bytes": one.log_bytes}
@@ -310,7 +328,9 @@ def _minute(at: str) -> str:
 def _row(one: "ShardListed") -> tuple[object, ...]:
     """Several lines for a shard, where needed, so that the table fits a terminal."""
     paused, last = "-", "-"
-    if one.paused:
+    if one.stopped:
+        paused = f"stopped:\n{one.stopped}"
+    elif one.paused:
         paused = "paused"
         if one.pause is not None:
             paused = f"{_minute(one.pause.since)}\n{one.pause.by}\n{one.pause.reason}".rstrip()

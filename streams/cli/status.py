@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer()
-# Not 1, which says that the status could not be read.
+# Not 1, which says that not all of the status could be read.
+EXIT_UNASKED = 1
 EXIT_OUT_OF_BOUNDS = 3
 
 
@@ -37,16 +38,32 @@ def status(
         terminal.print_json(current)
     else:
         _print_status(current)
+    if current.unasked:
+        raise typer.Exit(EXIT_UNASKED)
     if check and current.problems:
         raise typer.Exit(EXIT_OUT_OF_BOUNDS)
 
 
 def _print_status(status: "IndexStatus") -> None:
-    counts, dead_letters = status.counts, status.dead_letters
+    if status.items is not None:
+        _print_shards(status)
+    if (dead_letters := status.dead_letters) is not None:
+        terminal.out.print(
+            f"dead letters: {dead_letters.open:,} open, {dead_letters.replayed:,} replayed "
+            "(`kae dead-letters list`)\n",
+            highlight=False,
+        )
+    if status.bindings is not None:
+        _print_replicas(status)
+    terminal.print_unasked(status.unasked)
+    for problem in status.problems:
+        terminal.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_shards(status: "IndexStatus") -> None:
     beside = f", beside {' and '.join(map(str, status.prepared))}" if status.prepared else ""
     terminal.print_table(
-        f"Generation {status.generation} serves{beside}: {status.items:,} items, "
-        f"{status.lag_events:,} events behind ({status.lag_seconds:.1f} s)",
+        f"Generation {status.generation} serves{beside}: {status.items:,} items, {_behind(status)}",
         ("shard", "lag", "lag s", "version", "epoch", "live", "read", "dead", "adds up"),
         (
             (
@@ -65,25 +82,35 @@ def _print_status(status: "IndexStatus") -> None:
     )
     if paused := [str(s.shard) for s in status.shards if s.paused]:
         terminal.out.print(f"[yellow]paused[/]: {', '.join(paused)} (`kae shard list` says why)")
+    if stopped := [str(s.shard) for s in status.shards if s.stopped]:
+        terminal.out.print(f"[red]stopped[/]: {', '.join(stopped)}")
     if late := [str(s.shard) for s in status.shards if s.late]:
         terminal.out.print(f"[red]late[/]: {', '.join(late)}")
-    terminal.out.print(
-        f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
-        f"stale {counts.stale:,} + dead letters {counts.dead:,}: "
-        f"{'adds up' if status.balanced else '[red]does not add up[/]'}\n"
-        f"dead letters: {dead_letters.open:,} open, {dead_letters.replayed:,} replayed "
-        "(`kae dead-letters list`)\n",
-        highlight=False,
-    )
+    if (counts := status.counts) is not None:
+        terminal.out.print(
+            f"read {counts.read:,} = put {counts.put:,} + dropped {counts.dropped:,} + "
+            f"stale {counts.stale:,} + dead letters {counts.dead:,} + lost {counts.lost:,}: "
+            f"{'adds up' if status.balanced else '[red]does not add up[/]'}",
+            highlight=False,
+        )
+
+
+def _behind(status: "IndexStatus") -> str:
+    if status.lag_events is None or status.lag_seconds is None:
+        return "how far behind is not known"
+    return f"{status.lag_events:,} events behind ({status.lag_seconds:.1f} s)"
+
+
+def _print_replicas(status: "IndexStatus") -> None:
+    if (bindings := status.bindings) is None:
+        return
+    behind = "-" if status.terms_lag_events is None else status.terms_lag_events
     terminal.print_table(
-        f"Bindings: version {status.bindings.version}, {status.bindings.active} terms, "
-        f"{status.bindings.quarantined} slots in quarantine, "
-        f"{status.terms_lag_events} term events behind",
+        f"Bindings: version {bindings.version}, {bindings.active} terms, "
+        f"{bindings.quarantined} slots in quarantine, {behind} term events behind",
         ("replica", "live", "deltas behind", "bindings version", "shard versions"),
         (
             (r.replica, r.live, r.behind, r.bindings_version, " ".join(map(str, r.shards)))
             for r in status.replicas
         ),
     )
-    for problem in status.problems:
-        terminal.out.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -31,6 +31,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     out.print(table)
 
 
+def print_unasked(reasons: Iterable[str]) -> None:
+    """Print a line for each who could not be asked, beside what others have answered."""
+    for reason in reasons:
+        line = f"not asked: {reason}"
+        out.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
 def print_error(error: BaseException) -> None:
     """Print an expected error to standard error, one line for each problem."""
     for line in str(error).splitlines() or [type(error).__name__]:

@@ -1,4 +1,4 @@
-"""`kae topics apply`: create the topics that the topology names."""
+"""`kae topics apply|check`: create the topics that the topology names, or compare them with it."""
 
 from typing import Annotated
 
@@ -21,9 +21,13 @@ def apply(
     as_json: JsonOption = False,
 ) -> None:
     """Create the missing topics; fail if a topic has another number of partitions."""
-    from kae.streams.kafka.topics import apply_topics
+    from kae.streams.kafka.topics import apply_topics, check_topics
 
-    outcomes = apply_topics(open_topology(topology, bootstrap), dry_run)
+    opened = open_topology(topology, bootstrap)
+    outcomes = apply_topics(opened, dry_run)
+    if not dry_run:
+        for unread in check_topics(opened):
+            terminal.print_warning(str(unread))
     if as_json:
         terminal.print_json(outcomes)
         return
@@ -32,3 +36,23 @@ def apply(
         ("topic", "partitions", "outcome"),
         ((topic.name, topic.partitions, topic.outcome) for topic in outcomes),
     )
+
+
+@app.command()
+def check(
+    topology: TopologyOption = None, bootstrap: BootstrapOption = None, as_json: JsonOption = False
+) -> None:
+    """Compare the topics with topology.yaml; change nothing, and exit with 1 if they differ."""
+    from kae.streams.kafka.topics import check_topics
+
+    opened = open_topology(topology, bootstrap)
+    unread = check_topics(opened)
+    if as_json:
+        terminal.print_json(unread)
+    for one in () if as_json else unread:
+        terminal.print_warning(str(one))
+    if not unread and not as_json:
+        terminal.out.print(
+            f"the topics are those of {opened.path}", markup=False, highlight=False, soft_wrap=True
+        )
+    raise typer.Exit(1 if unread else 0)

@@ -112,7 +112,12 @@ def check(topology: TopologyOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         terminal.print_json(TopologyChecked(str(path), problems))
     else:
-        terminal.out.print(f"{path} is valid", markup=False, highlight=False, soft_wrap=True)
+        terminal.out.print(
+            f"{path} is valid; `kae topics check` compares the topics with it",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     raise typer.Exit(1 if problems else 0)
 
 

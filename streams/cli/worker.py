@@ -48,6 +48,7 @@ def run(
 ) -> None:
     """Index until SIGTERM. Exits with 1 on any doubt, so that another worker takes over."""
     from kae.streams.codebooks.opening import open_codebook
+    from kae.streams.kafka.codecs import check_codecs
     from kae.streams.kafka.reader import check_logs
     from kae.streams.kafka.topics import check_group, check_topics
     from kae.streams.runtime.address import listen_at
@@ -62,6 +63,7 @@ def run(
     at = opened.worker.listen
     listener = listen_at(at, "worker.listen") if at else None
     codebook = open_codebook(opened)
+    check_codecs(faust=True)
     check_topics(opened)
     check_group(opened)
     check_logs(opened, codebook)

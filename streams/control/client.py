@@ -81,9 +81,8 @@ class ControlClient:
         self.topology = topology
         self.shards = shards
         self.clients = clients
-        self.state = ControlState(topology.generation)
+        self.state = read_shards(topology, clients)
         self._log = clients.log(topology.control_topic, 0)
-        _read(topology, clients, self.state)
 
     def owner(self, shard: int) -> str:
         """A shard's last owner and its epoch, as text."""
@@ -94,7 +93,7 @@ class ControlClient:
         """The plans of requests that every owner can carry out."""
         return [RequestPlan(shard=shard, owner=self.owner(shard)) for shard in self.shards]
 
-    def request(self, kind: Callable[..., R], shard: int, reason: str, **more: int) -> R:
+    def request(self, kind: Callable[..., R], shard: int, reason: str, **more: int | bool) -> R:
         """A request in the name of the user who runs this command."""
         return kind(self.topology.generation, shard, user_at_host(), reason, now_ms(), **more)
 
@@ -166,6 +165,16 @@ def user_at_host() -> str:
     except (KeyError, OSError):  # a container's user may have no name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def read_shards(topology: Topology, clients: KafkaClients) -> ControlState:
+    """What the control topic says about the shards now.
+
+    Raises: KafkaUnreachable; KafkaTimeoutError, KafkaConnectionError when no broker answers.
+    """
+    state = ControlState(topology.generation)
+    _read(topology, clients, state)
+    return state
 
 
 def read_generations(topology: Topology, clients: KafkaClients) -> GenerationState:

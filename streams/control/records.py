@@ -23,8 +23,8 @@ class Announced(msgspec.Struct, frozen=True, array_like=True, tag=16):
 class Cutover(msgspec.Struct, frozen=True, array_like=True, tag=17):
     """A generation is to serve instead of `previous`.
 
-    `items` (by shard) and `terms` are source offsets: a replica switches as soon as its view of
-    the generation covers them.
+    `items` (by shard of `generation`) and `terms` are source offsets: a replica switches as soon as
+    its view of the generation covers them.
     """
 
     generation: int
@@ -85,7 +85,10 @@ class Resume(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 class Reset(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """Asks a shard's owner to read its items again from an offset on."""
+    """Asks a shard's owner to read its items again from an offset on.
+
+    With `accept_loss` that may be beyond events that the topic no longer holds.
+    """
 
     generation: int
     shard: int
@@ -93,6 +96,7 @@ class Reset(msgspec.Struct, frozen=True, array_like=True, tag=4):
     reason: str
     at_ms: int
     to_offset: int
+    accept_loss: bool = False
 
 
 class Refold(msgspec.Struct, frozen=True, array_like=True, tag=5):

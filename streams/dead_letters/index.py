@@ -81,7 +81,9 @@ class DeadLetterIndex:
         Raises: KafkaUnreachable.
         """
         topic = self.topology.dead_letters_topic
-        places = [TopicPartition(topic, shard) for shard in range(self.topology.shards)]
+        with self.clients.borrowed_consumer() as consumer:
+            # However many shards a generation has: all write here.
+            places = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
         starts = {place: self._next.get(place) for place in places}
         for record in read_to_end(self.clients, starts):
             self._fold(record)

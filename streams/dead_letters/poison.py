@@ -7,6 +7,7 @@ from typing import TypeVar
 import structlog
 
 from kae.sinks.store.plan import Change, Prepared
+from kae.sinks.store.rocks import StoreUnusable
 from kae.streams.dead_letters.records import DeadLetter, SourceRecord
 from kae.streams.events import causes
 from kae.streams.telemetry.traces import NOTHING, Spans
@@ -35,10 +36,13 @@ class ItemBatch:
         """Call `attempt` with the indices of this batch's changes; returns its result.
 
         Changes that it raises for are found by bisection and become dead letters.
+        Raises: StoreUnusable, which is no fault of a change.
         """
         indices: Sequence[int] = range(len(self.records))
         try:
             return attempt(indices)
+        except StoreUnusable:
+            raise
         except Exception as error:
             log.warning("batch_halved", shard=self.records[0].partition, error=repr(error))
         poison = dict(find_poison(indices, attempt))
@@ -58,6 +62,8 @@ def find_poison(
         return
     try:
         attempt(indices)
+    except StoreUnusable:
+        raise
     except Exception as error:
         if len(indices) == 1:
             yield indices[0], error

@@ -4,7 +4,7 @@ Every field has bounds (docs/formats.md); an event beyond them raises `Undecodab
 Unknown fields are ignored, so an event of a newer minor version decodes. terms.py has term events.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import msgspec
@@ -152,10 +152,14 @@ def _values(item: Item) -> Iterator[tuple[str, object, object]]:
         yield name, {name: value}, _TYPES["fields"]
 
 
-def check_home(item_id: str, partition: int, partitions: int) -> None:
-    """Raises: Undecodable if an item's event is in another partition than its key belongs to."""
+def check_home(item_id: str, partition: int, partitions: int, earlier: Iterable[int] = ()) -> None:
+    """Refuse an event in another partition than its key belongs to.
+
+    `earlier` are numbers of partitions that the topic has had: an event may have come then.
+    Raises: Undecodable.
+    """
     home = partition_of(item_id, partitions)
-    if home != partition:
+    if home != partition and all(partition_of(item_id, n) != partition for n in earlier):
         raise Undecodable(
             f"key: {item_id!r} belongs to partition {home}, not {partition}; produce with "
             "Kafka's default partitioner (murmur2 of the key)",

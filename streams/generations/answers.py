@@ -33,11 +33,15 @@ class GenerationListed(msgspec.Struct, frozen=True):
 
 
 class GenerationsListed(msgspec.Struct, frozen=True):
-    """What `list --json` prints; `previous` is where `rollback` leads."""
+    """What `list --json` prints; `previous` is where `rollback` leads.
 
-    serving: int
+    When the brokers could not be asked, `unasked` says why, and the list is what a replica knows.
+    """
+
+    serving: int | None
     previous: int | None
     generations: list[GenerationListed]
+    unasked: list[str]
 
 
 class GenerationAnnounced(msgspec.Struct, frozen=True):

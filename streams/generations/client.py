@@ -8,13 +8,13 @@ from kae.streams.codebooks.opening import open_codebook
 from kae.streams.control.client import read_generations, user_at_host
 from kae.streams.control.records import GenerationRecord, encode_control_record
 from kae.streams.control.state import GenerationState
-from kae.streams.errors import GenerationRefused
+from kae.streams.errors import GenerationRefused, TopicDiffers
 from kae.streams.generations.answers import GenerationAnnounced
 from kae.streams.generations.opening import announcement
 from kae.streams.kafka.connection import reached_brokers
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.reader import check_logs
-from kae.streams.kafka.topics import check_topics
+from kae.streams.kafka.topics import check_topics, find_topics
 from kae.streams.topology.types import PACKAGE, Topology
 
 
@@ -26,6 +26,18 @@ def open_generations_client(topology: Topology) -> Iterator["GenerationsClient"]
     """
     with KafkaClients.for_writing(topology, "generation") as clients, reached_brokers(topology):
         yield GenerationsClient(topology, clients)
+
+
+def read_announced(topology: Topology) -> GenerationState:
+    """What the control topic says about generations.
+
+    Raises: KafkaUnreachable, TopicDiffers.
+    """
+    found, problems = find_topics(topology)
+    if topology.control_topic not in found:
+        raise TopicDiffers("; ".join(problems))
+    with KafkaClients.for_reading(topology, "generations") as clients, reached_brokers(topology):
+        return read_generations(topology, clients)
 
 
 class GenerationsClient:

@@ -1,6 +1,7 @@
 """List generations, and cut over: one record, then wait for every live replica to switch."""
 
 import time
+from collections.abc import Sequence
 
 from kae.streams import clock
 from kae.streams.clock import now_ms
@@ -15,7 +16,7 @@ from kae.streams.generations.answers import (
     GenerationStage,
 )
 from kae.streams.generations.client import GenerationsClient
-from kae.streams.generations.verify import find_followed, verify_generation
+from kae.streams.generations.verify import find_followed, read_added_ends, verify_generation
 from kae.streams.replica_api.client import ReplicaClient
 from kae.streams.replica_api.status import GenerationShown, GenerationsShown
 
@@ -38,7 +39,10 @@ def promote(
     if generation == previous:
         raise GenerationRefused(f"generation {generation} serves already; nothing was changed")
     client.refuse_unannounced(generation, previous)
-    verified = verify_generation(replica, generation, within_seconds, compared=False)
+    added_ends = read_added_ends(client.topology, replica, generation)
+    verified = verify_generation(
+        replica, generation, within_seconds, compared=False, added_ends=added_ends
+    )
     if not verified.complete:
         problems = "; ".join(verified.problems[:5])
         raise GenerationRefused(
@@ -46,7 +50,7 @@ def promote(
             f"`kae generation verify {generation}`"
         )
     began = time.monotonic()
-    record = _record(replica.generations(), generation, previous, reason)
+    record = _record(replica.generations(), generation, previous, reason, added_ends)
     offset = client.append(record)
     if client.state.cutover is None or client.state.cutover.offset != offset:
         raise GenerationRefused(
@@ -73,13 +77,22 @@ def rollback(
     return promote(client, replica, previous, reason, within_seconds)
 
 
-def _record(shown: GenerationsShown, generation: int, previous: int, reason: str) -> Cutover:
-    """The new generation has to cover what the previous one has read by now."""
+def _record(
+    shown: GenerationsShown,
+    generation: int,
+    previous: int,
+    reason: str,
+    added_ends: Sequence[int],
+) -> Cutover:
+    """The new generation has to cover what the previous one has read by now.
+
+    And, of partitions that the previous one does not read, what was in them.
+    """
     status = find_followed(shown, previous).status
     return Cutover(
         generation,
         previous,
-        tuple(shard.source_next_offset for shard in status.shards),
+        (*(shard.source_next_offset for shard in status.shards), *added_ends),
         status.bindings.source_next_offset,
         user_at_host(),
         reason,
@@ -120,14 +133,26 @@ def answering_from(shown: GenerationsShown) -> dict[int, list[str]]:
     }
 
 
-def list_generations(state: GenerationState, shown: GenerationsShown | None) -> GenerationsListed:
-    """All generations; `shown` is the answer of a replica, if there is one."""
+def list_generations(
+    state: GenerationState | None, shown: GenerationsShown | None, unasked: list[str]
+) -> GenerationsListed:
+    """All generations, by the control topic and the answer of a replica, as far as there are any.
+
+    `unasked` says why the control topic could not be read.
+    """
+    if state is None:
+        if shown is None:
+            return GenerationsListed(None, None, [], unasked)
+        state = GenerationState(shown.serving)
     numbers = sorted({*state.followed, *state.dropped})
+    if unasked and shown is not None:
+        numbers = sorted(one.generation for one in shown.generations)
     previous = state.cutover.record.previous if state.cutover else None
     return GenerationsListed(
         state.serving,
         None if previous in state.dropped else previous,
         [_listed(state, number, shown) for number in numbers],
+        unasked,
     )
 
 

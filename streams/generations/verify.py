@@ -1,10 +1,14 @@
 """Verify that a generation is as complete as the one that serves."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from kafka import TopicPartition
 
 from kae.streams.errors import GenerationUnusable
 from kae.streams.generations.answers import GenerationVerified, TermVerified
+from kae.streams.kafka.connection import reached_brokers
+from kae.streams.kafka.log import KafkaClients
 from kae.streams.replica_api.client import ReplicaClient
 from kae.streams.replica_api.status import (
     GenerationShown,
@@ -12,17 +16,24 @@ from kae.streams.replica_api.status import (
     GenerationTerm,
     ShardShown,
 )
+from kae.streams.topology.types import Topology
 
 POLL_SECONDS = 0.1
 
 
 def verify_generation(
-    replica: ReplicaClient, generation: int, within_seconds: float, *, compared: bool = True
+    replica: ReplicaClient,
+    generation: int,
+    within_seconds: float,
+    *,
+    compared: bool = True,
+    added_ends: Sequence[int] = (),
 ) -> GenerationVerified:
     """Compare a generation with the one that serves, as one replica follows both.
 
     It has `within_seconds` to read what the serving one has read at the start and, if items are
-    `compared`, to reach the same offsets.
+    `compared`, to reach the same offsets. Of partitions that only this generation reads, it has to
+    reach `added_ends`; shards of other numbers hold other items, so none are compared then.
     Raises: ReplicaUnreachable; GenerationUnusable when the replica does not follow it.
     """
     deadline = time.monotonic() + within_seconds
@@ -30,27 +41,54 @@ def verify_generation(
     goal = find_followed(shown, shown.wanted)
     while True:
         late = time.monotonic() > deadline
-        ready = _is_ready(shown, generation, goal, compared)
+        ready = _is_ready(shown, generation, goal, compared, added_ends)
         if compared and (late or ready):
             # Hashing reads every item; the offsets may have moved meanwhile.
             shown = replica.generations(with_hashes=True)
-            ready = _is_ready(shown, generation, goal, compared)
+            ready = _is_ready(shown, generation, goal, compared, added_ends)
         if late or ready:
             return _verified(
-                find_followed(shown, generation), find_followed(shown, goal.generation), goal
+                find_followed(shown, generation),
+                find_followed(shown, goal.generation),
+                goal,
+                added_ends,
             )
         time.sleep(POLL_SECONDS)
         shown = replica.generations()
 
 
+def read_added_ends(topology: Topology, replica: ReplicaClient, generation: int) -> tuple[int, ...]:
+    """The ends of the items partitions that a generation reads and the serving one does not.
+
+    Raises: ReplicaUnreachable, GenerationUnusable, KafkaUnreachable.
+    """
+    shown = replica.generations()
+    one, serving = find_followed(shown, generation), find_followed(shown, shown.wanted)
+    added = range(len(serving.status.shards), len(one.status.shards))
+    places = [TopicPartition(topology.items_topic, number) for number in added]
+    if not places:
+        return ()
+    with (
+        KafkaClients.for_reading(topology, "verify") as clients,
+        reached_brokers(topology),
+        clients.borrowed_consumer() as consumer,
+    ):
+        ends = consumer.end_offsets(places)
+    return tuple(ends[place] for place in places)
+
+
 def _is_ready(
-    shown: GenerationsShown, generation: int, goal: GenerationShown, compared: bool
+    shown: GenerationsShown,
+    generation: int,
+    goal: GenerationShown,
+    compared: bool,
+    added_ends: Sequence[int],
 ) -> bool:
     one, serving = find_followed(shown, generation), find_followed(shown, goal.generation)
-    covered = not any(_uncovered(one, goal))
-    return covered and (
-        not compared or len(_at_same_offsets(one, serving)) == len(one.status.shards)
-    )
+    if any(_uncovered(one, goal, added_ends)):
+        return False
+    comparable = compared and len(one.status.shards) == len(serving.status.shards)
+    return not comparable or len(_at_same_offsets(one, serving)) == len(one.status.shards)
 
 
 def find_followed(shown: GenerationsShown, generation: int) -> GenerationShown:
@@ -68,13 +106,16 @@ def find_followed(shown: GenerationsShown, generation: int) -> GenerationShown:
 
 
 def _verified(
-    one: GenerationShown, serving: GenerationShown, goal: GenerationShown
+    one: GenerationShown,
+    serving: GenerationShown,
+    goal: GenerationShown,
+    added_ends: Sequence[int],
 ) -> GenerationVerified:
     same = one.status.codebook == serving.status.codebook
     same_offsets = _at_same_offsets(one, serving)
     all_same_offsets = len(same_offsets) == len(one.status.shards)
     problems = [
-        *_uncovered(one, goal),
+        *_uncovered(one, goal, added_ends),
         *_unsound(one),
         *_different(one, serving, same_offsets, same),
         *_unreachable(one, serving, all_same_offsets),
@@ -102,18 +143,27 @@ def _verified(
     )
 
 
-def _uncovered(one: GenerationShown, goal: GenerationShown) -> Iterator[str]:
+def _uncovered(
+    one: GenerationShown, goal: GenerationShown, added_ends: Sequence[int]
+) -> Iterator[str]:
     """What the goal has read of the items and terms topics, and the generation has not."""
     shards, wanted = one.status.shards, goal.status.shards
-    if len(shards) != len(wanted):
-        yield f"it has {len(shards)} shards, generation {goal.generation} has {len(wanted)}"
+    if len(shards) < len(wanted):
+        yield (
+            f"it has {len(shards)} shards and reads as many partitions of the items topic, "
+            f"generation {goal.generation} reads {len(wanted)}"
+        )
         return
-    for shard, other in zip(shards, wanted, strict=True):
-        if shard.source_next_offset < other.source_next_offset:
+    had_read = f"generation {goal.generation} had read up to"
+    ends = [(had_read, other.source_next_offset) for other in wanted]
+    ends += [("the topic ended at", end) for end in added_ends]
+    for shard, (who, end) in zip(shards, ends, strict=False):
+        if shard.source_next_offset < end:
             yield (
                 f"shard {shard.shard}: items are read up to offset {shard.source_next_offset}, "
-                f"generation {goal.generation} had read up to {other.source_next_offset}"
+                f"{who} {end}"
             )
+    for shard in shards:
         if shard.bindings_version < one.status.bindings.version:
             yield (
                 f"shard {shard.shard}: has attached up to bindings version "
@@ -130,14 +180,16 @@ def _uncovered(one: GenerationShown, goal: GenerationShown) -> Iterator[str]:
 def _unsound(one: GenerationShown) -> Iterator[str]:
     for shard in one.status.shards:
         counts = shard.counts
-        if counts.read != counts.put + counts.dropped + counts.stale + counts.dead:
-            yield f"shard {shard.shard}: read is not put + dropped + stale + dead: {counts}"
+        if not counts.balanced:
+            yield f"shard {shard.shard}: read is not put + dropped + stale + dead + lost: {counts}"
         if shard.paused:
             yield f"shard {shard.shard}: paused; `kae shard resume` with its topology"
 
 
 def _at_same_offsets(one: GenerationShown, serving: GenerationShown) -> list[int]:
     """The shards that have read the same items and the same terms in both generations."""
+    if len(one.status.shards) != len(serving.status.shards):
+        return []
     terms, terms_serving = one.status.bindings, serving.status.bindings
     if terms.source_next_offset != terms_serving.source_next_offset:
         return []
@@ -147,7 +199,7 @@ def _at_same_offsets(one: GenerationShown, serving: GenerationShown) -> list[int
 
     return [
         mine.shard
-        for mine, other in zip(one.status.shards, serving.status.shards, strict=False)
+        for mine, other in zip(one.status.shards, serving.status.shards, strict=True)
         if mine.source_next_offset == other.source_next_offset
         and attached(mine, one)
         and attached(other, serving)

@@ -1,17 +1,27 @@
 """A process's Kafka clients, and partitions as logs that kae appends to and reads."""
 
+import base64
+import math
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import CorruptRecordError, KafkaError, RetriableError
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    RetriableError,
+    for_code,
+)
 
-from kae.sinks.log.protocol import AppendUnknown, LogTruncated
-from kae.streams.kafka.connection import REFUSALS, Settings, connection
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, AppendUnknown, LogEnded
+from kae.streams.kafka.codecs import check_codecs
+from kae.streams.kafka.connection import ANSWER_SECONDS, REFUSALS, Settings, connection
+from kae.streams.kafka.consumer import WholeConsumer, poll
 from kae.streams.kafka.topic_plan import DEAD_LETTER_BYTES
 from kae.streams.telemetry.traces import carried
 from kae.streams.topology.types import Topology
@@ -19,14 +29,29 @@ from kae.streams.topology.types import Topology
 log = structlog.get_logger()
 # Errors that mean that a broker is away, and nothing else is wrong.
 BROKER_AWAY = (AppendUnknown, RetriableError)
-POLL_MS = 500
 FETCH_BYTES = 4 << 20
 # Consumers kept for later reads: as many as usually read at once.
 IDLE_CONSUMERS = 4
+# How long an append that is late already may still take, and how long others of a producer after
+# one that is in doubt: they are given up together, and not one after another.
+LATE_SECONDS = 0.1
+OTHERS_SECONDS = 1.0
+# How long no producer is made after one that found no broker: the appends of all shards fail with
+# the first, which has waited.
+UNREACHED_SECONDS = 1.0
 # How long a broker may delay a fetch; the embedded broker always delays it by a part of this.
 FETCH_WAIT_MS = 50
-# How long an acknowledgement is waited for whose time is over: it may have come meanwhile.
-LATE_SECONDS = 0.2
+# How long a question about a topic may take; whoever follows a log waits for it.
+ADMIN_SECONDS = 5.0
+# How often whoever follows a log asks whether it is still the same topic.
+SAME_TOPIC_SECONDS = 2.0
+
+
+class BrokersMoved(Exception):
+    """The brokers answer at the bootstrap addresses, and no longer where this client asks them.
+
+    A client that begins anew finds them (what KIP-899 lets Java's clients do by themselves).
+    """
 
 
 class KafkaAppending:
@@ -39,21 +64,24 @@ class KafkaAppending:
         refusal: KafkaError | None,
         timeout_seconds: float,
         on_unknown: Callable[[], None],
+        given_up_at: Callable[[], float],
     ) -> None:
-        """`refusal` is why the producer did not accept the records after those of `futures`."""
+        """`refusal` is why the producer did not accept the records after those of `futures`.
+
+        The time begins now, not when it is waited for; it is over at `given_up_at` at the latest.
+        """
         self._name = name
         self._futures = futures
         self._refusal = refusal
-        # From the sending on: appends that are in doubt together are given up together, and not one
-        # after the other.
         self._deadline = time.monotonic() + timeout_seconds
         self._on_unknown = on_unknown
+        self._given_up_at = given_up_at
 
     def offsets(self) -> Sequence[int]:
         try:
             if self._refusal is not None:
                 raise self._refusal
-            return [self._stored(future).offset for future in self._futures]
+            return [self._acknowledged(future).offset for future in self._futures]
         except REFUSALS:
             # Retrying does not help: the process ends with the reason.
             raise
@@ -63,8 +91,9 @@ class KafkaAppending:
                 f"{self._name}: no acknowledgement from the broker: {error!r}"
             ) from error
 
-    def _stored(self, future: Any) -> Any:
-        return future.get(timeout=max(LATE_SECONDS, self._deadline - time.monotonic()))
+    def _acknowledged(self, future: Any) -> Any:
+        deadline = min(self._deadline, self._given_up_at())
+        return future.get(timeout=max(LATE_SECONDS, deadline - time.monotonic()))
 
     def on_acknowledged(self, call: Callable[[], None]) -> None:
         if self._refusal is None:
@@ -113,40 +142,70 @@ class KafkaLog:
             refusal,
             self._timeout,
             on_unknown=lambda: self._clients.renew_producer(producer),
+            given_up_at=lambda: self._clients.given_up_at(producer),
         )
 
+    def first_offset(self, offset: int) -> int:
+        """The offset of the first record from `offset` on; it has to exist.
+
+        It may be later than `offset`: the markers that end transactions have offsets, and so have
+        aborted records.
+        """
+        return next(found for found, _ in self.read(offset) if found >= 0)
+
     def read(self, offset: int) -> Iterator[tuple[int, bytes]]:
-        with self._clients.borrowed_consumer() as consumer:
-            consumer.assign([self._tp])
-            consumer.seek(self._tp, offset)
-            while True:
-                records = poll(consumer, self.name)
-                for record in records:
-                    yield record.offset, record.value
-                if not records:
+        same_topic = SameTopic(self._clients, [self._tp.topic])
+        while True:
+            with suppress(BrokersMoved), self._clients.borrowed_consumer() as consumer:
+                consumer.assign([self._tp])
+                consumer.seek(self._tp, offset)
+                heard_at = time.monotonic()
+                while True:
+                    records = poll(consumer, self.name)
+                    same_topic.check()
+                    for record in records:
+                        offset = record.offset + 1
+                        yield record.offset, record.value
+                    if records:
+                        heard_at = time.monotonic()
+                        continue
                     yield -1, b""
+                    if time.monotonic() - heard_at > self._timeout:
+                        self._clients.refuse_moved(consumer, self._tp)
+                        heard_at = time.monotonic()
 
 
-def poll(consumer: KafkaConsumer, name: str, timeout_ms: int = POLL_MS) -> list[Any]:
-    """The next records of every assigned partition, in offset order for each partition.
+class SameTopic:
+    """Notices that a topic that is followed was deleted and made again.
 
-    Raises: LogTruncated when a partition no longer holds its position, or holds damaged bytes.
+    The new one may have grown past the follower's position before that is out of range.
     """
-    try:
-        batches = consumer.poll(timeout_ms=timeout_ms)
-    except CorruptRecordError as error:
-        raise LogTruncated(
-            f"{name}: the broker's copy is damaged: {error.args[0]}. Have the broker "
-            "restore the partition from another replica, or start from a newer snapshot (`kae "
-            "snapshot list`)"
-        ) from error
-    except KafkaError as error:
-        if "OffsetOutOfRange" in type(error).__name__:
-            raise LogTruncated(
-                f"{name}: {error}. Start from a snapshot, or backfill a new generation"
-            ) from error
-        raise
-    return [record for batch in batches.values() for record in batch]
+
+    def __init__(self, clients: "KafkaClients", topics: Sequence[str]) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._known: dict[str, str] = {}
+        self._asked_at = time.monotonic()
+
+    def check(self) -> None:
+        """Ask the brokers, if it is time.
+
+        Raises: LogEnded.
+        """
+        if time.monotonic() - self._asked_at < SAME_TOPIC_SECONDS:
+            return
+        for topic in self._topics:
+            try:
+                found = self._clients.topic_id(topic)
+            except KafkaError:
+                continue  # the next poll, or the next question, says more
+            known = self._known.setdefault(topic, found) or found
+            if found != known:
+                raise LogEnded(
+                    f"{topic}: the topic was deleted and made again (id {found}, before {known}); "
+                    f"what was folded of the first is not in it. {LOG_ENDED_REMEDY}"
+                )
+        self._asked_at = time.monotonic()
 
 
 class KafkaClients:
@@ -165,7 +224,11 @@ class KafkaClients:
         max_bytes: int,
         security: Settings | None = None,
     ) -> None:
-        """`security` is the settings of `connection`; without it, PLAINTEXT."""
+        """`security` is the settings of `connection`; without it, PLAINTEXT.
+
+        Raises: NotInstalled when a codec is missing that records may be compressed with.
+        """
+        check_codecs()
         self._settings: Settings = {
             "bootstrap_servers": bootstrap,
             "client_id": client_id,
@@ -176,6 +239,9 @@ class KafkaClients:
         self._producer: KafkaProducer | None = None
         self._idle: list[KafkaConsumer] = []
         self._lock = threading.Lock()
+        self._admin: KafkaAdminClient | None = None
+        self._admin_lock = threading.Lock()
+        self._unreached_at = self._renewed_at = -math.inf
         self.producers_renewed = 0
 
     @classmethod
@@ -214,20 +280,35 @@ class KafkaClients:
     def producer(self) -> KafkaProducer:
         with self._lock:
             if self._producer is None:
-                self._producer = KafkaProducer(
-                    **self._settings,
-                    acks="all",
-                    enable_idempotence=True,
-                    # The deltas of a batch, one a shard, go out in one request.
-                    linger_ms=1,
-                    batch_size=1 << 20,
-                    max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
-                    delivery_timeout_ms=int(self.timeout_seconds * 1000),
-                    request_timeout_ms=int(self.timeout_seconds * 1000) // 2,
-                    max_block_ms=int(self.timeout_seconds * 1000),
-                    bootstrap_timeout_ms=int(self.timeout_seconds * 1000),
-                )
+                if time.monotonic() - self._unreached_at < UNREACHED_SECONDS:
+                    raise KafkaTimeoutError("no broker answered a moment ago")
+                self._producer = self._new_producer()
             return self._producer
+
+    def _new_producer(self) -> KafkaProducer:
+        try:
+            return KafkaProducer(
+                **self._settings,
+                acks="all",
+                enable_idempotence=True,
+                # The deltas of a batch, one a shard, go out in one request.
+                linger_ms=1,
+                batch_size=1 << 20,
+                max_request_size=max(self._max_bytes * 2, DEAD_LETTER_BYTES),
+                delivery_timeout_ms=int(self.timeout_seconds * 1000),
+                request_timeout_ms=int(self.timeout_seconds * 1000) // 2,
+                max_block_ms=int(self.timeout_seconds * 1000),
+                bootstrap_timeout_ms=int(self.timeout_seconds * 1000),
+            )
+        except KafkaError:
+            self._unreached_at = time.monotonic()
+            raise
+
+    def given_up_at(self, producer: KafkaProducer | None) -> float:
+        """When the appends of a producer are in doubt that has been renewed."""
+        with self._lock:
+            is_current = producer is None or producer is self._producer
+            return math.inf if is_current else self._renewed_at + OTHERS_SECONDS
 
     def renew_producer(self, failed: KafkaProducer | None) -> None:
         """Give the next append a new producer, unless it has one already."""
@@ -235,27 +316,70 @@ class KafkaClients:
             if failed is None or failed is not self._producer:
                 return
             self._producer = None
+            self._renewed_at = time.monotonic()
             self.producers_renewed += 1
         log.warning("producer_renewed")
-        # Appends of other logs that are in flight are still finished.
+        # Appends that are in flight are still finished; of most nobody waits for the end.
         drain_seconds = self.timeout_seconds + 5
         threading.Thread(
             target=_retire, args=(failed, drain_seconds), name="retire", daemon=True
         ).start()
 
-    def consumer(self, fetch_bytes: int = FETCH_BYTES) -> KafkaConsumer:
-        """A consumer without a group: positions are kae's own."""
-        return KafkaConsumer(
+    def consumer(
+        self, fetch_bytes: int = FETCH_BYTES, bootstrap_seconds: float | None = None
+    ) -> KafkaConsumer:
+        """A consumer without a group: positions are kae's own.
+
+        It skips what a transaction has written that was aborted, and waits for one that is open.
+        """
+        return WholeConsumer(
             **self._settings,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level="read_committed",
             max_partition_fetch_bytes=fetch_bytes,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             request_timeout_ms=int(self.timeout_seconds * 1000) // 2,
-            bootstrap_timeout_ms=int(self.timeout_seconds * 1000),
+            bootstrap_timeout_ms=int((bootstrap_seconds or self.timeout_seconds) * 1000),
             max_poll_records=2000,
         )
+
+    def refuse_moved(self, consumer: KafkaConsumer, place: TopicPartition) -> None:
+        """For a consumer that nothing came to for a while: ask the brokers whether it may go on.
+
+        Raises: BrokersMoved; later consumers and producers of these clients find them.
+        """
+        try:
+            consumer.end_offsets([place])
+        except KafkaError as error:
+            if self.bootstrap_answers():
+                log.warning("brokers_moved", error=repr(error))
+                with self._lock:
+                    idle, self._idle = self._idle, []
+                    producer = self._producer
+                for one in idle:
+                    one.close(autocommit=False)
+                self.renew_producer(producer)
+                self._forget_admin()
+                raise BrokersMoved from error
+
+    def _forget_admin(self) -> None:
+        if self._admin_lock.acquire(timeout=ADMIN_SECONDS):
+            try:
+                admin, self._admin = self._admin, None
+            finally:
+                self._admin_lock.release()
+            if admin is not None:
+                admin.close()
+
+    def bootstrap_answers(self) -> bool:
+        """Whether a client that begins now finds the brokers."""
+        try:
+            self.consumer(bootstrap_seconds=ANSWER_SECONDS).close(autocommit=False)
+        except KafkaError:
+            return False
+        return True
 
     @contextmanager
     def borrowed_consumer(self) -> Iterator[KafkaConsumer]:
@@ -282,10 +406,39 @@ class KafkaClients:
                 return
         consumer.close(autocommit=False)
 
+    def topic_id(self, topic: str) -> str:
+        """The id that a topic got when it was made, as Kafka writes it; empty if it has none.
+
+        Raises: KafkaError; UnknownTopicOrPartitionError when there is no such topic.
+        """
+        seconds = min(ADMIN_SECONDS, self.timeout_seconds / 2)
+        if not self._admin_lock.acquire(timeout=seconds):
+            raise KafkaTimeoutError(f"{topic}: no answer came within {seconds:g} s")
+        try:
+            if self._admin is None:
+                self._admin = KafkaAdminClient(
+                    **self._settings,
+                    request_timeout_ms=int(seconds * 1000),
+                    bootstrap_timeout_ms=int(seconds * 1000),
+                )
+            (found,) = self._admin.describe_topics([topic])
+        finally:
+            self._admin_lock.release()
+        if found["error_code"]:
+            raise for_code(found["error_code"])(topic)
+        number = found.get("topic_id")
+        if not number or not uuid.UUID(str(number)).int:
+            return ""
+        return base64.urlsafe_b64encode(uuid.UUID(str(number)).bytes).decode().rstrip("=")
+
     def log(self, topic: str, partition: int) -> KafkaLog:
         return KafkaLog(topic, partition, self, self.timeout_seconds + 5)
 
     def close(self) -> None:
+        with self._admin_lock:
+            if self._admin is not None:
+                self._admin.close()
+                self._admin = None
         with self._lock:
             if self._producer is not None:
                 _retire(self._producer, 5)

@@ -15,7 +15,8 @@ from kae.sinks.log.fold import LogCorrupt, LogState, fold
 from kae.sinks.log.protocol import refuse_gap
 from kae.streams.errors import CodebookDiffers, KafkaUnreachable
 from kae.streams.kafka.connection import bootstrap_ms, connection, reached_brokers
-from kae.streams.kafka.log import KafkaClients, poll
+from kae.streams.kafka.consumer import WholeConsumer, poll
+from kae.streams.kafka.log import KafkaClients
 from kae.streams.topology.types import Topology
 
 # Enough for the first record of a log, which is small; a log's later records are not fetched.
@@ -95,7 +96,7 @@ def check_logs(topology: Topology, codebook: Codebook) -> None:
     Raises: CodebookDiffers; LogCorrupt when a log's first record is not kae's; KafkaUnreachable.
     """
     with reached_brokers(topology):
-        consumer = KafkaConsumer(
+        consumer = WholeConsumer(
             **connection(topology),
             client_id=f"{topology.kafka.client_id}-check",
             group_id=None,

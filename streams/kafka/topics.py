@@ -1,7 +1,11 @@
-"""Create missing topics, correct their settings, and refuse topics with other partitions."""
+"""Create missing topics, correct their settings, and refuse topics with other partitions.
+
+A topic may have more partitions than are read, since nobody can take them away. A generation that
+has begun goes on with its own; `streams/kafka/unread_partitions.py` tells of the others.
+"""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -18,6 +22,7 @@ from kafka.errors import (
 from kae.streams.errors import TopicDiffers, TopicRefused
 from kae.streams.kafka.connection import bootstrap_ms, connection, reached_brokers, refused
 from kae.streams.kafka.topic_plan import TopicPlan, plan_topics
+from kae.streams.kafka.unread_partitions import UnreadPartitions, find_unread
 from kae.streams.topology.types import Topology
 
 # Settings that make a topic delete records.
@@ -44,13 +49,14 @@ class TopicOutcome(msgspec.Struct, frozen=True):
 def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome]:
     """Make the brokers' topics match the topology; a second call changes nothing.
 
-    Raises: TopicDiffers if a topic has other partitions, before anything is changed; TopicRefused;
-    KafkaUnreachable.
+    Raises: TopicDiffers if a topic has other partitions, also if the items topic has more than are
+    read, before anything is changed; TopicRefused; KafkaUnreachable.
     """
     plans = plan_topics(topology)
     with admin_client(topology) as admin:
         partitions = _partitions(admin)
         _refuse_differences(plans, partitions, topology)
+        _refuse_unread(partitions, topology)
         missing = [plan for plan in plans if plan.name not in partitions]
         corrections = _corrections(admin, [plan for plan in plans if plan not in missing], topology)
         if not dry_run:
@@ -59,23 +65,60 @@ def apply_topics(topology: Topology, dry_run: bool = False) -> list[TopicOutcome
     return [_outcome(plan, plan in missing, corrections.get(plan.name, {})) for plan in plans]
 
 
-def check_topics(topology: Topology) -> None:
+def check_topics(topology: Topology) -> list[UnreadPartitions]:
     """Refuse to run on topics that are missing, have other partitions, or delete records of logs.
 
+    Returns the partitions that the generation does not read.
     Raises: TopicDiffers; KafkaUnreachable.
     """
     plans = plan_topics(topology)
-    logs = [p for p in plans if p.name in (topology.deltas_topic, topology.bindings_topic)]
     with admin_client(topology) as admin:
         partitions = _partitions(admin)
         for plan in plans:
             if plan.name not in partitions:
-                raise TopicDiffers(
-                    f"topic {plan.name} is missing{_or_hidden(topology)}; create it with: "
-                    "kae topics apply"
-                )
+                raise _missing(topology, plan.name)
         _refuse_differences(plans, partitions, topology)
-        _refuse_retention(_corrections(admin, logs, topology))
+        _refuse_retention(_corrections(admin, _logs(topology, partitions), topology))
+    return find_unread(topology, partitions)
+
+
+def find_topics(topology: Topology) -> tuple[set[str], list[str]]:
+    """The names of the topics that may be read, and a sentence for all that is wrong with them.
+
+    Raises: KafkaUnreachable, KafkaRefused.
+    """
+    found: set[str] = set()
+    problems: list[str] = []
+    plans = plan_topics(topology)
+    with admin_client(topology) as admin:
+        partitions = _partitions(admin)
+        corrections = _corrections(admin, _logs(topology, partitions), topology)
+    try:
+        _refuse_retention(corrections)
+    except TopicDiffers as error:
+        problems.append(str(error))
+    for plan in plans:
+        try:
+            if plan.name not in partitions:
+                raise _missing(topology, plan.name)
+            _refuse_differences([plan], partitions, topology)
+        except TopicDiffers as error:
+            problems.append(str(error))
+        else:
+            found.add(plan.name)
+    return found, problems
+
+
+def _logs(topology: Topology, existing: Container[str]) -> list[TopicPlan]:
+    """The plans of the logs that there are."""
+    names = (topology.deltas_topic, topology.bindings_topic)
+    return [plan for plan in plan_topics(topology) if plan.name in names and plan.name in existing]
+
+
+def _missing(topology: Topology, name: str) -> TopicDiffers:
+    return TopicDiffers(
+        f"topic {name} is missing{_or_hidden(topology)}; create it with: kae topics apply"
+    )
 
 
 def _or_hidden(topology: Topology) -> str:
@@ -151,14 +194,43 @@ def _partitions(admin: KafkaAdminClient) -> dict[str, int]:
 def _refuse_differences(
     plans: Sequence[TopicPlan], partitions: dict[str, int], topology: Topology
 ) -> None:
+    """Refuse too few partitions, and logs of a generation with another number of shards.
+
+    Dead letters are read from all the partitions that there are.
+    """
     for plan in plans:
         found = partitions.get(plan.name, plan.partitions)
-        if found != plan.partitions:
+        if found == plan.partitions or plan.name == topology.dead_letters_topic:
+            continue
+        differs = (
+            f"topic {plan.name} has {found} partitions and {topology.path} asks for "
+            f"{plan.partitions}; "
+        )
+        if plan.name == topology.deltas_topic:
             raise TopicDiffers(
-                f"topic {plan.name} has {found} partitions and {topology.path} asks for "
-                f"{plan.partitions}; shards belong to a generation: set shards to what the topic "
-                "has, or use another topics.prefix"
+                f"{differs}shards belong to a generation: set shards to what the topic has, or "
+                "build the next generation (docs/generations.md#more-shards)"
             )
+        if found < plan.partitions:
+            raise TopicDiffers(
+                f"{differs}set shards to what the topic has, or add the partitions with Kafka's "
+                f"own tools (kafka-topics.sh --alter --topic {plan.name} --partitions "
+                f"{plan.partitions})"
+            )
+
+
+def _refuse_unread(partitions: dict[str, int], topology: Topology) -> None:
+    """Refuse items that a generation would not read; nobody can take partitions away again."""
+    for unread in find_unread(topology, partitions):
+        if unread.topic != topology.items_topic:
+            continue
+        if topology.deltas_topic in partitions:
+            raise TopicDiffers(str(unread))
+        raise TopicDiffers(
+            f"topic {unread.topic} has {unread.found} partitions and {topology.path} asks for "
+            f"{unread.read}; set shards to what the topic has: generation {topology.generation} "
+            "has not begun"
+        )
 
 
 def _corrections(

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -10,10 +11,11 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from kae.sinks.log.protocol import refuse_gap
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, LogEnded, refuse_gap
 from kae.sinks.store.disk import DiskFull, disk_space
 from kae.streams.clock import now_ms
-from kae.streams.kafka.log import KafkaClients, poll
+from kae.streams.kafka.consumer import poll
+from kae.streams.kafka.log import BrokersMoved, KafkaClients, SameTopic
 from kae.streams.replica.freshness import FreshnessGauge
 from kae.streams.replica.index import Edits, ReplicaIndex
 from kae.streams.replica.leases import Lease, Leases, LeaseWriter
@@ -30,6 +32,8 @@ POSTINGS_PENDING = (
 )
 # RocksDB itself looks every five seconds whether there is room again.
 RETRY_SECONDS = 1.0
+# The embedded broker tells an end too early; what it holds is read within this time.
+BINDINGS_SECONDS = 10.0
 
 
 class FollowerListener(Protocol):
@@ -79,7 +83,7 @@ class Follower:
             TopicPartition(topology.deltas_topic, shard) for shard in range(topology.shards)
         ]
         self._lease = LeaseWriter(
-            clients.producer,
+            clients,
             topology.replicas_topic,
             name,
             topology.generation,
@@ -92,8 +96,11 @@ class Follower:
         self._spans: list[Spans] = []  # of records that no view has yet
         self._viewed = self._positions()
         self._ends_asked_at = 0.0
+        self._answered_at = time.monotonic()
         self._ends_pause = min(1.0, topology.replica.fresh_within_seconds / 3)
         self._ready = False
+        self._complete_since = time.monotonic()
+        self._same_topics = SameTopic(clients, [topology.deltas_topic, topology.bindings_topic])
 
     def start(self) -> None:
         self._thread.start()
@@ -110,12 +117,10 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            consumer = self._clients.consumer()
-            try:
-                self._follow(consumer)
-                self._lease.revoke()
-            finally:
-                consumer.close(autocommit=False)
+            while not self._stopping.is_set():
+                with suppress(BrokersMoved), self._clients.borrowed_consumer() as consumer:
+                    self._follow(consumer)
+            self._lease.revoke()
         except BaseException as error:
             self._listener.follower_ended(self._generation, error)
         else:
@@ -130,9 +135,11 @@ class Follower:
             for record in records:
                 self._fold(consumer, record)
             self._ask_ends(consumer)
+            self._same_topics.check()
             if schedule.is_due:
                 self._swap()
             self._report()
+            self._check_bindings()
             if index.refresh_postings(time.monotonic()):
                 schedule.add_postings()
             index.term_progress.add_leases(self._leases.live(now_ms()), len(self._deltas))
@@ -144,7 +151,7 @@ class Follower:
         consumer.assign([*self._deltas, self._bindings, self._replicas])
         for partition, state in zip(self._deltas, self._index.logs, strict=True):
             consumer.seek(partition, state.next_offset)
-        consumer.seek(self._bindings, 0)
+        consumer.seek(self._bindings, self._index.bindings_log.next_offset)
         # Its older records may be compacted away: the newest of each replica is enough.
         consumer.seek_to_beginning(self._replicas)
 
@@ -191,6 +198,21 @@ class Follower:
         self._listener.view_swapped(view, caught_up=self._ready)
         while self._spans:
             self._spans.pop().end()
+
+    def _check_bindings(self) -> None:
+        """Refuse a bindings log that has been read to its end and lacks what the shards have.
+
+        Raises: LogEnded.
+        """
+        now, view = time.monotonic(), self._index.view
+        reached = max(reader.state.source.bindings_version for reader in view.shards)
+        if reached <= view.bindings.version or not self._gauge.caught_up:
+            self._complete_since = now
+        elif now - self._complete_since > BINDINGS_SECONDS:
+            raise LogEnded(
+                f"{_name(self._bindings)} ends at version {view.bindings.version}, and a shard has "
+                f"version {reached}: another topic, or one that lost its end. {LOG_ENDED_REMEDY}"
+            )
 
     def _own_lease(self) -> Lease:
         view = self._index.view
@@ -242,7 +264,10 @@ class Follower:
         except KafkaError as error:
             # The view gets older; the consumer goes on trying.
             log.warning("ends_unknown", error=repr(error))
+            if now - self._answered_at > self._clients.timeout_seconds:
+                self._clients.refuse_moved(consumer, self._bindings)
             return
+        self._answered_at = time.monotonic()
         self._gauge.set_ends(now, {_name(tp): end for tp, end in ends.items()})
 
 

@@ -4,7 +4,6 @@ The follower's thread alone writes it: it folds a record, applies it to the shar
 in a view. Readers take `view`, one reference, and never wait.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ from kae.sinks.postings.statistics import WordStatistics
 from kae.sinks.store import keys
 from kae.sinks.store.disk import folder_bytes
 from kae.sinks.store.reader import StoreReader
-from kae.sinks.store.recovery import SnapshotSource, no_snapshots
+from kae.sinks.store.recovery import SnapshotSource, discard, no_snapshots
 from kae.sinks.store.rocks import StoreUnusable
 from kae.sinks.store.store import ShardStore
 from kae.sinks.terms.bindings import Bindings
@@ -75,7 +74,7 @@ class ReplicaIndex:
 
         def open_shard(shard: int) -> tuple[ShardStore, ShardTable]:
             store_folder = keys.shard_folder(folder, topology.generation, shard)
-            shutil.rmtree(store_folder, ignore_errors=True)
+            discard(store_folder)
             buffer = topology.stores.write_buffer_bytes
             return _open_newest(shard, store_folder, snapshots(shard), buffer)
 
@@ -274,7 +273,7 @@ def _open_newest(
             opened = _open(folder, buffer)
         except StoreUnusable as error:
             reject(f"{snapshot}: {error}")
-            shutil.rmtree(folder)
+            discard(folder)
             continue
         log.info("snapshot_begun_with", shard=shard, snapshot=snapshot)
         return opened

@@ -12,8 +12,9 @@ from types import MappingProxyType
 
 import msgspec
 import structlog
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
+
+from kae.streams.kafka.log import KafkaClients
 
 log = structlog.get_logger()
 # A replica without a lease for a day is gone, and is not shown any more.
@@ -112,13 +113,13 @@ class LeaseWriter:
 
     def __init__(
         self,
-        producer: KafkaProducer,
+        clients: KafkaClients,
         topic: str,
         name: str,
         generation: int,
         lease_seconds: float,
     ) -> None:
-        self._producer = producer
+        self._clients = clients
         self._topic = topic
         self._key = f"g{generation}/{name}".encode()
         self._pause = lease_seconds / 3
@@ -142,9 +143,9 @@ class LeaseWriter:
 
     def _send(self, value: bytes | None) -> None:
         try:
-            self._producer.send(self._topic, key=self._key, value=value, partition=0).add_errback(
-                _log_failure
-            )
+            producer = self._clients.producer
+            sent = producer.send(self._topic, key=self._key, value=value, partition=0)
+            sent.add_errback(_log_failure)
         except KafkaError as error:
             _log_failure(error)
 

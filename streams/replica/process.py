@@ -17,6 +17,7 @@ from kae.streams.replica.generation_switch import GenerationSwitch
 from kae.streams.replica.http import ReplicaHttp, build_app
 from kae.streams.replica.readings import ReplicaReadings
 from kae.streams.replica.shared_views_writer import SharedViewsWriter
+from kae.streams.runtime.ending import FINISH_SECONDS, end_within
 from kae.streams.runtime.interpreter import set_for_indexing
 from kae.streams.telemetry.registry import Sample
 from kae.streams.topology.types import Topology
@@ -74,6 +75,7 @@ async def serve(
     try:
         await server.serve(sockets=[listener])
     finally:
+        end_within(FINISH_SECONDS, 1, "replica")
         await asyncio.to_thread(replica.close)
     if failure:
         return 1

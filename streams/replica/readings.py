@@ -49,6 +49,7 @@ class ReplicaReadings:
             labels = (str(shard),)
             yield Sample(metrics.REPLICA_VERSION, reader.state.version, labels)
             yield Sample(metrics.REPLICA_PAUSED, reader.state.source.paused, labels)
+            yield Sample(metrics.REPLICA_STOPPED, bool(reader.state.source.stopped), labels)
             yield Sample(metrics.REPLICA_STORE, self._index.store_bytes(shard), labels)
             yield from accounting_samples(
                 metrics.REPLICA_READ,

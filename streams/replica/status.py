@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 
+import msgspec
+
 from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.sinks.log.edits import BindSlot, Counts
@@ -59,11 +61,13 @@ def _shard(shard: int, reader: StoreReader, hashed: bool) -> ShardShown:
         live=state.live,
         hash=reader.content_hash() if hashed else None,
         paused=state.source.paused,
+        stopped=state.source.stopped,
+        topic=state.source.topic,
     )
 
 
 def describe_counts(counts: Counts) -> CountsShown:
-    return CountsShown(counts.read, counts.put, counts.dropped, counts.stale, counts.dead)
+    return CountsShown(*msgspec.structs.astuple(counts))
 
 
 def _bindings(view: View) -> BindingsLogShown:
@@ -75,6 +79,7 @@ def _bindings(view: View) -> BindingsLogShown:
         counts=describe_counts(bindings.counts),
         active=len(bindings.bound),
         quarantined=len(bindings.quarantined),
+        topic=bindings.source.topic,
     )
 
 

@@ -19,19 +19,25 @@ class Freshness(msgspec.Struct, frozen=True):
 
 
 class CountsShown(msgspec.Struct, frozen=True):
-    """What became of the source records: read = put + dropped + stale + dead."""
+    """What became of the source records: read = put + dropped + stale + dead + lost."""
 
     read: int
     put: int
     dropped: int
     stale: int
     dead: int
+    lost: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        return self.read == self.put + self.dropped + self.stale + self.dead + self.lost
 
 
 class ShardShown(msgspec.Struct, frozen=True):
     """`offset` is that of the last accepted delta; `source_next_offset` is in the items topic.
 
-    A shard that is `paused` reads no items.
+    A shard that is `paused` reads no items, and neither does one that has `stopped`, which says
+    why. `topic` is the id of the items topic that it has read.
     """
 
     shard: int
@@ -44,10 +50,12 @@ class ShardShown(msgspec.Struct, frozen=True):
     live: int
     hash: str | None
     paused: bool = False
+    stopped: str = ""
+    topic: str = ""
 
 
 class BindingsLogShown(msgspec.Struct, frozen=True):
-    """`source_next_offset` is in the terms topic."""
+    """`source_next_offset` is in the terms topic, whose id is `topic`."""
 
     version: int
     offset: int
@@ -55,6 +63,7 @@ class BindingsLogShown(msgspec.Struct, frozen=True):
     counts: CountsShown
     active: int
     quarantined: int
+    topic: str = ""
 
 
 class ReplicaShown(msgspec.Struct, frozen=True):

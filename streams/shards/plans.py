@@ -10,8 +10,10 @@ from kafka.errors import KafkaError
 
 from kae.streams import clock
 from kae.streams.control.client import ControlClient, RequestAnswerShown, RequestPlan
+from kae.streams.kafka.lag import read_lags
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.reader import read_to_end
+from kae.streams.kafka.source import SourceBounds, SourcePosition, count_lost, read_bounds
 from kae.streams.kafka.topics import admin_client
 from kae.streams.replica_api.status import ShardShown
 from kae.streams.shards.requests import RetainedOffsets, refold_refusal, reset_refusal
@@ -34,7 +36,10 @@ class ShardReport(msgspec.Struct, frozen=True):
 
 
 class ResetPlan(RequestPlan, frozen=True, kw_only=True):
-    """`to_at` is the time of the first event that would be read again."""
+    """`to_at` is the time of the first event that would be read again.
+
+    `lost` events are gone before the shard has read them.
+    """
 
     version: int
     from_offset: int
@@ -42,6 +47,7 @@ class ResetPlan(RequestPlan, frozen=True, kw_only=True):
     events_again: int
     to_at: str | None
     to_age_seconds: float | None
+    lost: int = 0
 
 
 # Finds the offset that a partition would be read again from.
@@ -69,21 +75,38 @@ def to_time(at_ms: int) -> ResetTarget:
 
 
 def plan_reset(
-    client: ControlClient, shown: Sequence[ShardShown], target: ResetTarget
+    client: ControlClient,
+    shown: Sequence[ShardShown],
+    target: ResetTarget,
+    *,
+    accept_loss: bool = False,
 ) -> list[ResetPlan]:
     """Raises: KafkaUnreachable."""
+    positions = {shard: shown[shard].source_next_offset for shard in client.shards}
+    found = read_bounds(client.clients, client.topology.items_topic, positions)
     with client.clients.borrowed_consumer() as consumer:
-        return [_plan_reset(client, consumer, shown[shard], target) for shard in client.shards]
+        return [
+            _plan_reset(client, consumer, shown[shard], found[shard], target, accept_loss)
+            for shard in client.shards
+        ]
 
 
 def _plan_reset(
-    client: ControlClient, consumer: KafkaConsumer, shown: ShardShown, target: ResetTarget
+    client: ControlClient,
+    consumer: KafkaConsumer,
+    shown: ShardShown,
+    found: SourceBounds,
+    target: ResetTarget,
+    accept_loss: bool,
 ) -> ResetPlan:
     place = TopicPartition(client.topology.items_topic, shown.shard)
     goal, now = target(consumer, place), shown.source_next_offset
-    begins = consumer.beginning_offsets([place])[place]
-    refused = reset_refusal(shown.shard, goal, now, _retained(place, begins))
-    at_ms = None if refused or goal == now else _time_of(client.clients, place, goal)
+    if now < goal <= found.ends_at and read_lags(consumer, {place: now})[place].end == now:
+        goal = now  # between them are only the markers of transactions
+    at = SourcePosition(now, shown.topic)
+    refused = reset_refusal(shown.shard, goal, at, found, accept_loss=accept_loss)
+    is_timed = not refused and goal != now and goal < found.ends_at
+    at_ms = _time_of(client.clients, place, goal) if is_timed else None
     return ResetPlan(
         shard=shown.shard,
         owner=client.owner(shown.shard),
@@ -91,16 +114,16 @@ def _plan_reset(
         version=shown.version,
         from_offset=now,
         to_offset=goal,
-        events_again=max(0, now - goal),
+        events_again=max(0, min(now, found.ends_at) - goal),
+        lost=count_lost(at, found, goal),
         to_at=None if at_ms is None else clock.rfc3339(at_ms),
         to_age_seconds=None if at_ms is None else max(0.0, time.time() - at_ms / 1000),
     )
 
 
-def _time_of(clients: KafkaClients, place: TopicPartition, offset: int) -> int:
-    """The time of the first record at or after an offset that is before the end."""
-    at_ms: int = next(read_to_end(clients, {place: offset})).timestamp
-    return at_ms
+def _time_of(clients: KafkaClients, place: TopicPartition, offset: int) -> int | None:
+    """The time of the first record at or after an offset; None if only aborted ones follow."""
+    return next((one.timestamp for one in read_to_end(clients, {place: offset})), None)
 
 
 # Refold.

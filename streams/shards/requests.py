@@ -11,6 +11,7 @@ import msgspec
 from kae.sinks.log.edits import SourceRange
 from kae.streams.control.records import Pause, Refold, Reset, Resume, Snapshot
 from kae.streams.control.state import RequestState
+from kae.streams.kafka.source import SourceBounds, SourcePosition, count_lost, find_break
 
 
 class RetainedOffsets(NamedTuple):
@@ -20,22 +21,56 @@ class RetainedOffsets(NamedTuple):
     begins_at: int
 
 
-def reset_refusal(shard: int, to_offset: int, next_offset: int, items: RetainedOffsets) -> str:
+def position_of(source: SourceRange) -> SourcePosition:
+    """Where a shard stands in the items topic, as its log says."""
+    return SourcePosition(source.next_offset, source.topic)
+
+
+def reset_refusal(
+    shard: int, to_offset: int, at: SourcePosition, found: SourceBounds, *, accept_loss: bool
+) -> str:
     """Why the shard cannot be reset to an offset, with the remedy; empty if it can."""
-    where = f"shard {shard}: offset {to_offset} of {items.name}"
-    if to_offset > next_offset:
+    where = f"shard {shard}: offset {to_offset} of {found.name}"
+    if to_offset < found.begins_at:
         return (
-            f"{where} lies beyond {next_offset}, the next offset that the shard reads, and kae "
-            "skips no event: what cannot be indexed becomes a dead letter (`kae dead-letters "
-            f"list`). Reset to {next_offset} or below; if the shard is paused, "
-            f"`kae shard resume {shard}`"
-        )
-    if to_offset < items.begins_at:
-        return (
-            f"{where} is gone: the topic begins at {items.begins_at}. Give --to-earliest to read "
+            f"{where} is gone: the topic begins at {found.begins_at}. Give --to-earliest to read "
             "all that is left, and ingest the earlier events again"
         )
+    if find_break(at, found):
+        if to_offset > found.begins_at:
+            return (
+                f"{where}: {find_break(at, found)}. kae skips no event that the topic holds: give "
+                "--to-earliest"
+            )
+    elif to_offset > at.next_offset:
+        return (
+            f"{where} lies beyond {at.next_offset}, the next offset that the shard reads, and kae "
+            "skips no event: what cannot be indexed becomes a dead letter (`kae dead-letters "
+            f"list`). Reset to {at.next_offset} or below; if the shard is paused, "
+            f"`kae shard resume {shard}`"
+        )
+    lost = count_lost(at, found, to_offset)
+    if lost and not accept_loss:
+        return (
+            f"shard {shard}: {lost:,} events of {found.name} before offset {to_offset} were "
+            "deleted before the shard read them. Give --accept-loss to count them as lost and go "
+            "on, and ingest them again if their source still has them"
+        )
     return ""
+
+
+def resume_refusal(shard: int, stopped: str) -> str:
+    """Why a shard cannot be resumed, with the remedy; empty if it can."""
+    if not stopped:
+        return ""
+    return f"shard {shard} has stopped: {stopped}. {stopped_remedy(shard)}"
+
+
+def stopped_remedy(shard: int) -> str:
+    return (
+        f"`kae shard reset {shard} --to-earliest` reads what the topic has now; it says how many "
+        "events are gone, if any, and --accept-loss counts those as lost"
+    )
 
 
 def refold_refusal(shard: int, deltas: RetainedOffsets) -> str:
@@ -48,8 +83,8 @@ def refold_refusal(shard: int, deltas: RetainedOffsets) -> str:
     return ""
 
 
-def apply_request(state: RequestState, source: SourceRange) -> SourceRange:
-    """The shard's position after a request is carried out."""
+def apply_request(state: RequestState, source: SourceRange, topic: str = "") -> SourceRange:
+    """The shard's position after a request is carried out; `topic` is the id of the items topic."""
     source = msgspec.structs.replace(source, next_control=state.offset + 1)
     match state.request:
         case Pause():
@@ -57,6 +92,6 @@ def apply_request(state: RequestState, source: SourceRange) -> SourceRange:
         case Resume():
             return msgspec.structs.replace(source, paused=False)
         case Reset(to_offset=offset):
-            return msgspec.structs.replace(source, next_offset=offset)
+            return msgspec.structs.replace(source, next_offset=offset, topic=topic, stopped="")
         case Refold() | Snapshot():
             return source

@@ -5,7 +5,7 @@ the tests are made from this list. A metric that ends in `_total` never falls wh
 Counts of events are those of the logs, so they continue when a shard moves or a process restarts.
 
 Labels: `shard` and `position` are numbers, `outcome` is what became of a source record (put,
-dropped, stale, dead), `stage` is a step of a batch, `cause` is why a shard was lost.
+dropped, stale, dead, lost), `stage` is a step of a batch, `cause` is why a shard was lost.
 """
 
 from dataclasses import dataclass
@@ -78,6 +78,13 @@ WORKER_GENERATION_SHARDS = _gauge(
     "shards",
     "Shards of the generation: what all workers hold together.",
 )
+WORKER_UNREAD_PARTITIONS = _gauge(
+    "kae_worker_unread_partitions",
+    "partitions",
+    "Partitions that were added to the items or the terms topic and that the generation does not "
+    "read.",
+)
+WORKER_UNREAD_EVENTS = _gauge("kae_worker_unread_events", "events", "Events in those partitions.")
 WORKER_REGISTRAR = _gauge("kae_worker_registrar", "0 or 1", "Whether it is the registrar.")
 WORKER_LAG_LIMIT = _gauge(
     "kae_worker_lag_limit_seconds", "seconds", "limits.lag_seconds of topology.yaml."
@@ -88,7 +95,8 @@ WORKER_REBALANCES = _counter(
 WORKER_SHARDS_LOST = _counter(
     "kae_worker_shards_lost_total",
     "times",
-    "Shards that it gave up on its own: fenced, append_unknown or disk_full.",
+    "Shards that it gave up on its own: fenced, append_unknown, disk_full, store_damaged, "
+    "store_unusable or log_truncated.",
     "cause",
 )
 WORKER_PRODUCERS_RENEWED = _log_counter(
@@ -140,11 +148,21 @@ WORKER_PAUSED = _gauge(
     "Whether it indexes no items until it is resumed (`kae shard resume`).",
     "shard",
 )
+WORKER_STOPPED = _gauge(
+    "kae_worker_shard_stopped",
+    "0 or 1",
+    "Whether it indexes no items until it is reset (`kae shard reset`): the items topic does not "
+    "continue where the shard stands.",
+    "shard",
+)
 WORKER_HIGHWATER = _gauge(
     "kae_worker_shard_highwater_offset", "offset", "End offset of the shard's items.", "shard"
 )
 WORKER_LAG_EVENTS = _gauge(
-    "kae_worker_shard_lag_events", "events", "Events between the two offsets.", "shard"
+    "kae_worker_shard_lag_events",
+    "events",
+    "Offsets between the two; 0 when no event is left.",
+    "shard",
 )
 WORKER_LAG_SECONDS = _gauge(
     "kae_worker_shard_lag_seconds",
@@ -161,7 +179,7 @@ WORKER_EVENTS = _log_counter(
 WORKER_UNBALANCED = _gauge(
     "kae_worker_shard_unbalanced",
     "0 or 1",
-    "1: read is not put + dropped + stale + dead in the store.",
+    "1: read is not put + dropped + stale + dead + lost in the store.",
     "shard",
 )
 WORKER_DELTAS = _counter(
@@ -205,6 +223,11 @@ WORKER_TERMS_READ = _log_counter(
 WORKER_TERMS = _log_counter(
     "kae_worker_terms_total", "events", "What became of them; put is bound.", "outcome"
 )
+WORKER_TERMS_STOPPED = _gauge(
+    "kae_worker_terms_stopped",
+    "0 or 1",
+    "Whether it registers no term events: the terms topic does not continue where it stands.",
+)
 WORKER_TERMS_UNBALANCED = _gauge(
     "kae_worker_terms_unbalanced", "0 or 1", "As kae_worker_shard_unbalanced, for term events."
 )
@@ -246,6 +269,9 @@ REPLICA_VERSION = _gauge(
 REPLICA_PAUSED = _gauge(
     "kae_replica_shard_paused", "0 or 1", "As kae_worker_shard_paused, in the view.", "shard"
 )
+REPLICA_STOPPED = _gauge(
+    "kae_replica_shard_stopped", "0 or 1", "As kae_worker_shard_stopped, in the view.", "shard"
+)
 REPLICA_READ = _log_counter(
     "kae_replica_shard_read_total", "events", "Source records that the log accounts for.", "shard"
 )
@@ -255,7 +281,7 @@ REPLICA_EVENTS = _log_counter(
 REPLICA_UNBALANCED = _gauge(
     "kae_replica_shard_unbalanced",
     "0 or 1",
-    "1: read is not put + dropped + stale + dead in the replica's own fold of the log.",
+    "1: read is not put + dropped + stale + dead + lost in the replica's own fold of the log.",
     "shard",
 )
 REPLICA_STORE = _gauge(

@@ -19,7 +19,7 @@ from kae.sinks.log.edits import Counts
 from kae.streams.telemetry.metrics import METRICS, Metric, MetricProcess
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-OUTCOMES = ("put", "dropped", "stale", "dead")
+OUTCOMES = ("put", "dropped", "stale", "dead", "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class _Collector:
 def accounting_samples(
     read: Metric, events: Metric, unbalanced: Metric, counts: Counts, *labels: str
 ) -> Iterator[Sample]:
-    """What became of source records, and whether read = put + dropped + stale + dead."""
+    """What became of source records, and whether these add up."""
     outcomes: Mapping[str, int] = {outcome: getattr(counts, outcome) for outcome in OUTCOMES}
     yield Sample(read, counts.read, labels)
     for outcome, count in outcomes.items():

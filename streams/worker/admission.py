@@ -1,7 +1,9 @@
 """Admission of item events: a shard takes the records that follow what it has, up to a gap."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
+from kae.sinks.log.protocol import LogTruncated
 from kae.streams.dead_letters.poison import ItemBatch
 from kae.streams.dead_letters.records import DeadLetter, SourceRecord
 from kae.streams.events.envelope import Undecodable
@@ -11,6 +13,15 @@ from kae.streams.topology.types import Topology
 
 # Records of one partition with rising offsets.
 Run = Sequence[SourceRecord]
+
+
+@dataclass(slots=True)
+class Admitted:
+    """The batches, the offsets to seek back to, and why the topic lacks records; all by shard."""
+
+    batches: dict[int, ItemBatch] = field(default_factory=dict)
+    seek: dict[int, int] = field(default_factory=dict)
+    gaps: dict[int, LogTruncated] = field(default_factory=dict)
 
 
 class Admission:
@@ -27,29 +38,35 @@ class Admission:
         self._clients = clients
         self._next_offset = next_offset
 
-    def admit(self, runs: Iterable[Run]) -> tuple[dict[int, ItemBatch], dict[int, int]]:
-        """The batches, and the offsets to seek back to, both by shard.
-
-        Records that a shard has already, and those after a gap, are left out.
-        """
-        batches: dict[int, ItemBatch] = {}
-        seek: dict[int, int] = {}
+    def admit(self, runs: Iterable[Run]) -> Admitted:
+        """Records that a shard has already, and those after a gap, are left out."""
+        found = Admitted()
         for run in runs:
             partition = run[0].partition
             expected = self._next_offset(partition)
-            if expected is not None and partition not in seek:
-                batch = batches.setdefault(partition, ItemBatch(expected))
-                if not self._admit(run, batch):
-                    seek[partition] = batch.next_offset
-        return {shard: batch for shard, batch in batches.items() if batch.is_news}, seek
+            if expected is not None and partition not in found.seek.keys() | found.gaps.keys():
+                batch = found.batches.setdefault(partition, ItemBatch(expected))
+                try:
+                    if not self._admit(run, batch):
+                        found.seek[partition] = batch.next_offset
+                except LogTruncated as error:
+                    found.gaps[partition] = error
+        found.batches = {shard: one for shard, one in found.batches.items() if one.is_news}
+        return found
 
     def _admit(self, run: Run, batch: ItemBatch) -> bool:
-        """Add a run to a batch; False if there is a gap before one of its records."""
+        """Add a run to a batch; False if there is a gap before its first record.
+
+        Within a run the consumer itself has skipped what is no record: the markers that end
+        transactions, and what they have aborted.
+        Raises: LogTruncated when the topic lacks the records of the gap.
+        """
+        first, expected = run[0], batch.next_offset
+        if first.offset > expected and not self._follows(first, expected):
+            return False
         for record in run:
             if record.offset < batch.next_offset:
                 continue
-            if record.offset > batch.next_offset and not self._follows(record, batch.next_offset):
-                return False
             self._decode(record, batch)
             batch.next_offset = record.offset + 1
         return True
@@ -57,8 +74,7 @@ class Admission:
     def _follows(self, record: SourceRecord, expected: int) -> bool:
         """Whether the topic holds no record between `expected` and this one."""
         items = self._clients.log(record.topic, record.partition)
-        following = next(offset for offset, _ in items.read(expected) if offset >= 0)
-        return following == record.offset
+        return items.first_offset(expected) == record.offset
 
     def _decode(self, record: SourceRecord, batch: ItemBatch) -> None:
         try:

@@ -91,7 +91,7 @@ class ItemAgent:
                         await self._ownership.work_on_shards(self._owned.apply_appended)
                     acknowledged = asyncio.ensure_future(self._acknowledged.wait())
                 elif self._owned.has_unindexed_items:
-                    await self._threads.on_shards(self._owned.index_for_selectors)
+                    await self._ownership.work_on_shards(self._owned.index_for_selectors)
         finally:
             coming.cancel()
             acknowledged.cancel()
@@ -121,7 +121,8 @@ class TermAgent:
         await self._batching.drain(queue, queue.get, lambda: TERMS_BATCH, self._register)
 
     async def _register(self, runs: list[Run], _more: bool) -> None:
-        records = [record for run in runs for record in run]
+        own = [run for run in runs if run[0].partition == self._partition.partition]
+        records = [record for run in own for record in run]
         with self._ownership.tolerating_outages():
             seek = await self._threads.on_registrar(lambda: self._registrar.register(records))
             if seek is not None:

@@ -23,6 +23,7 @@ class PartitionAssignment:
 
     def __init__(self, topology: Topology) -> None:
         self._items_topic = topology.items_topic
+        self._shards = topology.shards
         self._terms = TP(topology.terms_topic, 0)
         self._assigned: frozenset[TP] | None = None
 
@@ -36,7 +37,15 @@ class PartitionAssignment:
 
     @property
     def shards(self) -> set[int]:
-        return {tp.partition for tp in self._assigned or () if tp.topic == self._items_topic}
+        return {tp.partition for tp in self._assigned or () if self._is_shard(tp)}
+
+    @property
+    def unread(self) -> set[TP]:
+        """Partitions that were added to the topics, and that this generation does not read."""
+        return {tp for tp in self._assigned or () if not (tp == self._terms or self._is_shard(tp))}
+
+    def _is_shard(self, tp: TP) -> bool:
+        return tp.topic == self._items_topic and tp.partition < self._shards
 
     @property
     def has_terms(self) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from kae.encoders.selector import CompiledSelector, compile_selector
 from kae.sinks.log.fold import LogState, fold
-from kae.sinks.log.protocol import refuse_gap
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, LogEnded, refuse_gap
+from kae.sinks.store.rocks import StoreUnusable
 from kae.sinks.terms.bindings import Bindings
 from kae.streams.clock import now_ms
 from kae.streams.control.records import Reached, send_reached
@@ -52,15 +53,16 @@ class BindingsFollower:
     def at_least(self, version: int) -> BindingsView:
         """Wait until a version that is known to exist, or a newer one, is folded.
 
-        Raises: TimeoutError.
+        Raises: LogEnded.
         """
         with self._advanced:
             if not self._advanced.wait_for(
                 lambda: self.view.bindings.version >= version, WAIT_SECONDS
             ):
-                raise TimeoutError(
-                    f"{self._log.name}: version {version} did not come in {WAIT_SECONDS:g} s, "
-                    f"only {self.view.bindings.version}"
+                raise LogEnded(
+                    f"{self._log.name} ends at version {self.view.bindings.version}, and a shard "
+                    f"has version {version}, which did not come in {WAIT_SECONDS:g} s: another "
+                    f"topic, or one that lost its end. {LOG_ENDED_REMEDY}"
                 )
             return self.view
 
@@ -121,8 +123,12 @@ class BindingsApplier:
         """
         before = self._owned.apply_appended()
         view, changed = self._follower.view, []
-        for partition, shard in self._owned.shards.items():
-            delta = shard.append_bindings(view.bindings, view.selectors, now_ms())
+        for partition, shard in list(self._owned.shards.items()):
+            try:
+                delta = shard.append_bindings(view.bindings, view.selectors, now_ms())
+            except StoreUnusable as error:
+                before = before.and_then(self._owned.give_up(partition, error))
+                continue
             if delta is not None:
                 self._owned.note_appended(partition, delta)
                 changed.append(partition)

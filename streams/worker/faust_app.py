@@ -4,6 +4,7 @@ After an assignment Faust seeks to the offsets it has committed. Here it seeks t
 stores, which alone know what has been indexed (ADR 1).
 """
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
@@ -24,6 +25,11 @@ RUN_RECORDS = 256
 BUFFERED_RUNS = 12
 # How long a broker may hold back a fetch that it has no records for.
 FETCH_WAIT_MS = 25
+# A topic that was deleted and made again is assigned again once the group's leader asks for it.
+METADATA_MS = 10_000
+# How long a question to the brokers may take whose answer nothing depends on; aiokafka repeats some
+# for ever.
+ASK_SECONDS = 5.0
 Positions = Callable[[], Mapping[TP, int]]
 
 
@@ -68,7 +74,7 @@ class Runs(faust.Schema[None, Any]):
 
 
 class StoreThread(AIOKafkaConsumerThread):
-    """Faust's consumer thread, with fetches that return soon.
+    """Faust's consumer thread, with fetches that return soon and hold only what is committed.
 
     aiokafka has one fetch under way at a time, and leaves out the partitions whose records have not
     been taken for 0.1 s. Once it leaves out all but the terms, a fetch of Faust's waits 1.5 s for a
@@ -77,7 +83,9 @@ class StoreThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust has no setting for it
+        # Faust has no setting for the first, and the second only for transactions of its own.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._isolation_level = "read_committed"
         return consumer
 
 
@@ -131,6 +139,19 @@ class StoreConsumer(Consumer):
         await self.seek_wait(owned)
         return owned
 
+    async def reaches_broker(self, within_seconds: float) -> bool:
+        """Whether one of the brokers that it knows answers."""
+        asked = self._thread.call_thread(self._ask_brokers)
+        try:
+            await asyncio.wait_for(asked, within_seconds)
+        except (KafkaError, TimeoutError):
+            return False
+        return True
+
+    async def _ask_brokers(self) -> None:
+        client = self._thread._ensure_consumer()._client
+        await asyncio.wait_for(client.fetch_all_metadata(), ASK_SECONDS)
+
     async def publish_positions(self, positions: Mapping[TP, int]) -> None:
         """Commit the positions, only for lag tools; a commit that fails is made up by the next."""
         await self._thread.call_thread(self._commit_assigned, positions)
@@ -146,8 +167,8 @@ class StoreConsumer(Consumer):
             if tp in assigned
         }
         if offsets:
-            with contextlib.suppress(KafkaError):
-                await consumer.commit(offsets)
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(consumer.commit(offsets), ASK_SECONDS)
 
 
 class StoreTransport(Transport):
@@ -204,6 +225,7 @@ def build_app(topology: Topology, positions: Positions) -> App:
             topology.kafka.request_timeout_seconds, worker.session_timeout_seconds
         ),
         broker_max_poll_records=worker.batch_events,
+        consumer_metadata_max_age_ms=METADATA_MS,
         value_serializer="raw",
         key_serializer="raw",
     )

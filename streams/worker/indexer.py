@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from kae.encoders.extraction.assign import Encoder
+from kae.sinks.log.protocol import LogTruncated
 from kae.sinks.store.plan import DeltaPlan, prepare
+from kae.sinks.store.rocks import StoreUnusable
 from kae.streams.clock import now_ms
 from kae.streams.dead_letters import records
 from kae.streams.dead_letters.poison import ItemBatch
@@ -23,6 +25,7 @@ from kae.streams.worker.batching import BatchSize
 from kae.streams.worker.bindings import BindingsFollower
 from kae.streams.worker.meters import ENCODE, PLAN, WorkerMeters
 from kae.streams.worker.ownership import OwnedShards, ShardWorkResult
+from kae.streams.worker.sources import SourceCheck
 
 log = structlog.get_logger()
 
@@ -37,6 +40,7 @@ class Indexer:
         clients: KafkaClients,
         bindings: BindingsFollower,
         owned: OwnedShards,
+        sources: SourceCheck,
         meters: WorkerMeters,
         tracer: Tracer | None,
     ) -> None:
@@ -45,6 +49,7 @@ class Indexer:
         self._clients = clients
         self._bindings = bindings
         self._owned = owned
+        self._sources = sources
         self._meters = meters
         self._tracer = tracer
         self._admission = Admission(topology, clients, owned.next_offset)
@@ -59,16 +64,35 @@ class Indexer:
         Raises: AppendUnknown when dead letters cannot be stored; LogTruncated.
         """
         with self._meters.stage(ENCODE):
-            batches, seek = self._admission.admit(runs)
+            admitted = self._admission.admit(runs)
+            batches = admitted.batches
             self._encode(batches.values())
         applied = self._owned.apply_appended()
         batches = {shard: batch for shard, batch in batches.items() if shard not in applied.lost}
+        plans: dict[int, DeltaPlan] = {}
         with self._meters.stage(PLAN):
-            plans = {shard: self._plan(shard, batch) for shard, batch in batches.items()}
+            for shard, batch in list(batches.items()):
+                try:
+                    plans[shard] = self._plan(shard, batch)
+                except StoreUnusable as error:
+                    applied = applied.and_then(self._owned.give_up(shard, error))
+                    del batches[shard]
         self._publish_dead_letters(batches.values())
         self._append(plans, batches)
-        self._owned.index_for_selectors()  # while the brokers store what was appended
-        return ShardWorkResult(seek).and_then(applied)
+        # While the brokers store what was appended.
+        indexed = self._owned.index_for_selectors()
+        result = ShardWorkResult(admitted.seek).and_then(applied).and_then(indexed)
+        return result.and_then(self._stop_at(admitted.gaps)) if admitted.gaps else result
+
+    def _stop_at(self, gaps: Mapping[int, LogTruncated]) -> ShardWorkResult:
+        """Stop the shards whose events the topic no longer holds.
+
+        Raises: LogTruncated when it lacks them for another reason, such as damaged bytes.
+        """
+        result = self._sources.stop_broken()
+        for shard in (gaps.keys() & self._owned.shards.keys()) - self._owned.held():
+            raise gaps[shard]
+        return result
 
     def _encode(self, batches: Iterable[ItemBatch]) -> None:
         """Encode the items of all shards at once; if that fails, those of each shard alone."""

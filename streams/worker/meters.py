@@ -5,12 +5,21 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from kae.sinks.log.ownership import Fenced, UnappliedDelta
-from kae.sinks.log.protocol import AppendUnknown
+from kae.sinks.log.protocol import AppendUnknown, LogTruncated
 from kae.sinks.store.disk import DiskFull
+from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import MetricRegistry
 
-_CAUSES = {Fenced: "fenced", AppendUnknown: "append_unknown", DiskFull: "disk_full"}
+LossCause = Fenced | AppendUnknown | DiskFull | StoreUnusable | LogTruncated
+_CAUSES = {
+    Fenced: "fenced",
+    AppendUnknown: "append_unknown",
+    DiskFull: "disk_full",
+    StoreDamaged: "store_damaged",  # before what it is a kind of
+    StoreUnusable: "store_unusable",
+    LogTruncated: "log_truncated",
+}
 ENCODE, PLAN, APPEND_WAIT, APPLY = "encode", "plan", "append_wait", "apply"
 
 
@@ -36,7 +45,7 @@ class WorkerMeters(MetricRegistry):
         if delta.counts.read:
             self.observe(metrics.WORKER_BATCH_EVENTS, delta.counts.read)
 
-    def count_lost(self, cause: Fenced | AppendUnknown | DiskFull) -> None:
+    def count_lost(self, cause: LossCause) -> None:
         """Count a shard that was given up."""
         name = next(name for kind, name in _CAUSES.items() if isinstance(cause, kind))
         self.count(metrics.WORKER_SHARDS_LOST, name)

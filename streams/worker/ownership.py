@@ -1,44 +1,57 @@
 """The shards that a worker owns: opened, appended to, applied, folded again, given up."""
 
 import itertools
-from collections.abc import Callable, Iterable, Set
+import time
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from kae.sinks.log.ownership import Fenced, UnappliedDelta
-from kae.sinks.log.protocol import AppendUnknown
+from kae.sinks.log.protocol import AppendUnknown, LogTruncated
 from kae.sinks.shard import Shard
 from kae.sinks.store import keys
-from kae.sinks.store.disk import DiskFull, remove_atomically, require_space
-from kae.sinks.store.recovery import SnapshotSource, no_snapshots
+from kae.sinks.store.disk import DiskFull, require_space
+from kae.sinks.store.recovery import SnapshotSource, discard, no_snapshots
+from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
+from kae.streams.clock import now_ms
 from kae.streams.control.records import Reached
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.source import SourcePosition
 from kae.streams.runtime import failpoints
 from kae.streams.runtime.folders import FullDisk
 from kae.streams.snapshots.archives import shard_snapshots
 from kae.streams.telemetry.traces import NOTHING, Spans
 from kae.streams.topology.types import Topology
 from kae.streams.worker.assignment import WorkerIdentity
-from kae.streams.worker.meters import APPEND_WAIT, APPLY, WorkerMeters
+from kae.streams.worker.meters import APPEND_WAIT, APPLY, LossCause, WorkerMeters
 
 log = structlog.get_logger()
+# How long a log that lacks what its shard needs is left alone: to look takes seconds, in which the
+# other shards wait.
+LOG_RETRY_SECONDS = 60.0
 # Items that are added to a selector index at once: some 4 ms of work.
 INDEX_ITEMS = 256
+# Why an append gives a shard up: its log, not this worker, decides what it holds.
+LOSSES = (Fenced, AppendUnknown, DiskFull, StoreUnusable, LogTruncated)
 
 
 @dataclass(slots=True)
 class ShardWorkResult:
     """What the consumer has to do after work on shards: where to seek, and which shards are lost.
 
-    Both are by shard; `lost` says why.
+    Both are by shard; `lost` says why. Shards that have `stopped` are not fetched any more.
     """
 
     seek: dict[int, int] = field(default_factory=dict)
     lost: dict[int, str] = field(default_factory=dict)
+    stopped: set[int] = field(default_factory=set)
 
     def and_then(self, other: "ShardWorkResult") -> "ShardWorkResult":
-        return ShardWorkResult(self.seek | other.seek, self.lost | other.lost)
+        return ShardWorkResult(
+            self.seek | other.seek, self.lost | other.lost, self.stopped | other.stopped
+        )
 
 
 class OwnedShards:
@@ -60,6 +73,10 @@ class OwnedShards:
         self._meters = meters
         self.disk = FullDisk()
         self.shards: dict[int, Shard] = {}
+        # By shard, why its store is refused by the system or lacks a log that leads to it; an entry
+        # is replaced as a whole.
+        self.unusable: dict[int, str] = {}
+        self._log_retry_at: dict[int, float] = {}
         self._unapplied: dict[int, tuple[UnappliedDelta, Spans]] = {}
 
     # For any thread.
@@ -68,9 +85,22 @@ class OwnedShards:
         """The next items offset of each open shard."""
         return {partition: shard.next_offset for partition, shard in self.shards.copy().items()}
 
-    def paused(self) -> set[int]:
-        """The open shards that index no items until they are resumed."""
-        return {number for number, shard in self.shards.copy().items() if shard.source.paused}
+    def held(self) -> set[int]:
+        """The open shards that index no items until they are resumed or reset."""
+        return {number for number, shard in self.shards.copy().items() if not shard.source.reads}
+
+    def source_positions(self) -> dict[int, SourcePosition]:
+        """Where each open shard stands in the items topic, unless it has stopped."""
+        return {
+            number: SourcePosition(shard.next_offset, shard.topic)
+            for number, shard in self.shards.copy().items()
+            if not shard.source.stopped
+        }
+
+    def stopped(self) -> dict[int, str]:
+        """The open shards that have stopped, and why."""
+        shards = sorted(self.shards.copy().items())
+        return {n: shard.source.stopped for n, shard in shards if shard.source.stopped}
 
     @property
     def has_unindexed_items(self) -> bool:
@@ -82,7 +112,7 @@ class OwnedShards:
     def next_offset(self, partition: int) -> int | None:
         """The first record that is neither applied nor appended; None if the shard reads none."""
         shard = self.shards.get(partition)
-        if shard is None or shard.source.paused:
+        if shard is None or not shard.source.reads:
             return None
         if partition in self._unapplied:
             delta, _ = self._unapplied[partition]
@@ -117,56 +147,92 @@ class OwnedShards:
                 failpoints.reach(failpoints.ACKNOWLEDGED)
                 with self._meters.stage(APPLY):
                     delta.apply()
-            except (Fenced, AppendUnknown, DiskFull) as error:
+            except LOSSES as error:
                 spans.fail(error)
-                result = result.and_then(self._give_up(partition, error))
+                result = result.and_then(self.give_up(partition, error))
             else:
                 spans.end(**{"kae.shard": partition, "kae.version": delta.version})
         if unapplied:
             failpoints.reach(failpoints.APPLIED)
         return result
 
-    def index_for_selectors(self) -> None:
+    def index_for_selectors(self) -> ShardWorkResult:
         """Use a moment to add items to the selector index that lacks most of them."""
-        indexes = [shard.selector_index for shard in self.shards.values()]
-        if indexes:
-            max(indexes, key=lambda one: one.pending).refresh(INDEX_ITEMS)
+        if not self.shards:
+            return ShardWorkResult()
+        pending = {number: one.selector_index.pending for number, one in self.shards.items()}
+        partition = max(pending, key=pending.__getitem__)
+        try:
+            self.shards[partition].selector_index.refresh(INDEX_ITEMS)
+        except StoreUnusable as error:
+            return self.give_up(partition, error)
+        return ShardWorkResult()
+
+    def move_on(self, empty_ends: Mapping[int, range]) -> ShardWorkResult:
+        """Move shards that stand before offsets without an event past them.
+
+        Else retention, which takes markers of transactions too, would leave a shard before the
+        first offset that there is.
+        """
+        result = self.apply_appended()
+        for partition, offsets in empty_ends.items():
+            shard = self.shards.get(partition)
+            if shard is not None and self.next_offset(partition) == offsets.start:
+                source = msgspec.structs.replace(shard.source, next_offset=offsets.stop)
+                self.note_appended(partition, shard.append_source(source, now_ms()))
+        return result.and_then(self.apply_appended())
 
     # Everything that was appended has to be applied before these are called.
 
     def own(self, wanted: Set[int]) -> ShardWorkResult:
         """Own exactly these shards: close the others, open and claim those that are new.
 
-        A shard without room on the disk is lost.
+        A shard without room on the disk, whose store the system refuses, or whose log has lost what
+        it needs, is lost; the others are not.
         Raises: AppendUnknown when a claim is not acknowledged; what is open by then stays open.
         """
         for partition in self.shards.keys() - wanted:
             self.shards.pop(partition).close()
             log.info("shard_closed", shard=partition)
+        for partition in self.unusable.keys() - wanted:
+            del self.unusable[partition]
+            self._log_retry_at.pop(partition, None)
         result = ShardWorkResult()
+        full = False
         for partition in sorted(wanted - self.shards.keys()):
+            if time.monotonic() < self._log_retry_at.get(partition, 0.0):
+                result.lost[partition] = self.unusable[partition]
+                continue
             try:
                 self._open(partition, self._snapshots(partition))
             except DiskFull as error:
                 self.disk.note(error)
+                full = True
                 result.lost[partition] = str(error)
-        if not result.lost:
+            except StoreUnusable as error:
+                self._note_unusable(partition, error)
+                result.lost[partition] = str(error)
+            except LogTruncated as error:
+                result = result.and_then(self._lost(partition, error))
+                self._log_retry_at[partition] = time.monotonic() + LOG_RETRY_SECONDS
+        if not full:
             self.disk.clear()
         return result
 
     def refold(self, partition: int) -> ShardWorkResult:
         """Delete a shard's store and fold it again from its log, in a new epoch.
 
-        Without room on the disk it is lost.
+        Without room on the disk, if the system refuses its store, or if its log has lost what it
+        needs, it is lost.
         Raises: AppendUnknown; the shard is closed then.
         """
         shard = self.shards.pop(partition)
         shard.close()
-        remove_atomically(shard.folder)
         try:
+            discard(shard.folder)
             # From the log alone: a refold is asked for when stores, and so snapshots, are in doubt.
             self._open(partition, no_snapshots)
-        except DiskFull as error:
+        except (DiskFull, StoreUnusable, LogTruncated) as error:
             return self._lost(partition, error)
         return ShardWorkResult()
 
@@ -188,19 +254,35 @@ class OwnedShards:
         self.apply_appended()
         self.own(frozenset())
 
-    def _give_up(self, partition: int, cause: Fenced | AppendUnknown | DiskFull) -> ShardWorkResult:
+    def give_up(self, partition: int, cause: LossCause) -> ShardWorkResult:
         """Close a shard whose append or store is in doubt; it is opened again from its log."""
         # First the reason, then the removal: other threads that miss the shard ask for the reason.
         lost = self._lost(partition, cause)
+        if partition in self._unapplied:
+            _, spans = self._unapplied.pop(partition)
+            spans.fail(cause)
         self.shards.pop(partition).close()
         return lost
 
-    def _lost(self, partition: int, cause: Fenced | AppendUnknown | DiskFull) -> ShardWorkResult:
+    def _note_unusable(self, partition: int, error: StoreUnusable) -> None:
+        """Log once, not at each attempt to claim the shard, that its store cannot be used."""
+        if self.unusable.get(partition) != str(error):
+            log.error("store_unusable", shard=partition, cause=str(error))
+        self.unusable[partition] = str(error)
+
+    def _lost(self, partition: int, cause: LossCause) -> ShardWorkResult:
+        result = ShardWorkResult(lost={partition: str(cause)})
+        if isinstance(cause, LogTruncated):
+            if self.unusable.get(partition) == str(cause):
+                return result  # it was told when the shard was claimed the last time
+            self.unusable[partition] = str(cause)
         self._meters.count_lost(cause)
         if isinstance(cause, DiskFull):
             self.disk.note(cause)
+        elif isinstance(cause, StoreUnusable) and not isinstance(cause, StoreDamaged):
+            self._note_unusable(partition, cause)
         log.warning("shard_lost", shard=partition, cause=str(cause))
-        return ShardWorkResult(lost={partition: str(cause)})
+        return result
 
     def _snapshots(self, partition: int) -> SnapshotSource:
         return shard_snapshots(self._topology, partition, self._identity.fingerprint)
@@ -221,6 +303,9 @@ class OwnedShards:
             snapshots=snapshots,
         )
         self.shards[partition] = shard
+        self._log_retry_at.pop(partition, None)
+        if self.unusable.pop(partition, None):
+            log.info("store_usable", shard=partition)
         state = shard.store.state
         for cause in shard.rejected:
             log.warning("store_passed_over", shard=partition, cause=cause)

@@ -11,6 +11,7 @@ from kae.streams.clock import now_ms
 from kae.streams.control.state import ControlState
 from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.unread_partitions import PartitionWatch
 from kae.streams.telemetry import metrics
 from kae.streams.telemetry.registry import Sample, accounting_samples
 from kae.streams.topology.types import Topology
@@ -35,6 +36,7 @@ class WorkerReadings:
         registrar: RegistrarService,
         bindings: BindingsFollower,
         lag: LagMonitor,
+        partitions: PartitionWatch,
         control: ControlState,
     ) -> None:
         self._topology = topology
@@ -46,6 +48,7 @@ class WorkerReadings:
         self._registrar = registrar
         self._bindings = bindings
         self._lag = lag
+        self._partitions = partitions
         self._control = control
 
     def readiness(self) -> Readiness:
@@ -53,14 +56,20 @@ class WorkerReadings:
             return Readiness(False, ["the group has not assigned shards to it yet"])
         reasons = []
         missing = sorted(self._assignment.shards - set(self._owned.shards.copy()))
-        if missing:
+        unusable = self._owned.unusable.copy()
+        reasons += [f"shard {shard}: {unusable[shard]}" for shard in missing if shard in unusable]
+        if missing := [shard for shard in missing if shard not in unusable]:
             shards = ", ".join(map(str, missing))
             reasons.append(f"assigned and not held: shard {shards}; the log's shard_lost says why")
+        stopped = [f"shard {n} has stopped: {why}" for n, why in self._owned.stopped().items()]
         if self._owned.disk.reason:
             reasons.append(self._owned.disk.reason)
         if self._assignment.has_terms and not self._registrar.is_open:
             reasons.append("assigned and not held: the terms; the log's registrar_lost says why")
-        return Readiness(not reasons, reasons)
+        if self._registrar.stopped:
+            stopped.append(f"the terms have stopped: {self._registrar.stopped}")
+        # A shard that has stopped is held: the others need this worker as it is.
+        return Readiness(not reasons, reasons + stopped)
 
     def samples(self) -> Iterator[Sample]:
         shards = self._owned.shards.copy()
@@ -80,10 +89,14 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_READY, self.readiness().ready)
         yield Sample(metrics.WORKER_SHARDS, shards)
         yield Sample(metrics.WORKER_GENERATION_SHARDS, topology.shards)
+        unread = self._partitions.unread
+        yield Sample(metrics.WORKER_UNREAD_PARTITIONS, sum(one.found - one.read for one in unread))
+        yield Sample(metrics.WORKER_UNREAD_EVENTS, sum(one.events for one in unread))
         yield Sample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
         every = topology.snapshots.every_seconds if topology.snapshots.url else 0
         yield Sample(metrics.WORKER_SNAPSHOT_EVERY, every)
         yield Sample(metrics.WORKER_REGISTRAR, self._registrar.is_open)
+        yield Sample(metrics.WORKER_TERMS_STOPPED, bool(self._registrar.stopped))
         yield Sample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
         yield Sample(metrics.WORKER_DISK, disk.size)
         yield Sample(metrics.WORKER_DISK_FREE, disk.free)
@@ -98,6 +111,7 @@ class WorkerReadings:
         yield Sample(metrics.WORKER_LIVE, state.live, labels)
         yield Sample(metrics.WORKER_NEXT_OFFSET, state.source.next_offset, labels)
         yield Sample(metrics.WORKER_PAUSED, state.source.paused, labels)
+        yield Sample(metrics.WORKER_STOPPED, bool(state.source.stopped), labels)
         yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.selector_index.pending, labels)
         yield Sample(metrics.WORKER_POSTINGS, shard.selector_index.bytes, labels)
         yield Sample(metrics.WORKER_STORE, folder_bytes(shard.folder), labels)

@@ -20,6 +20,7 @@ from kae.streams.worker.ownership import OwnedShards, ShardWorkResult
 from kae.streams.worker.registrar import RegistrarService
 from kae.streams.worker.requests import ShardRequests
 from kae.streams.worker.shutdown import Shutdown
+from kae.streams.worker.sources import SourceCheck
 from kae.streams.worker.threads import WorkerThreads
 from kae.streams.worker.watchdog import Watchdog
 
@@ -41,6 +42,7 @@ class PartitionOwnership:
         owned: OwnedShards,
         bindings: BindingsApplier,
         requests: ShardRequests,
+        sources: SourceCheck,
         registrar: RegistrarService,
         threads: WorkerThreads,
         watchdog: Watchdog,
@@ -55,6 +57,7 @@ class PartitionOwnership:
         self._owned = owned
         self._bindings = bindings
         self._requests = requests
+        self._sources = sources
         self._registrar = registrar
         self._threads = threads
         self._watchdog = watchdog
@@ -103,6 +106,7 @@ class PartitionOwnership:
         with self._watchdog.suspended():
             self._owned.apply_appended()
             owned = self._owned.own(wanted).and_then(self._bindings.apply())
+            owned = owned.and_then(self._sources.stop_broken())
             return owned.and_then(self._requests.catch_up())
 
     # Work on the shards.
@@ -115,6 +119,8 @@ class PartitionOwnership:
                 log.warning("sought_back", positions=result.seek)
                 self._meters.count(metrics.WORKER_SEEKS, by=len(result.seek))
                 await self._seek(result.seek)
+            if result.stopped:
+                self._hold()
             if result.lost:
                 self._claim_later()
 
@@ -147,12 +153,16 @@ class PartitionOwnership:
             self._spawn(self._guarded(self._read_on(done.result())))
 
     async def _read_on(self, result: ShardWorkResult) -> None:
-        """Seek where the work says, and fetch nothing for paused shards."""
+        """Seek where the work says, and fetch nothing of what is held or not read."""
         await self._seek(result.seek)
-        topic = self._topology.items_topic
-        self._app.store_consumer.hold(TP(topic, shard) for shard in self._owned.paused())
+        self._hold()
         if result.lost:
             self._claim_later()
+
+    def _hold(self) -> None:
+        topic = self._topology.items_topic
+        held = {TP(topic, shard) for shard in self._owned.held()}
+        self._app.store_consumer.hold(held | self._assignment.unread)
 
     async def _seek(self, offsets: Mapping[int, int]) -> None:
         consumer = self._app.store_consumer

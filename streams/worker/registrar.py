@@ -7,7 +7,7 @@ import structlog
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook.codebook import Codebook
 from kae.sinks.log.ownership import Fenced
-from kae.sinks.log.protocol import AppendUnknown
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, AppendUnknown
 from kae.sinks.log.term_changes import TermChange
 from kae.sinks.terms.draft import TermPolicy
 from kae.sinks.terms.due import ShardStates
@@ -22,6 +22,7 @@ from kae.streams.events.envelope import Undecodable
 from kae.streams.events.signatures import Signatures
 from kae.streams.events.terms import decode_term, rules_of
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.source import REGISTRAR, SourcePosition, SourceTopic, find_break
 from kae.streams.telemetry import metrics
 from kae.streams.topology.types import Topology
 from kae.streams.worker.assignment import WorkerIdentity
@@ -56,6 +57,8 @@ class RegistrarService:
         self._rules = rules_of(topology, codebook.position_of)
         self._signatures = Signatures(topology)
         self._registrar: Registrar | None = None
+        self._source = SourceTopic(clients, topology.terms_topic)
+        self.stopped = ""  # why it registers no term events: the topic does not go on
 
     @property
     def is_open(self) -> bool:
@@ -87,9 +90,31 @@ class RegistrarService:
             ),
         )
         log.info("registrar_opened", version=self._registrar.bindings.version)
+        self.check_source()
 
     def close(self) -> None:
         self._registrar = None
+        self.stopped = ""
+
+    def check_source(self) -> None:
+        """Stop registering when the topic does not continue where the registrar stands.
+
+        For any thread, as it asks the brokers.
+        Raises: KafkaError.
+        """
+        registrar = self._registrar
+        if registrar is None or self.stopped:
+            return
+        # Before the question: an end that is asked later cannot lie before it by itself.
+        next_offset = registrar.next_offset
+        with self._clients.borrowed_consumer() as consumer:
+            found = self._source.bounds(consumer, {0: next_offset})[0]
+        if not registrar.topic or not next_offset:
+            registrar.note_topic(found.topic)
+        cause = find_break(SourcePosition(next_offset, registrar.topic, REGISTRAR), found)
+        if cause and registrar is self._registrar:
+            self.stopped = cause
+            log.error("registrar_stopped", cause=f"{cause}. {LOG_ENDED_REMEDY}")
 
     def register(self, records: Sequence[SourceRecord]) -> int | None:
         """Register a batch of term events.
@@ -98,7 +123,7 @@ class RegistrarService:
         Raises: AppendUnknown when dead letters cannot be stored.
         """
         registrar = self._registrar
-        if registrar is None:
+        if registrar is None or self.stopped:
             return None
         changes: list[TermChange] = []
         sources: list[SourceRecord] = []  # of each change
@@ -107,10 +132,9 @@ class RegistrarService:
         for record in records:
             if record.offset < expected:
                 continue
-            if record.offset > expected:
-                # The terms topic is one partition that is neither compacted nor transactional.
+            if record.offset > expected and not self._follows(record, expected):
                 return expected
-            expected += 1
+            expected = record.offset + 1
             try:
                 change = self._decode(record)
             except Undecodable as error:
@@ -121,6 +145,11 @@ class RegistrarService:
         if expected > registrar.next_offset:
             return self._register(registrar, changes, sources, dead, expected)
         return None
+
+    def _follows(self, record: SourceRecord, expected: int) -> bool:
+        """Whether the topic holds no event between `expected` and this one."""
+        terms = self._clients.log(record.topic, record.partition)
+        return terms.first_offset(expected) == record.offset
 
     def _decode(self, record: SourceRecord) -> TermChange:
         limit, at_ms = self._topology.limits.event_bytes, record.timestamp

@@ -11,6 +11,7 @@ Everything here runs on the shard thread.
 import structlog
 from kafka import TopicPartition
 
+from kae.sinks.log.protocol import LOG_ENDED_REMEDY, LogEnded
 from kae.sinks.shard import Shard
 from kae.streams.clock import now_ms
 from kae.streams.control import records
@@ -18,18 +19,22 @@ from kae.streams.control.follower import ControlFollower
 from kae.streams.control.records import Refold, Request, RequestAnswer, Reset, Resume, Snapshot
 from kae.streams.control.state import ControlState, RequestState
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.source import SourceBounds, count_lost
 from kae.streams.runtime import failpoints
 from kae.streams.shards.requests import (
     RetainedOffsets,
     apply_request,
+    position_of,
     refold_refusal,
     reset_refusal,
+    resume_refusal,
 )
 from kae.streams.topology.types import Topology
 from kae.streams.worker.assignment import WorkerIdentity
 from kae.streams.worker.bindings import BindingsApplier
 from kae.streams.worker.ownership import OwnedShards, ShardWorkResult
 from kae.streams.worker.snapshots import WorkerSnapshots
+from kae.streams.worker.sources import SourceCheck
 from kae.streams.worker.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -47,6 +52,7 @@ class ShardRequests:
         owned: OwnedShards,
         bindings: BindingsApplier,
         snapshots: WorkerSnapshots,
+        sources: SourceCheck,
         watchdog: Watchdog,
     ) -> None:
         self._topology = topology
@@ -56,6 +62,7 @@ class ShardRequests:
         self._owned = owned
         self._bindings = bindings
         self._snapshots = snapshots
+        self._sources = sources
         self._watchdog = watchdog
         self._log = clients.log(topology.control_topic, 0)
         # Offsets of requests whose answer the control state may not have yet.
@@ -65,12 +72,22 @@ class ShardRequests:
         """Carry out all that was requested before these shards were taken over.
 
         It announces the shards on the topic, and reads the topic up to that record.
-        Raises: AppendUnknown, KafkaTimeoutError: the broker is away.
+        Raises: AppendUnknown, KafkaTimeoutError: the broker is away; LogEnded when the topic ends
+        before what the shards have carried out: their requests would be taken for done.
         """
         shards = sorted(self._owned.shards)
         if not shards:
             return ShardWorkResult()
-        self._control.wait_for(self._announce(shards))
+        announced = self._announce(shards)
+        for shard in shards:
+            done = self._owned.shards[shard].source.next_control
+            if done > announced:
+                raise LogEnded(
+                    f"{self._log.name} ends at {announced + 1}, shard {shard} has carried out what "
+                    f"was requested before {done}: another topic, or one that lost its end. "
+                    f"{LOG_ENDED_REMEDY}"
+                )
+        self._control.wait_for(announced)
         return self._carry_out_open()
 
     def carry_out(self) -> ShardWorkResult:
@@ -98,28 +115,36 @@ class ShardRequests:
             return result
         refused = ""
         if shard.source.next_control <= open_request.offset:
-            refused = self._refusal(open_request.request, shard.next_offset)
+            found = self._bounds(open_request.request, shard)
+            refused = self._refusal(open_request.request, shard, found)
             if isinstance(open_request.request, Refold) and not refused:
                 result = result.and_then(self._owned.refold(partition))
                 if partition in result.lost:
                     return result  # its next owner finds the request open
                 shard = self._owned.shards[partition]
                 self._announce([partition])
-            result = result.and_then(self._append(open_request, shard, refused))
+            result = result.and_then(self._append(open_request, shard, found, refused))
             if partition in result.lost:
                 return result
         self._answer(open_request, shard, refused)
         if isinstance(open_request.request, Snapshot) and not refused:
             self._snapshots.begin(partition)
-        if isinstance(open_request.request, Reset | Resume) and not shard.source.paused:
+        if isinstance(open_request.request, Reset | Resume) and shard.source.reads:
             result.seek[partition] = shard.next_offset
         return result
 
-    def _append(self, open_request: RequestState, shard: Shard, refused: str) -> ShardWorkResult:
+    def _append(
+        self, open_request: RequestState, shard: Shard, found: SourceBounds | None, refused: str
+    ) -> ShardWorkResult:
         # A refusal is appended, too, without a change: only the owner may refuse.
-        source = shard.source if refused else apply_request(open_request, shard.source)
+        source, lost, request = shard.source, 0, open_request.request
+        if not refused:
+            source = apply_request(open_request, source, found.topic if found else "")
+            if isinstance(request, Reset) and found is not None:
+                lost = count_lost(position_of(shard.source), found, request.to_offset)
+                shard.note_topic(found.topic)
         failpoints.reach(failpoints.REQUEST_READ)
-        delta = shard.append_source(source, now_ms())
+        delta = shard.append_source(source, now_ms(), lost)
         failpoints.when_acknowledged([delta.appending], failpoints.REQUEST_APPENDED)
         self._owned.note_appended(open_request.request.shard, delta)
         return self._owned.apply_appended()
@@ -154,11 +179,19 @@ class ShardRequests:
         reached = [records.encode_control_record(self._bindings.reached(shard)) for shard in shards]
         return self._log.append(reached).offsets()[-1]
 
-    def _refusal(self, request: Request, next_offset: int) -> str:
+    def _bounds(self, request: Request, shard: Shard) -> SourceBounds | None:
+        """What the items topic has of a shard that is to be reset."""
+        if not isinstance(request, Reset):
+            return None
+        return self._sources.bounds({request.shard: shard.next_offset})[request.shard]
+
+    def _refusal(self, request: Request, owned: Shard, found: SourceBounds | None) -> str:
         shard = request.shard
-        if isinstance(request, Reset):
-            items = self._retained(self._topology.items_topic, shard)
-            return reset_refusal(shard, request.to_offset, next_offset, items)
+        if isinstance(request, Reset) and found is not None:
+            at, accepts = position_of(owned.source), request.accept_loss
+            return reset_refusal(shard, request.to_offset, at, found, accept_loss=accepts)
+        if isinstance(request, Resume):
+            return resume_refusal(shard, owned.source.stopped)
         if isinstance(request, Refold):
             return refold_refusal(shard, self._retained(self._topology.deltas_topic, shard))
         if isinstance(request, Snapshot):

@@ -12,6 +12,8 @@ from kae.streams.control.follower import ControlFollower
 from kae.streams.control.state import ControlState
 from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
+from kae.streams.kafka.unread_partitions import PartitionWatch
+from kae.streams.runtime.ending import FINISH_SECONDS, end_within
 from kae.streams.runtime.interpreter import set_for_indexing
 from kae.streams.telemetry.traces import tracer
 from kae.streams.topology.types import Topology
@@ -30,8 +32,9 @@ from kae.streams.worker.registrar import RegistrarService
 from kae.streams.worker.requests import ShardRequests
 from kae.streams.worker.shutdown import Shutdown
 from kae.streams.worker.snapshots import WorkerSnapshots
+from kae.streams.worker.sources import SourceCheck
 from kae.streams.worker.threads import WorkerThreads
-from kae.streams.worker.watchdog import Watchdog
+from kae.streams.worker.watchdog import EXIT_STALLED, Stalled, Watchdog
 
 log = structlog.get_logger()
 
@@ -52,12 +55,14 @@ class Worker:
         control = ControlState(topology.generation)
         self._control = ControlFollower(clients.log(topology.control_topic, 0), control)
         self._owned = owned = OwnedShards(topology, identity, clients, meters)
+        self._sources = sources = SourceCheck(topology, clients, owned)
         self._indexer = Indexer(
             topology,
             Encoder(codebook),
             clients,
             self._bindings,
             owned,
+            sources,
             meters,
             tracer("worker", identity.name),
         )
@@ -73,12 +78,16 @@ class Worker:
             owned,
             self._applier,
             self._snapshots,
+            sources,
             self._watchdog,
         )
         self._registrar = RegistrarService(
             topology, identity, codebook, clients, self._control, meters
         )
-        self._lag = LagMonitor(clients, topology.items_topic, owned.positions)
+        self._lag = LagMonitor(
+            clients, topology.items_topic, owned.positions, owned.source_positions
+        )
+        self._partitions = PartitionWatch(topology, clients)
         readings = WorkerReadings(
             topology,
             identity,
@@ -89,13 +98,18 @@ class Worker:
             self._registrar,
             self._bindings,
             self._lag,
+            self._partitions,
             control,
         )
         meters.collect_from(readings.samples)
         self.readiness = readings.readiness
 
     async def run(self) -> int:
-        """Work until SIGTERM or SIGINT (returns 0) or until anything is in doubt (returns 1)."""
+        """Work until SIGTERM or SIGINT (returns 0) or until anything is in doubt.
+
+        Returns EXIT_STALLED when nothing comes any more though there is something, else 1. A
+        shutdown takes FINISH_SECONDS at most.
+        """
         self._shutdown.on_signals()
         app = build_app(self._topology, self._positions)
         ownership = PartitionOwnership(
@@ -106,6 +120,7 @@ class Worker:
             self._owned,
             self._applier,
             self._requests,
+            self._sources,
             self._registrar,
             self._threads,
             self._watchdog,
@@ -119,23 +134,36 @@ class Worker:
             self._positions,
             self._clients,
             ownership,
+            self._sources,
             self._registrar,
             self._snapshots,
             self._threads,
             self._watchdog,
             self.meters,
             self._shutdown,
+            self._lag,
+            self._owned,
         )
         set_for_indexing()
         self._start_threads(ownership)
         running = asyncio.create_task(self._run_app(app, housekeeping))
         await self._shutdown.wait()
+        begun_by = self._shutdown.failure
+        if begun_by is not None:
+            log.error("worker_failed", error=repr(begun_by))
+        end_within(FINISH_SECONDS, self._exit_code(begun_by) or 1, "worker")
         failure = await self._shut_down(app, ownership, housekeeping, running)
-        if failure is not None:
+        if failure is None:
+            log.info("worker_stopped")
+        elif begun_by is None:
             log.error("worker_failed", error=repr(failure))
-            return 1
-        log.info("worker_stopped")
-        return 0
+        return self._exit_code(failure)
+
+    @staticmethod
+    def _exit_code(failure: BaseException | None) -> int:
+        if failure is None:
+            return 0
+        return EXIT_STALLED if isinstance(failure, Stalled) else 1
 
     def _positions(self) -> dict[TP, int]:
         """The next offsets of the owned shards and of the registrar."""
@@ -160,7 +188,8 @@ class Worker:
         self._watchdog.start()
         self._bindings.start(lambda: ownership.submit(self._applier.apply), self._shutdown.fail)
         self._control.start(lambda: ownership.submit(self._requests.carry_out), self._shutdown.fail)
-        self._lag.start()
+        self._lag.start(lambda: ownership.submit(self._sources.stop_broken))
+        self._partitions.start()
         self._snapshots.start()
 
     async def _run_app(self, app: App, housekeeping: Housekeeping) -> None:
@@ -186,7 +215,7 @@ class Worker:
         ownership.stop()
         await self._threads.finish()
         if self._shutdown.failure is None:
-            await housekeeping.publish_positions()
+            await housekeeping.publish_last_positions()
         # Read before the app is stopped: what agents run into after that is no failure.
         failure = self._shutdown.failure
         await app.stop()
@@ -197,6 +226,7 @@ class Worker:
         self._bindings.stop()
         self._control.stop()
         self._lag.stop()
+        self._partitions.stop()
         self._watchdog.stop()
         self._clients.close()
         return failure

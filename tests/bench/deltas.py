@@ -9,7 +9,8 @@ from kae.deploy.cluster import Cluster
 from kae.sinks.log.edits import Delta, decode_record
 from kae.sinks.log.fold import LogState, fold
 from kae.sinks.store.store import ShardStore
-from kae.streams.kafka.log import KafkaClients, poll
+from kae.streams.kafka.consumer import poll
+from kae.streams.kafka.log import KafkaClients
 
 POLL_SECONDS = 0.1
 

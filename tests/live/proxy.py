@@ -94,10 +94,12 @@ class Proxy:
 
     async def _close(self) -> None:
         self._server.close()
+        await asyncio.sleep(0.05)  # who has just been accepted is served first
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.sleep(0.05)  # the loop closes the sockets of aborted connections
 
     # One connection.
 

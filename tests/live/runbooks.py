@@ -14,19 +14,24 @@ RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks.md"
 
 def follow(cluster: Cluster, alarm: str) -> None:
     """Give the commands that the entry of an alarm has tests run."""
+    for command in entry(alarm):
+        give(cluster, command)
+
+
+def give(cluster: Cluster, command: str) -> None:
+    """Give one command, in the folder of the cluster."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     env = {**os.environ, "PATH": path, "KAE_TOPOLOGY": str(cluster.topology.path)}
-    for command in entry(alarm):
-        done = subprocess.run(
-            ["sh", "-euc", command],
-            cwd=cluster.folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    done = subprocess.run(
+        ["sh", "-euc", command],
+        cwd=cluster.folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 
 def entry(alarm: str) -> list[str]:

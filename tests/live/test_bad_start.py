@@ -54,7 +54,6 @@ def test_a_missing_topic_is_named_with_the_command_that_creates_it(
         ("replica", "run"),
         ("catalog", "ingest", feed),
         ("term", "bind", "x", "--match", "y"),
-        ("status",),
     ]
     for place, command in enumerate(commands):
         line = said(cluster.command(f"command-{place}", *command))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient, TopicPartition
 from tests.live.asking import kae, told
 from tests.live.conftest import QUICK
 from tests.live.killer import wait_for
@@ -80,6 +81,19 @@ def paused_shard(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def events_deleted_unread(scene: Scene) -> Iterator[None]:
+    kae(scene.cluster, "shard", "pause", "3", "--reason", "a test", "--yes")
+    scene.update(4)
+    place = TopicPartition(scene.cluster.topology.items_topic, 3)
+    admin = KafkaAdminClient(bootstrap_servers=scene.cluster.topology.kafka.bootstrap)
+    admin.delete_records({place: scene.ledger.ends()[3] - 1})
+    admin.close()
+    yield
+    scene.follow_the_runbook("KaeShardStopped")
+    scene.update(5)  # so that shard 3 has the same as the others
+
+
+@contextmanager
 def undecodable_event(scene: Scene) -> Iterator[None]:
     good = upserts(scene.catalog[:1], 9)[0]
     value = good.value or b""
@@ -144,6 +158,7 @@ def broker_that_hangs_amid_a_backlog(scene: Scene) -> Iterator[None]:
 ACCIDENTS: dict[tuple[str, ...], Callable[[Scene], AbstractContextManager[None]]] = {
     ("KaeShardsUnheld",): killed_worker,
     ("KaeShardPausedForLong",): paused_shard,
+    ("KaeShardStopped",): events_deleted_unread,
     ("KaeDeadLettersRising",): undecodable_event,
     ("KaeSlotsRunningOut",): wide_campaign,
     ("KaeSnapshotsFail", "KaeSnapshotOld"): archive_that_is_no_folder,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -209,11 +210,22 @@ def test_a_trimmed_log_that_no_snapshot_reaches_is_an_error_with_its_remedy(
     assert "the log was trimmed, and no snapshot from before that time" in too_early
     worker.terminate()
     shutil.rmtree(str(cluster.topology.snapshots.url))
-    for late in (
-        cluster.start_worker("two", wait=False),
-        cluster.start_replica("late", wait=False).process,
-    ):
-        assert late.wait(60) == 1
-        assert "snapshot" in late.output()
-        assert "backfill a new generation" in late.output()
+    late = cluster.start_replica("late", wait=False).process
+    assert late.wait(60) == 1
+    assert "snapshot" in late.output()
+    assert "backfill a new generation" in late.output()
+    # A worker goes on without those shards, and says so once.
+    two = cluster.start_worker("two", wait=False)
+    wait_for(lambda: len(list(two.events("shard_lost"))) == 8, "all shards to be refused", 60)
+    wait_for(lambda: list(two.events("worker_ready")), "the worker to go on", 60)
+    time.sleep(2 * cluster.topology.worker.session_timeout_seconds)
+    lost = {event["shard"]: event["cause"] for event in two.events("shard_lost")}
+    assert sorted(lost) == list(range(8))
+    assert len(list(two.events("shard_lost"))) == 8
+    assert all("there is no snapshot. Bring back a snapshot" in cause for cause in lost.values())
+    assert all("backfill a new generation" in cause for cause in lost.values())
+    told_so = fetch(f"{cluster.worker_url('two')}/readyz")
+    assert told_so.status_code == 503
+    assert told_so.json()["reasons"] == [f"shard {n}: {lost[n]}" for n in sorted(lost)]
+    assert two.running
     assert read(replica) == 400

@@ -1,5 +1,7 @@
 """A store with a flipped byte is detected, named and rebuilt, and never read as if it was whole."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +14,9 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.sinks.shard import Shard
 from kae.sinks.store import keys
+from kae.sinks.store.disk import DiskFull
 from kae.sinks.store.plan import Upsert
-from kae.sinks.store.rocks import StoreDamaged, StoreUnusable
+from kae.sinks.store.rocks import StoreDamaged, StoreUnusable, named
 from kae.sinks.store.store import ShardStore
 
 Rows = dict[str, list[tuple[bytes, bytes]]]
@@ -217,3 +220,96 @@ def test_an_owner_whose_store_is_damaged_restores_it_from(
         assert str(folder) in shard.rejected[0]
         assert rows(shard.store) == rows(pipeline.shard.store)
         shard.close()
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip_the_middle(path: Path) -> None:
+    if path.stat().st_size:
+        flip(path, path.stat().st_size // 2)
+
+
+def put_a_folder_there(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def owner(pipeline: ArchivedPipeline, folder: Path) -> Shard:
+    return Shard(
+        folder,
+        pipeline.deltas,
+        owner="back",
+        fingerprint=pipeline.encoder.fingerprint,
+        max_bytes=4096,
+        write_buffer_bytes=1 << 20,
+    )
+
+
+@pytest.mark.parametrize("damage", [lose, cut, empty, flip_the_middle, put_a_folder_there])
+def test_an_owner_has_a_whole_store_whichever_file_of_it_is(
+    pipeline: ArchivedPipeline, damage: Callable[[Path], None]
+) -> None:
+    expected = rows(pipeline.shard.store)
+    whole, folder = checkpoint(pipeline, pipeline.root / "whole"), pipeline.root / "damaged"
+    passed_over = set()
+    for name in sorted(path.name for path in whole.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(whole, folder)
+        damage(folder / name)
+        shard = owner(pipeline, folder)
+        assert rows(shard.store) == expected, name
+        if shard.rejected:
+            (reason,) = shard.rejected
+            assert reason.startswith(f"the store: {folder}: the store is damaged: "), name
+            passed_over.add(name)
+        shard.close()
+    content = {path.name for path in whole.iterdir() if path.suffix == ".sst"}
+    content |= {path.name for path in whole.iterdir() if path.name.startswith("MANIFEST")}
+    assert passed_over >= content | {"CURRENT"}
+
+
+def test_an_owner_discards_a_file_in_the_place_of_its_store(pipeline: ArchivedPipeline) -> None:
+    folder = pipeline.root / "damaged"
+    folder.write_bytes(b"no store")
+    shard = owner(pipeline, folder)
+    assert "it is a file, not a folder" in shard.rejected[0]
+    assert rows(shard.store) == rows(pipeline.shard.store)
+    shard.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.EACCES, StoreUnusable),
+        (errno.EROFS, StoreUnusable),
+        (errno.EIO, StoreUnusable),
+        (errno.EMFILE, StoreUnusable),
+        (errno.ENOSPC, DiskFull),
+        (errno.EDQUOT, DiskFull),
+        (errno.ENOENT, StoreDamaged),
+    ],
+    ids=errno.errorcode.get,
+)
+def test_what_is_the_systems_is_not_taken_for_damage(
+    number: int, kind: type[Exception], tmp_path: Path
+) -> None:
+    said = Exception(f"IO error: While open a file for random read: x: {os.strerror(number)}")
+    assert type(named(tmp_path, said)) is kind
+
+
+def test_a_store_that_the_system_refuses_stays_as_it_is(pipeline: ArchivedPipeline) -> None:
+    """Here the store is open twice: whoever has it goes on."""
+    with pytest.raises(StoreUnusable, match="has it open: stop that one or use another --data"):
+        owner(pipeline, pipeline.shard.folder)
+    pipeline.grow()
+    pipeline.shard.store.check()

@@ -10,7 +10,7 @@ from tests.sinks.pipeline import Pipeline
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.encoders.selector import Selector
-from kae.sinks.log.protocol import LogTruncated, MemoryLog
+from kae.sinks.log.protocol import LogEnded, LogTruncated, MemoryLog
 from kae.sinks.log.term_changes import Bind
 from kae.sinks.shard import Shard
 from kae.sinks.snapshots.archive import Archive
@@ -108,6 +108,41 @@ def test_a_snapshot_ahead_of_the_log_or_off_its_chain_is_rejected_for_the_one_be
     assert other.restored_from == str(fit.version)
     assert "holds another record" in other.rejected[0]
     other.close()
+
+
+def test_a_log_that_ends_before_its_store_is_refused_and_the_store_of_another_log_discarded(
+    pipeline: ArchivedPipeline,
+) -> None:
+    pipeline.grow()
+    folder = pipeline.shard.folder
+    before = rows(pipeline.shard.store)
+    pipeline.shard.close()
+
+    def open_on(log: MemoryLog) -> Shard:
+        return Shard(
+            folder,
+            log,
+            owner="back",
+            fingerprint=pipeline.encoder.fingerprint,
+            max_bytes=MAX_BYTES,
+            write_buffer_bytes=1 << 20,
+        )
+
+    cut = MemoryLog("deltas/0")
+    cut.records = pipeline.deltas.records[:2]
+    with pytest.raises(LogEnded, match="deltas/0: the log ends at or before"):
+        open_on(cut)
+    assert len(cut.records) == 2  # nothing was claimed
+    kept = ShardStore(folder)
+    assert rows(kept) == before
+    kept.close()
+    other = MemoryLog("deltas/1")
+    other.records = pipeline.deltas.records[:2]
+    shard = open_on(other)
+    assert shard.rejected == ["the store: deltas/1: the store is a fold of deltas/0"]
+    assert shard.store.state.version == 1
+    shard.close()
+    pipeline.shard = pipeline.next_owner()
 
 
 def test_a_store_older_than_the_log_is_replaced_by_a_snapshot(pipeline: ArchivedPipeline) -> None:

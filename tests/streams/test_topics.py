@@ -14,6 +14,7 @@ from tests.live.killer import wait_for
 from kae.deploy.brokers import ApacheKafka
 from kae.deploy.processes import kae_command
 from kae.streams.errors import KafkaUnreachable, TopicDiffers
+from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.topics import TopicChange, apply_topics, check_topics
 from kae.streams.topology.types import Topology
 
@@ -96,6 +97,23 @@ def test_a_killed_ingest_goes_on_where_it_was_acknowledged(
     assert report["published"] == ITEMS
     assert 0 < report["resumed_rows"] <= len(before)
     assert len(ids_in(topology)) == ITEMS
+
+
+def test_the_bounds_of_all_partitions_are_told_whichever_leaders_the_client_knows(
+    topology: Topology,
+) -> None:
+    apply_topics(topology)
+    known = [TopicPartition(topology.items_topic, 0)]
+    both = [*known, TopicPartition(topology.bindings_topic, 0)]
+    with KafkaClients.for_reading(topology, "test") as clients:
+        consumer = clients.consumer()
+        assert consumer.end_offsets(known) == {known[0]: 0}
+        assert consumer.end_offsets(both) == dict.fromkeys(both, 0)
+        consumer.close()
+        consumer = clients.consumer()
+        assert consumer.beginning_offsets(known) == {known[0]: 0}
+        assert consumer.beginning_offsets(both) == dict.fromkeys(both, 0)
+        consumer.close()
 
 
 def ids_in(topology: Topology) -> set[bytes]:
