@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.fetching import fetch
 from tests.live.asking import told
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, bind, upserts
-from tests.live.storm import wait_for
 from tests.live.test_replica import hashes, items
 
 from kae.deploy.cluster import Cluster

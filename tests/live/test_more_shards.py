@@ -10,10 +10,10 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from tests.live.asking import kae, told
 from tests.live.conftest import QUICK, SHARDS
+from tests.live.killer import wait_for
 from tests.live.ledger import Event, Ledger, bind, deletes, upserts
 from tests.live.runbooks import entry, give
 from tests.live.scrape import scrape
-from tests.live.storm import wait_for
 from tests.live.successors import announce_both
 from tests.live.test_replica import hashes, items
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from tests.live.conftest import IMPATIENT
+from tests.live.killer import Killer
 from tests.live.ledger import Ledger, upserts
 from tests.live.proxy import Proxy
-from tests.live.storm import Killer
 from tests.live.test_replica import get, items, wait_until
 
 from kae.deploy.brokers import ApacheKafka, free_port

@@ -8,9 +8,9 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from tests.fetching import fetch
 from tests.live.asking import kae, told
+from tests.live.killer import wait_for
 from tests.live.ledger import Ledger, upserts
 from tests.live.scrape import scrape
-from tests.live.storm import wait_for
 from tests.live.test_shard_requests import TERMS, answered, asking, shard, standing
 
 from kae.deploy.cluster import Cluster

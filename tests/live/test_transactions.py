@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 from tests.live.asking import told
+from tests.live.killer import wait_for
 from tests.live.ledger import Event, Ledger, bind, deletes, upserts
 from tests.live.scrape import scrape
-from tests.live.storm import wait_for
 
 from kae.deploy.cluster import Cluster
 from kae.encoders.items import Item

@@ -82,7 +82,7 @@ class Pipeline(Writers):
     def refold(self) -> ShardStore:
         """A fresh store folded from offset 0, as `kae log verify` does it."""
         store = ShardStore(self.root / "refold", 1 << 20)
-        store.log_name = self._deltas.name
+        store.log_name = self.deltas[0].name
         state = LogState()
         for offset, payload in self.deltas[0].read(0):
             if offset < 0:

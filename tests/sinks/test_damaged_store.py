@@ -247,7 +247,7 @@ def put_a_folder_there(path: Path) -> None:
 def owner(pipeline: ArchivedPipeline, folder: Path) -> Shard:
     return Shard(
         folder,
-        pipeline.deltas,
+        pipeline.log,
         owner="back",
         fingerprint=pipeline.encoder.fingerprint,
         max_bytes=4096,

@@ -119,17 +119,11 @@ def test_a_log_that_ends_before_its_store_is_refused_and_the_store_of_another_lo
     pipeline.shard.close()
 
     def open_on(log: MemoryLog) -> Shard:
-        return Shard(
-            folder,
-            log,
-            owner="back",
-            fingerprint=pipeline.encoder.fingerprint,
-            max_bytes=MAX_BYTES,
-            write_buffer_bytes=1 << 20,
-        )
+        pipeline.deltas = [log]
+        return pipeline.open_shard(owner=pipeline.owner)
 
     cut = MemoryLog("deltas/0")
-    cut.records = pipeline.deltas.records[:2]
+    cut.records = pipeline.log.records[:2]
     with pytest.raises(LogEnded, match="deltas/0: the log ends at or before"):
         open_on(cut)
     assert len(cut.records) == 2  # nothing was claimed
@@ -137,7 +131,7 @@ def test_a_log_that_ends_before_its_store_is_refused_and_the_store_of_another_lo
     assert rows(kept) == before
     kept.close()
     other = MemoryLog("deltas/1")
-    other.records = pipeline.deltas.records[:2]
+    other.records = pipeline.log.records[:2]
     shard = open_on(other)
     assert shard.rejected == ["the store: deltas/1: the store is a fold of deltas/0"]
     assert shard.store.state.version == 1

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from tests.sinks.lines import Line, split_known
 from tests.sinks.oracle import expected_counts, expected_hash
+from tests.sinks.pipeline import Pipeline, split_known
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -160,9 +160,9 @@ class Losses(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = Line(self.codebook, MemoryLog(), MemoryLog())
+        self.pipeline = Pipeline(self.codebook, MemoryLog(), MemoryLog())
         self.partition = Partition()
-        self.line.shard.note_topic(self.partition.bounds.topic)
+        self.pipeline.shard.note_topic(self.partition.bounds.topic)
         self.read_so_far: list[Change | None] = []
         self.lost = 0
         self.requests = 0
@@ -199,7 +199,7 @@ class Losses(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 5))
     def read(self, limit: int) -> None:
-        shard, partition = self.line.shard, self.partition
+        shard, partition = self.pipeline.shard, self.partition
         first = shard.next_offset
         if not shard.source.reads or not partition.begins_at <= first < partition.stable_end:
             return
@@ -207,12 +207,12 @@ class Losses(RuleBasedStateMachine):
         if not events:
             # What the shard's owner does before offsets that hold no event.
             source = msgspec.structs.replace(shard.source, next_offset=partition.stable_end)
-            shard.append_source(source, self.line.now()).apply()
+            shard.append_source(source, self.pipeline.now()).apply()
             return
-        prepared = prepare(split_known(list(events.values())), self.line.encoder)
+        prepared = prepare(split_known(list(events.values())), self.pipeline.encoder)
         dead = sum(change is None for change in events.values())
         plan = shard.plan_items(prepared, {})
-        shard.append_items(plan, dead, max(events) + 1, self.line.now()).apply()
+        shard.append_items(plan, dead, max(events) + 1, self.pipeline.now()).apply()
         partition.delivered.update(events)
         self.read_so_far += events.values()
 
@@ -238,7 +238,7 @@ class Losses(RuleBasedStateMachine):
     @rule()
     def check(self) -> None:
         """What the shard's owner does."""
-        shard, found = self.line.shard, self.partition.bounds
+        shard, found = self.pipeline.shard, self.partition.bounds
         if shard.source.stopped:
             return
         if not shard.next_offset:
@@ -246,14 +246,14 @@ class Losses(RuleBasedStateMachine):
         cause = find_break(SourcePosition(shard.next_offset, shard.topic), found)
         if cause:
             source = msgspec.structs.replace(shard.source, topic=shard.topic, stopped=cause)
-            shard.append_source(source, self.line.now()).apply()
+            shard.append_source(source, self.pipeline.now()).apply()
 
     @rule(accept_loss=st.booleans())
     def ask_for_a_reset(self, accept_loss: bool) -> None:
         self.reset(accept_loss)
 
     def reset(self, accept_loss: bool) -> bool:
-        shard, found = self.line.shard, self.partition.bounds
+        shard, found = self.pipeline.shard, self.partition.bounds
         at, to = SourcePosition(shard.next_offset, shard.topic), found.begins_at
         expected = self._deleted_unread(at, found)
         if reset_refusal(3, to, at, found, accept_loss=accept_loss):
@@ -267,7 +267,7 @@ class Losses(RuleBasedStateMachine):
         asked = RequestState(self.requests, Reset(1, 3, "ann", "", 0, to, accept_loss))
         shard.note_topic(found.topic)
         source = apply_request(asked, shard.source, found.topic)
-        shard.append_source(source, self.line.now(), lost).apply()
+        shard.append_source(source, self.pipeline.now(), lost).apply()
         self.lost += lost
         return True
 
@@ -279,24 +279,22 @@ class Losses(RuleBasedStateMachine):
 
     @rule()
     def hand_over(self) -> None:
-        self.line.shard.close()
-        self.line.folder += 1
-        self.line.shard = self.line.open_shard()
+        self.pipeline.pass_on().close()
         self.check()
 
     @invariant()
     def accounted_for(self) -> None:
-        counts = self.line.shard.store.state.counts
+        counts = self.pipeline.shard.store.state.counts
         assert counts.balanced
         assert counts == expected_counts(self.read_so_far) + Counts(self.lost, lost=self.lost)
 
     def teardown(self) -> None:
         """In the end the shard has everything that the topic holds."""
         self.check()
-        if self.line.shard.source.stopped:
+        if self.pipeline.shard.source.stopped:
             assert self.reset(True)
         self.end_transaction(False)
-        while self.line.shard.next_offset < self.partition.stable_end:
+        while self.pipeline.shard.next_offset < self.partition.stable_end:
             self.read(5)
         self.accounted_for()
         assert self.partition.events(self.partition.begins_at).keys() <= self.partition.delivered
@@ -305,12 +303,12 @@ class Losses(RuleBasedStateMachine):
             for offset in self.partition.delivered
         )
         known = [change for change in self.read_so_far if change is not None]
-        expected = expected_hash(known, [], self.line.encoder)
-        assert self.line.shard.store.content_hash() == expected
-        refolded = self.line.refold()
-        assert refolded.state.counts == self.line.shard.store.state.counts
+        expected = expected_hash(known, [], self.pipeline.encoder)
+        assert self.pipeline.shard.store.content_hash() == expected
+        refolded = self.pipeline.refold()
+        assert refolded.state.counts == self.pipeline.shard.store.state.counts
         refolded.close()
-        self.line.close()
+        self.pipeline.close()
 
 
 @pytest.mark.long
