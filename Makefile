@@ -4,7 +4,9 @@
 BIN := .venv/bin
 # Tests of whole clusters mostly wait, so more of them than processors run side by side. A marker beside
 # a test says whether it runs alone, or takes long and starts first.
-SIDE_BY_SIDE := --dist loadgroup --no-loadscope-reorder
+# A process of pytest that dies fails its test, by name; if it were replaced, pytest-xdist 3.8 might
+# wait for ever.
+SIDE_BY_SIDE := --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 export PYTHON
 
 help: ## say what there is

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
+from threading import Event, Lock
 from typing import NoReturn
 
 from rocksdict import (
@@ -272,7 +273,8 @@ def _open(folder: Path, write_buffer_bytes: int, access: AccessType, *, create: 
     _require_current(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        return Rdict(str(folder), options, families, access)
+        with _first_alone():
+            return Rdict(str(folder), options, families, access)
     except Exception as error:
         raise named(folder, error) from error
 
@@ -306,6 +308,24 @@ def named(folder: Path, error: Exception) -> DiskFull | StoreUnusable:
     else:
         return StoreDamaged(folder, error)
     return StoreUnusable(f"{folder}: cannot use the store: {error}. {remedy}")
+
+
+# The first open of a process fills registries of RocksDB's without a lock: threads that open their
+# first stores side by side can crash it (facebook/rocksdb#13390). Later opens only read them.
+_opening_first = Lock()
+_first_is_open = Event()
+
+
+@contextmanager
+def _first_alone() -> Iterator[None]:
+    """Keep other opens waiting until the first one of this process has succeeded."""
+    if not _first_is_open.is_set():
+        with _opening_first:
+            if not _first_is_open.is_set():
+                yield
+                _first_is_open.set()
+                return
+    yield
 
 
 def _family_options(write_buffer_bytes: int, tables: BlockBasedOptions) -> Options:
