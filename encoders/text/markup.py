@@ -10,7 +10,7 @@ changes, three times at most. Only texts that contain "<" or "&" are parsed, by 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 from selectolax.lexbor import LexborHTMLParser
@@ -51,7 +51,10 @@ _LINE_BREAKS = re.compile(r"\s*\n\s*")
 
 
 def plain_items(items: Iterable[Item]) -> list[Item]:
-    """Return the items with the text alone of titles, descriptions and fields."""
+    """Return the items with the text alone of their titles and descriptions.
+
+    Fields are read value by value (text/values.py).
+    """
     return [_plain_item(item) for item in items]
 
 
@@ -89,24 +92,11 @@ def _marked(found: re.Match[str]) -> str:
 
 
 def _plain_item(item: Item) -> Item:
-    title, description = plain_text(item.title), plain_text(item.description)
-    if title != item.title:
-        title = " ".join(title.split())
-    fields = _plain_fields(item.fields)
-    if (title, description) == (item.title, item.description) and fields is item.fields:
+    title, description = item.title, item.description
+    if "<" in title or "&" in title:
+        title = " ".join(plain_text(title).split())
+    if "<" in description or "&" in description:
+        description = plain_text(description)
+    if title is item.title and description is item.description:
         return item
-    return msgspec.structs.replace(item, title=title, description=description, fields=fields)
-
-
-def _plain_fields(fields: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
-    if not any(map(_may_have_markup, fields.values())):
-        return fields
-    return {name: _plain_value(value) for name, value in fields.items()}
-
-
-def _may_have_markup(value: str | Sequence[str]) -> bool:
-    return any("<" in one or "&" in one for one in ((value,) if isinstance(value, str) else value))
-
-
-def _plain_value(value: str | list[str]) -> str | list[str]:
-    return plain_text(value) if isinstance(value, str) else [plain_text(one) for one in value]
+    return msgspec.structs.replace(item, title=title, description=description)

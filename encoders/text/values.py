@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.text.markup import plain_text
 from kae.encoders.text.measures import canonical, is_number
 from kae.encoders.text.normal_form import is_unspaced
 from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
@@ -34,7 +35,7 @@ def words_of(
 ) -> Iterator[tuple[str, str]]:
     """Yield each word of the value as (word, text), in order, at most WORDS_OF_A_VALUE."""
     found = 0
-    for text in _parts(value[:VALUE_CHARACTERS]):
+    for text in _parts(plain_text(value[:VALUE_CHARACTERS])):
         word = canonical(form.normalise(text))
         if is_word(word, category):
             yield word, text.strip()
