@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from kae.encoders.items import Item
+from kae.encoders.text.markup import plain_items
 
 BATCH_ITEMS = 512
 _PROGRESS_ITEMS = 1000
@@ -11,6 +12,8 @@ _PROGRESS_ITEMS = 1000
 
 class CatalogReader:
     """An iterable over the same items in the same order each time, which reports progress.
+
+    Items come with the text alone of their HTML.
 
     `progress` is called every _PROGRESS_ITEMS items and at the end of each pass, with the number of
     items that all passes together have read.
@@ -27,7 +30,7 @@ class CatalogReader:
 
     def __iter__(self) -> Iterator[Item]:
         for item in self._items():
-            yield item
+            yield from plain_items((item,))
             self._read += 1
             if self._progress and self._read % _PROGRESS_ITEMS == 0:
                 self._progress(self._read)

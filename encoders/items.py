@@ -42,7 +42,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 class Encoded(msgspec.Struct, frozen=True, gc=False):
     """An item's searchable text, attributes and identifier.
 
-    `text` is normalise(title + " " + description).
+    `text` is title + " " + description in the search form of the codebook.
     """
 
     title: str

@@ -22,14 +22,14 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookWord
 from kae.encoders.text.bundled_words import stop_words
 from kae.encoders.text.measures import canonical, is_bare_number, is_measure, is_unit
-from kae.encoders.text.normal_form import is_unspaced, normalise
-from kae.encoders.text.spelling import token_spelling_key
+from kae.encoders.text.normal_form import is_unspaced
+from kae.encoders.text.search_form import SearchForm
+from kae.encoders.text.spelling import token_spelling_key, umlaut_key
 
 # Shorter tokens have too many neighbours.
 MIN_CHARACTERS = 4
@@ -108,7 +108,7 @@ class WordClause:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`words`: the words of the codebook and the bound terms found; `unknown`: other tokens."""
+    """`words`: those of the codebook and of terms; `unknown`: those that neither has."""
 
     clauses: list[WordClause]
     words: list[str]
@@ -122,15 +122,37 @@ class Query:
 class BoundTerms:
     """The bound terms, as an immutable overlay on the codebook.
 
-    Built from (binding id, normalised surface form, slot); a form may have several bindings.
+    Built from (binding id, normalised surface form, slot); several bindings may have one search
+    form, "crème" and "creme".
     """
 
     def __init__(self, bindings: Iterable[tuple[int, str, Slot]] = ()) -> None:
+        self._bindings = tuple(sorted(bindings))
+        self._read: dict[SearchForm, _BoundForms] = {}
+
+    def read_as(self, form: SearchForm) -> "_BoundForms":
+        """The terms in the search form of a codebook."""
+        read = self._read.get(form)
+        if read is None:
+            self._read[form] = read = _BoundForms(self._bindings, form)
+        return read
+
+
+class _BoundForms:
+    """The bound terms by their search form."""
+
+    def __init__(self, bindings: Iterable[tuple[int, str, Slot]], form: SearchForm) -> None:
         forms: defaultdict[str, list[tuple[int, Slot]]] = defaultdict(list)
-        for binding, form, slot in sorted(bindings):
-            forms[form].append((binding, slot))
-        self.forms = MappingProxyType({form: tuple(bound) for form, bound in forms.items()})
+        for binding, written, slot in bindings:
+            found = (binding, slot)
+            if found not in (alike := forms[umlaut_key(form.normalise(written))]):
+                alike.append(found)
+        self._forms = {form: tuple(bound) for form, bound in forms.items()}
         self.longest = max((form.count(" ") + 1 for form in forms), default=0)
+
+    def bound(self, surface: str) -> tuple[tuple[int, Slot], ...]:
+        """The bindings of a part of a query, in the search form."""
+        return self._forms.get(umlaut_key(surface), ()) if self._forms else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +173,7 @@ class QueryEncoder:
 
     def __init__(self, codebook: Codebook) -> None:
         self._codebook = codebook
+        self._form = codebook.form
         by_spelling: defaultdict[str, list[CodebookWord]] = defaultdict(list)
         containing: defaultdict[str, list[CodebookWord]] = defaultdict(list)
         items: defaultdict[str, int] = defaultdict(int)
@@ -174,16 +197,17 @@ class QueryEncoder:
 
     def encode(self, text: str, terms: BoundTerms) -> Query:
         """Encode a query, each word once; stop words only if there is nothing else."""
-        tokens = normalise(text[:QUERY_CHARACTERS]).split()[:QUERY_TOKENS]
+        tokens = self._form.tokens_of(text[:QUERY_CHARACTERS])[:QUERY_TOKENS]
+        bound_forms = terms.read_as(self._form)
         clauses: dict[Variant, WordClause] = {}
         words: dict[str, None] = {}
-        unknown: dict[str, None] = {}
-        for found in self._split(tokens, terms):
+        rest: list[int] = []  # places of tokens that are no words
+        for found in self._split(tokens, bound_forms):
             own = tokens[found.start : found.start + found.length]
             if found.bound or found.words:
                 words[" ".join(own)] = None
-            elif not self._is_known(own):
-                unknown[" ".join(own)] = None
+            elif found.length == 1:  # else it is a measure
+                rest.append(found.start)
             made = (
                 self._term_clause(own, found)
                 if found.bound
@@ -194,7 +218,30 @@ class QueryEncoder:
         without_stop_words = [
             clause for clause in clauses.values() if clause.word not in stop_words()
         ]
-        return Query(without_stop_words or list(clauses.values()), list(words), list(unknown))
+        return Query(
+            without_stop_words or list(clauses.values()), list(words), self._unknown(tokens, rest)
+        )
+
+    def _unknown(self, tokens: Sequence[str], places: Iterable[int]) -> list[str]:
+        """The unknown words among the tokens at some places, each once.
+
+        Characters in a row of a script without spaces are a word, if any of them is unknown.
+        """
+        unknown: dict[str, None] = {}
+        run: list[str] = []
+        after = -1
+        for place in [*sorted(places), len(tokens)]:
+            token = tokens[place] if place < len(tokens) else ""
+            if run and not (place == after and is_unspaced(token)):
+                if not all(self._is_known([character]) for character in run):
+                    unknown["".join(run)] = None
+                run = []
+            if is_unspaced(token):
+                run.append(token)
+                after = place + 1
+            elif token and not self._is_known([token]):
+                unknown[token] = None
+        return list(unknown)
 
     def _is_known(self, tokens: Sequence[str]) -> bool:
         """Whether the tokens are parts of longer words, a measure, a number, or stop words."""
@@ -206,7 +253,7 @@ class QueryEncoder:
             or is_bare_number(surface)
         )
 
-    def _split(self, tokens: Sequence[str], terms: BoundTerms) -> Iterator[_Found]:
+    def _split(self, tokens: Sequence[str], terms: _BoundForms) -> Iterator[_Found]:
         """Yield words without overlaps, the longest first, and then the remaining tokens."""
         spellings = list(map(token_spelling_key, tokens))
         taken: set[int] = set()
@@ -218,13 +265,13 @@ class QueryEncoder:
         yield from (_Found(place, 1, (), ()) for place in range(len(tokens)) if place not in taken)
 
     def _candidates(
-        self, tokens: Sequence[str], spellings: Sequence[str], terms: BoundTerms
+        self, tokens: Sequence[str], spellings: Sequence[str], terms: _BoundForms
     ) -> Iterator[_Found]:
         for start in range(len(tokens)):
             longest = min(max(self._longest, terms.longest), len(tokens) - start)
             for length in range(1, longest + 1):
                 surface = " ".join(tokens[start : start + length])
-                bound = terms.forms.get(surface, ())
+                bound = terms.bound(surface)
                 words = self._by_spelling.get("".join(spellings[start : start + length]), ())
                 if not words and length <= 2:
                     words = self._by_spelling.get(canonical(surface), ())

@@ -15,7 +15,8 @@ import msgspec
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX
 from kae.encoders.items import Attribute
 from kae.encoders.text.measures import canonical
-from kae.encoders.text.normal_form import contains_phrase, normalise
+from kae.encoders.text.normal_form import contains_phrase
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 
 EXPRESSION_CHARACTERS = 4096
 NESTING = 32
@@ -112,7 +113,7 @@ Expression = Equals | Not | And | Or
 class CompiledSelector:
     """A parsed selector, in the parts that a postings index needs."""
 
-    phrase: str  # normalised; "" if not set
+    phrase: str  # in the search form; "" if not set
     items: frozenset[str]
     where: Expression | None
     plus: frozenset[str]
@@ -138,17 +139,17 @@ class CompiledSelector:
         )
 
 
-def compile_selector(selector: Selector) -> CompiledSelector:
-    """Parse a selector once.
+def compile_selector(selector: Selector, form: SearchForm = NEWEST_FORM) -> CompiledSelector:
+    """Parse a selector once, for the items of one codebook.
 
     Raises: SelectorInvalid.
     """
-    phrase = normalise(selector.match)
+    phrase = form.normalise(selector.match)
     if selector.match and not phrase:
         raise SelectorInvalid(
             f"match {selector.match!r}: no letter or digit; give words that a title contains"
         )
-    where = parse_where(selector.where) if selector.where.strip() else None
+    where = parse_where(selector.where, form) if selector.where.strip() else None
     plus, minus = frozenset(selector.plus + selector.pins), frozenset(selector.minus)
     if plus & minus:
         raise SelectorInvalid(
@@ -158,7 +159,7 @@ def compile_selector(selector: Selector) -> CompiledSelector:
     return CompiledSelector(phrase, frozenset(selector.items), where, plus, minus)
 
 
-def parse_where(expression: str) -> Expression:
+def parse_where(expression: str, form: SearchForm = NEWEST_FORM) -> Expression:
     """Parse a `where` expression.
 
     Raises: SelectorInvalid.
@@ -169,7 +170,7 @@ def parse_where(expression: str) -> Expression:
             "or name the items"
         )
     try:
-        parsed: Expression = _parser().parse(expression)  # type: ignore[assignment]
+        parsed: Expression = _parser(form).parse(expression)  # type: ignore[assignment]
     except lark.exceptions.UnexpectedInput as error:
         raise SelectorInvalid(_explain(expression, error)) from None
     return parsed
@@ -191,6 +192,10 @@ def holds(expression: Expression, words: frozenset[tuple[int, str]]) -> bool:
 class _Builder(lark.Transformer[lark.Token, Expression]):
     """Builds the expression while lark parses: bottom-up, without recursion."""
 
+    def __init__(self, form: SearchForm) -> None:
+        super().__init__()
+        self._form = form
+
     def equals(self, parts: list[lark.Token]) -> Expression:
         category, quoted = parts
         index = CATEGORY_INDEX.get(category.lower())
@@ -199,7 +204,7 @@ class _Builder(lark.Transformer[lark.Token, Expression]):
                 f"where: {str(category)!r} at character {_place(category)} is no category; "
                 f"write one of {', '.join(CATEGORIES)}"
             )
-        word = canonical(normalise(re.sub(r"\\(.)", r"\1", quoted[1:-1])))
+        word = canonical(self._form.normalise(re.sub(r"\\(.)", r"\1", quoted[1:-1])))
         if not word:
             raise SelectorInvalid(
                 f"where: {quoted!s} at character {_place(quoted)} has no letter or digit; "
@@ -221,8 +226,8 @@ class _Builder(lark.Transformer[lark.Token, Expression]):
 
 
 @cache
-def _parser() -> lark.Lark:
-    return lark.Lark(_GRAMMAR, parser="lalr", transformer=_Builder())
+def _parser(form: SearchForm) -> lark.Lark:
+    return lark.Lark(_GRAMMAR, parser="lalr", transformer=_Builder(form))
 
 
 def _bounded(expression: Expression) -> Expression:

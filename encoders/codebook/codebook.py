@@ -24,7 +24,8 @@ from kae.encoders.categories import (
     check_groups,
 )
 from kae.encoders.tagger.weights import PACKAGED, TaggerInvalid, TaggerSource
-from kae.encoders.text.normal_form import NORMALISATION
+from kae.encoders.text.normal_form import NORMALISATION, WITHOUT_SIGNS
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.encoders.text.spelling import spelling_key
 
 # A codebook without clusters is written as format 1, so that codebooks from before clusters keep
@@ -33,7 +34,8 @@ SOLO_FORMAT, CLUSTER_FORMAT = 1, 2
 # Part of the fingerprint: raise it when the extractor or the assigner gives other results.
 EXTRACTION = 2
 NO_TAGGER = "none"
-_VERSIONS = (NORMALISATION, EXTRACTION)
+# Those of a new codebook first, and those that are read besides it.
+_VERSIONS = ((NORMALISATION, EXTRACTION), (WITHOUT_SIGNS, EXTRACTION))
 _MANIFEST = "codebook.json"
 _WORDS = "words.tsv"
 _TAGGER = "tagger"
@@ -71,6 +73,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     groups: tuple[Group, ...]
     fields: dict[str, str]
     solo_slots: tuple[int, ...] | None = None
+    kept_letters: str = ""
 
 
 class Codebook:
@@ -89,13 +92,16 @@ class Codebook:
         catalog_items: int = 0,
         solo_slots: Sequence[int] | None = None,
         tagger: TaggerSource | None = None,
+        form: SearchForm = NEWEST_FORM,
     ) -> None:
+        """`form`: how items and queries are read."""
         check_groups(groups)
         check_fields(fields)
         _check_solo_slots(groups, solo_slots)
         self.groups = tuple(groups)
         self.solo_slots = None if solo_slots is None else tuple(solo_slots)
         self.tagger = tagger
+        self.form = form
         self.fields = dict(sorted(fields.items()))
         self.words = tuple(words)
         self._positions = tuple(
@@ -186,11 +192,11 @@ class Codebook:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CodebookInvalid(f"{folder / _MANIFEST}: {error}; {remedy}") from None
         versions = (manifest.normalisation, manifest.extraction)
-        if manifest.format not in (SOLO_FORMAT, CLUSTER_FORMAT) or versions != _VERSIONS:
+        if manifest.format not in (SOLO_FORMAT, CLUSTER_FORMAT) or versions not in _VERSIONS:
             raise CodebookInvalid(
                 f"{folder / _MANIFEST}: format, normalisation, extraction are "
                 f"{(manifest.format, *versions)}; this version of kae reads formats {SOLO_FORMAT} "
-                f"and {CLUSTER_FORMAT} with {_VERSIONS}; {remedy}"
+                f"and {CLUSTER_FORMAT} with {' and '.join(map(str, _VERSIONS))}; {remedy}"
             )
         if _hash(table) != manifest.words_blake2b:
             raise CodebookInvalid(
@@ -212,6 +218,7 @@ class Codebook:
                 manifest.catalog_items,
                 manifest.solo_slots,
                 tagger,
+                SearchForm(manifest.kept_letters, manifest.normalisation),
             )
         except (GroupsInvalid, ValueError, KeyError) as error:
             raise CodebookInvalid(f"{folder}: {error}; {remedy}") from None
@@ -274,7 +281,8 @@ def _manifest_of(codebook: Codebook, table: bytes, catalog_items: int) -> _Manif
     """Make the manifest; its fingerprint is the hash of the manifest without one."""
     blank = _Manifest(
         SOLO_FORMAT if codebook.solo_slots is None else CLUSTER_FORMAT,
-        *_VERSIONS,
+        codebook.form.version,
+        EXTRACTION,
         codebook.tagger_fingerprint,
         "",
         catalog_items,
@@ -283,6 +291,7 @@ def _manifest_of(codebook: Codebook, table: bytes, catalog_items: int) -> _Manif
         codebook.groups,
         codebook.fields,
         codebook.solo_slots,
+        codebook.form.kept,
     )
     return msgspec.structs.replace(blank, fingerprint=_fingerprint(blank))
 

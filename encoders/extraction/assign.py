@@ -20,6 +20,7 @@ from kae.encoders.extraction.extract import Extractor
 from kae.encoders.extraction.mentions import DESCRIPTION_SCORE, TITLE_SCORE, UNRANKED, Mention, Rank
 from kae.encoders.extraction.title_reader import open_title_reader
 from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
+from kae.encoders.text.markup import plain_items
 
 SUBJECT, STATED, MENTIONED, GUESSED = range(4)
 # The kind of product, and its brand.
@@ -117,6 +118,7 @@ class Encoder:
 
     def encode_all(self, items: Sequence[Item]) -> list[Encoded]:
         """Encode many items at half the cost; each result is as if the item were alone."""
+        items = plain_items(items)
         texts, attributes = self._extractor.find(items)
         return [
             Encoded(

@@ -9,7 +9,7 @@ from kae.encoders.extraction.mentions import FIELD_SCORE, UNRANKED, Mention, Ran
 from kae.encoders.extraction.scan import Scanner
 from kae.encoders.extraction.title_reader import TitleReader
 from kae.encoders.items import Attribute, AttributeSource, Item
-from kae.encoders.text.normal_form import END, tokens_of_all
+from kae.encoders.text.normal_form import END
 from kae.encoders.text.values import words_of
 
 TITLE_CHARACTERS = 1000
@@ -27,6 +27,7 @@ class Extractor:
         reader: TitleReader | None = None,
     ) -> None:
         self._rank = rank
+        self._form = codebook.form
         self._reader = reader
         caches = {kind: BoundedCache[str, list[Mention]]() for kind in codebook.fields.values()}
         self._fields = {
@@ -48,9 +49,9 @@ class Extractor:
         return [one.attribute for one in self._of_fields(item)]
 
     def find(self, items: Sequence[Item]) -> tuple[list[str], list[list[Mention]]]:
-        """Return each item's normalised text (title and description), and its mentions."""
+        """Return each item's text in the search form (title and description), and its mentions."""
         parts = [part for item in items for part in (item.title, item.description)]
-        tokens = tokens_of_all(parts)
+        tokens = self._form.tokens_of_all(parts)
         # Each text has a space before and after it.
         normal = f" {' '.join(tokens)}".split(END)
         titles, descriptions = normal[::2], normal[1::2]
@@ -89,7 +90,7 @@ class Extractor:
     def _of_value(self, category: int, value: str) -> list[Mention]:
         return [
             Mention(Attribute(category, word, text, AttributeSource.FIELD, FIELD_SCORE), self._rank)
-            for word, text in words_of(value, category)
+            for word, text in words_of(value, category, self._form)
         ]
 
 

@@ -20,8 +20,10 @@ from kae.encoders.extraction.mentions import CONFIRMED_SCORE, FIELD_SCORE, TITLE
 from kae.encoders.fields.names import meaning_of
 from kae.encoders.items import Attribute, AttributeSource, Item
 from kae.encoders.tagger.tagger import Tagged, Tagger
+from kae.encoders.text.markup import plain_items
 from kae.encoders.text.measures import canonical
-from kae.encoders.text.normal_form import contains_phrase, normalise
+from kae.encoders.text.normal_form import contains_phrase
+from kae.encoders.text.search_form import NEWEST_FORM
 from kae.encoders.text.surfaces import surface_of
 from kae.encoders.text.values import words_of
 
@@ -31,12 +33,17 @@ class LiteralExtractor:
 
     def __init__(self, codebook: Codebook | None, tagger: Tagger | None) -> None:
         self._mapped: Mapping[str, str] = codebook.fields if codebook else {}
+        self._form = codebook.form if codebook else NEWEST_FORM
         self._extractor = Extractor(codebook) if codebook else None
         self._tagger = tagger
         self._learned = tagger.categories if tagger else frozenset()
 
     def extract(self, items: Sequence[Item]) -> list[list[Attribute]]:
-        """Return each item's attributes; `text` is a part of its title, description or field."""
+        """Return each item's attributes; `text` is a part of its title, description or field.
+
+        Of HTML, that is a part of its text.
+        """
+        items = plain_items(items)
         titles = [item.title for item in items]
         tagged = self._tagger.tag(titles) if self._tagger else [()] * len(items)
         return [
@@ -57,10 +64,10 @@ class LiteralExtractor:
     ) -> list[Attribute]:
         found = {(one.category, one.word): one for one in self._of_fields(item)}
         closed = {category for category, _ in found}
-        for one in _of_values(item.title, tagged):
+        for one in self._of_values(item.title, tagged):
             if one.category not in closed:
                 found.setdefault((one.category, one.word), one)
-        taken = [normalise(item.title[value.begin : value.end]) for value in tagged]
+        taken = [self._form.normalise(item.title[value.begin : value.end]) for value in tagged]
         tagged_categories = {category for category, _ in found} | self._learned
         for one in scanned:
             in_title = one.score == TITLE_SCORE
@@ -69,7 +76,7 @@ class LiteralExtractor:
                     continue
                 if any(contains_phrase(value, one.text) for value in taken):
                     continue
-            text = surface_of(item.title if in_title else item.description, one.text)
+            text = surface_of(item.title if in_title else item.description, one.text, self._form)
             if text is not None:
                 found.setdefault(
                     (one.category, one.word),
@@ -78,13 +85,13 @@ class LiteralExtractor:
         return list(found.values())
 
     def _of_fields(self, item: Item) -> Iterator[Attribute]:
-        title = normalise(item.title)
+        title = self._form.normalise(item.title)
         for name, values in sorted(item.fields.items()):
             category = self._category_of(name)
             if category is None:
                 continue
             for value in [values] if isinstance(values, str) else values:
-                for word, text in words_of(value, category):
+                for word, text in words_of(value, category, self._form):
                     score = CONFIRMED_SCORE if contains_phrase(title, word) else FIELD_SCORE
                     yield Attribute(category, word, text, AttributeSource.FIELD, score)
 
@@ -95,10 +102,9 @@ class LiteralExtractor:
         named = meaning_of(name)
         return CATEGORY_INDEX.get(named.meaning) if named and named.whole else None
 
-
-def _of_values(title: str, tagged: Sequence[Tagged]) -> Iterator[Attribute]:
-    for value in tagged:
-        text = title[value.begin : value.end]
-        word = canonical(normalise(text))
-        if word:  # a value of punctuation alone has no word
-            yield Attribute(value.category, word, text, AttributeSource.TAGGER, value.score)
+    def _of_values(self, title: str, tagged: Sequence[Tagged]) -> Iterator[Attribute]:
+        for value in tagged:
+            text = title[value.begin : value.end]
+            word = canonical(self._form.normalise(text))
+            if word:  # a value of punctuation alone has no word
+                yield Attribute(value.category, word, text, AttributeSource.TAGGER, value.score)

@@ -14,7 +14,7 @@ from kae.encoders.items import Attribute, AttributeSource, Item
 from kae.encoders.tagger.tagger import Tagged, Tagger
 from kae.encoders.tagger.weights import TaggerSource
 from kae.encoders.text.measures import canonical
-from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.encoders.text.values import is_word
 
 # What nearly every product has. Most items never have a word of the other categories (three in four
@@ -25,9 +25,10 @@ REQUIRED = frozenset(CATEGORY_INDEX[name] for name in ("entity", "brand", "color
 class TitleReader:
     """Adds the tagger's words to mentions; the result does not depend on the other items."""
 
-    def __init__(self, tagger: Tagger, rank: RankOf) -> None:
+    def __init__(self, tagger: Tagger, rank: RankOf, form: SearchForm = NEWEST_FORM) -> None:
         self._tagger = tagger
         self._rank = rank
+        self._form = form
 
     def extend(self, items: Sequence[Item], found: Sequence[list[Mention]]) -> None:
         """Append to each item's mentions; all titles are read together."""
@@ -44,7 +45,7 @@ class TitleReader:
     def _mentions_in(self, title: str, values: Sequence[Tagged], closed: set[int]) -> list[Mention]:
         found: dict[str, Mention] = {}
         for value in values:
-            surface = normalise(title[value.begin : value.end])
+            surface = self._form.normalise(title[value.begin : value.end])
             word = canonical(surface)
             if value.category not in closed and is_word(word, value.category):
                 attribute = Attribute(
@@ -60,7 +61,9 @@ def open_title_reader(codebook: Codebook, rank: RankOf) -> TitleReader | None:
 
     Raises: TaggerInvalid.
     """
-    return TitleReader(load_tagger(codebook.tagger), rank) if codebook.tagger else None
+    if codebook.tagger is None:
+        return None
+    return TitleReader(load_tagger(codebook.tagger), rank, codebook.form)
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from kae.encoders.extraction.mentions import UNRANKED
 from kae.encoders.extraction.title_reader import open_title_reader
 from kae.encoders.items import Item
 from kae.encoders.tagger.weights import TaggerSource
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.encoders.vocabulary.fit import learn_vocabulary
 from kae.encoders.vocabulary.title_phrases import min_support
 from kae.encoders.vocabulary.vocabulary import Vocabulary
@@ -38,6 +39,7 @@ def build_codebook(
     out: Path,
     progress: Callable[[int], None] | None = None,
     tagger: TaggerSource | None = None,
+    form: SearchForm = NEWEST_FORM,
 ) -> Codebook:
     """Build a codebook and write its folder; with a tagger, the tagger's words get slots too.
 
@@ -47,12 +49,12 @@ def build_codebook(
     """
     check_groups(groups)
     catalog = CatalogReader(items, progress)
-    vocabulary = learn_vocabulary(catalog, groups, fields)
+    vocabulary = learn_vocabulary(catalog, groups, fields, form=form)
     scanned = [
         CodebookWord(category, word, 0, 0, True) for word, category in vocabulary.dictionary.items()
     ]
     measured, catalog_items = _measure(
-        catalog, Codebook(groups, dict(fields), scanned, tagger=tagger)
+        catalog, Codebook(groups, dict(fields), scanned, tagger=tagger, form=form)
     )
     fewest = min_support(catalog_items)
     words: list[CodebookWord] = []
@@ -61,7 +63,7 @@ def build_codebook(
         slots = group.capacity - group.reserved - 1
         words += number_slots(spellings[:slots])
         words += (word for spelling in spellings[slots:] for word in spelling)
-    codebook = Codebook(groups, dict(fields), words, catalog_items, tagger=tagger)
+    codebook = Codebook(groups, dict(fields), words, catalog_items, tagger=tagger, form=form)
     codebook.save(out)
     return codebook
 

@@ -101,7 +101,13 @@ def fit_codebook(
         if progress:
             progress(position + 1)
     return Codebook(
-        fitted.groups, dict(fields), words, occurrences.catalog_items, solo_slots, tagger
+        fitted.groups,
+        dict(fields),
+        words,
+        occurrences.catalog_items,
+        solo_slots,
+        tagger,
+        fitted.vocabulary.form,
     )
 
 

@@ -88,7 +88,9 @@ def fit_groups(
     check_groups(declared)
     if vocabulary is None:
         vocabulary = learn_vocabulary(catalog, declared, fields)
-    occurrences = observe(catalog, declared, fields, vocabulary.dictionary, tagger)
+    occurrences = observe(
+        catalog, declared, fields, vocabulary.dictionary, tagger, form=vocabulary.form
+    )
     cooccurrence = occurrences.cooccurrence()
     occurring = [c for c in range(len(CATEGORIES)) if cooccurrence.counts[c][c]]
     tree = merge_categories(cooccurrence, occurring, weights)

@@ -22,6 +22,7 @@ from kae.encoders.extraction.title_reader import open_title_reader
 from kae.encoders.groups.information import CategoryCooccurrence
 from kae.encoders.items import Item
 from kae.encoders.tagger.weights import TaggerSource
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 
 # The sample never exceeds this, and has at least half as many items once the catalog has.
 SAMPLED_ITEMS = 500_000
@@ -99,13 +100,14 @@ def observe(
     *,
     max_items: int = SAMPLED_ITEMS,
     max_words: int = COUNTED_WORDS,
+    form: SearchForm = NEWEST_FORM,
 ) -> Occurrences:
     """Find the words of every item; the result does not depend on the groups.
 
     Fewer than `max_items` (an even number) items are sampled; at most `max_words` are counted.
     """
     scanned = [CodebookWord(category, word, 0, 0, True) for word, category in dictionary.items()]
-    codebook = Codebook(groups, dict(fields), scanned, tagger=tagger)
+    codebook = Codebook(groups, dict(fields), scanned, tagger=tagger, form=form)
     extractor = Extractor(codebook, reader=open_title_reader(codebook, lambda _: UNRANKED))
     counter = _OccurrenceCounter(max_items, max_words)
     for batch in batch_items(items):

@@ -1,17 +1,23 @@
 """One normal form for every text: tokens separated by single spaces.
 
     normalise("Ultima™ HD-15, 1.5m")  ->  "ultima hd 15 1.5m"
+    normalise("C++, C#, A+ and .NET")  ->  "c++ c# a+ and .net"
 
+It keeps the letters as they are written; text/search_form.py folds them for items and queries.
 Scripts without spaces between words (Chinese, Japanese, Thai, ...) and Hangul, whose compounds have
 none, get a token for each character, so that a phrase is found anywhere in a text.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-# Part of the codebook's fingerprint: raise it when normalise gives other results.
-NORMALISATION = 1
+from kae.encoders.text.signs import POINT, SIGN_BYTES, keep_signs
+
+# Part of the codebook's fingerprint: raise it when normalise gives other results. 1 kept no signs,
+# and folded no letters for search.
+NORMALISATION = 2
+WITHOUT_SIGNS = 1
 # Neither letters nor separators: soft hyphen, joiners, direction marks, variation selectors.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe00-\ufe0f]")
 _UNSPACED = re.compile(
@@ -22,33 +28,41 @@ _UNSPACED = re.compile(
 _TRADE_MARKS = re.compile("[\u2122\u2120]")
 # Non-ASCII characters that are neither letters nor digits.
 _FOREIGN_SIGNS = re.compile(r"[^\w\x00-\x7f]+")
-_LEADING_MARKS = re.compile(r"(?<![^ ])[^\w ]+")
+_LEADING_MARKS = re.compile(r"(?<![^ ])[^\w\x00-\x7f]+")
 # Points that are not between digits.
 _LONE_POINTS = re.compile(r"\.(?:(?!\d)|(?<!\d\.))")
 # A token that no text contains: it ends each of several texts that are normalised together.
 END = "\0"
 _END_BYTE = 0xFF  # never occurs in UTF-8
-# ASCII letters, digits and points stay; bytes above ASCII are parts of other characters.
+# ASCII letters, digits and points stay; bytes above ASCII are parts of other characters, but for
+# END and the signs that are kept.
 _ASCII = bytes(
     code if chr(code).isalnum() or chr(code) == "." else ord(" ") for code in range(128)
-).lower() + bytes(0 if code == _END_BYTE else code for code in range(128, 256))
+).lower() + bytes({_END_BYTE: 0, **SIGN_BYTES}.get(code, code) for code in range(128, 256))
+# Replacements of single characters, by code point.
+Letters = Mapping[int, str]
 
 
 def normalise(text: str) -> str:
-    """Fold case, width and punctuation; keep letters, digits, and '.' between digits."""
+    """Fold case, width and punctuation; keep letters, digits, and signs that make a word."""
     return " ".join(tokens_of(text))
 
 
-def tokens_of(text: str) -> list[str]:
-    """Return the tokens of the normal form."""
-    return _plain(text if text.isascii() else _foreign(text)).split()
+def tokens_of(text: str, letters: Letters | None = None, version: int = NORMALISATION) -> list[str]:
+    """Return the tokens of the normal form, with some letters replaced."""
+    plain = text if text.isascii() else _foreign(text, letters, version)
+    return _plain(plain.encode(), version).split()
 
 
-def tokens_of_all(texts: Iterable[str]) -> list[str]:
+def tokens_of_all(
+    texts: Iterable[str], letters: Letters | None = None, version: int = NORMALISATION
+) -> list[str]:
     """Return the tokens of many texts, with END after each, in a third of the time."""
-    ended = [(text if text.isascii() else _foreign(text)).encode() for text in texts]
+    ended = [
+        (text if text.isascii() else _foreign(text, letters, version)).encode() for text in texts
+    ]
     ended.append(b"")
-    return _plain_bytes(b" \xff ".join(ended)).split()
+    return _plain(b" \xff ".join(ended), version).split()
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -61,22 +75,24 @@ def is_unspaced(token: str) -> bool:
     return _UNSPACED.match(token) is not None
 
 
-def _foreign(text: str) -> str:
+def _foreign(text: str, letters: Letters | None, version: int) -> str:
     """Normalise what is beyond ASCII; `_plain` does the rest."""
-    text = _plain(_FOREIGN_SIGNS.sub(_only_marks, _fold(text)))
+    text = _FOREIGN_SIGNS.sub(_only_marks, _fold(text))
     if _UNSPACED.search(text):
         text = _separate(text)
-    return _LEADING_MARKS.sub("", text)
+    text = _LEADING_MARKS.sub("", _plain(text.encode(), version))
+    # Last, so that the search form of a text is that of its normal form.
+    return text if letters is None else text.translate(letters)
 
 
-def _plain(text: str) -> str:
-    """Remove ASCII punctuation, and points outside numbers."""
-    return _plain_bytes(text.encode())
-
-
-def _plain_bytes(text: bytes) -> str:
+def _plain(text: bytes, version: int) -> str:
+    """Remove ASCII punctuation and points outside numbers, but no signs that make a word."""
+    if version != WITHOUT_SIGNS:
+        text = keep_signs(text)
     plain = text.translate(_ASCII).decode()
-    return _LONE_POINTS.sub(" ", plain) if "." in plain else plain
+    if "." in plain:
+        plain = _LONE_POINTS.sub(" ", plain)
+    return plain.replace(POINT, ".") if POINT in plain else plain
 
 
 def _fold(text: str) -> str:

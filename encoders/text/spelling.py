@@ -3,6 +3,7 @@
     spelling_key("toner cartridges") == spelling_key("toner cartridge")
     spelling_key("grey") == spelling_key("gray")
     spelling_key("wi fi") == spelling_key("wifi")
+    spelling_key("groesse") == spelling_key("grosse"), which is how "Größe" is searched for
 
 Words with the same key share a slot; the words themselves stay as they were written.
 
@@ -33,6 +34,11 @@ _PLURAL_IES = re.compile(r"[a-z]{3,}(?<!ser)ies")
 _PLURAL_ES = re.compile(r"[a-z]+(?:x|ch|sh|ss)es")
 
 
+# An umlaut written as two letters; "aue", "quelle" and short words ("poet", "toe") are none.
+_UMLAUT = re.compile(r"(?<![aeiouyq])ue|(?<![aeiouy])oe|ae(?![aeiouy])")
+_UMLAUT_CHARACTERS = 5
+
+
 def spelling_key(word: str) -> str:
     """Return the key that all spellings of a word share."""
     return "".join(map(token_spelling_key, word.split(" ")))
@@ -42,12 +48,23 @@ def token_spelling_key(token: str) -> str:
     """Return the key that all spellings of a token share."""
     token = _AMERICAN.get(token, token)
     if _PLURAL_IES.fullmatch(token):
-        return token[:-3] + "y"
-    if _PLURAL_ES.fullmatch(token):
-        return token[:-2]
-    if _PLURAL.fullmatch(token):
-        return token[:-1]
-    return token
+        token = token[:-3] + "y"
+    elif _PLURAL_ES.fullmatch(token):
+        token = token[:-2]
+    elif _PLURAL.fullmatch(token):
+        token = token[:-1]
+    return _without_umlauts(token)
+
+
+def umlaut_key(form: str) -> str:
+    """Return the key that a form shares with those that write its umlauts as two letters."""
+    return " ".join(map(_without_umlauts, form.split(" ")))
+
+
+def _without_umlauts(token: str) -> str:
+    if len(token) < _UMLAUT_CHARACTERS or not token.isalpha():
+        return token
+    return _UMLAUT.sub(lambda found: found[0][0], token)
 
 
 _LOOKALIKE_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")

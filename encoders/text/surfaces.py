@@ -6,21 +6,21 @@ surface_of("Ultima™ HD-15, 1.5m", "hd 15")  ->  "HD-15"
 from collections.abc import Sequence
 from itertools import pairwise
 
-from kae.encoders.text.normal_form import tokens_of
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 
 
-def surface_of(text: str, words: str) -> str | None:
-    """Return the first and shortest part of `text` whose normal form is `words`.
+def surface_of(text: str, words: str, form: SearchForm = NEWEST_FORM) -> str | None:
+    """Return the first and shortest part of `text` whose search form is `words`.
 
-    None if there is none: punctuation between two letters can vanish in the normal form.
+    None if there is none: punctuation between two letters can vanish.
     """
-    wanted = words.split(" ")
+    wanted = form.tokens_of(words)
     fields = _fields(text)
-    tokens = [(token, field) for field in fields for token in tokens_of(text[slice(*field)])]
+    tokens = [(token, field) for field in fields for token in form.tokens_of(text[slice(*field)])]
     for place in range(len(tokens) - len(wanted) + 1):
         window = tokens[place : place + len(wanted)]
         if [token for token, _ in window] == wanted:
-            return _shortest(text[window[0][1][0] : window[-1][1][1]], wanted)
+            return _shortest(text[window[0][1][0] : window[-1][1][1]], wanted, form)
     return None
 
 
@@ -34,13 +34,13 @@ def _fields(text: str) -> list[tuple[int, int]]:
     ]
 
 
-def _shortest(part: str, wanted: Sequence[str]) -> str | None:
+def _shortest(part: str, wanted: Sequence[str], form: SearchForm) -> str | None:
     """Trim what the words do not need, first from the left, then from the right."""
-    while _contains(tokens_of(part[1:]), wanted):
+    while _contains(form.tokens_of(part[1:]), wanted):
         part = part[1:]
-    while _contains(tokens_of(part[:-1]), wanted):
+    while _contains(form.tokens_of(part[:-1]), wanted):
         part = part[:-1]
-    return part if tokens_of(part) == list(wanted) else None
+    return part if form.tokens_of(part) == list(wanted) else None
 
 
 def _contains(tokens: Sequence[str], wanted: Sequence[str]) -> bool:

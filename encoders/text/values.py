@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator
 
 from kae.encoders.categories import CATEGORY_INDEX
+from kae.encoders.text.markup import plain_text
 from kae.encoders.text.measures import canonical, is_number
-from kae.encoders.text.normal_form import is_unspaced, normalise
+from kae.encoders.text.normal_form import is_unspaced
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 
 VALUE_CHARACTERS = 2000
 WORDS_OF_A_VALUE = 32
@@ -28,11 +30,13 @@ _MEANINGLESS = frozenset(
 )
 
 
-def words_of(value: str, category: int) -> Iterator[tuple[str, str]]:
+def words_of(
+    value: str, category: int, form: SearchForm = NEWEST_FORM
+) -> Iterator[tuple[str, str]]:
     """Yield each word of the value as (word, text), in order, at most WORDS_OF_A_VALUE."""
     found = 0
-    for text in _parts(value[:VALUE_CHARACTERS]):
-        word = canonical(normalise(text))
+    for text in _parts(plain_text(value[:VALUE_CHARACTERS])):
+        word = canonical(form.normalise(text))
         if is_word(word, category):
             yield word, text.strip()
             found += 1

@@ -18,7 +18,7 @@ from kae.encoders.extraction.extract import Extractor
 from kae.encoders.items import Item
 from kae.encoders.tagger.tagger import Tagged, Tagger
 from kae.encoders.text.measures import canonical, is_measure, is_model
-from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.encoders.text.spelling import spelling_key
 from kae.encoders.text.values import is_word
 from kae.encoders.vocabulary.vocabulary import Vocabulary, WordOrigin, is_scannable
@@ -86,7 +86,7 @@ def find_candidates(
     An item's fields close their categories to the tagger, which only guesses. `progress` is called
     with the number of titles read.
     """
-    extractor = Extractor(Codebook(groups, vocabulary.fields, ()))
+    extractor = Extractor(Codebook(groups, vocabulary.fields, (), form=vocabulary.form))
     known = {spelling_key(form.word) for entry in vocabulary.entries for form in entry.forms}
     scores: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
     examples: dict[tuple[int, str], str] = {}
@@ -94,7 +94,7 @@ def find_candidates(
         batch = items[start : start + _BATCH_TITLES]
         for item, values in zip(batch, tagger.tag([item.title for item in batch]), strict=True):
             closed = {found.category for found in extractor.of_fields(item)}
-            for key, score in _words_in(item.title, values).items():
+            for key, score in _words_in(item.title, values, vocabulary.form).items():
                 if key[0] not in closed and spelling_key(key[1]) not in known:
                     scores[key].append(score)
                     examples.setdefault(key, " ".join(item.title.split()))
@@ -114,11 +114,13 @@ def find_candidates(
     )
 
 
-def _words_in(title: str, values: Sequence[Tagged]) -> dict[tuple[int, str], float]:
+def _words_in(
+    title: str, values: Sequence[Tagged], form: SearchForm
+) -> dict[tuple[int, str], float]:
     """Return the (category, word) of each value that may be a candidate, with its score."""
     words: dict[tuple[int, str], float] = {}
     for value in values:
-        word = canonical(normalise(title[value.begin : value.end]))
+        word = canonical(form.normalise(title[value.begin : value.end]))
         if is_candidate(word, value.category):
             words.setdefault((value.category, word), value.score)
     return words
@@ -146,7 +148,7 @@ def write_candidates(candidates: Iterable[Candidate], file: Path) -> None:
     file.write_text("\t".join(_COLUMNS) + "\n" + "".join(lines), encoding="utf-8")
 
 
-def read_candidates(file: Path) -> dict[str, int]:
+def read_candidates(file: Path, form: SearchForm = NEWEST_FORM) -> dict[str, int]:
     """Return the category of each word of a table; the first row of a word counts.
 
     Only the first two columns are read.
@@ -166,7 +168,7 @@ def read_candidates(file: Path) -> dict[str, int]:
     for number, line in enumerate(lines, start=2):
         category, _, rest = line.partition("\t")
         text = rest.partition("\t")[0]
-        word = normalise(text)
+        word = form.normalise(text)
         if category not in CATEGORY_INDEX:
             raise CandidatesInvalid(
                 f"{file}, line {number}: {category[:100]!r} is no category; it is one of "

@@ -16,7 +16,8 @@ from kae.encoders.bounded import BoundedCounts
 from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.items import Attribute, Item
 from kae.encoders.text.bundled_words import bundled_words
-from kae.encoders.text.normal_form import contains_phrase, normalise
+from kae.encoders.text.normal_form import contains_phrase
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.encoders.vocabulary.title_phrases import MAX_NGRAMS, TitlePhrases, min_support
 from kae.encoders.vocabulary.vocabulary import Form, WordOrigin
 
@@ -46,7 +47,9 @@ class Evidence:
         fields: Mapping[str, str],
         candidates: Mapping[str, int],
         limits: EvidenceLimits,
+        form: SearchForm = NEWEST_FORM,
     ) -> None:
+        self._form = form
         self._brands_known = "brand" in fields.values()
         self._candidates = candidates
         self._beginning = _by_first_token(candidates)
@@ -79,7 +82,7 @@ class Evidence:
             if category in _STANDALONE
             for token in word.split(" ")
         }
-        title = normalise(item.title)
+        title = self._form.normalise(item.title)
         self._titles.add(title, self._listed_standalone | standalone, [word for word, _ in words])
         if self._beginning:
             self._candidate_titles.update(self._candidates_in(title))

@@ -13,6 +13,7 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.extract import Extractor
 from kae.encoders.items import Item
 from kae.encoders.text.bundled_words import bundled_words
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.encoders.text.spelling import spelling_key
 from kae.encoders.vocabulary.evidence import Evidence, EvidenceLimits
 from kae.encoders.vocabulary.misspelling import MisspellingIndex
@@ -27,6 +28,7 @@ def learn_vocabulary(
     fields: Mapping[str, str],
     candidates: Mapping[str, int] | None = None,
     limits: EvidenceLimits = DEFAULT_LIMITS,
+    form: SearchForm = NEWEST_FORM,
 ) -> Vocabulary:
     """Learn the words of a catalog; `candidates` map words to categories.
 
@@ -34,16 +36,18 @@ def learn_vocabulary(
     dropped.
     """
     known_candidates = candidates or {}
-    evidence = Evidence(fields, known_candidates, limits)
-    extractor = Extractor(Codebook(groups, dict(fields), ()))
+    evidence = Evidence(fields, known_candidates, limits, form)
+    extractor = Extractor(Codebook(groups, dict(fields), (), form=form))
     for item in items:
         evidence.add(item, extractor.of_fields(item))
     merged = _Merged(evidence.items, bundled_words().keys() | known_candidates.keys())
-    for category, form in evidence.forms():
-        merged.add(category, form)
-    for of, form in evidence.rare_forms():
-        merged.add_rare(of, form)
-    return Vocabulary(dict(fields), list(merged.entries()), evidence.items, evidence.uncounted)
+    for category, word in evidence.forms():
+        merged.add(category, word)
+    for of, word in evidence.rare_forms():
+        merged.add_rare(of, word)
+    return Vocabulary(
+        dict(fields), list(merged.entries()), evidence.items, evidence.uncounted, form
+    )
 
 
 class _Merged:

@@ -19,6 +19,7 @@ from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, FieldsInvalid, c
 from kae.encoders.text.bundled_words import color_family, stop_words
 from kae.encoders.text.measures import is_number
 from kae.encoders.text.normal_form import NORMALISATION
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.encoders.text.spelling import spelling_key
 
 FORMAT = 1
@@ -73,7 +74,7 @@ class VocabularyEntry:
         return color_family(self.head.word) if self.category == _COLOR else ""
 
 
-class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     format: int
     normalisation: int
     fingerprint: str
@@ -82,6 +83,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: int
     words_blake2b: str
     fields: dict[str, str]
+    kept_letters: str = ""
 
 
 class Vocabulary:
@@ -97,12 +99,14 @@ class Vocabulary:
         entries: Sequence[VocabularyEntry],
         catalog_items: int,
         uncounted: int = 0,
+        form: SearchForm = NEWEST_FORM,
     ) -> None:
         check_fields(fields)
         self.fields = dict(sorted(fields.items()))
         self.entries = tuple(sorted(entries, key=_place))
         self.catalog_items = catalog_items
         self.uncounted = uncounted
+        self.form = form
         self._heads = {
             (entry.category, form.word): entry.head.word
             for entry in self.entries
@@ -165,7 +169,11 @@ class Vocabulary:
             )
         try:
             vocabulary = Vocabulary(
-                manifest.fields, _parse(table), manifest.catalog_items, manifest.uncounted
+                manifest.fields,
+                _parse(table),
+                manifest.catalog_items,
+                manifest.uncounted,
+                SearchForm(manifest.kept_letters),
             )
         except (FieldsInvalid, ValueError, KeyError) as error:
             raise VocabularyInvalid(f"{folder}: {error}; {remedy}") from None
@@ -194,6 +202,7 @@ class Vocabulary:
             len(self.entries),
             _hash(table),
             self.fields,
+            self.form.kept,
         )
         return msgspec.structs.replace(blank, fingerprint=_hash(_encode(blank)))
 

@@ -77,6 +77,7 @@ class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
     shard has attached it. It is visible while it is active, from `from_ms` (0: at once) until
     `until_ms` (0: for ever). One that `replaces` another takes its place with the Activate. One
     with a `plan` gets the Activate only if its number of items is close enough to the plan's.
+    `written` is the term as it was typed; empty if an earlier release bound it.
     """
 
     binding: int
@@ -98,6 +99,7 @@ class BindSlot(msgspec.Struct, frozen=True, array_like=True, tag=5):
     pending: bool = False
     replaces: int = 0
     plan: ExpectedItems = ExpectedItems()
+    written: str = ""
 
     def is_valid_at(self, at_ms: int) -> bool:
         """Whether the binding is valid at a time."""

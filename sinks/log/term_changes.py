@@ -54,7 +54,11 @@ class _OfCampaign(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Bind(_OfTerm, frozen=True, array_like=True, tag=1):
-    """Bind a term, visible from `from_ms` (0: at once) until `until_ms` (0: for ever)."""
+    """Bind a term, visible from `from_ms` (0: at once) until `until_ms` (0: for ever).
+
+    `written` is the word as it was typed; with `replace` it may take the place of one that was
+    typed otherwise.
+    """
 
     aliases: tuple[str, ...]
     category: int
@@ -67,6 +71,8 @@ class Bind(_OfTerm, frozen=True, array_like=True, tag=1):
     until_ms: int = 0
     by: str = ""
     plan: ExpectedItems = ExpectedItems()
+    written: str = ""
+    replace: bool = False
 
 
 class Release(_OfTerm, frozen=True, array_like=True, tag=2):

@@ -72,6 +72,26 @@ def release_campaign(draft: BindingsDraft, change: CampaignRelease) -> list[Bind
 # Binding.
 
 
+def refuse_other_spelling(draft: BindingsDraft, change: Bind) -> None:
+    """Refuse that a word takes the place of another that reads the same once signs are dropped.
+
+    Upper case and spaces make no other word.
+    Raises: ChangeRefused.
+    """
+    old = draft.bindings.holder_of(change.term)
+    if old is None or change.replace or not old.written or not change.written:
+        return
+    if _letters(old.written) != _letters(change.written):
+        raise ChangeRefused(
+            f"{change.written!r}: {old.written!r} is bound, and both are the term {change.term!r}; "
+            "give --replace to put this one in its place, or bind another word"
+        )
+
+
+def _letters(written: str) -> str:
+    return " ".join(written.casefold().split())
+
+
 def _bind(draft: BindingsDraft, change: Bind, approved_by: str) -> list[BindingEdit]:
     """A bind of a bound term releases the old binding and takes a new slot (ADR 7).
 
@@ -118,14 +138,16 @@ def _bind_campaign(draft: BindingsDraft, change: Campaign, approved_by: str) -> 
 def _slot(
     bind: Bind, *, binding: int, index: int, approved_by: str, pending: bool, campaign: str = ""
 ) -> BindSlot:
-    """A binding has every field of its bind."""
+    """A binding has every field of its bind, but for what it is allowed to replace."""
+    fields = asdict(bind)
+    del fields["replace"]
     return BindSlot(
         binding=binding,
         index=index,
         approved_by=approved_by,
         pending=pending,
         campaign=campaign,
-        **asdict(bind),
+        **fields,
     )
 
 

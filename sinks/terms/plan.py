@@ -12,6 +12,7 @@ import msgspec
 from kae.sinks.log.edits import BindingEdit, Counts, Refuse
 from kae.sinks.log.term_changes import (
     Approve,
+    Bind,
     Campaign,
     CampaignRelease,
     Reject,
@@ -20,7 +21,12 @@ from kae.sinks.log.term_changes import (
 )
 from kae.sinks.terms.approvals import StaleChange, decide, needs_approval, propose
 from kae.sinks.terms.bindings import Bindings
-from kae.sinks.terms.carry_out import carry_out, release, release_campaign
+from kae.sinks.terms.carry_out import (
+    carry_out,
+    refuse_other_spelling,
+    release,
+    release_campaign,
+)
 from kae.sinks.terms.draft import NO_APPROVALS, BindingsDraft, ChangeRefused, TermPolicy
 
 
@@ -83,6 +89,8 @@ def _edits_of(draft: BindingsDraft, change: TermChange) -> list[BindingEdit]:
             return release(draft, change)
         case CampaignRelease():
             return release_campaign(draft, change)
+    if isinstance(change, Bind):
+        refuse_other_spelling(draft, change)
     if needs_approval(draft, change):
         return propose(draft, change)
     return carry_out(draft, change, "")

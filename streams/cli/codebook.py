@@ -82,6 +82,7 @@ def build(
             out,
             on_progress,
             _tagger_named(tagger),
+            loaded.search_form,
         )
     report = CodebookBuilt(
         folder=str(out),
@@ -144,7 +145,7 @@ def fit(
     tagger_source = _tagger_named(tagger)
     source = VocabularySource(
         open_vocabulary(vocabulary, loaded) if vocabulary else None,
-        read_candidates(candidates) if candidates else None,
+        read_candidates(candidates, loaded.search_form) if candidates else None,
         sample,
         tagger_source.folder if tagger_source else PACKAGED,
     )

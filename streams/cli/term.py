@@ -27,6 +27,7 @@ from kae.streams.cli.term_options import (
     PlanItemsOption,
     PlanOption,
     ReasonOption,
+    ReplaceOption,
     RevisionOption,
     TimeoutOption,
     UntilOption,
@@ -73,6 +74,7 @@ def bind(
     by: ByOption = "",
     plan: PlanOption = "",
     items_planned: PlanItemsOption = None,
+    replace: ReplaceOption = False,
     revision: RevisionOption = None,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -104,6 +106,7 @@ def bind(
         until=ends,
         by=requester(by),
         plan=plan_of(plan, items_planned),
+        replace=replace,
     )
     receipt = publish_and_wait(
         opened,

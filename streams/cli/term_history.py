@@ -37,8 +37,11 @@ def history(
         return
     terminal.print_table(
         f"History of {key}",
-        ("at", "version", "what", "revision", "by", "detail"),
-        ((rfc3339(h.at_ms), h.version, h.what, h.revision, h.by, h.detail) for h in entries),
+        ("at", "version", "what", "word", "revision", "by", "detail"),
+        (
+            (rfc3339(h.at_ms), h.version, h.what, h.written, h.revision, h.by, h.detail)
+            for h in entries
+        ),
     )
 
 

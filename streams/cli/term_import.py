@@ -8,7 +8,14 @@ import typer
 
 from kae.streams.cli import terminal
 from kae.streams.cli.options import BootstrapOption, JsonOption, ReplicaOption, TopologyOption
-from kae.streams.cli.term_options import ByOption, NoWaitOption, TimeoutOption, WaitFor, requester
+from kae.streams.cli.term_options import (
+    ByOption,
+    NoWaitOption,
+    ReplaceOption,
+    TimeoutOption,
+    WaitFor,
+    requester,
+)
 from kae.streams.errors import TermRefused
 from kae.streams.local_run import open_topology, replica_address
 
@@ -29,6 +36,7 @@ def import_(
         bool, typer.Option("--dry-run", help="Preview each row; send nothing.")
     ] = False,
     by: ByOption = "",
+    replace: ReplaceOption = False,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
     replica: ReplicaOption = None,
@@ -48,7 +56,7 @@ def import_(
 
     opened = open_topology(topology, bootstrap)
     client = ReplicaClient(replica_address(opened, replica))
-    planned = TermImport(file, opened, client, requester(by))
+    planned = TermImport(file, opened, client, requester(by), replace=replace)
     sends = not dry_run and not planned.wrong
     events = planned.events() if sends else []
     if events:

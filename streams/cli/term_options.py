@@ -62,6 +62,13 @@ UntilOption = Annotated[
     typer.Option("--until", metavar="TIME", help="When it ends; else by terms.default_days."),
 ]
 ForeverOption = Annotated[bool, typer.Option("--forever", help="It never ends.")]
+ReplaceOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Also take the place of a word that is bound under another spelling, such as S10+.",
+    ),
+]
 PlanOption = Annotated[
     str,
     typer.Option(

@@ -19,6 +19,7 @@ from kae.streams.cli.term_options import (
     MatchOption,
     OwnerOption,
     ReasonOption,
+    ReplaceOption,
     UntilOption,
     WhereOption,
     WordArgument,
@@ -83,6 +84,7 @@ def preview(
     until: UntilOption = "",
     forever: ForeverOption = False,
     by: ByOption = "",
+    replace: ReplaceOption = False,
     query: QueryOption = "",
     topology: TopologyOption = None,
     replica: ReplicaOption = None,
@@ -110,6 +112,7 @@ def preview(
         from_=begins,
         until=ends,
         by=requester(by),
+        replace=replace,
     )
     client = ReplicaClient(replica_address(opened, replica))
     previewed = client.preview(encode_term(word, data, "/kae/cli"), query)

@@ -39,7 +39,7 @@ def fit(
     from kae.streams.codebooks.vocabulary import describe_vocabulary
 
     loaded = open_topology(topology)
-    known_candidates = read_candidates(candidates) if candidates else None
+    known_candidates = read_candidates(candidates, loaded.search_form) if candidates else None
     items = CatalogItems(catalog, loaded.catalog)
     began = time.monotonic()
     with item_progress("reading", items.rows) as on_progress:
@@ -48,6 +48,7 @@ def fit(
             loaded.codebook_groups,
             loaded.catalog.fields,
             known_candidates,
+            form=loaded.search_form,
         )
     fitted.save(out)
     report = describe_vocabulary(

@@ -80,7 +80,9 @@ class VocabularySource:
             return LearnedVocabulary(self.vocabulary, None)
         groups, fields = topology.codebook_groups, topology.catalog.fields
         candidates = self.candidates
-        vocabulary = learn_vocabulary(catalog, groups, fields, candidates)
+        vocabulary = learn_vocabulary(
+            catalog, groups, fields, candidates, form=topology.search_form
+        )
         if self.sample:
             search = search_candidates(
                 catalog, vocabulary, topology, self.tagger, self.sample, on_progress
@@ -88,7 +90,9 @@ class VocabularySource:
             found = [one for one in search.found if one.titles >= MIN_TITLES]
             first = {one.word: one.category for one in reversed(found)}
             candidates = first | dict(candidates or {})
-            vocabulary = learn_vocabulary(catalog, groups, fields, candidates)
+            vocabulary = learn_vocabulary(
+                catalog, groups, fields, candidates, form=topology.search_form
+            )
         accepted = None if candidates is None else count_accepted(vocabulary, candidates)
         return LearnedVocabulary(vocabulary, accepted)
 

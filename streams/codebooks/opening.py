@@ -24,4 +24,9 @@ def open_codebook(topology: Topology) -> Codebook:
             f"{topology.codebook_folder}: built with another field mapping than {topology.path} "
             f"has, first {differing[0]}. {remedy}"
         )
+    if codebook.form.kept != topology.search_form.kept:
+        raise CodebookDiffers(
+            f"{topology.codebook_folder}: built with the letters {codebook.form.kept!r} kept, "
+            f"folding.keep of {topology.path} has {topology.search_form.kept!r}. {remedy}"
+        )
     return codebook

@@ -11,7 +11,6 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.groups.information import IdentifierQuality, measure_identifiers
 from kae.encoders.items import Item
-from kae.encoders.text.normal_form import normalise
 from kae.streams.errors import NotInstalled
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def encode_catalog(codebook: Codebook, items: Iterable[Item]) -> tuple[Codes, li
     titles: list[str] = []
     for batch in batch_items(items):
         identifiers += (encoded.identifier for encoded in encoder.encode_all(batch))
-        titles += (normalise(item.title) for item in batch)
+        titles += (codebook.form.normalise(item.title) for item in batch)
     return np.array(identifiers, dtype=np.int32).reshape(-1, len(codebook.groups)), titles
 
 

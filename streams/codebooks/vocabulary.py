@@ -98,6 +98,12 @@ def open_vocabulary(folder: Path, topology: Topology) -> Vocabulary:
             f"{differing[0]}. Fit one: kae vocabulary fit CATALOG... --out DIR "
             f"--topology {topology.path}"
         )
+    if vocabulary.form != topology.search_form:
+        raise VocabularyDiffers(
+            f"{folder}: fitted with the letters {vocabulary.form.kept!r} kept, folding.keep of "
+            f"{topology.path} has {topology.search_form.kept!r}. Fit one: kae vocabulary fit "
+            f"CATALOG... --out DIR --topology {topology.path}"
+        )
     return vocabulary
 
 

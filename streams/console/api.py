@@ -46,6 +46,7 @@ class BindRequest(ApiRequest, frozen=True):
     reason: Short = ""
     from_: Timestamp | None = msgspec.field(default=None, name="from")
     until: Timestamp | None = None  # null: as terms.default_days says
+    replace: bool = False  # a word that is bound under another spelling
 
     def data(self) -> BindData:
         return BindData(
@@ -57,6 +58,7 @@ class BindRequest(ApiRequest, frozen=True):
             reason=self.reason,
             from_=self.from_,
             until=self.until or msgspec.UNSET,
+            replace=self.replace,
         )
 
 

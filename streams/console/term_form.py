@@ -107,6 +107,7 @@ def _bind_data(form: Mapping[str, str]) -> BindData:
         reason=form.get("reason", "").strip(),
         from_=_moment(form, "from"),
         until=_moment(form, "until") or msgspec.UNSET,
+        replace=bool(form.get("replace")),
     )
 
 

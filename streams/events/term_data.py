@@ -70,7 +70,8 @@ class PlanData(msgspec.Struct, frozen=True):
 class BindData(msgspec.Struct, frozen=True):
     """`data` of kae.term.bind.v1; the term is the event's subject.
 
-    Without `until` it ends by terms.default_days; null: never.
+    Without `until` it ends by terms.default_days; null: never. With `replace` it also takes the
+    place of a word that is bound under another spelling.
     """
 
     revision: Revision
@@ -83,6 +84,7 @@ class BindData(msgspec.Struct, frozen=True):
     until: Timestamp | UnsetType | None = UNSET
     by: Short = ""
     plan: PlanData = PlanData()
+    replace: bool = False
 
 
 class AliasData(msgspec.Struct, frozen=True):

@@ -116,14 +116,15 @@ def decode_term(
     decode = _decoders.get(event.type)
     if decode is None:
         raise unknown_type(event.type, "term", tuple(DATA))
-    return _change_of(subject, decode_data(decode, event), accepted_ms, rules)
+    data = decode_data(decode, event)
+    if isinstance(data, BindData):
+        validity = _validity(data, accepted_ms, rules)
+        return _bind(event.subject, data, data, accepted_ms, validity, rules)
+    return _change_of(subject, data, accepted_ms, rules)
 
 
 def _change_of(subject: str, data: TermData, accepted_ms: int, rules: TermRules) -> TermChange:
     match data:
-        case BindData():
-            validity = _validity(data, accepted_ms, rules)
-            return _bind(subject, data, data, accepted_ms, validity, rules)
         case CampaignData():
             return _campaign(subject, data, accepted_ms, rules)
         case AliasData():
@@ -186,13 +187,14 @@ def _refuse_ended(until_ms: int, begin_ms: int) -> None:
 
 
 def _bind(
-    term: str,
+    written: str,
     data: BindData | CampaignTerm,
     whole: BindData | CampaignData,
     accepted_ms: int,
     validity: tuple[int, int],
     rules: TermRules,
 ) -> Bind:
+    term = normalise(written)
     for name in rules.required:
         if not getattr(whole, name).strip():
             raise Undecodable(
@@ -205,6 +207,7 @@ def _bind(
         Bind,
         whole,
         term=term,
+        written=written,
         aliases=_aliases(term, data.aliases),
         category=category,
         position=rules.position_of(category),
@@ -224,7 +227,7 @@ def _campaign(name: str, data: CampaignData, accepted_ms: int, rules: TermRules)
             why = "is there twice" if term else "has no letter or digit"
             raise Undecodable(f"data.terms[{number}].word: {one.word!r} {why}", "data.terms.word")
         try:
-            binds[term] = _bind(term, one, data, accepted_ms, validity, rules)
+            binds[term] = _bind(one.word, one, data, accepted_ms, validity, rules)
         except Undecodable as error:
             raise Undecodable(f"data.terms[{number}]: {error}", error.kind) from error
     return _change(Campaign, data, name=name, binds=tuple(binds.values()))

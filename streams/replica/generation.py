@@ -144,5 +144,5 @@ def _replica(topology: Topology, codebook: Codebook, index: ReplicaIndex) -> Gen
         FreshnessGauge(topology.replica.fresh_within_seconds),
         search,
         Previewer(codebook, topology, search),
-        UnknownWords(topology.replica.unknown_requests),
+        UnknownWords(topology.replica.unknown_requests, codebook.form),
     )

@@ -212,7 +212,7 @@ class Previewer:
         return SideBySide(query, now, then)
 
     def _counted(self, view: View, bind: Bind, tally: _Tally) -> Iterable[PutItem]:
-        selector = compile_selector(bind.selector)
+        selector = compile_selector(bind.selector, self._codebook.form)
         for shard, (reader, postings, stale) in enumerate(
             zip(view.shards, view.word_statistics.shards, view.stale, strict=True)
         ):

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.streams.clock import now_ms
 from kae.streams.replica_api.answers import UnknownWord
 
@@ -70,8 +70,12 @@ PRIVATE = re.compile(r"[@\d]|://|^www\.", re.IGNORECASE)
 class UnknownWords:
     """Counts the unknown words of one generation's queries; may be used by any thread."""
 
-    def __init__(self, least_requests: int) -> None:
-        """A word is listed when `least_requests` requests asked for it; 0 counts none."""
+    def __init__(self, least_requests: int, form: SearchForm = NEWEST_FORM) -> None:
+        """A word is listed when `least_requests` requests asked for it; 0 counts none.
+
+        `form` is how the generation's queries are read.
+        """
+        self._form = form
         self.least_requests = least_requests
         self.since_ms = now_ms()
         self.requests = 0
@@ -82,7 +86,7 @@ class UnknownWords:
         """Count each unknown word of a query once; returns how many were counted."""
         if not self.least_requests:
             return 0
-        countable = _countable(text, unknown)
+        countable = _countable(text, unknown, self._form)
         with self._lock:
             self.requests += 1
             for word in countable:
@@ -98,9 +102,13 @@ class UnknownWords:
         return [UnknownWord(one.word, one.least, one.most) for one in found[:limit]]
 
 
-def _countable(text: str, unknown: Sequence[str]) -> list[str]:
-    private = {
-        token for part in text.split() if PRIVATE.search(part) for token in normalise(part).split()
-    }
+def _countable(text: str, unknown: Sequence[str], form: SearchForm) -> list[str]:
+    parts = (part for part in text.split() if PRIVATE.search(part))
+    private = {token for part in parts for token in form.tokens_of(part)}
     shortest, longest = WORD_CHARACTERS
-    return [word for word in unknown if word not in private and shortest <= len(word) <= longest]
+    return [
+        word
+        for word in unknown
+        # A word without spaces is a token for each character.
+        if private.isdisjoint(form.tokens_of(word)) and shortest <= len(word) <= longest
+    ]

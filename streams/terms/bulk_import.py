@@ -42,14 +42,22 @@ class ImportReport(msgspec.Struct, frozen=True):
 class TermImport:
     """A table of terms with a preview of each row."""
 
-    def __init__(self, file: Path, topology: Topology, client: ReplicaClient, by: str) -> None:
+    def __init__(
+        self,
+        file: Path,
+        topology: Topology,
+        client: ReplicaClient,
+        by: str,
+        *,
+        replace: bool = False,
+    ) -> None:
         """Read the table, and have a replica preview every valid row.
 
         Raises: TermRefused; ReplicaUnreachable, ReplicaRefused.
         """
         self.revision = now_ms()
         self._file = file
-        self._read = read_table(file, topology, by, self.revision)
+        self._read = read_table(file, topology, by, self.revision, replace=replace)
         taken: Counter[int] = Counter()
         self.rows = [_report(row, client, taken) for row in self._read]
 

@@ -21,7 +21,7 @@ from kae.sinks.log.edits import (
     decode_edit,
 )
 from kae.sinks.log.fold import LogState
-from kae.sinks.log.term_changes import CAMPAIGN_PREFIX
+from kae.sinks.log.term_changes import CAMPAIGN_PREFIX, Bind
 from kae.sinks.terms.bindings import Bindings
 from kae.streams.events.term_data import BindData, CampaignReleaseData, ReleaseData, SelectorData
 from kae.streams.kafka.log import KafkaClients
@@ -44,6 +44,7 @@ class TermHistoryEntry(msgspec.Struct, frozen=True):
     revision: int | None
     by: str
     detail: str
+    written: str = ""  # the word as it was typed
 
 
 class TermInForce(msgspec.Struct, frozen=True):
@@ -121,7 +122,7 @@ class BindingsHistory:
         wanted = sorted(was.keys() | bound.keys()) if terms is None else list(terms)
         added = {term for term in wanted if term in bound and term not in was}
         binds = [
-            (term, _bind(was[term], now, by))
+            (was[term].written or term, _bind(was[term], now, by))
             for term in wanted
             if term in was and _differs(was[term], bound.get(term), now)
         ]
@@ -169,6 +170,7 @@ def _bind(old: BindSlot, revision: int, by: str) -> BindData:
         reason=old.reason,
         until=datetime.fromtimestamp(old.until_ms / 1000, UTC) if old.until_ms else None,
         by=by,
+        replace=True,
     )
 
 
@@ -193,20 +195,27 @@ def _keys_of(edit: Edit, bound: dict[int, str]) -> tuple[str, ...]:
 
 def _entry(edit: Edit, delta: Delta, known: bool) -> TermHistoryEntry:
     def entry(
-        what: str, revision: int | None = None, by: str = "", detail: str = ""
+        what: str,
+        revision: int | None = None,
+        by: str = "",
+        detail: str = "",
+        written: str = "",
     ) -> TermHistoryEntry:
-        return TermHistoryEntry(delta.at_ms, delta.version, what, revision, by, detail)
+        return TermHistoryEntry(delta.at_ms, delta.version, what, revision, by, detail, written)
 
     match edit:
         case BindSlot():
             approved = f"approved by {edit.approved_by}" if edit.approved_by else ""
-            return entry("changed" if known else "bound", edit.revision, edit.by, approved)
+            return entry(
+                "changed" if known else "bound", edit.revision, edit.by, approved, edit.written
+            )
         case Deactivate():
             return entry(edit.cause or "released", edit.revision, edit.by)
         case Refuse():
             return entry("refused", edit.revision, detail=edit.cause)
         case Propose():
-            return entry("proposed", edit.revision, edit.change.by)
+            written = edit.change.written if isinstance(edit.change, Bind) else ""
+            return entry("proposed", edit.revision, edit.change.by, written=written)
         case Withdraw():
             return entry("rejected", edit.revision, edit.by, edit.reason)
     return entry("activated")

@@ -5,6 +5,7 @@ in one cell are separated by `|`.
 """
 
 import csv
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,7 +59,9 @@ class _CellInvalid(Exception):
         self.field = field
 
 
-def read_table(path: Path, topology: Topology, by: str, revision: int) -> list[TermRow]:
+def read_table(
+    path: Path, topology: Topology, by: str, revision: int, *, replace: bool = False
+) -> list[TermRow]:
     """Read every row, also those with problems.
 
     Raises: TermRefused if the file is not such a table.
@@ -71,6 +74,9 @@ def read_table(path: Path, topology: Topology, by: str, revision: int) -> list[T
         row = _row(line, cells, topology, by, revision)
         spelling = spelling_key(normalise(row.word))
         first = seen.setdefault(spelling, line) if spelling else line
+        if row.data is not None:
+            data = msgspec.structs.replace(row.data, replace=replace)
+            row = dataclasses.replace(row, data=data)
         rows.append(row if first == line else _repeated(row, first))
     if not rows:
         raise TermRefused(f"{path}: has no row; give one a word under the header")

@@ -103,6 +103,10 @@ class CatalogPart(Part):
     allowed_fields: Annotated[frozenset[Name], Field(strict=False)] | None = None
 
 
+class FoldingPart(Part):
+    keep: dict[Name, Name] = {}
+
+
 class GroupPart(Part):
     name: Name
     categories: Categories
@@ -188,6 +192,7 @@ class TopologyParts(Part):
     topics: TopicsPart
     codebook: CodebookPart
     catalog: CatalogPart
+    folding: FoldingPart = FoldingPart()
     groups: Annotated[
         tuple[GroupPart, ...],
         Field(strict=False, json_schema_extra={"minItems": POSITIONS, "maxItems": POSITIONS}),

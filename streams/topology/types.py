@@ -9,6 +9,8 @@ import yaml
 from pydantic import PrivateAttr, ValidationError
 
 from kae.encoders.categories import Group
+from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.search_form import SearchForm
 from kae.streams.topology.consistency import check_consistency
 from kae.streams.topology.parts import TopologyParts
 from kae.streams.topology.problems import TopologyInvalid, TopologyProblem, from_pydantic
@@ -98,6 +100,12 @@ class Topology(TopologyParts):
             Group(group.name, group.categories, group.capacity, group.reserved)
             for group in self.groups
         )
+
+    @property
+    def search_form(self) -> SearchForm:
+        """How items and queries are read: without the folds that the shop turned off."""
+        kept = normalise("".join(self.folding.keep.values())).replace(" ", "")
+        return SearchForm("".join(sorted(set(kept))))
 
     @property
     def codebook_folder(self) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kae.encoders.selector import CompiledSelector, compile_selector
+from kae.encoders.text.search_form import SearchForm
 from kae.sinks.log.fold import LogState, fold
 from kae.sinks.log.protocol import LOG_ENDED_REMEDY, LogEnded, refuse_gap
 from kae.sinks.store.rocks import StoreUnusable
@@ -30,9 +31,11 @@ class BindingsView:
 class BindingsFollower:
     """Folds the bindings log in a thread; `view` is the newest version."""
 
-    def __init__(self, log: KafkaLog) -> None:
+    def __init__(self, log: KafkaLog, form: SearchForm) -> None:
+        """`form`: how the items are read."""
         self.view = BindingsView()
         self._log = log
+        self._form = form
         self._state = LogState()
         self._advanced = threading.Condition()
         self._stopping = threading.Event()
@@ -88,7 +91,8 @@ class BindingsFollower:
         bindings = self.view.bindings.copy()
         bindings.apply(folded.delta, folded.state)
         selectors = {
-            binding: self.view.selectors.get(binding) or compile_selector(bound.selector)
+            binding: self.view.selectors.get(binding)
+            or compile_selector(bound.selector, self._form)
             for binding, bound in bindings.bound.items()
         }
         # A shard may still have a binding attached that is released already.

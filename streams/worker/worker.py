@@ -51,7 +51,7 @@ class Worker:
         self._assignment = PartitionAssignment(topology)
         self.meters = meters = WorkerMeters()
         self._clients = clients = KafkaClients.for_writing(topology, identity.name)
-        self._bindings = BindingsFollower(clients.log(topology.bindings_topic, 0))
+        self._bindings = BindingsFollower(clients.log(topology.bindings_topic, 0), codebook.form)
         control = ControlState(topology.generation)
         self._control = ControlFollower(clients.log(topology.control_topic, 0), control)
         self._owned = owned = OwnedShards(topology, identity, clients, meters)

@@ -220,6 +220,23 @@ def replica(
 
 
 @app.command()
+def languages(topology: TopologyOption = None, as_json: JsonOption = False) -> None:
+    """Recall of queries in ten languages that write the words of items otherwise; without Kafka."""
+    from kae.bench.languages import measure_languages
+    from kae.streams.local_run import open_topology
+
+    report = measure_languages(open_topology(topology))
+    if as_json:
+        terminal.print_json(report)
+        return
+    terminal.print_table(
+        f"Spellings: {report.queries} queries, {report.items} items",
+        ("language", "recall@10"),
+        (*report.by_language.items(), ("all", report.recall_at_10)),
+    )
+
+
+@app.command()
 def search(
     queries: Annotated[
         Path,

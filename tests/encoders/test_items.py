@@ -11,6 +11,7 @@ from kae.encoders.extraction.extract import Extractor
 from kae.encoders.extraction.mentions import ATTRIBUTES_OF_AN_ITEM
 from kae.encoders.items import Attribute, AttributeSource, Item
 from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.search_form import NEWEST_FORM
 
 
 def words(codebook: Codebook, identifier: tuple[int, ...]) -> list[str]:
@@ -114,7 +115,7 @@ def test_the_brand_is_said_before_whom_it_is_for(sample: Codebook) -> None:
         ("toner 43459435", {("model", "43459435")}),
         ("fiber 62.50", {("specification", "62.5")}),
         ("cable 2 m", {("specification", "2m")}),
-        ("كابل ١٢", {("specification", "١٢")}),
+        ("كابل ١٢", {("specification", "12")}),
     ],
 )
 def test_a_number_in_a_title_is_a_word(
@@ -204,7 +205,7 @@ def test_encoding_is_a_pure_function(
     item = Item("1", title, description, dict[str, str | list[str]](fields))
     encoded = Encoder(sample).encode(item)
     assert encoded == Encoder(sample).encode(item)
-    assert encoded.text == normalise(f"{title} {description}")
+    assert encoded.text == NEWEST_FORM.normalise(f"{title} {description}")
     assert encoded.attributes == Extractor(sample).extract(item)
     keys = [(each.category, each.word) for each in encoded.attributes]
     assert len(keys) == len(set(keys))

@@ -12,7 +12,7 @@ from kae.encoders.selector import (
     compile_selector,
     parse_where,
 )
-from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.search_form import NEWEST_FORM
 
 
 def attribute(name: str, word: str) -> Attribute:
@@ -119,9 +119,9 @@ def test_the_order_and_number_of_attributes_do_not_matter(
 
 @given(st.text(), st.text(min_size=1))
 def test_a_title_is_matched_by_every_phrase_of_it(before: str, phrase: str) -> None:
-    if not normalise(phrase):
+    if not NEWEST_FORM.normalise(phrase):
         return
-    text = normalise(f"{before} {phrase}")
+    text = NEWEST_FORM.normalise(f"{before} {phrase}")
     assert compile_selector(Selector(match=phrase)).matches("1", text, ())
 
 

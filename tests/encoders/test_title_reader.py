@@ -15,7 +15,7 @@ from kae.encoders.fitting.build import build_codebook
 from kae.encoders.items import Attribute, AttributeSource, Item
 from kae.encoders.tagger.labelled import read_titles
 from kae.encoders.tagger.weights import PACKAGED, TaggerSource, load_weights, save_weights
-from kae.encoders.text.normal_form import normalise
+from kae.encoders.text.search_form import NEWEST_FORM
 
 SHOE = "Zorblax Women's Trail Running Shoe, Midnight Blue, 8 M US"
 HARD = (
@@ -114,13 +114,13 @@ def test_any_title_is_encoded_and_without_a_tagger_nothing_is_different(
     light = Codebook(GROUPS, FIELDS, full.words, 10)
     item = Item("1", title, title)
     read, plain = Encoder(full).encode(item), Encoder(light).encode(item)
-    assert read.text == plain.text == normalise(f"{title} {title}")
+    assert read.text == plain.text == NEWEST_FORM.normalise(f"{title} {title}")
     known = [each for each in read.attributes if each.source != AttributeSource.TAGGER]
     assert tuple(known) == plain.attributes
     closed = {each.category for each in plain.attributes}
     tagged = [each for each in read.attributes if each.source == AttributeSource.TAGGER]
     assert closed.isdisjoint(each.category for each in tagged)
-    assert all(normalise(each.word) == each.word for each in tagged)
+    assert all(NEWEST_FORM.normalise(each.word) == each.word for each in tagged)
 
 
 def test_each_word_has_one_slot_and_each_slot_its_words(full: Codebook) -> None:

@@ -375,7 +375,7 @@ def test_a_later_format_and_a_missing_folder_are_refused(tmp_path: Path) -> None
     learned(catalog()).save(tmp_path)
     manifest = tmp_path / "vocabulary.json"
     manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(VocabularyInvalid, match=r"format, normalisation are 2, 1; .* reads 1, 1"):
+    with pytest.raises(VocabularyInvalid, match=r"format, normalisation are 2, 2; .* reads 1, 2"):
         Vocabulary.load(tmp_path)
     with pytest.raises(VocabularyInvalid, match="no vocabulary"):
         Vocabulary.load(tmp_path / "nowhere")

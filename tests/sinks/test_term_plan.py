@@ -401,3 +401,30 @@ def test_a_plan_tells_refused_and_stale_events_by_their_places() -> None:
     assert plan.stale == [3]
     without = plan_terms(Bindings(), changes[:3], RESERVED)
     assert plan.without_stale() == without
+
+
+def test_a_word_takes_the_place_of_another_spelling_only_if_it_is_to_replace_it() -> None:
+    log = Log()
+    log.tell(bind("s10", 1, written="S10"))
+    plan = plan_terms(log.bindings, [bind("s10", 2, written="S10+")], RESERVED)
+    assert plan.refused[0].cause == (
+        "'S10+': 'S10' is bound, and both are the term 's10'; give --replace to put this one in "
+        "its place, or bind another word"
+    )
+    assert log.tell(bind("s10", 3, written=" s10 ")).put == 1
+    assert log.tell(bind("s10", 4, written="S10+", replace=True)).put == 1
+    assert [bound.written for bound in log.bindings.bound.values()] == ["S10+"]
+
+
+def test_a_proposal_of_another_spelling_is_refused_before_anybody_approves_it() -> None:
+    log = Log(FOUR_EYES)
+    log.tell(bind("s10", 1, written="S10"))
+    log.tell(Approve("s10", 2, 1, "ben"))
+    assert log.tell(bind("s10", 3, written="S10+")).dead == 1
+    assert not log.bindings.proposals
+
+
+def test_a_term_of_an_earlier_release_has_no_spelling_to_differ_from() -> None:
+    log = Log()
+    log.tell(bind("s10", 1))
+    assert log.tell(bind("s10", 2, written="S10+")).put == 1

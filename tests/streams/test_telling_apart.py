@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -171,7 +172,7 @@ def test_like_words_of_items_that_are_else_alike_part() -> None:
     assert assign_clusters(vectors, centers, alike + other) == [0, 1, 0, 0]
 
 
-def sampled(items: list[Item], **bounds: int) -> tuple[int, ...]:
+def sampled(items: list[Item], **bounds: Any) -> tuple[int, ...]:
     dictionary = learn_vocabulary(items, GROUPS, FIELDS).dictionary
     seen = observe(items, GROUPS, FIELDS, dictionary, None, **bounds)
     assert len(seen.place) == len(seen.trust_ranks) == seen.starts[-1]

@@ -5,7 +5,8 @@ from tests.streams.followed import Followed
 from kae.encoders.selector import Selector
 from kae.sinks.log.edits import Delta, decode_record
 from kae.sinks.log.term_changes import Bind, Campaign, Extend, Realias
-from kae.streams.events.term_data import BindData
+from kae.streams.events.term_data import BindData, SelectorData
+from kae.streams.events.terms import decode_term, encode_term, rules_of
 from kae.streams.terms.history import BindingsHistory
 
 
@@ -54,3 +55,21 @@ def test_a_campaign_that_was_not_there_goes_as_one(followed: Followed) -> None:
     followed.register(Campaign("spring", 5, binds, "ann"))
     events = past(followed).rollback(then, None, "ann", followed.tick())
     assert named(events) == [("spring", "CampaignReleaseData")]
+
+
+def test_words_are_told_and_put_back_as_they_were_typed(line: Followed) -> None:
+    for number, word in enumerate(("C++", "C#", "c"), start=10):
+        event = encode_term(word, BindData(number, SelectorData(match=word)), "/ops")
+        line.register(decode_term(None, event, 1 << 20, line.tick(), rules_of(line.topology)))
+    history = past(line)
+    assert [[h.written for h in history.history(term)] for term in ("c++", "c#", "c")] == [
+        ["C++"],
+        ["C#"],
+        ["c"],
+    ]
+    then = line.tick()
+    line.release("c++")
+    ((subject, data),) = past(line).rollback(then, ["c++"], "ann", line.tick())
+    assert subject == "C++"
+    assert isinstance(data, BindData)
+    assert data.replace

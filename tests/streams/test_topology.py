@@ -160,3 +160,11 @@ def test_anchors_that_multiply_are_refused_in_time(tmp_path: Path) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(TopologyInvalid, match="more than 100000 keys"):
         Topology.load(path)
+
+
+def test_letters_are_kept_as_texts_have_them(tmp_path: Path) -> None:
+    assert Topology.load().search_form.kept == ""
+    kept = Topology.load().edited({"folding.keep": {"sv": "Åäö", "ru": "Ё"}})
+    assert kept.search_form.kept == "äåöё"
+    written = kept.write(tmp_path / "topology.yaml")
+    assert written.search_form == kept.search_form
