@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from kae.encoders.text.numbers import set_decimal_mark
 from kae.streams.errors import InvalidInput
 from kae.streams.topology.types import REFERENCE, Topology
 
@@ -67,11 +68,12 @@ def find_topology(given: Path | None = None) -> Path:
 
 
 def open_topology(given: Path | None = None, bootstrap: str | None = None) -> Topology:
-    """Load the topology that a command uses; `bootstrap` replaces its brokers.
+    """Load the topology that a command uses, and read numbers as its catalog; `bootstrap` replaces its brokers.
 
     Raises: TopologyInvalid, LocalRunInvalid.
     """
     topology = Topology.load(find_topology(given))
+    set_decimal_mark(topology.catalog.decimal_mark)
     return topology.edited({"kafka.bootstrap": bootstrap}) if bootstrap else topology
 
 

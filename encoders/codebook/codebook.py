@@ -25,6 +25,7 @@ from kae.encoders.categories import (
 )
 from kae.encoders.tagger.weights import PACKAGED, TaggerInvalid, TaggerSource
 from kae.encoders.text.normal_form import NORMALISATION
+from kae.encoders.text.numbers import decimal_mark, set_decimal_mark
 from kae.encoders.text.spelling import spelling_key
 
 # A codebook without clusters is written as format 1, so that codebooks from before clusters keep
@@ -71,6 +72,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     groups: tuple[Group, ...]
     fields: dict[str, str]
     solo_slots: tuple[int, ...] | None = None
+    decimal_mark: str = "."
 
 
 class Codebook:
@@ -96,6 +98,8 @@ class Codebook:
         self.groups = tuple(groups)
         self.solo_slots = None if solo_slots is None else tuple(solo_slots)
         self.tagger = tagger
+        # As this process reads numbers; a folder's own when it is loaded.
+        self.decimal_mark = decimal_mark()
         self.fields = dict(sorted(fields.items()))
         self.words = tuple(words)
         self._positions = tuple(
@@ -172,6 +176,8 @@ class Codebook:
     def load(folder: Path) -> "Codebook":
         """Read a folder and verify every byte of it, including its tagger.
 
+        The process then reads numbers as the codebook's catalog writes them.
+
         Raises: CodebookInvalid; TaggerMissing when its tagger is neither in the folder nor the
         packaged one.
         """
@@ -205,6 +211,7 @@ class Codebook:
             )
         tagger = _find_tagger(folder, manifest.tagger)
         try:
+            set_decimal_mark(manifest.decimal_mark)
             codebook = Codebook(
                 manifest.groups,
                 manifest.fields,
@@ -283,6 +290,7 @@ def _manifest_of(codebook: Codebook, table: bytes, catalog_items: int) -> _Manif
         codebook.groups,
         codebook.fields,
         codebook.solo_slots,
+        codebook.decimal_mark,
     )
     return msgspec.structs.replace(blank, fingerprint=_fingerprint(blank))
 

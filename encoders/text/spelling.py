@@ -3,6 +3,7 @@
     spelling_key("toner cartridges") == spelling_key("toner cartridge")
     spelling_key("grey") == spelling_key("gray")
     spelling_key("wi fi") == spelling_key("wifi")
+    spelling_key("0.25in") == spelling_key("0.25inch")
 
 Words with the same key share a slot; the words themselves stay as they were written.
 
@@ -12,6 +13,8 @@ It also detects lookalikes: tokens that mix letters of several scripts. "раypa
 
 import re
 from unicodedata import name
+
+from kae.encoders.text.measures import inch_key
 
 _AMERICAN = {
     "grey": "gray",
@@ -35,11 +38,14 @@ _PLURAL_ES = re.compile(r"[a-z]+(?:x|ch|sh|ss)es")
 
 def spelling_key(word: str) -> str:
     """Return the key that all spellings of a word share."""
-    return "".join(map(token_spelling_key, word.split(" ")))
+    key = "".join(map(token_spelling_key, word.split(" ")))
+    return inch_key(key) if key[:1].isdecimal() else key
 
 
 def token_spelling_key(token: str) -> str:
     """Return the key that all spellings of a token share."""
+    if token[:1].isdecimal():
+        return inch_key(token)
     token = _AMERICAN.get(token, token)
     if _PLURAL_IES.fullmatch(token):
         return token[:-3] + "y"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from kae.encoders.text.normal_form import tokens_of
+from kae.encoders.text.numbers import number_spans
 
 
 def surface_of(text: str, words: str) -> str | None:
@@ -25,8 +26,11 @@ def surface_of(text: str, words: str) -> str | None:
 
 
 def _fields(text: str) -> list[tuple[int, int]]:
-    """Return the spans between white space, which no token crosses."""
-    marks = [place for place, character in enumerate(text) if character.isspace()]
+    """Return the spans between white space, which no token crosses but a number with its unit."""
+    spaces = {place for place, character in enumerate(text) if character.isspace()}
+    # The unit after a number can decide how it is read.
+    numbers = [range(one.begin, one.unit_end) for one in number_spans(text)]
+    marks = sorted(spaces.difference(*numbers))
     return [
         (before + 1, mark)
         for before, mark in pairwise((-1, *marks, len(text)))

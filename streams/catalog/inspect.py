@@ -27,6 +27,7 @@ from kae.streams.catalog.records import UnreadableRecord
 from kae.streams.catalog.rows import STORE_VIEW, open_feeds, store_view, to_item
 from kae.streams.catalog.values import FieldValues, RecordInvalid, UnreadableValue, add_field
 from kae.streams.errors import CatalogInvalid
+from kae.encoders.text.numbers import find_decimal_mark, set_decimal_mark
 from kae.streams.topology.parts import CatalogPart
 
 _ATTRIBUTES = 6
@@ -153,6 +154,10 @@ def inspect_feeds(
         if name not in roles.values()
     }
     catalog = _mapping(roles, separator, proposals)
+    mark = find_decimal_mark(value for profile in columns.values() for value in profile.values)
+    if mark != CatalogPart.model_fields["decimal_mark"].default:
+        catalog["decimal_mark"] = mark
+    set_decimal_mark(mark)
     items, invalid = _items(records, CatalogPart.model_validate(catalog))
     if not items:
         raise CatalogInvalid(

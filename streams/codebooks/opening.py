@@ -9,7 +9,7 @@ def open_codebook(topology: Topology) -> Codebook:
     """Load the topology's codebook.
 
     Raises: CodebookInvalid when the folder is not a codebook; CodebookDiffers when it was built
-    with other groups or another field mapping than the topology has.
+    with other groups, another field mapping or another decimal mark than the topology has.
     """
     codebook = Codebook.load(topology.codebook_folder)
     remedy = f"Build one: kae codebook build CATALOG... --out DIR --topology {topology.path}"
@@ -23,5 +23,10 @@ def open_codebook(topology: Topology) -> Codebook:
         raise CodebookDiffers(
             f"{topology.codebook_folder}: built with another field mapping than {topology.path} "
             f"has, first {differing[0]}. {remedy}"
+        )
+    if codebook.decimal_mark != topology.catalog.decimal_mark:
+        raise CodebookDiffers(
+            f"{topology.codebook_folder}: built with decimal mark {codebook.decimal_mark!r}, and "
+            f"catalog.decimal_mark of {topology.path} is {topology.catalog.decimal_mark!r}. {remedy}"
         )
     return codebook
