@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from kae.encoders.text.numbers import set_decimal_mark
+from kae.encoders.text.decimal_mark import set_decimal_mark
 from kae.streams.errors import InvalidInput
 from kae.streams.topology.types import REFERENCE, Topology
 
@@ -68,8 +68,9 @@ def find_topology(given: Path | None = None) -> Path:
 
 
 def open_topology(given: Path | None = None, bootstrap: str | None = None) -> Topology:
-    """Load the topology that a command uses, and read numbers as its catalog; `bootstrap` replaces its brokers.
+    """Load the topology that a command uses; `bootstrap` replaces its brokers.
 
+    The process then reads numbers as the topology's catalog writes them.
     Raises: TopologyInvalid, LocalRunInvalid.
     """
     topology = Topology.load(find_topology(given))

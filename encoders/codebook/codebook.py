@@ -24,8 +24,8 @@ from kae.encoders.categories import (
     check_groups,
 )
 from kae.encoders.tagger.weights import PACKAGED, TaggerInvalid, TaggerSource
+from kae.encoders.text.decimal_mark import decimal_mark, set_decimal_mark
 from kae.encoders.text.normal_form import NORMALISATION
-from kae.encoders.text.numbers import decimal_mark, set_decimal_mark
 from kae.encoders.text.spelling import spelling_key
 
 # A codebook without clusters is written as format 1, so that codebooks from before clusters keep

@@ -20,7 +20,7 @@ from kae.encoders.extraction.extract import Extractor
 from kae.encoders.extraction.mentions import DESCRIPTION_SCORE, TITLE_SCORE, UNRANKED, Mention, Rank
 from kae.encoders.extraction.title_reader import open_title_reader
 from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
-from kae.encoders.text.measures import inch_key, is_measure
+from kae.encoders.text.measures import INCHES, inch_key
 
 SUBJECT, STATED, MENTIONED, GUESSED = range(4)
 # The kind of product, and its brand.
@@ -67,7 +67,7 @@ class Assigner:
             if word.index:
                 position = self._positions[word.category]
                 self._words[position].setdefault(word.word, (rarity[spelling], word.index))
-                if "in" in word.word and is_measure(word.word):
+                if word.word.endswith(INCHES):
                     key = inch_key(word.word)
                     self._inches[position].setdefault(key, (rarity[spelling], word.index))
 
@@ -75,7 +75,7 @@ class Assigner:
         """Rank an attribute among those of its group; UNRANKED when it has no slot."""
         position = self._positions[found.category]
         entry = self._words[position].get(found.word)
-        if entry is None and self._inches[position]:
+        if entry is None and found.word.endswith(INCHES):
             # "27in" has the slot of "27inch" in a catalog that wrote nothing else.
             entry = self._inches[position].get(inch_key(found.word))
         if entry is None:

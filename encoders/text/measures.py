@@ -1,7 +1,7 @@
 """Numbers with a unit, and model numbers: words that are recognised by their shape.
 
-"16 GB", "16GB" and "16.0 gb" are one word, "16gb"; "2 liters" and "2 l" are "2l" (units.py). An inch
-is written "in" or "inch"; such words differ, and share their spelling key (spelling.py).
+"16 GB", "16GB" and "16.0 gb" are one word, "16gb"; "2 liters" and "2 l" are "2l" (units.py). An
+inch is written "in" or "inch"; such words differ, and share their spelling key (spelling.py).
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from kae.encoders.text.units import separable_units, units
 
 _NUMBER = r"-?\d{1,9}(?:\.\d{1,6})?"
+INCHES = ("inch", "in")
 _FLUID_OUNCES = ["fl", "oz"]
 _SEPARABLE_UNITS = separable_units()
 _MEASURE = re.compile(rf"({_NUMBER})( ?)([^\d. ][^.]*)")
@@ -74,7 +75,7 @@ def measure_spellings(word: str) -> Iterator[tuple[str, str]]:
     if measure is None:
         return
     number, unit = measure
-    names = ("inch", "in") if unit in ("inch", "in") else (unit,)
+    names = INCHES if unit in INCHES else (unit,)
     for name in names:
         for spelling in units()[name].spellings if name in units() else (name,):
             yield _without_zeros(number), spelling

@@ -8,20 +8,19 @@ mark before exactly three digits. docs/catalogs.md has the rules as a table.
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import gcd
 from typing import NamedTuple
 
+from kae.encoders.text.ascii_digits import like_ascii
+from kae.encoders.text.decimal_mark import decimal_mark
 from kae.encoders.text.units import Unit, separable_units, units
 
-DECIMAL_MARKS = (".", ",")
 # The minus sign of a number: any other "-" separates words. Normal forms have "-" for it.
 MINUS = "\x02"
-_HALVES = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
-_EIGHTHS = {"⅛": 0.125, "⅜": 0.375, "⅝": 0.625, "⅞": 0.875}
-_FIFTHS = {"⅕": 0.2, "⅖": 0.4, "⅗": 0.6, "⅘": 0.8, "⅙": 1 / 6, "⅚": 5 / 6, "⅒": 0.1}
-_VULGAR = _HALVES | _EIGHTHS | _FIFTHS
+# White space that texts do not have.
+_BETWEEN_TEXTS = "\x1e"
+_VULGAR = "½¼¾⅓⅔⅛⅜⅝⅞⅕⅖⅗⅘⅙⅚⅒"
 _FRACTION = r"\d{1,2}/(?:[234568]|16|32|64)(?![\d/]|[.,]\d)"
 _FRACTION_DIGITS = 6
 # How many characters before its first mark a number may begin: 123 10/32.
@@ -30,80 +29,39 @@ _BEFORE_A_MARK = 16
 _GROUPING = "'\u00a0\u202f\u2009"
 _NUMBER = re.compile(
     rf"(?<!\d)(?<!\d[.,/])(?:"
-    rf"(?P<before>\d{{1,4}} ?)?(?P<vulgar>[{''.join(_VULGAR)}])"
+    rf"(?P<before>\d{{1,4}} ?)?(?P<vulgar>[{_VULGAR}])"
     rf"|(?P<whole>\d{{1,3}})[ -](?P<mixed>{_FRACTION})"
     rf"|(?P<divided>{_FRACTION})"
     # A number without a mark to read, such as 500 or 1.5, is passed over.
-    rf"|(?=\d+(?:,\d|\.\d{{3}}|[{_GROUPING}]\d|\.\d+,\d|(?:\.\d+)?(?: ?[\"°]|'))|(?<=-)(?<![^\s(]-))"
+    rf"|(?=\d+(?:,\d|\.\d{{3}}|[{_GROUPING}]\d|\.\d+,\d|(?:\.\d+)?(?:[\"']| ?°))"
+    rf"|(?<=-)(?<![^\s(]-))"
     rf"(?P<plain>\d+(?:[.,]\d+|[{_GROUPING}]\d{{3}}(?!\d))*))"
 )
 _MARKS = re.compile(r"\D")
 # What may be the unit after a number: degrees, inches, feet, or a word.
 _UNIT = re.compile(
     r"(?P<degrees> ?°) ?(?P<scale>[cf])(?![^\W_])"
-    r"|(?P<inches> ?\"|'')|(?P<feet>')(?!(?!x\d)[^\W\d_])|(?P<gap>[ \u00a0\u202f\u2009-]?)(?P<word>[^\W\d_]+[23²³]?)(?![^\W_])",
+    r"|(?P<inches>\"|'')|(?P<feet>')(?!(?!x\d)[^\W\d_])"
+    r"|(?P<gap>[ \u00a0\u202f\u2009-]?)(?P<word>[^\W\d_]+[23²³]?)(?![^\W_])",
     re.IGNORECASE,
 )
 _ENDS_NUMBER = re.compile(r"\d[\"']? *$")
+_BEFORE_A_WORD = f" \t\n\u00a0([{_BETWEEN_TEXTS}"
 _DIMENSION = re.compile(r" ?[x×*/] ?\d", re.IGNORECASE)
 # The rest of a range of temperatures, whose unit is also that of its first number.
 _TO_DEGREES = re.compile(
     r" ?(?:\.\.\.?|…|/|to|bis|~|-) ?[+-]?\d+(?:\.\d+)?(?: ?° ?|(?=[cf]))(?P<scale>[cf])(?![^\W_])",
     re.IGNORECASE,
 )
-# Whether there is anything to read. It runs over every text: every choice begins with a character of
-# its own, which the search skips to.
+# Whether there is anything to read. It runs over every text, so every choice begins with a sign of
+# its own, to which the search skips.
 _MARKED = re.compile(
-    r"""["'](?:(?<=\d.)|(?<=\d\ .))|,(?<=\d.)\d|/(?<=\d.)(?:[234568]|16|32|64)(?![\d/])"""
+    r"""["'](?<=\d.)|,(?<=\d.)\d|/(?<=\d.)(?:[234568]|16|32|64)(?![\d/])"""
     r"""|\.(?<=\d.)(?<!\D0.)\d{3}(?!\d)|-(?<![^\s(].)\d|\x02"""
 )
 _MARKED_BEYOND_ASCII = re.compile(
-    rf"\d(?: ?[\"'°{_GROUPING}]|[/,]\d)|\d\.\d{{3}}|(?<![^\s(])-\d|[\x02{''.join(_VULGAR)}]"
+    rf"\d(?: ?[\"'°{_GROUPING}]|[/,]\d)|\d\.\d{{3}}|(?<![^\s(])-\d|[\x02{_VULGAR}]"
 )
-# One or two decimals, or a mark of thousands and then another mark.
-_UNDOUBTED = re.compile(
-    r"(?<![\w.,])(?:\d{1,3}(?:\.\d{3})+(?=,)|\d{1,3}(?:,\d{3})+(?=\.)|\d+(?=[.,]\d{1,2}(?!\d)))"
-    r"(?P<mark>[.,])\d+ ?(?P<unit>[^\W\d_]+)"
-)
-_FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
-_LIKE_ASCII = str.maketrans(
-    {"″": '"', "”": '"', "＂": '"', "“": '"', "′": "'", "’": "'", "＇": "'", "，": ",", "．": "."}
-    | {"／": "/", "⁄": "/", "−": "-", "－": "-", "–": "-", "٫": ".", "٬": "'", "º": "°"}
-)
-_UNLIKE_ASCII = re.compile(f"[{''.join(map(chr, _LIKE_ASCII))}]|{_FOREIGN_DIGIT.pattern}")
-
-
-class _Convention:
-    """The decimal mark by which this process reads what a text leaves open."""
-
-    decimal_mark = "."
-
-
-def set_decimal_mark(mark: str) -> None:
-    """Set the decimal mark of the catalog for this process, "." or ",".
-
-    Raises: ValueError for any other.
-    """
-    if mark not in DECIMAL_MARKS:
-        raise ValueError(f"decimal_mark is {mark!r}; it can be {' or '.join(DECIMAL_MARKS)}")
-    _Convention.decimal_mark = mark
-
-
-def decimal_mark() -> str:
-    return _Convention.decimal_mark
-
-
-def find_decimal_mark(texts: Iterable[str]) -> str:
-    """Return the decimal mark of a catalog's texts: the one of most numbers that leave no doubt.
-
-    30,5 m and 1.234,5 g are for ","; 30.5 m and 1,234.5 g are for ".". Without a majority: ".".
-    """
-    votes: Counter[str] = Counter()
-    for text in texts:
-        for found in _UNDOUBTED.finditer(text):
-            if found["unit"].casefold() in units():
-                votes[found["mark"]] += 1
-    return "," if votes[","] > votes["."] else "."
 
 
 class NumberSpan(NamedTuple):
@@ -122,7 +80,7 @@ def read_numbers(text: str) -> str:
     """Return the text with its numbers as digits and a point, and signs of units as words."""
     marked = _MARKED
     if not text.isascii():
-        text, marked = _like_ascii(text), _MARKED_BEYOND_ASCII
+        text, marked = like_ascii(text), _MARKED_BEYOND_ASCII
     if marked.search(text) is None:
         return text
     text = text.replace(MINUS, " ")
@@ -135,20 +93,20 @@ def read_numbers(text: str) -> str:
     return "".join(pieces)
 
 
+def read_all_numbers(texts: Iterable[str]) -> list[str]:
+    """Return `read_numbers` of each text, with one search for all that are ASCII."""
+    given = list(texts)
+    ascii_texts = [text for text in given if text.isascii()]
+    read = read_numbers(_BETWEEN_TEXTS.join(ascii_texts)).split(_BETWEEN_TEXTS)
+    if len(read) != len(ascii_texts):  # a text has the mark itself, or there is none
+        return [read_numbers(text) for text in given]
+    following = iter(read)
+    return [next(following) if text.isascii() else read_numbers(text) for text in given]
+
+
 def number_spans(text: str) -> list[NumberSpan]:
     """Return where the text has numbers that are read as something else, in order."""
-    return list(_spans(_like_ascii(text).replace(MINUS, " "), _MARKED_BEYOND_ASCII))
-
-
-def _like_ascii(text: str) -> str:
-    """Write digits, and the signs around them, as ASCII does; every character keeps its place."""
-    if _UNLIKE_ASCII.search(text) is None:
-        return text
-    return _FOREIGN_DIGIT.sub(_ascii_digit, text.translate(_LIKE_ASCII))
-
-
-def _ascii_digit(digit: re.Match[str]) -> str:
-    return str(unicodedata.decimal(digit.group()))
+    return list(_spans(like_ascii(text).replace(MINUS, " "), _MARKED_BEYOND_ASCII))
 
 
 class _Following(NamedTuple):
@@ -215,8 +173,8 @@ def _following(text: str, end: int) -> _Following:
 
 def _is_mark(text: str, sign: re.Match[str], quote: str) -> bool:
     """Whether a quote after a number is a mark of its unit, and does not close a quotation."""
-    before = text.rfind(quote, 0, sign.start())
-    opens = before >= 0 and (before == 0 or text[before - 1] in " \t\n([")
+    before = text.rfind(quote, text.rfind(_BETWEEN_TEXTS, 0, sign.start()) + 1, sign.start())
+    opens = before >= 0 and (before == 0 or text[before - 1] in _BEFORE_A_WORD)
     return not opens or text[before + 1].isspace()
 
 
@@ -224,7 +182,7 @@ def _reading(text: str, match: re.Match[str], following: _Following) -> str | No
     """Return the number as digits and a point; None if it stays as it is written."""
     begin, unit = match.start(), following.unit
     if match["vulgar"]:
-        return _decimal(float(match["before"] or 0) + _VULGAR[match["vulgar"]])
+        return _decimal(float(match["before"] or 0) + unicodedata.numeric(match["vulgar"]))
     if _is_name(text, begin) and unit is None:
         return None
     if fraction := match["mixed"] or match["divided"]:
@@ -282,12 +240,12 @@ def _is_grouped(parts: list[str]) -> bool:
 
 def _groups(mark: str, unit: Unit | None) -> bool:
     """Whether a mark before three digits groups thousands instead of beginning decimals."""
-    return mark != _Convention.decimal_mark or (unit is not None and unit.whole)
+    return mark != decimal_mark() or (unit is not None and unit.whole)
 
 
 def _is_decimal(text: str, match: re.Match[str], parts: list[str]) -> bool:
     """Whether a comma without a unit begins decimals, and does not separate two numbers."""
-    if parts[0] == "0" or _Convention.decimal_mark == ",":
+    if parts[0] == "0" or decimal_mark() == ",":
         return not _is_list(text, match)
     before = _is_factor(text, match.start())
     after = _DIMENSION.match(text, match.end()) is not None
@@ -314,14 +272,14 @@ def _is_name(text: str, begin: int, *, strict: bool = False) -> bool:
 
 
 def _has_minus(text: str, begin: int) -> bool:
-    return text[begin - 1 : begin] == "-" and (begin == 1 or text[begin - 2] in " \t\n\u00a0([")
+    return text[begin - 1 : begin] == "-" and (begin == 1 or text[begin - 2] in _BEFORE_A_WORD)
 
 
 def _with_point(whole: str, fraction: str) -> str:
     if len(fraction) == _GROUP:
         # Never three digits, else the normal form could be read as thousands when it is read again.
         fraction = fraction.rstrip("0")
-        is_read_again = _Convention.decimal_mark == "," and _is_grouped([whole, fraction])
+        is_read_again = decimal_mark() == "," and _is_grouped([whole, fraction])
         fraction += "0" * is_read_again
     return f"{whole}.{fraction}" if fraction else whole
 

@@ -23,11 +23,11 @@ from kae.encoders.fields.profile import FieldProfile
 from kae.encoders.fields.proposal import FieldProposal, find_roles, propose_category
 from kae.encoders.fitting.build import build_codebook
 from kae.encoders.items import Encoded, Item
+from kae.encoders.text.decimal_mark import find_decimal_mark, set_decimal_mark
 from kae.streams.catalog.records import UnreadableRecord
 from kae.streams.catalog.rows import STORE_VIEW, open_feeds, store_view, to_item
 from kae.streams.catalog.values import FieldValues, RecordInvalid, UnreadableValue, add_field
 from kae.streams.errors import CatalogInvalid
-from kae.encoders.text.numbers import find_decimal_mark, set_decimal_mark
 from kae.streams.topology.parts import CatalogPart
 
 _ATTRIBUTES = 6

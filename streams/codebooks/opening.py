@@ -26,7 +26,7 @@ def open_codebook(topology: Topology) -> Codebook:
         )
     if codebook.decimal_mark != topology.catalog.decimal_mark:
         raise CodebookDiffers(
-            f"{topology.codebook_folder}: built with decimal mark {codebook.decimal_mark!r}, and "
-            f"catalog.decimal_mark of {topology.path} is {topology.catalog.decimal_mark!r}. {remedy}"
+            f"{topology.codebook_folder}: built with decimal mark {codebook.decimal_mark!r}; "
+            f"{topology.path} has {topology.catalog.decimal_mark!r}. {remedy}"
         )
     return codebook

@@ -13,14 +13,10 @@ from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
 from kae.encoders.query import BoundTerms, QueryEncoder
 from kae.encoders.tagger.spans import widen_to_numbers
+from kae.encoders.text.decimal_mark import decimal_mark, find_decimal_mark, set_decimal_mark
 from kae.encoders.text.measures import canonical
 from kae.encoders.text.normal_form import END, normalise, tokens_of_all
-from kae.encoders.text.numbers import (
-    decimal_mark,
-    find_decimal_mark,
-    number_spans,
-    set_decimal_mark,
-)
+from kae.encoders.text.numbers import number_spans
 from kae.encoders.text.spelling import spelling_key
 from kae.encoders.text.surfaces import surface_of
 from kae.encoders.text.units import units
@@ -142,6 +138,7 @@ def test_what_is_no_such_number_stays(text: str, normal: str) -> None:
         ("-20 to 60°C", "-20c to 60c"),
         ("-20...+60°C", "-20c 60c"),
         ('TV 27" "Pro"', "tv 27 inch pro"),
+        ('5 "Pro" cables', "5 pro cables"),
         ("½", "0.5"),
     ],
 )

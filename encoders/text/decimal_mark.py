@@ -1,0 +1,47 @@
+"""The decimal mark of a catalog: "." or ",". It decides how a number is read that leaves it open."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from kae.encoders.text.units import units
+
+DECIMAL_MARKS = (".", ",")
+# One or two decimals, or a mark of thousands and then another mark.
+_UNDOUBTED = re.compile(
+    r"(?<![\w.,])(?:\d{1,3}(?:\.\d{3})+(?=,)|\d{1,3}(?:,\d{3})+(?=\.)|\d+(?=[.,]\d{1,2}(?!\d)))"
+    r"(?P<mark>[.,])\d+ ?(?P<unit>[^\W\d_]+)"
+)
+
+
+class _Convention:
+    """The decimal mark by which this process reads what a text leaves open."""
+
+    decimal_mark = "."
+
+
+def set_decimal_mark(mark: str) -> None:
+    """Set the decimal mark of the catalog for this process, "." or ",".
+
+    Raises: ValueError for any other.
+    """
+    if mark not in DECIMAL_MARKS:
+        raise ValueError(f"decimal_mark is {mark!r}; it can be {' or '.join(DECIMAL_MARKS)}")
+    _Convention.decimal_mark = mark
+
+
+def decimal_mark() -> str:
+    return _Convention.decimal_mark
+
+
+def find_decimal_mark(texts: Iterable[str]) -> str:
+    """Return the decimal mark of a catalog's texts: the one of most numbers that leave no doubt.
+
+    30,5 m and 1.234,5 g are for ","; 30.5 m and 1,234.5 g are for ".". Without a majority: ".".
+    """
+    votes: Counter[str] = Counter()
+    for text in texts:
+        for found in _UNDOUBTED.finditer(text):
+            if found["unit"].casefold() in units():
+                votes[found["mark"]] += 1
+    return "," if votes[","] > votes["."] else "."
