@@ -1,4 +1,4 @@
-"""The decimal mark of a catalog: "." or ",". It decides how a number is read that leaves it open."""
+"""The decimal mark of a catalog, "." or ",": how numbers are read that leave it open."""
 
 import re
 from collections import Counter
