@@ -109,6 +109,14 @@ def number_spans(text: str) -> list[NumberSpan]:
     return list(_spans(like_ascii(text).replace(MINUS, " "), _MARKED_BEYOND_ASCII))
 
 
+def _number_near(text: str, places: range) -> re.Match[str] | None:
+    """Return the first number that begins at one of the places."""
+    for place in places:
+        if text[place].isnumeric() and (match := _NUMBER.match(text, place)):
+            return match
+    return None
+
+
 class _Following(NamedTuple):
     """What follows a number: its unit, where that ends, and the word for it if it is a sign."""
 
@@ -120,9 +128,10 @@ class _Following(NamedTuple):
 def _spans(text: str, marked: re.Pattern[str]) -> Iterator[NumberSpan]:
     place = 0
     while (mark := marked.search(text, place)) is not None:
-        match = _NUMBER.search(text, max(place, mark.start() - _BEFORE_A_MARK))
+        match = _number_near(text, range(max(place, mark.start() - _BEFORE_A_MARK), mark.end()))
         if match is None:
-            return
+            place = mark.end()
+            continue
         following = _following(text, match.end())
         reading = _reading(text, match, following)
         if reading is None and match["mixed"]:
