@@ -26,7 +26,13 @@ from dataclasses import dataclass
 from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook, CodebookWord
 from kae.encoders.text.bundled_words import stop_words
-from kae.encoders.text.measures import canonical, is_bare_number, is_measure, is_unit
+from kae.encoders.text.measures import (
+    inch_key,
+    is_bare_number,
+    is_measure,
+    is_unit,
+    measure_spellings,
+)
 from kae.encoders.text.normal_form import is_unspaced
 from kae.encoders.text.search_form import SearchForm
 from kae.encoders.text.spelling import token_spelling_key, umlaut_key
@@ -178,7 +184,7 @@ class QueryEncoder:
         containing: defaultdict[str, list[CodebookWord]] = defaultdict(list)
         items: defaultdict[str, int] = defaultdict(int)
         self._items_of_slot: defaultdict[Slot, int] = defaultdict(int)
-        self._longest = 1
+        self._longest = 2  # a measure, with number and unit separate
         # Sorted by items, so that what NAMED_SLOTS cuts off is rare.
         for word in sorted(
             codebook.words, key=lambda word: (-word.items, word.category, word.word)
@@ -274,7 +280,7 @@ class QueryEncoder:
                 bound = terms.bound(surface)
                 words = self._by_spelling.get("".join(spellings[start : start + length]), ())
                 if not words and length <= 2:
-                    words = self._by_spelling.get(canonical(surface), ())
+                    words = self._by_spelling.get(inch_key(surface), ())
                 if bound or words or (length == 2 and is_measure(surface)):
                     yield _Found(start, length, bound, words)
 
@@ -330,12 +336,8 @@ def token_keys(word: str) -> Variant:
 
 
 def _measure_variants(surface: str) -> Iterator[Variant]:
-    """Yield a measure with number and unit joined, and with them separate."""
-    if not is_measure(surface):
-        return
-    word = canonical(surface)
-    end = next(place for place, sign in enumerate(word) if not (sign.isdecimal() or sign == "."))
-    number, unit = word[:end], word[end:]
-    yield (token_spelling_key(word),)
-    if is_bare_number(number) and is_unit(unit):
-        yield number, token_spelling_key(unit)
+    """Yield a measure with number and unit joined, and with them separate, in every spelling."""
+    for number, unit in measure_spellings(surface):
+        yield (token_spelling_key(number + unit),)
+        if is_unit(unit):
+            yield number, token_spelling_key(unit)

@@ -74,6 +74,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     fields: dict[str, str]
     solo_slots: tuple[int, ...] | None = None
     kept_letters: str = ""
+    decimal_mark: str = "."
 
 
 class Codebook:
@@ -218,7 +219,7 @@ class Codebook:
                 manifest.catalog_items,
                 manifest.solo_slots,
                 tagger,
-                SearchForm(manifest.kept_letters, manifest.normalisation),
+                SearchForm(manifest.kept_letters, manifest.normalisation, manifest.decimal_mark),
             )
         except (GroupsInvalid, ValueError, KeyError) as error:
             raise CodebookInvalid(f"{folder}: {error}; {remedy}") from None
@@ -292,6 +293,7 @@ def _manifest_of(codebook: Codebook, table: bytes, catalog_items: int) -> _Manif
         codebook.fields,
         codebook.solo_slots,
         codebook.form.kept,
+        codebook.form.decimal_mark,
     )
     return msgspec.structs.replace(blank, fingerprint=_fingerprint(blank))
 

@@ -21,6 +21,7 @@ from kae.encoders.extraction.mentions import DESCRIPTION_SCORE, TITLE_SCORE, UNR
 from kae.encoders.extraction.title_reader import open_title_reader
 from kae.encoders.items import Attribute, AttributeSource, Encoded, Item
 from kae.encoders.text.markup import plain_items
+from kae.encoders.text.measures import INCHES, inch_key
 
 SUBJECT, STATED, MENTIONED, GUESSED = range(4)
 # The kind of product, and its brand.
@@ -60,17 +61,24 @@ class Assigner:
     def __init__(self, codebook: Codebook) -> None:
         self._positions = [codebook.position_of(index) for index in range(len(CATEGORIES))]
         self._words: list[dict[str, tuple[int, int]]] = [{} for _ in codebook.groups]
+        self._inches: list[dict[str, tuple[int, int]]] = [{} for _ in codebook.groups]
         spelled = [(codebook.spelling_key_of(word), word) for word in codebook.words]
         rarity = rank_spellings((spelling, word.items) for spelling, word in spelled)
         for spelling, word in spelled:
             if word.index:
-                of_position = self._words[self._positions[word.category]]
-                of_position.setdefault(word.word, (rarity[spelling], word.index))
+                position = self._positions[word.category]
+                self._words[position].setdefault(word.word, (rarity[spelling], word.index))
+                if word.word.endswith(INCHES):
+                    key = inch_key(word.word)
+                    self._inches[position].setdefault(key, (rarity[spelling], word.index))
 
     def rank(self, found: Attribute) -> Rank:
         """Rank an attribute among those of its group; UNRANKED when it has no slot."""
         position = self._positions[found.category]
         entry = self._words[position].get(found.word)
+        if entry is None and found.word.endswith(INCHES):
+            # "27in" has the slot of "27inch" in a catalog that wrote nothing else.
+            entry = self._inches[position].get(inch_key(found.word))
         if entry is None:
             return UNRANKED
         rarity, index = entry

@@ -63,10 +63,12 @@ def open_title_reader(codebook: Codebook, rank: RankOf) -> TitleReader | None:
     """
     if codebook.tagger is None:
         return None
-    return TitleReader(load_tagger(codebook.tagger), rank, codebook.form)
+    return TitleReader(
+        load_tagger(codebook.tagger, codebook.form.decimal_mark), rank, codebook.form
+    )
 
 
 @lru_cache(maxsize=1)
-def load_tagger(tagger: TaggerSource) -> Tagger:
+def load_tagger(tagger: TaggerSource, decimal_mark: str) -> Tagger:
     """Load a tagger once for all passes over a catalog, since it caches the titles that it read."""
-    return Tagger(tagger.folder)
+    return Tagger(tagger.folder, decimal_mark)

@@ -6,6 +6,7 @@ most one value of each kind, the last one in its title, as in the training title
 
 Punctuation then corrects the borders: brackets come in pairs, and separators end a value.
 
+"500 pages" of "3,500 pages"  ->  "3,500 pages"
 "8 count)"  ->  "8 count"        "2 ea (Pack of 3" before ")"  ->  "2 ea (Pack of 3)"
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kae.encoders.tagger.exact import Float32Array, softmax_weights
+from kae.encoders.text.numbers import NumberSpan
 
 _SEPARATORS = frozenset("-\u2013\u2014,;:|/~\u2022\u00b7")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -39,6 +41,21 @@ def trim_borders(text: str, begin: int, end: int) -> tuple[int, int]:
         if text.count(opening, begin, end) == text.count(closing, begin, end) + 1:
             # Only the closing bracket was cut off: it follows directly.
             end += text.startswith(closing, end)
+    return begin, end
+
+
+def widen_to_numbers(numbers: Sequence[NumberSpan], begin: int, end: int) -> tuple[int, int]:
+    """Return the borders of a value moved out of the numbers with units that they cut.
+
+    The network reads 3,500 as three words, and may find but the last: "500 pages". The unit can
+    decide how a number is read: 1.500 pages are 1500.
+    """
+    if begin < end:
+        for number in numbers:
+            if number.begin < begin < number.end:
+                begin = number.begin
+            if number.begin < end < number.unit_end:
+                end = number.unit_end
     return begin, end
 
 

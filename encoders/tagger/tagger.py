@@ -15,8 +15,9 @@ from kae.encoders.categories import CATEGORY_INDEX
 from kae.encoders.tagger.exact import Float32Array
 from kae.encoders.tagger.network import Network
 from kae.encoders.tagger.pieces import CHARACTERS, PieceTokenizer, TokenizedText
-from kae.encoders.tagger.spans import spans_of, trim_borders
+from kae.encoders.tagger.spans import spans_of, trim_borders, widen_to_numbers
 from kae.encoders.tagger.weights import PACKAGED, load_weights
+from kae.encoders.text.numbers import number_spans
 
 # Texts share a batch up to so many pieces; larger batches are not faster.
 _BATCH_PIECES = 1024
@@ -38,9 +39,11 @@ class Tagger:
     Raises: TaggerInvalid if the folder is not a tagger.
     """
 
-    def __init__(self, folder: Path = PACKAGED) -> None:
+    def __init__(self, folder: Path = PACKAGED, decimal_mark: str = ".") -> None:
+        """`decimal_mark`: how numbers are read that leave it open, "." or ","."""
         weights = load_weights(folder)
         self.fingerprint = weights.fingerprint
+        self._decimal_mark = decimal_mark
         self._kinds = [(CATEGORY_INDEX[kind.category], kind.name) for kind in weights.kinds]
         # The categories that it can find.
         self.categories = frozenset(category for category, _ in self._kinds)
@@ -62,10 +65,12 @@ class Tagger:
         return [tagged[key] for key in keys]
 
     def _values(self, text: str, reading: TokenizedText, scores: Float32Array) -> Iterator[Tagged]:
+        numbers = number_spans(text[:CHARACTERS], self._decimal_mark)
         for span in spans_of(scores):
             begin, end = trim_borders(
                 text, reading.words[span.begin][0], reading.words[span.end - 1][1]
             )
+            begin, end = widen_to_numbers(numbers, begin, end)
             if begin < end:
                 category, kind = self._kinds[span.kind]
                 yield Tagged(category, kind, begin, end, span.score)

@@ -1,33 +1,22 @@
 """Numbers with a unit, and model numbers: words that are recognised by their shape.
 
-"16 GB", "16GB" and "16.0 gb" are one word, "16gb".
+"16 GB", "16GB" and "16.0 gb" are one word, "16gb"; "2 liters" and "2 l" are "2l" (units.py). An
+inch is written "in" or "inch"; such words differ, and share their spelling key (spelling.py).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-_UNITS = (
-    # length, area, volume
-    "nm|mm|cm|dm|m|km|in|inch|inches|ft|feet|yd|mil|m2|m3|ml|cl|l|ltr|litre|litres|liter|liters|"
-    "oz|ounce|ounces|gal|gallon|pt|qt|"
-    # mass, dose
-    "mg|g|gram|grams|kg|lb|lbs|pound|pounds|mcg|iu|"
-    # information
-    "b|kb|mb|gb|tb|kbps|mbps|gbps|bit|bits|dpi|ppi|ppm|mp|px|"
-    # electricity, light, sound, time, temperature
-    "mv|v|kv|vac|vdc|ma|a|mah|ah|w|kw|wh|kwh|va|kva|hz|khz|mhz|ghz|ohm|lm|cd|nits|db|btu|rpm|bar|"
-    "ms|h|hr|hrs|min|c|f|k|"
-    # counts
-    "pc|pcs|pk|pack|packs|ct|count|tablets|capsules|sheets|pages|port|ports|way|pin|cell|cells|"
-    "gauge|awg|u"
-)
-_NUMBER = r"\d{1,9}(?:\.\d{1,6})?"
-_ALL_UNITS = frozenset(_UNITS.split("|"))
-# Most units of one letter must touch the number: "5 a" is rarely five amperes.
-_SEPARABLE_UNITS = frozenset(unit for unit in _ALL_UNITS if len(unit) > 1 or unit in "mvwlg")
+from kae.encoders.text.units import separable_units, units
+
+_NUMBER = r"-?\d{1,9}(?:\.\d{1,6})?"
+INCHES = ("inch", "in")
 _FLUID_OUNCES = ["fl", "oz"]
-_SEPARABLE = "|".join(sorted({*_SEPARABLE_UNITS, " ".join(_FLUID_OUNCES)}))
-_MEASURE = re.compile(rf"({_NUMBER})(?:({_UNITS})| ({_SEPARABLE}))")
+_SEPARABLE_UNITS = separable_units()
+_MEASURE = re.compile(rf"({_NUMBER})( ?)([^\d. ][^.]*)")
+# The name of each unit by how it may be written: behind its number, and behind a space.
+_TOUCHING = {spelling: unit.name for spelling, unit in units().items()} | {"fl oz": "fl oz"}
+_APART = {one: _TOUCHING[one] for one in (*_SEPARABLE_UNITS, "fl oz")}
 _MODEL = re.compile(r"(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{3,24}")
 _BARE_NUMBER = re.compile(_NUMBER)
 _PART_NUMBER = re.compile(r"\d{3,}")
@@ -47,7 +36,7 @@ def is_bare_number(token: str) -> bool:
 
 
 def is_measure(word: str) -> bool:
-    return _MEASURE.fullmatch(word) is not None
+    return _split(word) is not None
 
 
 def is_model(word: str) -> bool:
@@ -61,23 +50,53 @@ def is_part_number(token: str) -> bool:
 
 def canonical(word: str) -> str:
     """Return the canonical spelling of a number or a measure; any other word unchanged."""
-    if not word[:1].isdecimal():
+    if not (word[:1].isdecimal() or word[:1] == "-"):
         return word
-    measure = _MEASURE.fullmatch(word)
-    if measure:
-        number, attached, separate = measure.groups()
-        return _without_zeros(number) + (attached or separate)
+    if measure := _split(word):
+        number, unit = measure
+        return _without_zeros(number) + unit
     if _BARE_NUMBER.fullmatch(word):
         return _without_zeros(word)
     return word
 
 
+def inch_key(word: str) -> str:
+    """Return the canonical spelling of a measure, "inch" for "in"; any other word unchanged."""
+    measure = _split(word)
+    if measure is None:
+        return word
+    number, unit = measure
+    return _without_zeros(number) + ("inch" if unit == "in" else unit)
+
+
+def measure_spellings(word: str) -> Iterator[tuple[str, str]]:
+    """Yield (number, unit) for every spelling of a measure's unit; nothing for another word."""
+    measure = _split(word)
+    if measure is None:
+        return
+    number, unit = measure
+    names = INCHES if unit in INCHES else (unit,)
+    for name in names:
+        for spelling in units()[name].spellings if name in units() else (name,):
+            yield _without_zeros(number), spelling
+
+
+def _split(word: str) -> tuple[str, str] | None:
+    """Return the number and the unit's name of a measure."""
+    measure = _MEASURE.fullmatch(word)
+    if measure is None:
+        return None
+    number, gap, spelling = measure.groups()
+    unit = (_APART if gap else _TOUCHING).get(spelling)
+    return None if unit is None else (number, unit)
+
+
 def is_number(word: str) -> bool:
-    return word.replace(".", "").replace(" ", "").isdecimal()
+    return word.removeprefix("-").replace(".", "").replace(" ", "").isdecimal()
 
 
 def is_unit(token: str) -> bool:
-    return token in _ALL_UNITS
+    return token in units()
 
 
 def _without_zeros(number: str) -> str:

@@ -12,10 +12,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+from kae.encoders.text.numbers import MINUS, read_all_numbers, read_numbers
 from kae.encoders.text.signs import POINT, SIGN_BYTES, keep_signs
 
 # Part of the codebook's fingerprint: raise it when normalise gives other results. 1 kept no signs,
-# and folded no letters for search.
+# read no numbers, and folded no letters for search.
 NORMALISATION = 2
 WITHOUT_SIGNS = 1
 # Neither letters nor separators: soft hyphen, joiners, direction marks, variation selectors.
@@ -34,10 +35,11 @@ _LONE_POINTS = re.compile(r"\.(?:(?!\d)|(?<!\d\.))")
 # A token that no text contains: it ends each of several texts that are normalised together.
 END = "\0"
 _END_BYTE = 0xFF  # never occurs in UTF-8
-# ASCII letters, digits and points stay; bytes above ASCII are parts of other characters, but for
-# END and the signs that are kept.
+# ASCII letters, digits, points and the minus of a number stay; bytes above ASCII are parts of other
+# characters, but for END and the signs that are kept.
+_KEPT = {".", MINUS}
 _ASCII = bytes(
-    code if chr(code).isalnum() or chr(code) == "." else ord(" ") for code in range(128)
+    code if chr(code).isalnum() or chr(code) in _KEPT else ord(" ") for code in range(128)
 ).lower() + bytes({_END_BYTE: 0, **SIGN_BYTES}.get(code, code) for code in range(128, 256))
 # Replacements of single characters, by code point.
 Letters = Mapping[int, str]
@@ -48,21 +50,36 @@ def normalise(text: str) -> str:
     return " ".join(tokens_of(text))
 
 
-def tokens_of(text: str, letters: Letters | None = None, version: int = NORMALISATION) -> list[str]:
+def tokens_of(
+    text: str,
+    letters: Letters | None = None,
+    version: int = NORMALISATION,
+    decimal_mark: str = ".",
+) -> list[str]:
     """Return the tokens of the normal form, with some letters replaced."""
-    plain = text if text.isascii() else _foreign(text, letters, version)
-    return _plain(plain.encode(), version).split()
+    read = _without_numbers(text) if version == WITHOUT_SIGNS else read_numbers(text, decimal_mark)
+    plain = read if read.isascii() else _foreign(read, letters, version)
+    return _words(plain.encode(), version)
 
 
 def tokens_of_all(
-    texts: Iterable[str], letters: Letters | None = None, version: int = NORMALISATION
+    texts: Iterable[str],
+    letters: Letters | None = None,
+    version: int = NORMALISATION,
+    decimal_mark: str = ".",
 ) -> list[str]:
     """Return the tokens of many texts, with END after each, in a third of the time."""
+    given = list(texts)
+    read = (
+        map(_without_numbers, given)
+        if version == WITHOUT_SIGNS
+        else read_all_numbers(given, decimal_mark)
+    )
     ended = [
-        (text if text.isascii() else _foreign(text, letters, version)).encode() for text in texts
+        (text if text.isascii() else _foreign(text, letters, version)).encode() for text in read
     ]
     ended.append(b"")
-    return _plain(b" \xff ".join(ended), version).split()
+    return _words(b" \xff ".join(ended), version)
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -83,6 +100,15 @@ def _foreign(text: str, letters: Letters | None, version: int) -> str:
     text = _LEADING_MARKS.sub("", _plain(text.encode(), version))
     # Last, so that the search form of a text is that of its normal form.
     return text if letters is None else text.translate(letters)
+
+
+def _without_numbers(text: str) -> str:
+    """A text of which no number is read has none with a minus."""
+    return text.replace(MINUS, " ")
+
+
+def _words(text: bytes, version: int) -> list[str]:
+    return _plain(text, version).replace(MINUS, "-").split()
 
 
 def _plain(text: bytes, version: int) -> str:

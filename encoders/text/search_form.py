@@ -62,10 +62,12 @@ class SearchForm:
     """The search form of one codebook.
 
     `version` is its NORMALISATION: the first one folds nothing. `kept` are letters not folded.
+    `decimal_mark`, "." or ",", decides how numbers are read that leave it open.
     """
 
     kept: str = ""
     version: int = NORMALISATION
+    decimal_mark: str = "."
 
     def normalise(self, text: str) -> str:
         """The search form of a text; that of a normal form is the same."""
@@ -73,11 +75,11 @@ class SearchForm:
 
     def tokens_of(self, text: str) -> list[str]:
         """The tokens of the search form."""
-        return tokens_of(text, self._letters, self.version)
+        return tokens_of(text, self._letters, self.version, self.decimal_mark)
 
     def tokens_of_all(self, texts: Iterable[str]) -> list[str]:
         """The tokens of many texts, with END after each."""
-        return tokens_of_all(texts, self._letters, self.version)
+        return tokens_of_all(texts, self._letters, self.version, self.decimal_mark)
 
     @property
     def _letters(self) -> Letters | None:

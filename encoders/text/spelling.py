@@ -4,6 +4,7 @@
     spelling_key("grey") == spelling_key("gray")
     spelling_key("wi fi") == spelling_key("wifi")
     spelling_key("groesse") == spelling_key("grosse"), which is how "Größe" is searched for
+    spelling_key("0.25in") == spelling_key("0.25inch")
 
 Words with the same key share a slot; the words themselves stay as they were written.
 
@@ -13,6 +14,8 @@ It also detects lookalikes: tokens that mix letters of several scripts. "раypa
 
 import re
 from unicodedata import name
+
+from kae.encoders.text.measures import inch_key
 
 _AMERICAN = {
     "grey": "gray",
@@ -41,11 +44,14 @@ _UMLAUT_CHARACTERS = 5
 
 def spelling_key(word: str) -> str:
     """Return the key that all spellings of a word share."""
-    return "".join(map(token_spelling_key, word.split(" ")))
+    key = "".join(map(token_spelling_key, word.split(" ")))
+    return inch_key(key) if key[:1].isdecimal() else key
 
 
 def token_spelling_key(token: str) -> str:
     """Return the key that all spellings of a token share."""
+    if token[:1].isdecimal():
+        return inch_key(token)
     token = _AMERICAN.get(token, token)
     if _PLURAL_IES.fullmatch(token):
         token = token[:-3] + "y"

@@ -6,6 +6,7 @@ surface_of("Ultima™ HD-15, 1.5m", "hd 15")  ->  "HD-15"
 from collections.abc import Sequence
 from itertools import pairwise
 
+from kae.encoders.text.numbers import number_spans
 from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 
 
@@ -15,7 +16,7 @@ def surface_of(text: str, words: str, form: SearchForm = NEWEST_FORM) -> str | N
     None if there is none: punctuation between two letters can vanish.
     """
     wanted = form.tokens_of(words)
-    fields = _fields(text)
+    fields = _fields(text, form.decimal_mark)
     tokens = [(token, field) for field in fields for token in form.tokens_of(text[slice(*field)])]
     for place in range(len(tokens) - len(wanted) + 1):
         window = tokens[place : place + len(wanted)]
@@ -24,9 +25,12 @@ def surface_of(text: str, words: str, form: SearchForm = NEWEST_FORM) -> str | N
     return None
 
 
-def _fields(text: str) -> list[tuple[int, int]]:
-    """Return the spans between white space, which no token crosses."""
-    marks = [place for place, character in enumerate(text) if character.isspace()]
+def _fields(text: str, decimal_mark: str) -> list[tuple[int, int]]:
+    """Return the spans between white space, which no token crosses but a number with its unit."""
+    spaces = {place for place, character in enumerate(text) if character.isspace()}
+    # The unit after a number can decide how it is read.
+    numbers = [range(one.begin, one.unit_end) for one in number_spans(text, decimal_mark)]
+    marks = sorted(spaces.difference(*numbers))
     return [
         (before + 1, mark)
         for before, mark in pairwise((-1, *marks, len(text)))

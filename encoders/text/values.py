@@ -22,7 +22,7 @@ _PART_CHARACTERS = 40
 _NUMERIC = {CATEGORY_INDEX["specification"], CATEGORY_INDEX["price"]}
 _LINES = re.compile(r"\r?\n|\\n|;|<br\s*/?>|[\u2022\u3001\uff1b]")
 # A comma between digits belongs to a number.
-_COMMAS = re.compile(r",(?!\d)|(?<!\d),|[\uff0c\u060c]")
+_COMMAS = re.compile(r"[,\uff0c\u060c](?!\d)|(?<!\d)[,\uff0c\u060c]")
 _MEANINGLESS = frozenset(
     {"true", "false", "yes", "no", "y", "n", "none", "nil", "null", "nan", "na", "n a"}
     | {"unknown", "unspecified", "not specified", "not available", "not applicable"}

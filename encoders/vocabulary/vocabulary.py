@@ -84,6 +84,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     words_blake2b: str
     fields: dict[str, str]
     kept_letters: str = ""
+    decimal_mark: str = "."
 
 
 class Vocabulary:
@@ -173,7 +174,7 @@ class Vocabulary:
                 _parse(table),
                 manifest.catalog_items,
                 manifest.uncounted,
-                SearchForm(manifest.kept_letters),
+                SearchForm(manifest.kept_letters, decimal_mark=manifest.decimal_mark),
             )
         except (FieldsInvalid, ValueError, KeyError) as error:
             raise VocabularyInvalid(f"{folder}: {error}; {remedy}") from None
@@ -203,6 +204,7 @@ class Vocabulary:
             _hash(table),
             self.fields,
             self.form.kept,
+            self.form.decimal_mark,
         )
         return msgspec.structs.replace(blank, fingerprint=_hash(_encode(blank)))
 

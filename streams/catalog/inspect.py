@@ -23,6 +23,8 @@ from kae.encoders.fields.profile import FieldProfile
 from kae.encoders.fields.proposal import FieldProposal, find_roles, propose_category
 from kae.encoders.fitting.build import build_codebook
 from kae.encoders.items import Encoded, Item
+from kae.encoders.text.decimal_mark import find_decimal_mark
+from kae.encoders.text.search_form import SearchForm
 from kae.streams.catalog.records import UnreadableRecord
 from kae.streams.catalog.rows import STORE_VIEW, open_feeds, store_view, to_item
 from kae.streams.catalog.values import FieldValues, RecordInvalid, UnreadableValue, add_field
@@ -58,11 +60,11 @@ class MappingTrial(msgspec.Struct, frozen=True):
 
 
 def try_mapping(
-    items: Sequence[Item], groups: Sequence[Group], fields: Mapping[str, str]
+    items: Sequence[Item], groups: Sequence[Group], fields: Mapping[str, str], form: SearchForm
 ) -> MappingTrial:
     """Build a codebook from at least one item, and encode the items with it."""
     with tempfile.TemporaryDirectory(prefix="kae-mapping-") as folder:
-        codebook = build_codebook(lambda: items, groups, fields, Path(folder))
+        codebook = build_codebook(lambda: items, groups, fields, Path(folder), form=form)
     encoder = Encoder(codebook)
     encoded = [encoder.encode(item) for item in items]
     filled = [sum(map(bool, one.identifier)) for one in encoded]
@@ -153,12 +155,15 @@ def inspect_feeds(
         if name not in roles.values()
     }
     catalog = _mapping(roles, separator, proposals)
+    mark = find_decimal_mark(value for profile in columns.values() for value in profile.values)
+    if mark != CatalogPart.model_fields["decimal_mark"].default:
+        catalog["decimal_mark"] = mark
     items, invalid = _items(records, CatalogPart.model_validate(catalog))
     if not items:
         raise CatalogInvalid(
             f"{paths[0]}: none of its first {len(read)} rows is an item: {invalid[0]}"
         )
-    trial = try_mapping(items, groups, catalog["fields"])
+    trial = try_mapping(items, groups, catalog["fields"], SearchForm(decimal_mark=mark))
     rejected = len(read) - len(items)
     first: object = invalid[0] if invalid else None
     if unreadable:

@@ -9,7 +9,7 @@ def open_codebook(topology: Topology) -> Codebook:
     """Load the topology's codebook.
 
     Raises: CodebookInvalid when the folder is not a codebook; CodebookDiffers when it was built
-    with other groups or another field mapping than the topology has.
+    with other groups, another field mapping or another decimal mark than the topology has.
     """
     codebook = Codebook.load(topology.codebook_folder)
     remedy = f"Build one: kae codebook build CATALOG... --out DIR --topology {topology.path}"
@@ -28,5 +28,10 @@ def open_codebook(topology: Topology) -> Codebook:
         raise CodebookDiffers(
             f"{topology.codebook_folder}: built with the letters {codebook.form.kept!r} kept, "
             f"folding.keep of {topology.path} has {topology.search_form.kept!r}. {remedy}"
+        )
+    if codebook.form.decimal_mark != topology.catalog.decimal_mark:
+        raise CodebookDiffers(
+            f"{topology.codebook_folder}: built with decimal mark {codebook.form.decimal_mark!r}; "
+            f"{topology.path} has {topology.catalog.decimal_mark!r}. {remedy}"
         )
     return codebook

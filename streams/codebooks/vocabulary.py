@@ -100,9 +100,10 @@ def open_vocabulary(folder: Path, topology: Topology) -> Vocabulary:
         )
     if vocabulary.form != topology.search_form:
         raise VocabularyDiffers(
-            f"{folder}: fitted with the letters {vocabulary.form.kept!r} kept, folding.keep of "
-            f"{topology.path} has {topology.search_form.kept!r}. Fit one: kae vocabulary fit "
-            f"CATALOG... --out DIR --topology {topology.path}"
+            f"{folder}: fitted with folding.keep {vocabulary.form.kept!r} and decimal mark "
+            f"{vocabulary.form.decimal_mark!r}, {topology.path} has {topology.search_form.kept!r} "
+            f"and {topology.search_form.decimal_mark!r}. Fit one: kae vocabulary fit CATALOG... "
+            f"--out DIR --topology {topology.path}"
         )
     return vocabulary
 
@@ -121,7 +122,7 @@ def search_candidates(
     """
     if tagger is None:
         return CandidateSearch((), "none", 0)
-    reader = Tagger(tagger)
+    reader = Tagger(tagger, topology.catalog.decimal_mark)
     items = sample_items(catalog, sample)
     found = find_candidates(
         reader,

@@ -101,6 +101,7 @@ class CatalogPart(Part):
     separator: Name | None
     fields: dict[Name, Category]
     allowed_fields: Annotated[frozenset[Name], Field(strict=False)] | None = None
+    decimal_mark: Literal[".", ","] = "."
 
 
 class FoldingPart(Part):

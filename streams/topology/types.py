@@ -103,9 +103,10 @@ class Topology(TopologyParts):
 
     @property
     def search_form(self) -> SearchForm:
-        """How items and queries are read: without the folds that the shop turned off."""
+        """How items and queries are read: numbers, and which letters are folded."""
         kept = normalise("".join(self.folding.keep.values())).replace(" ", "")
-        return SearchForm("".join(sorted(set(kept))))
+        letters = "".join(sorted(set(kept)))
+        return SearchForm(letters, decimal_mark=self.catalog.decimal_mark)
 
     @property
     def codebook_folder(self) -> Path:

@@ -59,7 +59,7 @@ def test_an_expression_compares_measures_in_one_spelling() -> None:
 
 def test_a_quoted_word_may_contain_a_quote() -> None:
     compiled = compile_selector(Selector(where=r'specification = "19\" rack"'))
-    assert compiled.matches("1", "", [attribute("specification", "19 rack")])
+    assert compiled.matches("1", "", [attribute("specification", "19 inch rack")])
 
 
 @pytest.mark.parametrize(
