@@ -28,10 +28,10 @@ _BEFORE_A_MARK = 16
 # Marks of thousands that are nothing else: Swiss apostrophes, and spaces that do not break.
 _GROUPING = "'\u00a0\u202f\u2009"
 _NUMBER = re.compile(
-    rf"(?<!\d)(?<!\d[.,/])(?:"
-    rf"(?P<before>\d{{1,4}} ?)?(?P<vulgar>[{_VULGAR}])"
-    rf"|(?P<whole>\d{{1,3}})[ -](?P<mixed>{_FRACTION})"
-    rf"|(?P<divided>{_FRACTION})"
+    rf"(?<!\d)(?<!\d[.,])(?:"
+    rf"(?P<before>\d{{1,4}} ?)?(?P<vulgar>[{_VULGAR}])(?![\d{_VULGAR}])"
+    rf"|(?<!\d/)(?P<whole>\d{{1,3}})[ -](?P<mixed>{_FRACTION})"
+    rf"|(?<!\d/)(?P<divided>{_FRACTION})"
     # A number without a mark to read, such as 500 or 1.5, is passed over.
     rf"|(?=\d+(?:,\d|\.\d{{3}}|[{_GROUPING}]\d|\.\d+,\d|(?:\.\d+)?(?:[\"']| ?°))"
     rf"|(?<=-)(?<![^\s(]-))"
@@ -59,6 +59,8 @@ _MARKED = re.compile(
     r"""["'](?<=\d.)|,(?<=\d.)\d|/(?<=\d.)(?:[234568]|16|32|64)(?![\d/])"""
     r"""|\.(?<=\d.)(?<!\D0.)\d{3}(?!\d)|-(?<![^\s(].)\d|\x02"""
 )
+_UNREAD = re.compile(f"[{_VULGAR}]")
+_NUMERIC = re.compile(rf"[\d{_VULGAR}]")
 _MARKED_BEYOND_ASCII = re.compile(
     rf"\d(?: ?[\"'°{_GROUPING}]|[/,]\d)|\d\.\d{{3}}|(?<![^\s(])-\d|[\x02{_VULGAR}]"
 )
@@ -80,6 +82,8 @@ def read_numbers(text: str) -> str:
     """Return the text with its numbers as digits and a point, and signs of units as words."""
     marked = _MARKED
     if not text.isascii():
+        if _NUMERIC.search(text) is None:
+            return text.replace(MINUS, " ")
         text, marked = like_ascii(text), _MARKED_BEYOND_ASCII
     if marked.search(text) is None:
         return text
@@ -90,7 +94,9 @@ def read_numbers(text: str) -> str:
         pieces += text[done : span.begin], span.reading
         done = span.end
     pieces.append(text[done:])
-    return "".join(pieces)
+    read = "".join(pieces)
+    # NFKC would join what is left of these to the digits around them.
+    return read if read.isascii() else _UNREAD.sub(r" \g<0> ", read)
 
 
 def read_all_numbers(texts: Iterable[str]) -> list[str]:
@@ -142,7 +148,12 @@ def _spans(text: str, marked: re.Pattern[str]) -> Iterator[NumberSpan]:
         if following.word is not None and not _is_name(text, begin, strict=True):
             reading = (match.group() if reading is None else reading) + following.word
             end = following.end
-        if following.unit is not None and following.unit.signed and _has_minus(text, begin):
+        if (
+            following.unit is not None
+            and following.unit.signed
+            and match["plain"]
+            and _has_minus(text, begin)
+        ):
             reading = MINUS + (text[begin:end] if reading is None else reading)
             begin -= 1
         if reading is not None:
