@@ -32,7 +32,7 @@ _NUMBER = re.compile(
     rf"|(?<!\d/)(?P<whole>\d{{1,3}})[ -](?P<mixed>{_FRACTION})"
     rf"|(?<!\d/)(?P<divided>{_FRACTION})"
     # A number without a mark to read, such as 500 or 1.5, is passed over.
-    rf"|(?=\d+(?:,\d|\.\d{{3}}|[{_GROUPING}]\d|\.\d+,\d|(?:\.\d+)?(?:[\"']| ?°))"
+    rf"|(?=\d+(?:,\d|\.\d{{3}}|[{_GROUPING}]\d|\.\d+,\d|(?:\.\d+)?(?:[\"']| ?[°º]))"
     rf"|(?<=-)(?<![^\s(]-))"
     rf"(?P<plain>\d+(?:[.,]\d+|[{_GROUPING}]\d{{3}}(?!\d))*))"
 )
@@ -41,15 +41,16 @@ _ENDS_NUMBER = re.compile(r"\d[\"']? *$")
 _DIMENSION = re.compile(r" ?[x×*/] ?\d", re.IGNORECASE)
 # Whether there is anything to read. It runs over every text, so every choice begins with a sign of
 # its own, to which the search skips.
-_MARKED = re.compile(
-    r"""["'](?<=\d.)|,(?<=\d.)\d|/(?<=\d.)(?:[234568]|16|32|64)(?![\d/])"""
-    r"""|\.(?<=\d.)(?<!\D0.)\d{3}(?!\d)|-(?<![^\s(].)\d|\x02"""
+_ASCII_MARKS = (
+    r"""["'](?<=\d.)|,\d(?<=\d..)|/(?<=\d.)(?:[234568]|16|32|64)(?![\d/])"""
+    r"""|\.\d{3}(?!\d)(?<=\d.{4})(?<!\D0.{4})|-\d(?<![^\s(]..)|\x02"""
+)
+_MARKED = re.compile(_ASCII_MARKS, re.DOTALL)
+_MARKED_BEYOND_ASCII = re.compile(
+    rf"{_ASCII_MARKS}|[°º](?:(?<=\d.)|(?<=\d .))|[{_GROUPING}](?<=\d.)|[{_VULGAR}]", re.DOTALL
 )
 _UNREAD = re.compile(f"[{_VULGAR}]")
 _NUMERIC = re.compile(rf"[\d{_VULGAR}]")
-_MARKED_BEYOND_ASCII = re.compile(
-    rf"\d(?: ?[\"'°{_GROUPING}]|[/,]\d)|\d\.\d{{3}}|(?<![^\s(])-\d|[\x02{_VULGAR}]"
-)
 
 
 class NumberSpan(NamedTuple):

@@ -11,14 +11,15 @@ BETWEEN_TEXTS = "\x1e"
 BEFORE_A_WORD = f" \t\n\u00a0([{BETWEEN_TEXTS}"
 # What may be the unit after a number: degrees, inches, feet, or a word.
 _UNIT = re.compile(
-    r"(?P<degrees> ?°) ?(?P<scale>[cf])(?![^\W_])"
+    r"(?P<degrees> ?[°º]) ?(?P<scale>[cf])(?![^\W_])"
     r"|(?P<inches>\"|'')|(?P<feet>')(?!(?!x\d)[^\W\d_])"
     r"|(?P<gap>[ \u00a0\u202f\u2009-]?)(?P<word>[^\W\d_]+[23²³]?)(?![^\W_])",
     re.IGNORECASE,
 )
 # The rest of a range of temperatures, whose unit is also that of its first number.
 _TO_DEGREES = re.compile(
-    r" ?(?:\.\.\.?|…|/|to|bis|~|-) ?[+-]?\d+(?:\.\d+)?(?: ?° ?|(?=[cf]))(?P<scale>[cf])(?![^\W_])",
+    r" ?(?:\.\.\.?|…|/|to|bis|~|-) ?[+-]?\d+(?:\.\d+)?"
+    r"(?: ?[°º] ?|(?=[cf]))(?P<scale>[cf])(?![^\W_])",
     re.IGNORECASE,
 )
 
