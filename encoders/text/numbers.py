@@ -13,12 +13,11 @@ from math import gcd
 from typing import NamedTuple
 
 from kae.encoders.text.ascii_digits import like_ascii
-from kae.encoders.text.units import Unit, separable_units, units
+from kae.encoders.text.unit_signs import BEFORE_A_WORD, BETWEEN_TEXTS, Following, unit_following
+from kae.encoders.text.units import Unit
 
 # The minus sign of a number: any other "-" separates words. Normal forms have "-" for it.
 MINUS = "\x02"
-# White space that texts do not have.
-_BETWEEN_TEXTS = "\x1e"
 _VULGAR = "½¼¾⅓⅔⅛⅜⅝⅞⅕⅖⅗⅘⅙⅚⅒"
 _FRACTION = r"\d{1,2}/(?:[234568]|16|32|64)(?![\d/]|[.,]\d)"
 _FRACTION_DIGITS = 6
@@ -27,40 +26,30 @@ _BEFORE_A_MARK = 16
 # Marks of thousands that are nothing else: Swiss apostrophes, and spaces that do not break.
 _GROUPING = "'\u00a0\u202f\u2009"
 _NUMBER = re.compile(
-    rf"(?<!\d)(?<!\d[.,/])(?:"
-    rf"(?P<before>\d{{1,4}} ?)?(?P<vulgar>[{_VULGAR}])"
-    rf"|(?P<whole>\d{{1,3}})[ -](?P<mixed>{_FRACTION})"
-    rf"|(?P<divided>{_FRACTION})"
+    rf"(?<!\d)(?<!\d[.,])(?:"
+    rf"(?P<before>\d{{1,4}} ?)?(?P<vulgar>[{_VULGAR}])(?![\d{_VULGAR}])"
+    rf"|(?<!\d/)(?P<whole>\d{{1,3}})[ -](?P<mixed>{_FRACTION})"
+    rf"|(?<!\d/)(?P<divided>{_FRACTION})"
     # A number without a mark to read, such as 500 or 1.5, is passed over.
-    rf"|(?=\d+(?:,\d|\.\d{{3}}|[{_GROUPING}]\d|\.\d+,\d|(?:\.\d+)?(?:[\"']| ?°))"
+    rf"|(?=\d+(?:,\d|\.\d{{3}}|[{_GROUPING}]\d|\.\d+,\d|(?:\.\d+)?(?:[\"']| ?[°º]))"
     rf"|(?<=-)(?<![^\s(]-))"
     rf"(?P<plain>\d+(?:[.,]\d+|[{_GROUPING}]\d{{3}}(?!\d))*))"
 )
 _MARKS = re.compile(r"\D")
-# What may be the unit after a number: degrees, inches, feet, or a word.
-_UNIT = re.compile(
-    r"(?P<degrees> ?°) ?(?P<scale>[cf])(?![^\W_])"
-    r"|(?P<inches>\"|'')|(?P<feet>')(?!(?!x\d)[^\W\d_])"
-    r"|(?P<gap>[ \u00a0\u202f\u2009-]?)(?P<word>[^\W\d_]+[23²³]?)(?![^\W_])",
-    re.IGNORECASE,
-)
 _ENDS_NUMBER = re.compile(r"\d[\"']? *$")
-_BEFORE_A_WORD = f" \t\n\u00a0([{_BETWEEN_TEXTS}"
 _DIMENSION = re.compile(r" ?[x×*/] ?\d", re.IGNORECASE)
-# The rest of a range of temperatures, whose unit is also that of its first number.
-_TO_DEGREES = re.compile(
-    r" ?(?:\.\.\.?|…|/|to|bis|~|-) ?[+-]?\d+(?:\.\d+)?(?: ?° ?|(?=[cf]))(?P<scale>[cf])(?![^\W_])",
-    re.IGNORECASE,
-)
 # Whether there is anything to read. It runs over every text, so every choice begins with a sign of
 # its own, to which the search skips.
-_MARKED = re.compile(
-    r"""["'](?<=\d.)|,(?<=\d.)\d|/(?<=\d.)(?:[234568]|16|32|64)(?![\d/])"""
-    r"""|\.(?<=\d.)(?<!\D0.)\d{3}(?!\d)|-(?<![^\s(].)\d|\x02"""
+_ASCII_MARKS = (
+    r"""["'](?<=\d.)|,\d(?<=\d..)|/(?<=\d.)(?:[234568]|16|32|64)(?![\d/])"""
+    r"""|\.\d{3}(?!\d)(?<=\d.{4})(?<!\D0.{4})|-\d(?<![^\s(]..)|\x02"""
 )
+_MARKED = re.compile(_ASCII_MARKS, re.DOTALL)
 _MARKED_BEYOND_ASCII = re.compile(
-    rf"\d(?: ?[\"'°{_GROUPING}]|[/,]\d)|\d\.\d{{3}}|(?<![^\s(])-\d|[\x02{_VULGAR}]"
+    rf"{_ASCII_MARKS}|[°º](?:(?<=\d.)|(?<=\d .))|[{_GROUPING}](?<=\d.)|[{_VULGAR}]", re.DOTALL
 )
+_UNREAD = re.compile(f"[{_VULGAR}]")
+_NUMERIC = re.compile(rf"[\d{_VULGAR}]")
 
 
 class NumberSpan(NamedTuple):
@@ -79,6 +68,8 @@ def read_numbers(text: str, decimal_mark: str = ".") -> str:
     """Return the text with its numbers as digits and a point, and signs of units as words."""
     marked = _MARKED
     if not text.isascii():
+        if _NUMERIC.search(text) is None:
+            return text.replace(MINUS, " ")
         text, marked = like_ascii(text), _MARKED_BEYOND_ASCII
     if marked.search(text) is None:
         return text
@@ -89,14 +80,16 @@ def read_numbers(text: str, decimal_mark: str = ".") -> str:
         pieces += text[done : span.begin], span.reading
         done = span.end
     pieces.append(text[done:])
-    return "".join(pieces)
+    read = "".join(pieces)
+    # NFKC would join what is left of these to the digits around them.
+    return read if read.isascii() else _UNREAD.sub(r" \g<0> ", read)
 
 
 def read_all_numbers(texts: Iterable[str], decimal_mark: str = ".") -> list[str]:
     """Return `read_numbers` of each text, with one search for all that are ASCII."""
     given = list(texts)
     ascii_texts = [text for text in given if text.isascii()]
-    read = read_numbers(_BETWEEN_TEXTS.join(ascii_texts), decimal_mark).split(_BETWEEN_TEXTS)
+    read = read_numbers(BETWEEN_TEXTS.join(ascii_texts), decimal_mark).split(BETWEEN_TEXTS)
     if len(read) != len(ascii_texts):  # a text has the mark itself, or there is none
         return [read_numbers(text, decimal_mark) for text in given]
     following = iter(read)
@@ -119,14 +112,6 @@ def _number_near(text: str, places: range) -> re.Match[str] | None:
     return None
 
 
-class _Following(NamedTuple):
-    """What follows a number: its unit, where that ends, and the word for it if it is a sign."""
-
-    unit: Unit | None
-    end: int
-    word: str | None
-
-
 def _spans(text: str, marked: re.Pattern[str], decimal_mark: str) -> Iterator[NumberSpan]:
     place = 0
     while (mark := marked.search(text, place)) is not None:
@@ -134,7 +119,7 @@ def _spans(text: str, marked: re.Pattern[str], decimal_mark: str) -> Iterator[Nu
         if match is None:
             place = mark.end()
             continue
-        following = _following(text, match.end())
+        following = unit_following(text, match.end())
         reading = _reading(text, match, following, decimal_mark)
         if reading is None and match["mixed"]:
             # What is before the fraction is another number, or a part of a name.
@@ -144,7 +129,12 @@ def _spans(text: str, marked: re.Pattern[str], decimal_mark: str) -> Iterator[Nu
         if following.word is not None and not _is_name(text, begin, strict=True):
             reading = (match.group() if reading is None else reading) + following.word
             end = following.end
-        if following.unit is not None and following.unit.signed and _has_minus(text, begin):
+        if (
+            following.unit is not None
+            and following.unit.signed
+            and match["plain"]
+            and _has_minus(text, begin)
+        ):
             reading = MINUS + (text[begin:end] if reading is None else reading)
             begin -= 1
         if reading is not None:
@@ -152,45 +142,8 @@ def _spans(text: str, marked: re.Pattern[str], decimal_mark: str) -> Iterator[Nu
         place = end
 
 
-def _following(text: str, end: int) -> _Following:
-    """Return the unit after a number that ends at `end`."""
-    if to := _TO_DEGREES.match(text, end):
-        scale = to["scale"].lower()
-        return _Following(units()[scale], end, scale)
-    sign = _UNIT.match(text, end)
-    if sign is None:
-        return _Following(None, end, None)
-    if sign["scale"]:
-        scale = sign["scale"].lower()
-        return _Following(units()[scale], sign.end(), scale)
-    if sign["inches"]:
-        return (
-            _Following(units()["inch"], sign.end(), " inch ")
-            if _is_mark(text, sign, '"')
-            else (_Following(None, end, None))
-        )
-    if sign["feet"]:
-        return (
-            _Following(units()["ft"], sign.end(), " ft ")
-            if _is_mark(text, sign, "'")
-            else (_Following(None, end, None))
-        )
-    word = unicodedata.normalize("NFKC", sign["word"]).casefold()
-    known = units().get(word)
-    if sign["gap"] and word not in separable_units():
-        known = None
-    return _Following(known, end if known is None else sign.end(), None)
-
-
-def _is_mark(text: str, sign: re.Match[str], quote: str) -> bool:
-    """Whether a quote after a number is a mark of its unit, and does not close a quotation."""
-    before = text.rfind(quote, text.rfind(_BETWEEN_TEXTS, 0, sign.start()) + 1, sign.start())
-    opens = before >= 0 and (before == 0 or text[before - 1] in _BEFORE_A_WORD)
-    return not opens or text[before + 1].isspace()
-
-
 def _reading(
-    text: str, match: re.Match[str], following: _Following, decimal_mark: str
+    text: str, match: re.Match[str], following: Following, decimal_mark: str
 ) -> str | None:
     """Return the number as digits and a point; None if it stays as it is written."""
     begin, unit = match.start(), following.unit
@@ -291,7 +244,7 @@ def _is_name(text: str, begin: int, *, strict: bool = False) -> bool:
 
 
 def _has_minus(text: str, begin: int) -> bool:
-    return text[begin - 1 : begin] == "-" and (begin == 1 or text[begin - 2] in _BEFORE_A_WORD)
+    return text[begin - 1 : begin] == "-" and (begin == 1 or text[begin - 2] in BEFORE_A_WORD)
 
 
 def _with_point(whole: str, fraction: str, decimal_mark: str) -> str:

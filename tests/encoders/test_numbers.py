@@ -1,5 +1,6 @@
 """Numbers and units as people write them; each right value is worked out by hand."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from kae.encoders.text.spelling import spelling_key
 from kae.encoders.text.surfaces import surface_of
 from kae.encoders.text.units import units
 from kae.encoders.text.values import words_of
+
+COMMA = SearchForm(decimal_mark=",")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,6 @@ def test_a_measure_is_read_as_a_person_reads_it(text: str, word: str) -> None:
         ("1x16,2x8", "1x16 2x8"),
         ("Lens 55/72/8", "lens 55 72 8"),
         ("50/125μm", "50 125μm"),
-        ('1/2.3" sensor', "1 2.3 sensor"),
         ("2/3 Dual", "2 3 dual"),
         ("10-12 mm", "10 12 mm"),
         ("2 x 500ml", "2 x 500ml"),
@@ -130,6 +132,9 @@ def test_what_is_no_such_number_stays(text: str, normal: str) -> None:
         ("-20 to 60°C", "-20c to 60c"),
         ("-20...+60°C", "-20c 60c"),
         ('TV 27" "Pro"', "tv 27 inch pro"),
+        ('1/2.3" sensor', "1 2.3 inch sensor"),
+        ("1.250/1,500 kg", "1.250 1500 kg"),
+        ("3/1/2 in", "3 1 2 in"),
         ('5 "Pro" cables', "5 pro cables"),
         ("½", "0.5"),
     ],
@@ -151,27 +156,29 @@ def test_numbers_are_read_inside_a_text(text: str, normal: str) -> None:
     ],
 )
 def test_the_catalogs_decimal_mark_decides_what_is_open(text: str, word: str) -> None:
-    form = SearchForm(decimal_mark=",")
-    normal = form.normalise(text)
+    normal = COMMA.normalise(text)
     assert canonical(normal) == word
-    assert form.normalise(normal) == normal
+    assert COMMA.normalise(normal) == normal
 
 
 _MARKS = st.text(alphabet=st.sampled_from("0123456789,.'/\"-x ½m°CV\u00a0"), max_size=24)
 
 
 @given(_MARKS)
+@example("1½00 8.46½ -33/8C")
 @example("1,125 m -20...-5°C 1 1/2\" 5' 0.5,000 1,000.5")
 def test_a_number_that_was_read_stays(text: str) -> None:
     normal = normalise(text)
     assert normalise(normal) == normal
 
 
-@given(_MARKS)
-@pytest.mark.usefixtures("comma")
-def test_a_number_that_was_read_stays_with_a_decimal_comma(text: str) -> None:
-    normal = normalise(text)
-    assert normalise(normal) == normal
+@given(st.integers(0, 999_999_999), st.integers(0, 4))
+def test_a_number_with_a_decimal_comma_has_its_value(digits: int, decimals: int) -> None:
+    value = Decimal(digits).scaleb(-decimals)
+    text = f"{value:,.{decimals}f} m".translate(str.maketrans(",.", ".,"))
+    normal = COMMA.normalise(text)
+    assert Decimal(normal.removesuffix(" m")) == value
+    assert COMMA.normalise(normal) == normal
 
 
 @given(st.lists(_MARKS))
@@ -248,7 +255,6 @@ def test_every_spelling_of_a_measure_finds_its_slot() -> None:
 
 
 def test_a_codebook_reads_numbers_as_its_catalog_writes_them(tmp_path: Path) -> None:
-    Codebook(GROUPS, {}, [], form=SearchForm(decimal_mark=",")).save(tmp_path)
-    form = Codebook.load(tmp_path).form
-    assert form.decimal_mark == ","
-    assert form.normalise("1.500 kg") == "1500 kg"
+    Codebook(GROUPS, {}, [], form=COMMA).save(tmp_path)
+    assert Codebook.load(tmp_path).form == COMMA
+    assert COMMA.normalise("1.500 kg") == "1500 kg"
