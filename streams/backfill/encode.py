@@ -22,7 +22,7 @@ from kae.streams.backfill.refusals import Refusals, RefusedRow, refused_row
 from kae.streams.backfill.runs import RunEntry, Section, write_run
 from kae.streams.backfill.work import SHARE_FOLDERS, WorkFolder, write_atomically
 from kae.streams.catalog.rows import FeedRow, RejectedRow
-from kae.streams.codebooks.opening import open_codebook
+from kae.streams.codebooks.opening import open_codebook_for_indexing
 from kae.streams.dead_letters.poison import find_poison
 from kae.streams.dead_letters.records import DeadLetter, SourceRecord, publish_dead_letters
 from kae.streams.errors import BackfillDiffers
@@ -68,7 +68,7 @@ class JobContext:
     def encoder(self) -> Encoder:
         """Raises: BackfillDiffers when the codebook is not that of the job."""
         if self._encoder is None:
-            codebook = open_codebook(self.topology)
+            codebook = open_codebook_for_indexing(self.topology)
             if codebook.fingerprint != self.job.fingerprint:
                 raise BackfillDiffers(
                     f"{self.topology.codebook_folder}: has the fingerprint "

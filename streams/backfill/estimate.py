@@ -13,7 +13,7 @@ from kae.streams.backfill.build import build_shard
 from kae.streams.backfill.encode import FinishedSplit, JobContext, encode_split
 from kae.streams.backfill.job import Job, input_files, split_catalog
 from kae.streams.backfill.work import WorkFolder
-from kae.streams.codebooks.opening import open_codebook
+from kae.streams.codebooks.opening import open_codebook_for_indexing
 from kae.streams.errors import CatalogInvalid
 from kae.streams.topology.types import Topology
 
@@ -52,7 +52,7 @@ def estimate_backfill(
         job = Job(
             generation=topology.generation,
             shards=topology.shards,
-            fingerprint=open_codebook(topology).fingerprint,
+            fingerprint=open_codebook_for_indexing(topology).fingerprint,
             revision=1,
             as_of_ms=0,
             next_offsets=(0,) * topology.shards,

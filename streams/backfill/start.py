@@ -24,7 +24,7 @@ from kae.streams.backfill.job import (
 )
 from kae.streams.backfill.work import WorkFolder
 from kae.streams.clock import now_ms
-from kae.streams.codebooks.opening import open_codebook
+from kae.streams.codebooks.opening import open_codebook_for_indexing
 from kae.streams.control.client import read_generations
 from kae.streams.errors import AsOfGone, GenerationBegun
 from kae.streams.kafka.connection import reached_brokers
@@ -65,7 +65,7 @@ def start_backfill(topology: Topology, options: BackfillOptions) -> Job:
     if options.restart:
         shutil.rmtree(work.folder, ignore_errors=True)
     found = jobs.load(work)
-    fingerprint = open_codebook(topology).fingerprint
+    fingerprint = open_codebook_for_indexing(topology).fingerprint
     apply_topics(topology)
     with (
         KafkaClients.for_writing(topology, "backfill") as clients,

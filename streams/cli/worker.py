@@ -47,7 +47,7 @@ def run(
     ] = None,
 ) -> None:
     """Index until SIGTERM. Exits with 1 on any doubt, so that another worker takes over."""
-    from kae.streams.codebooks.opening import open_codebook
+    from kae.streams.codebooks.opening import open_codebook_for_indexing
     from kae.streams.kafka.codecs import check_codecs
     from kae.streams.kafka.reader import check_logs
     from kae.streams.kafka.topics import check_group, check_topics
@@ -62,7 +62,7 @@ def run(
         opened = opened.edited({"worker.listen": listen})
     at = opened.worker.listen
     listener = listen_at(at, "worker.listen") if at else None
-    codebook = open_codebook(opened)
+    codebook = open_codebook_for_indexing(opened)
     check_codecs(faust=True)
     check_topics(opened)
     check_group(opened)

@@ -1,6 +1,7 @@
 """Opens the codebook that a topology names, and checks that both match."""
 
 from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.text.normal_form import NORMALISATION
 from kae.streams.errors import CodebookDiffers
 from kae.streams.topology.types import Topology
 
@@ -33,5 +34,22 @@ def open_codebook(topology: Topology) -> Codebook:
         raise CodebookDiffers(
             f"{topology.codebook_folder}: built with decimal mark {codebook.form.decimal_mark!r}; "
             f"{topology.path} has {topology.catalog.decimal_mark!r}. {remedy}"
+        )
+    return codebook
+
+
+def open_codebook_for_indexing(topology: Topology) -> Codebook:
+    """Load the topology's codebook for a process that encodes items.
+
+    Raises: CodebookInvalid; CodebookDiffers as `open_codebook`, and when it was built with an older
+    normal form: workers of another release would give its items other identifiers.
+    """
+    codebook = open_codebook(topology)
+    if codebook.form.version != NORMALISATION:
+        raise CodebookDiffers(
+            f"{topology.codebook_folder}: built with version {codebook.form.version} of the normal "
+            f"form, and this release encodes items with version {NORMALISATION}. Build a codebook "
+            "for a new generation (kae codebook build, kae backfill run), and leave this "
+            f"generation to workers of the release that built it until `kae generation promote`"
         )
     return codebook
