@@ -6,6 +6,7 @@ Needs scikit-learn (extra `fit`). It runs in one thread, so that sums are added 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ Vectors = NDArray[np.float32]
 DIMENSIONS = 128
 _HASHED_TOKENS = 1 << 17
 _BATCH = 4096
+# Codes of an identifier that a product quantiser has, as in OneSearch.
+SUBSPACES = 2
+_TURNS = 8
 
 
 def embed(titles: Sequence[str], seed: int) -> Vectors:
@@ -42,6 +46,76 @@ def reduce(rows: csr_matrix, dimensions: int, seed: int) -> Vectors:
     return np.ascontiguousarray(left * values, dtype=np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class ResidualQuantizer:
+    """Centers of each level, each quantising what the levels before have left.
+
+    With a `rotation`, what the last level has left is turned by it and cut into parts, and each of
+    the `subspaces` quantises one of them: an optimised product quantiser.
+    """
+
+    levels: tuple[Vectors, ...]
+    rotation: Vectors | None = None
+    subspaces: tuple[Vectors, ...] = ()
+
+    @staticmethod
+    def fit(
+        vectors: Vectors,
+        capacities: Sequence[int],
+        seed: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> "ResidualQuantizer":
+        """`progress` is called with the levels done."""
+        residual = vectors.copy()
+        levels = []
+        for level, capacity in enumerate(capacities):
+            codes, centers = nearest_centers(residual, capacity, seed + level)
+            residual -= centers[codes]
+            levels.append(centers)
+            if progress:
+                progress(level + 1)
+        return ResidualQuantizer(tuple(levels))
+
+    @staticmethod
+    def fit_with_product(
+        vectors: Vectors, capacities: Sequence[int], seed: int
+    ) -> "ResidualQuantizer":
+        """As OneSearch has them: levels, and a product quantiser for the last two codes."""
+        depth = len(capacities) - SUBSPACES
+        levels = ResidualQuantizer.fit(vectors, capacities[:depth], seed)
+        residual = vectors - levels.rebuild(levels.codes(vectors))
+        rotation, subspaces = _fit_product(residual, capacities[depth:], seed + depth)
+        return ResidualQuantizer(levels.levels, rotation, subspaces)
+
+    def codes(self, vectors: Vectors) -> NDArray[np.int32]:
+        """Quantise any vectors; shape (rows, dimensions) -> (rows, codes)."""
+        residual = vectors.copy()
+        columns = []
+        for centers in self.levels:
+            columns.append(_nearest(residual, centers))
+            residual -= centers[columns[-1]]
+        if self.rotation is not None:
+            with threadpool_limits(1):
+                turned = residual @ self.rotation
+            parts = np.array_split(turned, len(self.subspaces), axis=1)
+            columns += map(_nearest, parts, self.subspaces)
+        return np.stack(columns, axis=1)
+
+    def rebuild(self, codes: NDArray[np.int32]) -> Vectors:
+        """The vectors that codes stand for."""
+        depth = len(self.levels)
+        rebuilt = sum(
+            (centers[codes[:, level]] for level, centers in enumerate(self.levels)),
+            np.zeros((len(codes), self.levels[0].shape[1]), np.float32),
+        )
+        if self.rotation is not None:
+            parts = [
+                centers[codes[:, depth + number]] for number, centers in enumerate(self.subspaces)
+            ]
+            rebuilt += np.hstack(parts) @ self.rotation.T
+        return rebuilt
+
+
 def residual_kmeans(
     vectors: Vectors,
     capacities: Sequence[int],
@@ -52,14 +126,46 @@ def residual_kmeans(
 
     Shape: (items, dimensions) -> (items, levels). `progress` is called with the levels done.
     """
-    codes = np.zeros((len(vectors), len(capacities)), dtype=np.int32)
-    residual = vectors.copy()
-    for level, capacity in enumerate(capacities):
-        codes[:, level], centers = nearest_centers(residual, capacity, seed + level)
-        residual -= centers[codes[:, level]]
-        if progress:
-            progress(level + 1)
-    return codes
+    return ResidualQuantizer.fit(vectors, capacities, seed, progress).codes(vectors)
+
+
+def _fit_product(
+    vectors: Vectors, capacities: Sequence[int], seed: int
+) -> tuple[Vectors, tuple[Vectors, ...]]:
+    """Quantise and turn alternately; return the rotation and the centers of each subspace.
+
+    Source: Ge et al., Optimized Product Quantization (CVPR 2013), the non-parametric solution.
+    """
+    rotation = np.eye(vectors.shape[1], dtype=np.float32)
+    subspaces: tuple[Vectors, ...] = ()
+    for last in (False,) * _TURNS + (True,):
+        with threadpool_limits(1):
+            turned = vectors @ rotation
+        fitted = [
+            nearest_centers(np.ascontiguousarray(part), capacity, seed + number)
+            for number, (part, capacity) in enumerate(
+                zip(np.array_split(turned, len(capacities), axis=1), capacities, strict=True)
+            )
+        ]
+        subspaces = tuple(centers for _, centers in fitted)
+        if not last:
+            # The rotation that brings vectors nearest to their codes: a Procrustes problem.
+            rebuilt = np.hstack([centers[codes] for codes, centers in fitted])
+            with threadpool_limits(1):
+                left, _, right = np.linalg.svd(vectors.T @ rebuilt)
+            rotation = np.ascontiguousarray(left @ right, dtype=np.float32)
+    return rotation, subspaces
+
+
+def _nearest(vectors: Vectors, centers: Vectors) -> NDArray[np.int32]:
+    """The nearest center of each vector, the first of equally near ones."""
+    lengths = (centers**2).sum(axis=1)
+    found = np.zeros(len(vectors), dtype=np.int32)
+    with threadpool_limits(1):
+        for first in range(0, len(vectors), _BATCH):
+            part = vectors[first : first + _BATCH]
+            found[first : first + _BATCH] = (lengths - 2 * (part @ centers.T)).argmin(axis=1)
+    return found
 
 
 def nearest_centers(

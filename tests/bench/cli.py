@@ -376,3 +376,56 @@ def emit(
             )
         ),
     )
+
+
+@app.command()
+def retriever(
+    catalog: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="ITEMS", show_default=False, help="Feed file, repeatable; else the demo's."
+        ),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JUDGEMENTS",
+            show_default=False,
+            help="CSV with the header query,docid,rating: 2.33 and more is a click, 3 an order.",
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="JUDGEMENTS", show_default=False, help="The same, of other queries."),
+    ] = None,
+    codebook: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False, help="Codebook to use instead of fitting one."
+        ),
+    ] = None,
+    ceiling: Annotated[
+        bool, typer.Option("--ceiling", help="Only what encodings allow; nothing is trained.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=1, metavar="N", help="The first seed.")] = 1,
+    topology: TopologyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A trained retriever on judged queries, beside closed codebooks and other searches."""
+    try:
+        from kae.bench.retriever.ceiling import measure_ceilings
+        from kae.bench.retriever.inputs import read_inputs
+        from kae.bench.retriever.tables import print_ceilings
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            f"`kae bench retriever` trains with the module {error.name}, which is not installed; "
+            "in a clone: make neural; elsewhere: pip install 'kae[neural]'"
+        ) from error
+    from kae.streams.local_run import open_topology
+
+    given = read_inputs(catalog, train, test, open_topology(topology), codebook, seed)
+    report = measure_ceilings(given, seed)
+    if as_json:
+        terminal.print_json(report)
+    else:
+        print_ceilings(report)

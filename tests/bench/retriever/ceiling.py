@@ -1,0 +1,104 @@
+"""What an encoding allows, before anything is trained: the ceiling of a perfect decoder.
+
+A perfect decoder knows which identifiers hold a clicked item. It emits only those, first the ones
+with the highest share of clicked items. It does not choose among the items of one identifier: they
+come in the table's order. So its hit rate is below 1 only by what shares an identifier, and by what
+the catalog lacks.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from kae.bench.retriever.encodings import CLOSED, KAE, Encoding, encode_by_words
+from kae.bench.retriever.inputs import JudgedCatalog
+from kae.bench.retriever.judged_queries import JudgedQuery
+from kae.bench.retriever.minilm import SentenceEncoder
+from kae.bench.retriever.query_coverage import QueryCoverage, coverage_of
+from kae.bench.retriever.ranking_measures import measure_rankings
+from kae.encoders.groups.information import IdentifierQuality, measure_identifiers
+from kae.streams.cli import terminal
+
+
+class EncodingCeiling(msgspec.Struct, frozen=True):
+    """An encoding of the catalog, and the best that any model could do with it."""
+
+    capacity: int  # of all positions together
+    identifiers: int
+    items_per_identifier: float  # the mean
+    most_items_per_identifier: int
+    quality: IdentifierQuality
+    hr10: float
+    hr100: float
+    hr350: float
+
+
+class CeilingReport(msgspec.Struct, frozen=True):
+    """What `kae bench retriever --ceiling --json` prints."""
+
+    encodings: dict[str, EncodingCeiling]
+    queries: QueryCoverage
+    queries_held_back: int  # those without a clicked item included
+    items: int
+    codebook: str
+    seed: int
+    took_seconds: float
+
+
+def measure_ceilings(given: JudgedCatalog, seed: int) -> CeilingReport:
+    """Encode the catalog in every way; nothing is trained but the closed codebooks."""
+    began = time.perf_counter()
+    words = encode_by_words(given.codebook, given.items)
+    ceilings = {KAE: ceiling_of(words, given.ids, given.test)}
+    terminal.err.print(f"embedding {len(given.items):,} titles", highlight=False)
+    vectors = SentenceEncoder().vectors([item.title for item in given.items])
+    for name, fit in CLOSED.items():
+        terminal.err.print(f"fitting {name}", highlight=False)
+        codes = fit(vectors, words.capacities, seed).codes(vectors)
+        encoding = Encoding(name, codes, words.capacities)
+        ceilings[name] = ceiling_of(encoding, given.ids, given.test)
+    return CeilingReport(
+        encodings=ceilings,
+        queries=coverage_of(given.codebook, words.codes, given.ids, given.test),
+        queries_held_back=given.queries_held_back,
+        items=len(given.items),
+        codebook=given.codebook.fingerprint,
+        seed=seed,
+        took_seconds=round(time.perf_counter() - began, 1),
+    )
+
+
+def ceiling_of(
+    encoding: Encoding, ids: Sequence[str], queries: Sequence[JudgedQuery]
+) -> EncodingCeiling:
+    """`ids` are those of the encoded items, in order."""
+    _, numbers, sizes = np.unique(encoding.codes, axis=0, return_inverse=True, return_counts=True)
+    behind: defaultdict[int, list[str]] = defaultdict(list)
+    identifier_of = dict(zip(ids, numbers.reshape(-1).tolist(), strict=True))
+    for item, number in identifier_of.items():
+        behind[number].append(item)
+    best = [_best_ranking(query, identifier_of, behind) for query in queries]
+    measured = measure_rankings(best, queries)
+    return EncodingCeiling(
+        capacity=sum(encoding.capacities),
+        identifiers=len(sizes),
+        items_per_identifier=round(float(sizes.mean()), 2),
+        most_items_per_identifier=int(sizes.max()),
+        quality=measure_identifiers(
+            encoding.codes, encoding.capacities, has_empty=encoding.has_words
+        ),
+        hr10=round(measured.hit_rate(10), 4),
+        hr100=round(measured.hit_rate(100), 4),
+        hr350=round(measured.hit_rate(350), 4),
+    )
+
+
+def _best_ranking(
+    query: JudgedQuery, identifier_of: dict[str, int], behind: dict[int, list[str]]
+) -> list[str]:
+    clicked = Counter(identifier_of[item] for item in query.clicked if item in identifier_of)
+    order = sorted(clicked, key=lambda one: (-clicked[one] / len(behind[one]), one))
+    return [item for number in order for item in behind[number]]
