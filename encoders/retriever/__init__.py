@@ -1,0 +1,1 @@
+"""A generative retriever: samples, network, training and beam search; training needs the extra `neural`."""
