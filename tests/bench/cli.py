@@ -407,15 +407,36 @@ def retriever(
     ceiling: Annotated[
         bool, typer.Option("--ceiling", help="Only what encodings allow; nothing is trained.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=1, metavar="N", help="The first seed.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Models of each kind.")] = 3,
+    first_seed: Annotated[int, typer.Option("--seed", min=1, metavar="N", help="The first.")] = 1,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, metavar="N", help="Training of a model, on one thread.")
+    ] = 10.0,
+    nonce: Annotated[
+        int, typer.Option("--nonce-words", min=6, metavar="N", help="Made up words that are bound.")
+    ] = 2_000,
+    removed: Annotated[
+        int, typer.Option("--removed-words", min=0, metavar="N", help="Real words that are bound.")
+    ] = 200,
+    stages: Annotated[
+        bool, typer.Option("--stages/--no-stages", help="Train without each stage, too.")
+    ] = True,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False, help="Keeps models; a stopped run goes on there."
+        ),
+    ] = None,
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """A trained retriever on judged queries, beside closed codebooks and other searches."""
     try:
+        from kae.bench.retriever.bench import BenchSize, measure_in
         from kae.bench.retriever.ceiling import measure_ceilings
         from kae.bench.retriever.inputs import read_inputs
-        from kae.bench.retriever.tables import print_ceilings
+        from kae.bench.retriever.minilm import SentenceEncoder
+        from kae.bench.retriever.tables import print_ceilings, print_judged
     except ModuleNotFoundError as error:
         raise NotInstalled(
             f"`kae bench retriever` trains with the module {error.name}, which is not installed; "
@@ -423,9 +444,17 @@ def retriever(
         ) from error
     from kae.streams.local_run import open_topology
 
-    given = read_inputs(catalog, train, test, open_topology(topology), codebook, seed)
-    report = measure_ceilings(given, seed)
+    given = read_inputs(catalog, train, test, open_topology(topology), codebook, first_seed)
+    if ceiling:
+        ceilings = measure_ceilings(given, SentenceEncoder().vectors, first_seed)
+        if as_json:
+            terminal.print_json(ceilings)
+        else:
+            print_ceilings(ceilings)
+        return
+    size = BenchSize(seeds, minutes, nonce, removed, stages)
+    report = measure_in(work, given, size, first_seed)
     if as_json:
         terminal.print_json(report)
     else:
-        print_ceilings(report)
+        print_judged(report)

@@ -8,7 +8,7 @@ the catalog lacks.
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -16,9 +16,9 @@ import numpy as np
 from kae.bench.retriever.encodings import CLOSED, KAE, Encoding, encode_by_words
 from kae.bench.retriever.inputs import JudgedCatalog
 from kae.bench.retriever.judged_queries import JudgedQuery
-from kae.bench.retriever.minilm import SentenceEncoder
 from kae.bench.retriever.query_coverage import QueryCoverage, coverage_of
 from kae.bench.retriever.ranking_measures import measure_rankings
+from kae.encoders.fitting.closed_codebooks import Vectors
 from kae.encoders.groups.information import IdentifierQuality, measure_identifiers
 from kae.streams.cli import terminal
 
@@ -48,13 +48,18 @@ class CeilingReport(msgspec.Struct, frozen=True):
     took_seconds: float
 
 
-def measure_ceilings(given: JudgedCatalog, seed: int) -> CeilingReport:
-    """Encode the catalog in every way; nothing is trained but the closed codebooks."""
+def measure_ceilings(
+    given: JudgedCatalog, vectors_of: Callable[[Sequence[str]], Vectors], seed: int
+) -> CeilingReport:
+    """Encode the catalog in every way; nothing is trained but the closed codebooks.
+
+    `vectors_of` gives those of titles.
+    """
     began = time.perf_counter()
     words = encode_by_words(given.codebook, given.items)
     ceilings = {KAE: ceiling_of(words, given.ids, given.test)}
     terminal.err.print(f"embedding {len(given.items):,} titles", highlight=False)
-    vectors = SentenceEncoder().vectors([item.title for item in given.items])
+    vectors = vectors_of([item.title for item in given.items])
     for name, fit in CLOSED.items():
         terminal.err.print(f"fitting {name}", highlight=False)
         codes = fit(vectors, words.capacities, seed).codes(vectors)

@@ -29,7 +29,6 @@ class DensePeer:
     def __init__(
         self, items: Sequence[Item], queries: Sequence[JudgedQuery], steps: int, seed: int
     ) -> None:
-        self._ids = np.array([item.id for item in items])
         self._encoder = SentenceEncoder()
         titles = {item.id: item.title for item in items}
         pairs = [
@@ -39,12 +38,19 @@ class DensePeer:
             if item in titles
         ]
         self.loss = self._tune(pairs, min(steps, ROUNDS * (len(pairs) // BATCH)), seed)
+        self._ids: list[str] = []
+        self._vectors = self._encoder.vectors([])
+
+    def index(self, items: Sequence[Item]) -> None:
+        """Search among these items from now on."""
+        self._ids = [item.id for item in items]
         self._vectors = self._encoder.vectors([item.title for item in items])
 
     def rank(self, query: str, limit: int) -> list[str]:
         """The ids of the nearest items, the nearest first."""
         nearness = self._vectors @ self._encoder.vectors([query])[0]
-        return self._ids[np.argsort(-nearness, kind="stable")[:limit]].tolist()
+        nearest = np.argsort(-nearness, kind="stable")[:limit]
+        return [self._ids[row] for row in nearest.tolist()]
 
     def _tune(self, pairs: list[tuple[str, str]], steps: int, seed: int) -> float | None:
         """Return the mean loss of the last tenth of the steps; None without any step."""

@@ -20,7 +20,6 @@ from kae.encoders.catalog_reader import batch_items
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.fitting.closed_codebooks import ResidualQuantizer, Vectors
-from kae.encoders.fitting.rq_vae import fit_rq_vae
 from kae.encoders.items import Item
 
 KAE = "kae"
@@ -32,10 +31,16 @@ class VectorQuantizer(Protocol):
     def codes(self, vectors: Vectors) -> NDArray[np.int32]: ...
 
 
+def _fit_rq_vae(vectors: Vectors, capacities: Sequence[int], seed: int) -> VectorQuantizer:
+    from kae.encoders.fitting.rq_vae import fit_rq_vae  # needs torch
+
+    return fit_rq_vae(vectors, capacities, seed)
+
+
 FitQuantizer = Callable[[Vectors, Sequence[int], int], VectorQuantizer]
 CLOSED: dict[str, FitQuantizer] = {
     "rq-kmeans": ResidualQuantizer.fit,
-    "rq-vae": fit_rq_vae,
+    "rq-vae": _fit_rq_vae,
     "rq-opq": ResidualQuantizer.fit_with_product,
 }
 ENCODINGS = (KAE, *CLOSED)

@@ -10,12 +10,12 @@ the ids and words alone; seeds change what is learned, not what is asked.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
 
-from kae.bench.retriever.inputs import JudgedCatalog
+from kae.bench.retriever.inputs import JudgedCatalog, fit_words
 from kae.bench.retriever.judged_queries import JudgedQuery
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -88,6 +88,13 @@ def without(text: str, removed: Collection[str]) -> str:
     return text if len(kept) == len(tokens) else " ".join(kept)
 
 
+def codebook_without(given: JudgedCatalog, held: Holdout, seed: int) -> Codebook:
+    """The words of the warm items alone; a codebook that was given only loses removed words."""
+    if given.is_fitted:
+        return fit_words(held.warm, given.topology, seed)
+    return dictionary_without(given.codebook, {token_spelling_key(one.word) for one in held.words})
+
+
 def dictionary_without(codebook: Codebook, removed: Collection[str]) -> Codebook:
     """The codebook without words that have a removed one as a part; slots stay as they are."""
     return Codebook(
@@ -98,19 +105,6 @@ def dictionary_without(codebook: Codebook, removed: Collection[str]) -> Codebook
         codebook.solo_slots,
         codebook.tagger,
     )
-
-
-def warm_and_cold(
-    queries: Sequence[JudgedQuery], cold: Collection[str]
-) -> tuple[list[JudgedQuery], list[JudgedQuery]]:
-    """The same queries with their warm items alone, and with their cold ones alone."""
-    parts: tuple[list[JudgedQuery], list[JudgedQuery]] = ([], [])
-    for query in queries:
-        for part, takes_cold in zip(parts, (False, True), strict=True):
-            ratings = {i: r for i, r in query.ratings.items() if (i in cold) == takes_cold}
-            if (one := JudgedQuery(query.text, ratings)).clicked:
-                part.append(one)
-    return parts
 
 
 def _removed_words(given: JudgedCatalog, count: int) -> dict[str, RemovedWord]:

@@ -22,6 +22,7 @@ class JudgedCatalog:
 
     items: tuple[Item, ...]
     codebook: Codebook
+    is_fitted: bool  # to these items, by the bench
     topology: Topology
     train: tuple[JudgedQuery, ...]
     test: tuple[JudgedQuery, ...]
@@ -65,7 +66,8 @@ def read_inputs(
         )
     return JudgedCatalog(
         items,
-        Codebook.load(codebook) if codebook else _fitted(items, topology, seed),
+        Codebook.load(codebook) if codebook else fit_words(items, topology, seed),
+        codebook is None,
         topology,
         tuple(judged_queries(learned)),
         tuple(asked),
@@ -73,7 +75,7 @@ def read_inputs(
     )
 
 
-def _fitted(items: Sequence[Item], topology: Topology, seed: int) -> Codebook:
+def fit_words(items: Sequence[Item], topology: Topology, seed: int) -> Codebook:
     """A codebook as `kae codebook fit` makes it, from the words of this catalog."""
     from kae.streams.codebooks.fit import VocabularySource, fit_and_measure
 

@@ -74,7 +74,7 @@ def _drawn(share: Share, queries: Floats, chance: np.random.Generator) -> Floats
     """The share in each draw."""
     seeds = len(share.hits)
     picked = chance.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS) / seeds
-    found = np.einsum("dq,ds,sq->d", queries, picked, share.hits, optimize=True)
+    found = ((queries @ share.hits.T) * picked).sum(axis=1)
     whole = queries @ share.of
     return np.divide(found, whole, out=np.zeros(DRAWS), where=whole > 0)
 
