@@ -4,7 +4,7 @@ A query is read as a title is; a word that queries write in another way than ite
 that is still empty; a bound term takes its position, since it was bound to be found.
 """
 
-from kae.encoders.categories import EMPTY, POSITIONS, Slot
+from kae.encoders.categories import EMPTY, Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item

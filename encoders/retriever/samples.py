@@ -23,7 +23,7 @@ from kae.encoders.text.normal_form import normalise
 # One index for each position; ABSENT where nothing is said, 0 where "empty" is said.
 Slots = tuple[int, int, int, int, int, int]
 ABSENT = -1
-NO_SLOTS: Slots = (ABSENT,) * POSITIONS
+NO_SLOTS: Slots = (ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT)
 
 STAGES: dict[str, tuple[str, ...]] = {
     "S0": ("word_to_slot", "slot_to_word"),
@@ -60,12 +60,23 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
 
 class SampledItem(msgspec.Struct, frozen=True, gc=False):
-    """What samples need of an item; `product_type` is empty where none is known."""
+    """What samples need of an item; `product_type` is empty where none is known.
+
+    `bound` are the reserved slots whose terms lead to it: each is one more path.
+    """
 
     id: str
     title: str
     identifier: Identifier
     product_type: str = ""
+    bound: tuple[tuple[int, int], ...] = ()  # position, index
+
+    def path_for(self, asked: Slots) -> Slots:
+        """Its identifier, or its path through the first bound slot that a query names."""
+        for position, index in self.bound:
+            if asked[position] == index:
+                return _with(self.identifier, position, index)
+        return self.identifier
 
 
 class Behaviour(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -141,11 +152,10 @@ def behaviour_samples(
         if title:
             yield Sample("query_to_title", text=query, target_text=title)
             yield Sample("title_to_query", text=title, target_text=query)
+        path = item.path_for(asked)
         if asked != NO_SLOTS:
-            yield Sample("identifier_to_identifier", slots=asked, target_slots=item.identifier)
-        yield Sample(
-            "retrieve", text=query, slots=asked, history=history, target_slots=item.identifier
-        )
+            yield Sample("identifier_to_identifier", slots=asked, target_slots=path)
+        yield Sample("retrieve", text=query, slots=asked, history=history, target_slots=path)
 
 
 def routing_samples(

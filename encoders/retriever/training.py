@@ -196,7 +196,7 @@ class _Training:
         with torch.autocast(retriever.device.type, torch.bfloat16, enabled=on_gpu):
             loss = retriever.loss(tokens)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(retriever.parameters(), _CLIPPED)
         optimizer.step()
         return loss.item()
