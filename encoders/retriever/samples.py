@@ -40,8 +40,6 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 TASKS: tuple[str, ...] = tuple(task for tasks in STAGES.values() for task in tasks)
 STAGE_OF: dict[str, str] = {task: stage for stage, tasks in STAGES.items() for task in tasks}
-# Reserved slots are used in turns: each is routed so often, as in the paper.
-ROUTED = 10
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
@@ -188,9 +186,6 @@ def routing_samples(
                     asked = _with(asked, beside, item[beside])
                 path = _with(item, position, index)
                 yield Sample("self_routing", slots=asked, target_slots=path)
-
-
-ROUTING_FORMS = ("path", "identity")
 
 
 def _with(slots: Sequence[int], position: int, index: int) -> Slots:

@@ -32,7 +32,8 @@ from kae.encoders.retriever.manifest import (
 )
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.plan import StagePlan, TrainingPlan
-from kae.encoders.retriever.sampling import StageBatches, StageSamples
+from kae.encoders.retriever.sampling import StageBatches
+from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 
 CHECKPOINT = "checkpoint.pt"

@@ -9,7 +9,7 @@ import msgspec
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.retriever.samples import SampledItem
-from kae.encoders.retriever.sampling import StageSamples
+from kae.encoders.retriever.stage_samples import StageSamples
 from kae.streams.backfill.job import split_catalog
 from kae.streams.backfill.work import temporary_name
 from kae.streams.catalog.rows import open_catalog

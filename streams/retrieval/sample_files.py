@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from kae.encoders.categories import POSITIONS
 from kae.encoders.retriever.samples import STAGES, Sample
-from kae.encoders.retriever.sampling import StageSamples
+from kae.encoders.retriever.stage_samples import StageSamples
 from kae.streams.backfill.work import write_atomically
 from kae.streams.errors import SamplesInvalid
 
