@@ -1,1 +1,1 @@
-"""A generative retriever: samples, network, training and beam search; training needs the extra `neural`."""
+"""The retriever: samples, network, training, beam search; most of it needs the extra `neural`."""

@@ -6,8 +6,8 @@ It is saved as a folder that transformers loads as it is:
     tokenizer.json, tokenizer_config.json                      AutoTokenizer
     retriever.json                                             manifest.py
 
-The vocabulary is that of texts, then the slots, position by position. A token competes with those of
-its own kind: a slot with the slots of its position, a piece of text with the other pieces. So a
+The vocabulary is that of texts, then the slots, position by position. A token competes with those
+of its own kind: a slot with the slots of its position, a piece of text with the other pieces. So a
 position costs what its own capacity costs, and no token of another position can come out.
 """
 

@@ -9,8 +9,6 @@ from types import MappingProxyType
 
 import msgspec
 
-from kae.encoders.retriever.samples import STAGES
-
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
@@ -80,24 +78,3 @@ class TrainingPlan(msgspec.Struct, frozen=True):
             if one.name != left_out
         ]
         return msgspec.structs.replace(self, stages=tuple(one for one in stages if one.mix))
-
-
-def default_plan(preset: str = "small") -> TrainingPlan:
-    """The plan of the reference topology.yaml, for a catalog of some ten thousand items."""
-    return TrainingPlan(
-        preset=preset,
-        text_tokens=8192,
-        source_tokens=48,
-        history_items=4,
-        batch_samples=64,
-        warm_up_steps=200,
-        dropout=0.0 if preset != "base" else 0.1,
-        weight_decay=0.01,
-        position_weights=(2.0, 2.0, 1.0, 1.0, 1.0, 1.0),
-        stages=(
-            StagePlan("S0", 50_000, 1e-3, dict.fromkeys(STAGES["S0"], 1.0)),
-            StagePlan("S1", 200_000, 1e-3, dict.fromkeys(STAGES["S1"], 1.0)),
-            StagePlan("S2", 100_000, 1e-3, dict.fromkeys(STAGES["S2"], 1.0)),
-            StagePlan("S3", 200_000, 1e-3, {"retrieve": 0.9, "self_routing": 0.1}),
-        ),
-    )

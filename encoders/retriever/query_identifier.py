@@ -4,7 +4,7 @@ A query is read as a title is; a word that queries write in another way than ite
 that is still empty; a bound term takes its position, since it was bound to be found.
 """
 
-from kae.encoders.categories import EMPTY, POSITIONS, Slot
+from kae.encoders.categories import EMPTY
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
@@ -39,14 +39,3 @@ class QueryIdentifiers:
                     slots[slot.position] = slot.index
         a, b, c, d, e, f = slots
         return (a, b, c, d, e, f)
-
-    def routed(self, text: str, terms: BoundTerms) -> list[Slot]:
-        """The slots of the bound terms that a query names, once each, in the query's order."""
-        found = [
-            slot
-            for clause in self._queries.encode(text, terms).clauses
-            if clause.terms
-            for form in [clause.word]
-            for _, slot in terms.forms.get(form, ())
-        ]
-        return list(dict.fromkeys(found))

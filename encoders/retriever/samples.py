@@ -23,7 +23,7 @@ from kae.encoders.text.normal_form import normalise
 # One index for each position; ABSENT where nothing is said, 0 where "empty" is said.
 Slots = tuple[int, int, int, int, int, int]
 ABSENT = -1
-NO_SLOTS: Slots = (ABSENT,) * POSITIONS
+NO_SLOTS: Slots = (ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT)
 
 STAGES: dict[str, tuple[str, ...]] = {
     "S0": ("word_to_slot", "slot_to_word"),
@@ -40,8 +40,6 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 TASKS: tuple[str, ...] = tuple(task for tasks in STAGES.values() for task in tasks)
 STAGE_OF: dict[str, str] = {task: stage for stage, tasks in STAGES.items() for task in tasks}
-# Reserved slots are used in turns: each is routed so often, as in the paper.
-ROUTED = 10
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
@@ -60,12 +58,23 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
 
 class SampledItem(msgspec.Struct, frozen=True, gc=False):
-    """What samples need of an item; `product_type` is empty where none is known."""
+    """What samples need of an item; `product_type` is empty where none is known.
+
+    `bound` are the reserved slots whose terms lead to it: each is one more path.
+    """
 
     id: str
     title: str
     identifier: Identifier
     product_type: str = ""
+    bound: tuple[tuple[int, int], ...] = ()  # position, index
+
+    def path_for(self, asked: Slots) -> Slots:
+        """Its identifier, or its path through the first bound slot that a query names."""
+        for position, index in self.bound:
+            if asked[position] == index:
+                return _with(self.identifier, position, index)
+        return self.identifier
 
 
 class Behaviour(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -141,11 +150,10 @@ def behaviour_samples(
         if title:
             yield Sample("query_to_title", text=query, target_text=title)
             yield Sample("title_to_query", text=title, target_text=query)
+        path = item.path_for(asked)
         if asked != NO_SLOTS:
-            yield Sample("identifier_to_identifier", slots=asked, target_slots=item.identifier)
-        yield Sample(
-            "retrieve", text=query, slots=asked, history=history, target_slots=item.identifier
-        )
+            yield Sample("identifier_to_identifier", slots=asked, target_slots=path)
+        yield Sample("retrieve", text=query, slots=asked, history=history, target_slots=path)
 
 
 def routing_samples(
@@ -178,9 +186,6 @@ def routing_samples(
                     asked = _with(asked, beside, item[beside])
                 path = _with(item, position, index)
                 yield Sample("self_routing", slots=asked, target_slots=path)
-
-
-ROUTING_FORMS = ("path", "identity")
 
 
 def _with(slots: Sequence[int], position: int, index: int) -> Slots:

@@ -5,17 +5,16 @@ Batches of roughly the same length are made of a window of samples, so that less
 only roughly, so that the tasks of a stage stay mixed.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from math import floor
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from kae.encoders.retriever.plan import StagePlan
-from kae.encoders.retriever.samples import STAGE_OF, STAGES, Sample
+from kae.encoders.retriever.samples import Sample
+from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.tokens import SampleTokens, TokenPair
 
 # Batches that are made of one window.
@@ -23,41 +22,6 @@ WINDOW = 16
 # Lengths that count as the same; an identifier is shorter than the first.
 _TARGET_STEP, _SOURCE_STEP = 8, 16
 _CHUNK = 4096
-
-
-class StageSamples:
-    """All samples of a training, by task, in a fixed order."""
-
-    def __init__(self, samples: Iterable[Sample]) -> None:
-        by_task: defaultdict[str, list[Sample]] = defaultdict(list)
-        for sample in samples:
-            by_task[sample.task].append(sample)
-        self._by_task = dict(by_task)
-
-    def of(self, task: str) -> Sequence[Sample]:
-        return self._by_task.get(task, ())
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many there are, by stage and task."""
-        return {
-            stage: {task: len(self.of(task)) for task in tasks if self.of(task)}
-            for stage, tasks in STAGES.items()
-        }
-
-    def texts(self) -> Iterator[str]:
-        """All texts, of sources and of targets."""
-        for samples in self._by_task.values():
-            for sample in samples:
-                yield from (text for text in (sample.text, sample.target_text) if text)
-
-    def digest(self) -> str:
-        """A hash of all samples, in their order."""
-        encode = msgspec.msgpack.Encoder().encode
-        hashed = blake2b(digest_size=16)
-        for task in sorted(self._by_task, key=lambda task: (STAGE_OF[task], task)):
-            for sample in self._by_task[task]:
-                hashed.update(encode(sample))
-        return hashed.hexdigest()
 
 
 class StageBatches:

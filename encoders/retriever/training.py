@@ -32,7 +32,8 @@ from kae.encoders.retriever.manifest import (
 )
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.plan import StagePlan, TrainingPlan
-from kae.encoders.retriever.sampling import StageBatches, StageSamples
+from kae.encoders.retriever.sampling import StageBatches
+from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 
 CHECKPOINT = "checkpoint.pt"
@@ -196,7 +197,7 @@ class _Training:
         with torch.autocast(retriever.device.type, torch.bfloat16, enabled=on_gpu):
             loss = retriever.loss(tokens)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(retriever.parameters(), _CLIPPED)
         optimizer.step()
         return loss.item()
