@@ -432,11 +432,12 @@ def retriever(
 ) -> None:
     """A trained retriever on judged queries, beside closed codebooks and other searches."""
     try:
-        from kae.bench.retriever.bench import BenchSize, measure_in
+        from kae.bench.retriever.bench import BenchSize, kept_in, measure_retriever
         from kae.bench.retriever.ceiling import measure_ceilings
         from kae.bench.retriever.inputs import read_inputs
-        from kae.bench.retriever.minilm import SentenceEncoder
+        from kae.bench.retriever.minilm import kept_vectors
         from kae.bench.retriever.tables import print_ceilings, print_judged
+        from kae.streams.retrieval.model_decoding import PATH_ITEMS
     except ModuleNotFoundError as error:
         raise NotInstalled(
             f"`kae bench retriever` trains with the module {error.name}, which is not installed; "
@@ -446,14 +447,18 @@ def retriever(
 
     given = read_inputs(catalog, train, test, open_topology(topology), codebook, first_seed)
     if ceiling:
-        ceilings = measure_ceilings(given, SentenceEncoder().vectors, first_seed)
+        with kept_in(work) as folder:
+            ceilings = measure_ceilings(
+                given, lambda titles: kept_vectors(titles, folder), PATH_ITEMS, first_seed
+            )
         if as_json:
             terminal.print_json(ceilings)
         else:
             print_ceilings(ceilings)
         return
     size = BenchSize(seeds, minutes, nonce, removed, stages)
-    report = measure_in(work, given, size, first_seed)
+    with kept_in(work) as folder:
+        report = measure_retriever(given, size, first_seed, folder)
     if as_json:
         terminal.print_json(report)
     else:

@@ -17,17 +17,18 @@ def paths(*rows: list[int]) -> np.ndarray:
 
 def test_items_come_in_the_order_of_the_paths_that_lead_to_them() -> None:
     index = LiveIndex(CODES, CAPACITIES)
-    reached = index.items(paths([3, 2, 0, 0, 0, 4], [1, 2, 0, 0, 0, 0]), 10)
+    reached = index.items(paths([3, 2, 0, 0, 0, 4], [1, 2, 0, 0, 0, 0]), 5, 10)
     assert reached.rows == [2, 0, 1]
     assert reached.bindings == [0, 0, 0]
-    assert index.items(paths([3, 2, 0, 0, 0, 4], [1, 2, 0, 0, 0, 0]), 2).rows == [2, 0]
+    assert index.items(paths([3, 2, 0, 0, 0, 4], [1, 2, 0, 0, 0, 0]), 5, 2).rows == [2, 0]
+    assert index.items(paths([1, 2, 0, 0, 0, 0], [3, 2, 0, 0, 0, 4]), 1, 10).rows == [0, 2]
 
 
 def test_what_no_item_has_is_not_live() -> None:
     index = LiveIndex(CODES, CAPACITIES)
     asked = paths([1, 2, 0, 0, 0, 0], [1, 2, 0, 0, 0, 4], [3, 2, 0, 0, 0, 4])
     assert index.is_live(asked).tolist() == [True, False, True]
-    assert index.items(asked[1:2], 10).rows == []
+    assert index.items(asked[1:2], 5, 10).rows == []
 
 
 def test_a_bound_word_leads_to_its_items_by_a_path_of_its_own() -> None:
@@ -37,7 +38,7 @@ def test_a_bound_word_leads_to_its_items_by_a_path_of_its_own() -> None:
         3,
         9,
     ]
-    reached = index.items(paths([9, 2, 0, 0, 0, 4], [1, 2, 0, 0, 0, 0]), 10)
+    reached = index.items(paths([9, 2, 0, 0, 0, 4], [1, 2, 0, 0, 0, 0]), 5, 10)
     # Row 2 by the word; rows 0 and 1 by their own path, since row 1's other was not asked for.
     assert reached.rows == [2, 0, 1]
     assert reached.bindings == [7, 0, 0]
@@ -45,5 +46,5 @@ def test_a_bound_word_leads_to_its_items_by_a_path_of_its_own() -> None:
 
 def test_an_item_that_is_put_a_second_time_is_the_same_item() -> None:
     index = LiveIndex(CODES, CAPACITIES, also=[(2, (5, 5, 5, 5, 5, 5)), (0, (5, 5, 5, 5, 5, 5))])
-    reached = index.items(paths([5, 5, 5, 5, 5, 5], [3, 2, 0, 0, 0, 4]), 10)
+    reached = index.items(paths([5, 5, 5, 5, 5, 5], [3, 2, 0, 0, 0, 4]), 5, 10)
     assert sorted(reached.rows) == [0, 2]

@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,9 @@ from kae.bench.retriever import summary
 from kae.bench.retriever.bound_words import Answered, BoundWord
 from kae.bench.retriever.cost import peak_memory_mb, query_costs
 from kae.bench.retriever.encodings import KAE
-from kae.bench.retriever.fusion import fuse
 from kae.bench.retriever.holdout import Holdout, codebook_without, hold_out
 from kae.bench.retriever.inputs import JudgedCatalog
-from kae.bench.retriever.minilm import SentenceEncoder, Vectors
+from kae.bench.retriever.minilm import Vectors, kept_vectors
 from kae.bench.retriever.peers import BM25, WORDS, rankings_of_peers
 from kae.bench.retriever.ranking_measures import DEEPEST
 from kae.bench.retriever.report import RetrieverReport
@@ -25,9 +25,11 @@ from kae.bench.retriever.summary import SeedAnswers, clicked, pair_share, word_s
 from kae.bench.retriever.trained import TrainedEncoding
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
-from kae.encoders.retriever.plan import TrainingPlan, default_plan
+from kae.encoders.retriever.fusion import fuse_rankings
+from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.samples import STAGES
 from kae.streams.cli import terminal
+from kae.streams.topology.types import Topology
 
 BOTH = "both"
 # Samples a minute of the preset `small` on one thread, so that minutes are a plan, not a clock.
@@ -42,23 +44,22 @@ class BenchSize(msgspec.Struct, frozen=True):
     nonce_words: int
     removed_words: int
     stages: bool  # whether stages are left out one by one
-    preset: str = "small"
 
-    @property
-    def plan(self) -> TrainingPlan:
-        plan = default_plan(self.preset)
+    def plan_of(self, topology: Topology) -> TrainingPlan:
+        """The topology's plan, of so many samples that training takes the minutes."""
+        plan = topology.retriever_part.plan
         whole = sum(stage.samples for stage in plan.stages)
         return plan.scaled(self.minutes * SAMPLES_A_MINUTE / whole)
 
 
-def measure_in(
-    work: Path | None, given: JudgedCatalog, size: BenchSize, first_seed: int
-) -> RetrieverReport:
-    """The same, in a folder that is thrown away if none is given."""
+@contextmanager
+def kept_in(work: Path | None) -> Iterator[Path]:
+    """The folder, or one that is thrown away if none is given."""
     if work is not None:
-        return measure_retriever(given, size, first_seed, work)
+        yield work
+        return
     with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
-        return measure_retriever(given, size, first_seed, Path(folder))
+        yield Path(folder)
 
 
 def measure_retriever(
@@ -73,12 +74,13 @@ def measure_retriever(
         f"{len(held.words):,} removed words; embedding {len(given.items):,} titles",
         highlight=False,
     )
-    vectors = SentenceEncoder().vectors([item.title for item in given.items])
+    vectors = kept_vectors([item.title for item in given.items], work)
+    plan = size.plan_of(given.topology)
     seeds = tuple(range(first_seed, first_seed + size.seeds))
     answers: list[SeedAnswers] = []
     first: TrainedEncoding | None = None
     for seed in seeds:
-        bench = SeedBench(given, held, codebook, size.plan, size.nonce_words, seed, work)
+        bench = SeedBench(given, held, codebook, plan, size.nonce_words, seed, work)
         own, trained = _answers(given, bench, vectors, size, stages=size.stages and not answers)
         answers.append(own)
         first = first or trained
@@ -123,7 +125,7 @@ def _answers(
     )
     peers = {name: rankings[: len(test)] for name, rankings in found.items()}
     peers[BOTH] = [
-        fuse(ours, words, DEEPEST)
+        fuse_rankings([ours, words], DEEPEST)
         for ours, words in zip(models[KAE].rankings, peers[WORDS], strict=True)
     ]
     return (

@@ -2,13 +2,13 @@
 
 A perfect decoder knows which identifiers hold a clicked item. It emits only those, first the ones
 with the highest share of clicked items. It does not choose among the items of one identifier: they
-come in the table's order. So its hit rate is below 1 only by what shares an identifier, and by what
-the catalog lacks.
+come in the table's order, which has only the first few of them. So its hit rate is below 1 only by
+what shares an identifier, and by what the catalog lacks.
 """
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -49,22 +49,25 @@ class CeilingReport(msgspec.Struct, frozen=True):
 
 
 def measure_ceilings(
-    given: JudgedCatalog, vectors_of: Callable[[Sequence[str]], Vectors], seed: int
+    given: JudgedCatalog,
+    vectors_of: Callable[[Sequence[str]], Vectors],
+    path_items: int,
+    seed: int,
 ) -> CeilingReport:
     """Encode the catalog in every way; nothing is trained but the closed codebooks.
 
-    `vectors_of` gives those of titles.
+    `vectors_of` gives those of titles; `path_items` is how many items an identifier leads to.
     """
     began = time.perf_counter()
     words = encode_by_words(given.codebook, given.items)
-    ceilings = {KAE: ceiling_of(words, given.ids, given.test)}
+    ceilings = {KAE: ceiling_of(words, given.ids, given.test, path_items)}
     terminal.err.print(f"embedding {len(given.items):,} titles", highlight=False)
     vectors = vectors_of([item.title for item in given.items])
     for name, fit in CLOSED.items():
         terminal.err.print(f"fitting {name}", highlight=False)
         codes = fit(vectors, words.capacities, seed).codes(vectors)
         encoding = Encoding(name, codes, words.capacities)
-        ceilings[name] = ceiling_of(encoding, given.ids, given.test)
+        ceilings[name] = ceiling_of(encoding, given.ids, given.test, path_items)
     return CeilingReport(
         encodings=ceilings,
         queries=coverage_of(given.codebook, words.codes, given.ids, given.test),
@@ -77,14 +80,18 @@ def measure_ceilings(
 
 
 def ceiling_of(
-    encoding: Encoding, ids: Sequence[str], queries: Sequence[JudgedQuery]
+    encoding: Encoding, ids: Sequence[str], queries: Sequence[JudgedQuery], path_items: int
 ) -> EncodingCeiling:
-    """`ids` are those of the encoded items, in order."""
+    """`ids` are those of the encoded items, in order; an identifier leads to the first of its own.
+
+    Source of the table and its limit: OneRetrieval (arXiv 2606.13533).
+    """
     _, numbers, sizes = np.unique(encoding.codes, axis=0, return_inverse=True, return_counts=True)
     behind: defaultdict[int, list[str]] = defaultdict(list)
     identifier_of = dict(zip(ids, numbers.reshape(-1).tolist(), strict=True))
     for item, number in identifier_of.items():
-        behind[number].append(item)
+        if len(behind[number]) < path_items:
+            behind[number].append(item)
     best = [_best_ranking(query, identifier_of, behind) for query in queries]
     measured = measure_rankings(best, queries)
     return EncodingCeiling(
@@ -102,8 +109,12 @@ def ceiling_of(
 
 
 def _best_ranking(
-    query: JudgedQuery, identifier_of: dict[str, int], behind: dict[int, list[str]]
+    query: JudgedQuery, identifier_of: Mapping[str, int], table: Mapping[int, Sequence[str]]
 ) -> list[str]:
-    clicked = Counter(identifier_of[item] for item in query.clicked if item in identifier_of)
-    order = sorted(clicked, key=lambda one: (-clicked[one] / len(behind[one]), one))
-    return [item for number in order for item in behind[number]]
+    numbers = {identifier_of[item] for item in query.clicked if item in identifier_of}
+
+    def order(number: int) -> tuple[float, int]:
+        listed = table[number]
+        return -len(query.clicked.intersection(listed)) / len(listed), number
+
+    return [item for number in sorted(numbers, key=order) for item in table[number]]

@@ -68,9 +68,9 @@ class LiveIndex:
         """Which identifiers lead to an item."""
         return self.constraint.count(paths) > 0
 
-    def items(self, paths: Paths, limit: int) -> ReachedItems:
-        """The first items behind the paths, in the order of the paths."""
-        behind = self.constraint.behind(paths, limit)
+    def items(self, paths: Paths, of_path: int, limit: int) -> ReachedItems:
+        """The first items behind the paths, at most so many of each, in the order of the paths."""
+        behind = self.constraint.behind(paths, of_path)
         rows = self._row_of[behind.ordinals]
         _, first = np.unique(rows, return_index=True)
         kept = np.sort(first)[:limit]

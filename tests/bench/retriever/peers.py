@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from kae.bench.bm25_peer import Bm25Peer
-from kae.bench.memory_index import fold_in_memory
 from kae.bench.retriever.dense_peer import BATCH as DENSE_BATCH
 from kae.bench.retriever.dense_peer import DensePeer
 from kae.bench.retriever.doc_t5_query import BATCH as DOC_BATCH
@@ -23,6 +22,7 @@ from kae.encoders.items import Item
 from kae.streams.cli import terminal
 from kae.streams.replica.search import Search
 from kae.streams.replica.view import View
+from kae.streams.retrieval.memory_index import fold_in_memory
 from kae.streams.topology.types import Topology
 
 BM25, DOC_T5_QUERY, DENSE, WORDS = "bm25", "doc-t5-query", "dense", "words"

@@ -27,7 +27,7 @@ from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.query_identifier import QueryIdentifiers
 from kae.encoders.retriever.samples import Identify
-from kae.encoders.retriever.sampling import StageSamples
+from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 from kae.streams.cli import terminal
 
@@ -75,7 +75,7 @@ class SeedBench:
         work: Path,
     ) -> None:
         self.held, self.codebook, self.plan, self.seed = held, codebook, plan, seed
-        self._work = work
+        self._work, self._routing = work, given.topology.retriever_part.routing
         self._ids = given.ids
         row_of = {item: row for row, item in enumerate(self._ids)}
         self._warm = {item.id: (row_of[item.id], item) for item in held.warm}
@@ -118,7 +118,13 @@ class SeedBench:
         plan = self.plan.without(without) if without else self.plan
         name = f"{encoding.name} without {without}" if without else encoding.name
         samples = samples_of(
-            encoding, self._warm, self.held.train, identify, self.codebook, self.seed
+            encoding,
+            self._warm,
+            self.held.train,
+            identify,
+            self.codebook,
+            self._routing,
+            self.seed,
         )
         texts = self._tokens(samples)
         self._tell(f"training {name}")

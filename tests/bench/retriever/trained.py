@@ -23,7 +23,6 @@ from kae.encoders.retriever.beams import AskedQuery, Beams, Mask, beam_search
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.samples import (
-    ROUTED,
     Behaviour,
     Identify,
     Sample,
@@ -34,9 +33,11 @@ from kae.encoders.retriever.samples import (
     routing_samples,
     word_samples,
 )
-from kae.encoders.retriever.sampling import StageSamples
+from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 from kae.encoders.retriever.training import Progress, train
+from kae.streams.retrieval.model_decoding import PATH_ITEMS
+from kae.streams.topology.retriever_part import RoutingPart
 
 # Beams that lead to as many items as are looked at, and some more.
 BEAMS = 512
@@ -79,7 +80,7 @@ class TrainedEncoding:
         for first in range(0, len(asked), AT_ONCE):
             for found in beam_search(self.retriever, asked[first : first + AT_ONCE], mask, beams):
                 live = index.is_live(found.identifiers)
-                reached = index.items(found.identifiers[live], limit)
+                reached = index.items(found.identifiers[live], PATH_ITEMS, limit)
                 yield Found(found, int(live.sum()), reached)
 
     def first_paths(self, texts: Sequence[str], count: int) -> list[Paths]:
@@ -112,10 +113,11 @@ def samples_of(
     queries: Sequence[JudgedQuery],
     identify: Identify,
     codebook: Codebook,
+    routing: RoutingPart,
     seed: int,
 ) -> StageSamples:
     """All samples of an encoding; `warm` has the row and the text of each item by id."""
-    return StageSamples(_samples(encoding, warm, queries, identify, codebook, seed))
+    return StageSamples(_samples(encoding, warm, queries, identify, codebook, routing, seed))
 
 
 def _samples(
@@ -124,6 +126,7 @@ def _samples(
     queries: Sequence[JudgedQuery],
     identify: Identify,
     codebook: Codebook,
+    routing: RoutingPart,
     seed: int,
 ) -> Iterator[Sample]:
     rows = encoding.codes.tolist()
@@ -140,7 +143,9 @@ def _samples(
     if encoding.has_words:
         reserved = [codebook.reserved(position) for position in range(len(codebook.groups))]
         identifiers = [item.identifier for item in found.values()]
-        yield from routing_samples(reserved, identifiers, each=ROUTED, form="path", seed=seed)
+        yield from routing_samples(
+            reserved, identifiers, each=routing.each, form=routing.form, seed=seed
+        )
 
 
 def behaviour_of(query: JudgedQuery) -> Behaviour:
