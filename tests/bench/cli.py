@@ -411,7 +411,7 @@ def retriever(
     first_seed: Annotated[int, typer.Option("--seed", min=1, metavar="N", help="The first.")] = 1,
     minutes: Annotated[
         float, typer.Option(min=0.01, metavar="N", help="Training of a model, on one thread.")
-    ] = 10.0,
+    ] = 5.0,
     nonce: Annotated[
         int, typer.Option("--nonce-words", min=6, metavar="N", help="Made up words that are bound.")
     ] = 2_000,
@@ -436,7 +436,7 @@ def retriever(
         from kae.bench.retriever.ceiling import measure_ceilings
         from kae.bench.retriever.inputs import read_inputs
         from kae.bench.retriever.minilm import kept_vectors
-        from kae.bench.retriever.tables import print_ceilings, print_judged
+        from kae.bench.retriever.tables import ceiling_tables, judged_tables, print_tables
         from kae.streams.retrieval.model_decoding import PATH_ITEMS
     except ModuleNotFoundError as error:
         raise NotInstalled(
@@ -454,7 +454,7 @@ def retriever(
         if as_json:
             terminal.print_json(ceilings)
         else:
-            print_ceilings(ceilings)
+            print_tables(ceiling_tables(ceilings))
         return
     size = BenchSize(seeds, minutes, nonce, removed, stages)
     with kept_in(work) as folder:
@@ -462,4 +462,4 @@ def retriever(
     if as_json:
         terminal.print_json(report)
     else:
-        print_judged(report)
+        print_tables(judged_tables(report))

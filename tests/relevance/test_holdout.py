@@ -3,7 +3,7 @@
 import pytest
 from pyroaring import BitMap
 
-from kae.bench.retriever.bound_words import BoundWord, SlotsMissing, in_rounds, nonce_words
+from kae.bench.retriever.bound_words import BoundWord, SlotsMissing, dealt, in_rounds, nonce_words
 from kae.bench.retriever.holdout import (
     codebook_without,
     dictionary_without,
@@ -111,3 +111,16 @@ def test_as_many_words_are_bound_at_once_as_positions_have_slots() -> None:
     assert [[word.word for word in one] for one in rounds] == [["0", "1", "3"], ["2"]]
     with pytest.raises(SlotsMissing, match=r"positions \[1\] have no reserved slots"):
         in_rounds(words, [2, 0])
+
+
+def test_items_are_dealt_to_enough_identifiers_and_at_least_to_ten() -> None:
+    identifiers = [(n, 0, 0, 0, 0, 0) for n in range(200)]
+    few = [(row, identifier[0]) for row, identifier in dealt([7, 8, 9], identifiers, 5)]
+    # All three to each of ten.
+    assert few == [(row, n) for n in range(10) for row in (7, 8, 9)]
+    many = list(dealt(range(60), identifiers, 5))
+    # Sixty, five each, are twelve.
+    assert [row for row, _ in many] == list(range(60))
+    assert {identifier[0] for _, identifier in many} == set(range(12))
+    # No more than a hundred, even if that leaves items out.
+    assert len(list(dealt(range(600), identifiers, 5))) == 500

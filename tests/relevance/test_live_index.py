@@ -44,7 +44,8 @@ def test_a_bound_word_leads_to_its_items_by_a_path_of_its_own() -> None:
     assert reached.bindings == [7, 0, 0]
 
 
-def test_an_item_that_is_put_a_second_time_is_the_same_item() -> None:
-    index = LiveIndex(CODES, CAPACITIES, also=[(2, (5, 5, 5, 5, 5, 5)), (0, (5, 5, 5, 5, 5, 5))])
-    reached = index.items(paths([5, 5, 5, 5, 5, 5], [3, 2, 0, 0, 0, 4]), 5, 10)
-    assert sorted(reached.rows) == [0, 2]
+def test_an_item_that_is_put_a_second_time_is_the_same_item_and_listed_first() -> None:
+    index = LiveIndex(CODES, CAPACITIES, also=[(2, (1, 2, 0, 0, 0, 0)), (0, (5, 5, 5, 5, 5, 5))])
+    reached = index.items(paths([1, 2, 0, 0, 0, 0], [3, 2, 0, 0, 0, 4], [5] * 6), 5, 10)
+    assert reached.rows == [2, 0, 1]
+    assert index.items(paths([5] * 6), 5, 10).rows == [0]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import torch
 
 from kae.bench.bm25_peer import Bm25Peer
 from kae.bench.retriever import summary
@@ -20,7 +21,7 @@ from kae.bench.retriever.peers import BM25, WORDS, rankings_of_peers
 from kae.bench.retriever.ranking_measures import DEEPEST
 from kae.bench.retriever.report import RetrieverReport
 from kae.bench.retriever.resampling import Interval, Share
-from kae.bench.retriever.seed_run import ModelRun, NonceAnswers, SeedBench
+from kae.bench.retriever.seed_run import ModelRun, NonceAnswers, SeedBench, StageRun
 from kae.bench.retriever.summary import SeedAnswers, clicked, pair_share, word_share
 from kae.bench.retriever.trained import TrainedEncoding
 from kae.encoders.codebook.codebook import Codebook
@@ -67,6 +68,7 @@ def measure_retriever(
 ) -> RetrieverReport:
     """Train and ask every model; `work` keeps them, and a run that was stopped goes on there."""
     began = time.perf_counter()
+    torch.set_num_threads(1)  # sums are added in one order, so the figures come again
     held = hold_out(given, size.removed_words)
     codebook = codebook_without(given, held, first_seed)
     terminal.err.print(
@@ -102,13 +104,15 @@ def _answers(
 ) -> tuple[SeedAnswers, TrainedEncoding]:
     held = bench.held
     models: dict[str, ModelRun] = {}
-    without: dict[str, ModelRun] = {}
+    stage_runs: dict[str, StageRun] = {}
     kae: TrainedEncoding | None = None
     for encoding, identify in bench.encodings(vectors):
         models[encoding.name], trained = bench.run(encoding, identify)
         kae = kae or trained
         if encoding.name == KAE and stages:
-            without = {stage: bench.run(encoding, identify, stage)[0] for stage in STAGES}
+            stage_runs = {"none": bench.stage_run(trained)} | {
+                stage: bench.run_without(stage, encoding, identify) for stage in STAGES
+            }
     if kae is None:
         raise ValueError("no encoding was trained")
     test = [query.text for query in held.test]
@@ -135,7 +139,7 @@ def _answers(
             {name: rankings[len(test) :] for name, rankings in found.items()},
             bm25_given_words(given.items, bench.nonce, bench.nonce_queries),
             bench.nonce,
-            without,
+            stage_runs,
         ),
         kae,
     )
@@ -227,10 +231,7 @@ def _report(
         query_p50_ms=0.0,
         encodings={name: summary.encoding_row(of, held.test) for name, of in runs.items()},
         peers={name: summary.ranked(found, held.test) for name, found in peers.items()},
-        stages={
-            name: summary.stage_row(run, held.test)
-            for name, run in {"all": answers[0].models[KAE], **answers[0].without}.items()
-        },
+        stages={name: summary.stage_row(run, held.test) for name, run in answers[0].stages.items()},
         nonce={
             **{
                 name: summary.nonce_row([run.nonce for run in of], words, bound=name == KAE)

@@ -13,20 +13,25 @@ For BM25 a word is added to the items' texts, and what has the word was brought 
 
 Two rows for closed codebooks, since they have no slot to bind a word to. As in the paper: nothing
 is changed, and what is found is found by chance. The fair edit: the items are put a second time,
-under the identifiers that the model emits for the word alone.
+under the identifiers that the model emits for the word alone, and listed there first.
 """
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 from pyroaring import BitMap
 
+from kae.encoders.categories import Identifier
 from kae.streams.errors import CatalogInvalid, KaeError
 
 # A nonce word is bound to so many items.
 FEWEST_ITEMS, MOST_ITEMS = 2, 10
+# The fair edit takes so many identifiers of those that a word's query leads to: at least the first,
+# so that longer queries may lead there too, and enough to list all items, up to the second.
+FEWEST_IDENTIFIERS, MOST_IDENTIFIERS = 10, 100
 _SYLLABLES = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
 
 
@@ -94,3 +99,14 @@ def in_rounds(words: Sequence[BoundWord], reserved: Sequence[int]) -> list[list[
             rounds.append([])
         rounds[number].append(word)
     return rounds
+
+
+def dealt(
+    rows: Sequence[int], identifiers: Sequence[Sequence[int]], each: int
+) -> Iterator[tuple[int, Identifier]]:
+    """Items dealt to the first identifiers, so many to each, as cards are: the fair edit."""
+    wanted = min(max(-(-len(rows) // each), FEWEST_IDENTIFIERS), MOST_IDENTIFIERS)
+    dealing = cycle(rows)
+    for a, b, c, d, e, f in identifiers[:wanted]:
+        for row in islice(dealing, min(each, len(rows))):
+            yield row, (a, b, c, d, e, f)

@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kae.bench.retriever.report import QueryCost
 from kae.bench.retriever.trained import TrainedEncoding
 from kae.encoders.retriever.beams import AskedQuery, beam_search
 from kae.streams.runtime.interpreter import peak_memory_bytes
@@ -17,15 +17,6 @@ BEAMS = (64, 512)
 # Queries that are timed, one by one, after a few that are not.
 TIMED, WARMED = 100, 5
 THREADS = 2
-
-
-class QueryCost(msgspec.Struct, frozen=True):
-    """Of one query at a time, on THREADS threads, from its text to its identifiers."""
-
-    beam: int
-    p50_ms: float
-    p99_ms: float
-    mask_share: float  # of the time
 
 
 class TimedMask:

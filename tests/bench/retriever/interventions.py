@@ -1,19 +1,17 @@
-"""Binds words for the protocols of bound_words.py, edits closed codebooks fairly, and asks."""
+"""Binds words for the protocols of bound_words.py, and edits closed codebooks fairly."""
 
 from collections.abc import Sequence
 
-from kae.bench.retriever.bound_words import Answered, BoundWord, SlotsMissing
-from kae.bench.retriever.live_index import BoundItems, LiveIndex
-from kae.bench.retriever.ranking_measures import DEEPEST
+from kae.bench.retriever.bound_words import Answered, BoundWord, SlotsMissing, dealt
+from kae.bench.retriever.live_index import BoundItems, LiveIndex, ReachedItems
 from kae.bench.retriever.trained import TrainedEncoding
-from kae.encoders.categories import Identifier, Slot
+from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.query import BoundTerms
+from kae.encoders.retriever.beams import Beams
 from kae.encoders.retriever.query_identifier import QueryIdentifiers
 from kae.encoders.retriever.samples import Identify
-
-# The fair edit puts items under so many identifiers that a word's query leads to.
-FAIR_IDENTIFIERS = 10
+from kae.streams.retrieval.model_decoding import PATH_ITEMS
 
 
 def bind(
@@ -46,29 +44,26 @@ def bind(
     return index, lambda text: identifiers.identify(text, terms)
 
 
-def edit_fairly(words: Sequence[BoundWord], trained: TrainedEncoding) -> LiveIndex:
-    """The index with the words' items also under identifiers that the words alone lead to."""
-    also: list[tuple[int, Identifier]] = []
-    emitted = trained.first_paths([word.word for word in words], FAIR_IDENTIFIERS)
-    for word, paths in zip(words, emitted, strict=True):
-        for a, b, c, d, e, f in paths.tolist():
-            also += ((row, (a, b, c, d, e, f)) for row in word.rows)
+def edit_fairly(
+    words: Sequence[BoundWord], alone: Sequence[Beams], trained: TrainedEncoding
+) -> LiveIndex:
+    """The index with items also under identifiers of `alone`: what each word leads to by itself.
+
+    These are live already, so the mask stays as it is, and so does what the model emits.
+    """
+    also = [
+        (row, identifier)
+        for word, found in zip(words, alone, strict=True)
+        for row, identifier in dealt([*word.rows], found.identifiers.tolist(), PATH_ITEMS)
+    ]
     return LiveIndex(trained.encoding.codes, trained.encoding.capacities, also=also)
 
 
-def answer(
-    words: Sequence[BoundWord],
-    queries: Sequence[str],
-    trained: TrainedEncoding,
-    index: LiveIndex | None = None,
-    identify: Identify | None = None,
-    depth: int = DEEPEST,
-) -> list[Answered]:
-    """Ask a query for each word; a binding is that of the word with the same number."""
-    answered = []
-    found = trained.ask(queries, depth, index=index, identify=identify)
-    for number, (word, one) in enumerate(zip(words, found, strict=True), 1):
-        reached = list(zip(one.reached.rows, one.reached.bindings, strict=True))[:depth]
-        hits = [binding for row, binding in reached if row in word.rows]
-        answered.append(Answered(bool(hits), number in hits))
-    return answered
+def answers(words: Sequence[BoundWord], reached: Sequence[ReachedItems]) -> list[Answered]:
+    """What was reached for each word; a binding is that of the word with the same number."""
+    found = []
+    for number, (word, one) in enumerate(zip(words, reached, strict=True), 1):
+        pairs = zip(one.rows, one.bindings, strict=True)
+        hits = [binding for row, binding in pairs if row in word.rows]
+        found.append(Answered(bool(hits), number in hits))
+    return found

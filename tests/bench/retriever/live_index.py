@@ -55,10 +55,12 @@ class LiveIndex:
         bound = bound or {}
         self._row_of = np.array([*range(len(codes)), *(row for row, _ in also)], np.int64)
         rows = [*codes.tolist(), *(list(identifier) for _, identifier in also)]
+        # What is put a second time is listed first.
+        popularity = [0.0] * len(codes) + [1.0] * len(also)
         table = ShardTable()
         with ThreadPoolExecutor(1) as bases:
             trie = TrieWriter(1, bases.submit)
-            trie.note(0, table.apply(map(_head, range(len(rows)), rows), 1, 0))
+            trie.note(0, table.apply(map(_head, range(len(rows)), rows, popularity), 1, 0))
             attached = {number: one.rows for number, one in bound.items()}
             active = {number: one.slot for number, one in bound.items()}
             merged = trie.refresh([table], [attached], active).merged
@@ -77,6 +79,6 @@ class LiveIndex:
         return ReachedItems(rows[kept].tolist(), behind.bindings[kept].tolist())
 
 
-def _head(ordinal: int, row: list[int]) -> ItemHead:
+def _head(ordinal: int, row: list[int], popularity: float) -> ItemHead:
     a, b, c, d, e, f = row
-    return ItemHead(str(ordinal), ordinal, 1, b"", (a, b, c, d, e, f), 0.0, ())
+    return ItemHead(str(ordinal), ordinal, 1, b"", (a, b, c, d, e, f), popularity, ())

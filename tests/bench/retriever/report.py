@@ -2,7 +2,6 @@
 
 import msgspec
 
-from kae.bench.retriever.cost import QueryCost
 from kae.bench.retriever.resampling import Interval
 
 
@@ -57,6 +56,15 @@ class StageRow(msgspec.Struct, frozen=True):
 
     hr350: float
     ihr350: float
+
+
+class QueryCost(msgspec.Struct, frozen=True):
+    """Of one query at a time, on two threads, from its text to its identifiers."""
+
+    beam: int
+    p50_ms: float
+    p99_ms: float
+    mask_share: float  # of the time
 
 
 class RetrieverReport(msgspec.Struct, frozen=True):

@@ -76,7 +76,8 @@ def _drawn(share: Share, queries: Floats, chance: np.random.Generator) -> Floats
     picked = chance.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS) / seeds
     found = ((queries @ share.hits.T) * picked).sum(axis=1)
     whole = queries @ share.of
-    return np.divide(found, whole, out=np.zeros(DRAWS), where=whole > 0)
+    drawn: Floats = np.divide(found, whole, out=np.zeros(DRAWS), where=whole > 0)
+    return drawn
 
 
 def _interval(value: float, drawn: Floats) -> Interval:

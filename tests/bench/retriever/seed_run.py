@@ -24,6 +24,7 @@ from kae.bench.retriever.trained import (
     train_encoding,
 )
 from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.retriever.beams import Beams
 from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.query_identifier import QueryIdentifiers
 from kae.encoders.retriever.samples import Identify
@@ -59,6 +60,18 @@ class ModelRun:
     # Protocol (b): the queries that say a removed word, before it is bound (or edited), and after.
     real_before: Rankings
     real_after: Rankings
+
+
+# Nonce words that the models without a stage are asked.
+NONCE_OF_STAGES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """What a model answered that lacks a stage, or none; answers alone and in queries together."""
+
+    rankings: Rankings
+    nonce: list[Answered]
 
 
 class SeedBench:
@@ -111,12 +124,41 @@ class SeedBench:
             )
             yield Encoding(name, quantizer.codes(vectors), self.words.capacities), identify
 
-    def run(
-        self, encoding: Encoding, identify: Identify, without: str = ""
-    ) -> tuple[ModelRun, TrainedEncoding]:
-        """Train a model, or one without a stage, and ask it everything."""
-        plan = self.plan.without(without) if without else self.plan
-        name = f"{encoding.name} without {without}" if without else encoding.name
+    def run(self, encoding: Encoding, identify: Identify) -> tuple[ModelRun, TrainedEncoding]:
+        """Train a model and ask it everything."""
+        trained, took = self._train(encoding, identify, self.plan, encoding.name)
+        test = [query.text for query in self.held.test]
+        free = trained.decode(test, masked=False)
+        live = [int(trained.index.is_live(one.identifiers).sum()) for one in free]
+        ask = self._ask_words if encoding.name == KAE else self._ask_codes
+        nonce, nonce_fair, real_before, real_after = ask(trained)
+        run = ModelRun(
+            rankings=self._rankings(trained, trained.decode(test)),
+            free_rankings=self._rankings(trained, free),
+            live_share=sum(live) / sum(len(one.scores) for one in free),
+            training_seconds=took,
+            samples_per_second=sum(one.samples for one in self.plan.stages) / took,
+            parameters=trained.retriever.parameter_count,
+            nonce=nonce,
+            nonce_fair=nonce_fair,
+            real_before=real_before,
+            real_after=real_after,
+        )
+        return run, trained
+
+    def run_without(self, stage: str, encoding: Encoding, identify: Identify) -> StageRun:
+        """Train a model without a stage, and ask it as much as shows what the stage is for."""
+        name = f"{encoding.name}-without-{stage}"
+        trained, _ = self._train(encoding, identify, self.plan.without(stage), name)
+        return self.stage_run(trained)
+
+    def stage_run(self, trained: TrainedEncoding) -> StageRun:
+        rankings = self._rankings(trained, trained.decode([query.text for query in self.held.test]))
+        return StageRun(rankings, self._ask_nonce(trained, self.nonce[:NONCE_OF_STAGES]).all)
+
+    def _train(
+        self, encoding: Encoding, identify: Identify, plan: TrainingPlan, name: str
+    ) -> tuple[TrainedEncoding, float]:
         samples = samples_of(
             encoding,
             self._warm,
@@ -129,74 +171,79 @@ class SeedBench:
         texts = self._tokens(samples)
         self._tell(f"training {name}")
         began = time.perf_counter()
-        out = self._work / f"{name}-{self.seed}".replace(" ", "-")
+        out = self._work / f"{name}-{self.seed}"
         trained = train_encoding(encoding, samples, plan, texts, identify, out, self.seed)
         took = time.perf_counter() - began
         self._tell(f"asking {name}, trained in {took:,.0f} s")
-        return self._asked(trained, plan, took), trained
+        return trained, took
 
-    def _asked(self, trained: TrainedEncoding, plan: TrainingPlan, took: float) -> ModelRun:
-        test = [query.text for query in self.held.test]
+    def _ask_words(
+        self, trained: TrainedEncoding
+    ) -> tuple[NonceAnswers, NonceAnswers, Rankings, Rankings]:
+        """kae's encoding: words are bound, and queries have their slots."""
         real = [query.text for query, _ in self.held.test_of_words]
-        free = list(trained.ask(test, DEEPEST, masked=False))
-        nonce, nonce_fair = self._asked_nonce(trained)
-        index, identify = self._edited(self._real, trained)
-        learned = sum(one.samples for one in plan.stages)
-        return ModelRun(
-            rankings=self._rankings(trained, test),
-            free_rankings=[self._named(one.reached.rows) for one in free],
-            live_share=sum(one.live for one in free) / sum(len(one.beams.scores) for one in free),
-            training_seconds=took,
-            samples_per_second=learned / took,
-            parameters=trained.retriever.parameter_count,
-            nonce=nonce,
-            nonce_fair=nonce_fair,
-            real_before=self._rankings(trained, real),
-            real_after=self._rankings(trained, real, index, identify),
-        )
+        before = self._rankings(trained, trained.decode(real))
+        index, identify = interventions.bind(self._real, trained, self.codebook)
+        found = trained.decode(real, index=index, identify=identify)
+        after = self._rankings(trained, found, index)
+        return self._ask_nonce(trained, self.nonce), NonceAnswers(), before, after
 
-    def _asked_nonce(self, trained: TrainedEncoding) -> tuple[NonceAnswers, NonceAnswers]:
-        plain, fair = NonceAnswers(), NonceAnswers()
+    def _ask_nonce(self, trained: TrainedEncoding, words: Sequence[BoundWord]) -> NonceAnswers:
+        """In rounds of as many words as there are reserved slots; answers by word, as given."""
+        by_word: dict[str, tuple[Answered, Answered]] = {}
         reserved = [group.reserved for group in self.codebook.groups]
-        for words in in_rounds(self.nonce, reserved):
-            edited = self._edited(words, trained)
-            alone = [word.word for word in words]
-            in_queries = [self.nonce_queries[word.word] for word in words]
-            closed = not trained.encoding.has_words
-            if closed:
-                plain.alone.extend(interventions.answer(words, alone, trained))
-                plain.in_queries.extend(interventions.answer(words, in_queries, trained))
-            into = fair if closed else plain
-            into.alone.extend(interventions.answer(words, alone, trained, *edited))
-            into.in_queries.extend(interventions.answer(words, in_queries, trained, *edited))
-        return plain, fair
+        for some in in_rounds(words, reserved):
+            index, identify = interventions.bind(some, trained, self.codebook)
+            alone, in_queries = (
+                interventions.answers(
+                    some,
+                    trained.reached(
+                        trained.decode(texts, index=index, identify=identify), DEEPEST, index
+                    ),
+                )
+                for texts in self._nonce_texts(some)
+            )
+            for word, *pair in zip(some, alone, in_queries, strict=True):
+                by_word[word.word] = (pair[0], pair[1])
+        pairs = [by_word[word.word] for word in words]
+        return NonceAnswers([one for one, _ in pairs], [one for _, one in pairs])
 
-    def _edited(
-        self, words: Sequence[BoundWord], trained: TrainedEncoding
-    ) -> tuple[LiveIndex, Identify]:
-        """Bind the words, or give a closed codebook the fair edit."""
-        if trained.encoding.name == KAE:
-            return interventions.bind(words, trained, self.codebook)
-        return interventions.edit_fairly(words, trained), trained.identify
+    def _ask_codes(
+        self, trained: TrainedEncoding
+    ) -> tuple[NonceAnswers, NonceAnswers, Rankings, Rankings]:
+        """A closed codebook: as it is, and with the fair edit, which changes no beam."""
+        alone, in_queries = map(trained.decode, self._nonce_texts(self.nonce))
+        edited = interventions.edit_fairly(self.nonce, alone, trained)
+        plain, fair = (
+            NonceAnswers(
+                *(
+                    interventions.answers(self.nonce, trained.reached(found, DEEPEST, index))
+                    for found in (alone, in_queries)
+                )
+            )
+            for index in (trained.index, edited)
+        )
+        real = trained.decode([query.text for query, _ in self.held.test_of_words])
+        of_words = trained.decode([word.word for word in self._real])
+        edited = interventions.edit_fairly(self._real, of_words, trained)
+        before = self._rankings(trained, real)
+        return plain, fair, before, self._rankings(trained, real, edited)
+
+    def _nonce_texts(self, words: Sequence[BoundWord]) -> tuple[list[str], list[str]]:
+        return [word.word for word in words], [self.nonce_queries[word.word] for word in words]
 
     def _rankings(
-        self,
-        trained: TrainedEncoding,
-        texts: Sequence[str],
-        index: LiveIndex | None = None,
-        identify: Identify | None = None,
+        self, trained: TrainedEncoding, found: Sequence[Beams], index: LiveIndex | None = None
     ) -> Rankings:
-        found = trained.ask(texts, DEEPEST, index=index, identify=identify)
-        return [self._named(one.reached.rows) for one in found]
+        return [
+            [self._ids[row] for row in one.rows] for one in trained.reached(found, DEEPEST, index)
+        ]
 
     def _tokens(self, samples: StageSamples) -> TextTokens:
         """Those of the first encoding's samples, kae's: the texts of all, and words besides."""
         if self._texts is None:
             self._texts = TextTokens.train(samples.texts(), self.plan.text_tokens)
         return self._texts
-
-    def _named(self, rows: Sequence[int]) -> list[str]:
-        return [self._ids[row] for row in rows]
 
     def _sharing_a_word(self) -> list[list[int]]:
         """Rows of the items that share a slot, for every slot of a word."""

@@ -13,7 +13,7 @@ from kae.bench.retriever.peers import Rankings
 from kae.bench.retriever.ranking_measures import DEEPEST, hits, measure_rankings
 from kae.bench.retriever.report import ColdRow, EncodingRow, NonceRow, Ranked, RealRow, StageRow
 from kae.bench.retriever.resampling import Interval, Share, ratio_interval, share_interval
-from kae.bench.retriever.seed_run import ModelRun, NonceAnswers
+from kae.bench.retriever.seed_run import ModelRun, NonceAnswers, StageRun
 
 # Of the bootstrap, whose draws have nothing to do with the seeds of models.
 SEED = 1
@@ -22,14 +22,14 @@ Wanted = Callable[[JudgedQuery], Collection[str]]
 
 @dataclass(frozen=True, slots=True)
 class SeedAnswers:
-    """All that one seed has answered; models without a stage are by the stage left out."""
+    """All that one seed has answered."""
 
     models: Mapping[str, ModelRun]
     peers: Mapping[str, Rankings]  # `both` among them
     real_peers: Mapping[str, Rankings]
     nonce_bm25: NonceAnswers
     nonce_words: Sequence[BoundWord]
-    without: Mapping[str, ModelRun]
+    stages: Mapping[str, StageRun]  # by the stage that was left out
 
 
 def pair_share(seeds: Sequence[Rankings], queries: Sequence[JudgedQuery], wanted: Wanted) -> Share:
@@ -141,10 +141,10 @@ def cold_row(runs: Sequence[ModelRun], held: Holdout) -> ColdRow:
     return ColdRow(share_interval(warm, SEED), share_interval(cold, SEED))
 
 
-def stage_row(run: ModelRun, queries: Sequence[JudgedQuery]) -> StageRow:
+def stage_row(run: StageRun, queries: Sequence[JudgedQuery]) -> StageRow:
     return StageRow(
         round(pair_share([run.rankings], queries, clicked).value, 4),
-        round(word_share([run.nonce.all], by_slot=False).value, 4),
+        round(word_share([run.nonce], by_slot=False).value, 4),
     )
 
 

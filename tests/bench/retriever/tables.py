@@ -7,13 +7,24 @@ from kae.bench.retriever.report import NonceRow, Ranked, RetrieverReport
 from kae.bench.retriever.resampling import Interval
 from kae.streams.cli import terminal
 
+Cell = str | float | int | None
+Table = tuple[str, tuple[str, ...], list[tuple[Cell, ...]]]
 
-def print_ceilings(report: CeilingReport) -> None:
-    """What each encoding allows, and what the vocabulary knows of the queries."""
-    terminal.print_table(
+
+def print_tables(tables: Iterable[Table]) -> None:
+    for title, columns, rows in tables:
+        terminal.print_table(title, columns, rows)
+
+
+def ceiling_tables(report: CeilingReport) -> Iterable[Table]:
+    """What each encoding allows, and what the vocabulary knows of the queries.
+
+    Title, columns and rows of each table, for a terminal and for docs/retriever.md.
+    """
+    yield (
         f"What encodings of {report.items:,} items allow, before any training",
         ("encoding", "identifiers", "items each", "at most", "HR@10", "HR@100", "HR@350"),
-        (
+        [
             (
                 name,
                 one.identifiers,
@@ -24,43 +35,35 @@ def print_ceilings(report: CeilingReport) -> None:
                 one.hr350,
             )
             for name, one in report.encodings.items()
-        ),
+        ],
     )
     queries = report.queries
-    terminal.print_table(
+    yield (
         f"What the vocabulary knows of {queries.queries:,} held-back queries",
         ("what", "queries", "share"),
-        (
+        [
             (what, number, f"{number / queries.queries:.1%}")
             for what, number in (
                 ("with an identifier", queries.with_identifier),
                 ("with slots for search", queries.with_clauses),
                 ("with an unknown word", queries.with_unknown),
             )
-        ),
+        ],
     )
-    terminal.print_table(
+    yield (
         f"Of {queries.pairs:,} pairs of a query and a clicked item",
         ("the item", "pairs", "share"),
-        (
+        [
             (what, number, f"{number / queries.pairs:.1%}")
             for what, number in (
                 ("is in the catalog", queries.pairs_in_catalog),
                 ("shares a slot with the query", queries.pairs_sharing_a_slot),
                 ("has every slot of the query", queries.pairs_sharing_all),
             )
-        ),
+        ],
     )
 
 
-def print_judged(report: RetrieverReport) -> None:
-    """All tables of a report."""
-    for title, columns, rows in judged_tables(report):
-        terminal.print_table(title, columns, rows)
-
-
-Cell = str | float | int | None
-Table = tuple[str, tuple[str, ...], list[tuple[Cell, ...]]]
 _RANKED = ("HR@10", "HR@100", "HR@350", "orders' HR@350", "recall@350", "MRR", "nDCG@10")
 
 

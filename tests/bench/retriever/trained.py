@@ -7,7 +7,6 @@ out, and all of S3 is retrieval.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from kae.bench.retriever.encodings import Encoding
 from kae.bench.retriever.judged_queries import JudgedQuery
-from kae.bench.retriever.live_index import LiveIndex, Paths, ReachedItems
+from kae.bench.retriever.live_index import LiveIndex, ReachedItems
 from kae.encoders.categories import Identifier
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -45,15 +44,6 @@ BEAMS = 512
 AT_ONCE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What came of one query: identifiers, the best first, how many live, and their items."""
-
-    beams: Beams
-    live: int
-    reached: ReachedItems
-
-
 class TrainedEncoding:
     """A model of one encoding, with the index of all items, cold ones included."""
 
@@ -63,30 +53,33 @@ class TrainedEncoding:
         self.identify = identify
         self.index = LiveIndex(encoding.codes, encoding.capacities)
 
-    def ask(
+    def decode(
         self,
         texts: Sequence[str],
-        limit: int,
         *,
         index: LiveIndex | None = None,
         identify: Identify | None = None,
         masked: bool = True,
         beams: int = BEAMS,
-    ) -> Iterator[Found]:
+    ) -> list[Beams]:
         """Decode each query; `index` and `identify` know of words that were bound since."""
         index, identify = index or self.index, identify or self.identify
         asked = [AskedQuery(text, identify(text)) for text in texts]
         mask: Mask | None = index.constraint.mask if masked else None
-        for first in range(0, len(asked), AT_ONCE):
-            for found in beam_search(self.retriever, asked[first : first + AT_ONCE], mask, beams):
-                live = index.is_live(found.identifiers)
-                reached = index.items(found.identifiers[live], PATH_ITEMS, limit)
-                yield Found(found, int(live.sum()), reached)
-
-    def first_paths(self, texts: Sequence[str], count: int) -> list[Paths]:
-        """The live identifiers that the model emits first for each text."""
         return [
-            found.beams.identifiers[:count] for found in self.ask(texts, 1, beams=max(count, 32))
+            found
+            for first in range(0, len(asked), AT_ONCE)
+            for found in beam_search(self.retriever, asked[first : first + AT_ONCE], mask, beams)
+        ]
+
+    def reached(
+        self, found: Sequence[Beams], limit: int, index: LiveIndex | None = None
+    ) -> list[ReachedItems]:
+        """The items that beams lead to; what is not live is skipped."""
+        index = index or self.index
+        return [
+            index.items(one.identifiers[index.is_live(one.identifiers)], PATH_ITEMS, limit)
+            for one in found
         ]
 
 
