@@ -11,6 +11,7 @@ import torch
 
 from kae.bench.bm25_peer import Bm25Peer
 from kae.bench.retriever import summary
+from kae.bench.retriever.answers import ModelRun, NonceAnswers, SeedAnswers, StageRun
 from kae.bench.retriever.bound_words import Answered, BoundWord
 from kae.bench.retriever.cost import peak_memory_mb, query_costs
 from kae.bench.retriever.encodings import KAE
@@ -20,9 +21,9 @@ from kae.bench.retriever.minilm import Vectors, kept_vectors
 from kae.bench.retriever.peers import BM25, WORDS, rankings_of_peers
 from kae.bench.retriever.ranking_measures import DEEPEST
 from kae.bench.retriever.report import RetrieverReport
-from kae.bench.retriever.resampling import Interval, Share
-from kae.bench.retriever.seed_run import ModelRun, NonceAnswers, SeedBench, StageRun
-from kae.bench.retriever.summary import SeedAnswers, clicked, pair_share, word_share
+from kae.bench.retriever.resampling import Interval, Share, share_interval
+from kae.bench.retriever.seed_run import SeedBench
+from kae.bench.retriever.summary import clicked, pair_share, word_share
 from kae.bench.retriever.trained import TrainedEncoding
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
@@ -244,6 +245,14 @@ def _report(
             for name in closed
         },
         real={name: summary.real_row(of, real) for name, of in runs.items()} if real else {},
+        real_peers={
+            name: share_interval(
+                pair_share([one.real_peers[name] for one in answers], real, clicked), summary.SEED
+            )
+            for name in answers[0].real_peers
+        }
+        if real
+        else {},
         cold={name: summary.cold_row(of, held) for name, of in runs.items()},
         costs=(),
         peak_memory_mb=0.0,

@@ -16,7 +16,7 @@ from kae.bench.retriever.dense_peer import DensePeer
 from kae.bench.retriever.doc_t5_query import BATCH as DOC_BATCH
 from kae.bench.retriever.doc_t5_query import DocT5Query
 from kae.bench.retriever.judged_queries import JudgedQuery
-from kae.bench.retriever.ranking_measures import DEEPEST
+from kae.bench.retriever.ranking_measures import DEEPEST, Rankings
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.streams.cli import terminal
@@ -29,8 +29,6 @@ BM25, DOC_T5_QUERY, DENSE, WORDS = "bm25", "doc-t5-query", "dense", "words"
 # What a minute of training is worth in pairs, so that the same minutes give the same model.
 DENSE_PAIRS_A_MINUTE = 2_400
 DOC_PAIRS_A_MINUTE = 12_000
-
-Rankings = list[list[str]]
 
 
 class RankingPeer(Protocol):

@@ -23,6 +23,7 @@ from kae.bench.retriever.judged_queries import JudgedQuery
 DEPTHS = (10, 100, 350)
 DEEPEST = DEPTHS[-1]
 Floats = NDArray[np.float64]
+Rankings = list[list[str]]  # ids of items for each query, the best first
 
 
 def hits(ranking: Sequence[str], wanted: Collection[str], depth: int) -> int:

@@ -88,6 +88,7 @@ class RetrieverReport(msgspec.Struct, frozen=True):
     nonce: dict[str, NonceRow]
     nonce_fair: dict[str, NonceRow]
     real: dict[str, RealRow]
+    real_peers: dict[str, Interval]  # which have had the words all along, in the items' texts
     cold: dict[str, ColdRow]
     costs: tuple[QueryCost, ...]
     peak_memory_mb: float

@@ -3,20 +3,19 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyroaring import BitMap
 
 from kae.bench.retriever import interventions
+from kae.bench.retriever.answers import ModelRun, NonceAnswers, StageRun
 from kae.bench.retriever.bound_words import Answered, BoundWord, in_rounds, nonce_words
 from kae.bench.retriever.encodings import CLOSED, KAE, Encoding, encode_by_words
 from kae.bench.retriever.holdout import Holdout
 from kae.bench.retriever.inputs import JudgedCatalog
 from kae.bench.retriever.live_index import LiveIndex
 from kae.bench.retriever.minilm import SentenceEncoder, Vectors
-from kae.bench.retriever.peers import Rankings
-from kae.bench.retriever.ranking_measures import DEEPEST
+from kae.bench.retriever.ranking_measures import DEEPEST, Rankings
 from kae.bench.retriever.trained import (
     TrainedEncoding,
     identify_by_codes,
@@ -32,46 +31,8 @@ from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 from kae.streams.cli import terminal
 
-
-@dataclass(frozen=True, slots=True)
-class NonceAnswers:
-    """Protocol (a): an answer for each nonce word, asked alone and in front of a query."""
-
-    alone: list[Answered] = field(default_factory=list)
-    in_queries: list[Answered] = field(default_factory=list)
-
-    @property
-    def all(self) -> list[Answered]:
-        return self.alone + self.in_queries
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRun:
-    """What the model of one encoding answered; rankings are of the test queries."""
-
-    rankings: Rankings
-    free_rankings: Rankings  # decoded without a mask; what is not live is skipped
-    live_share: float  # of the beams that are decoded without a mask
-    training_seconds: float
-    samples_per_second: float
-    parameters: int
-    nonce: NonceAnswers
-    nonce_fair: NonceAnswers  # of closed codebooks; empty for kae
-    # Protocol (b): the queries that say a removed word, before it is bound (or edited), and after.
-    real_before: Rankings
-    real_after: Rankings
-
-
 # Nonce words that the models without a stage are asked.
 NONCE_OF_STAGES = 400
-
-
-@dataclass(frozen=True, slots=True)
-class StageRun:
-    """What a model answered that lacks a stage, or none; answers alone and in queries together."""
-
-    rankings: Rankings
-    nonce: list[Answered]
 
 
 class SeedBench:
@@ -126,7 +87,7 @@ class SeedBench:
 
     def run(self, encoding: Encoding, identify: Identify) -> tuple[ModelRun, TrainedEncoding]:
         """Train a model and ask it everything."""
-        trained, took = self._train(encoding, identify, self.plan, encoding.name)
+        trained, took, learned = self._train(encoding, identify, self.plan, encoding.name)
         test = [query.text for query in self.held.test]
         free = trained.decode(test, masked=False)
         live = [int(trained.index.is_live(one.identifiers).sum()) for one in free]
@@ -137,7 +98,7 @@ class SeedBench:
             free_rankings=self._rankings(trained, free),
             live_share=sum(live) / sum(len(one.scores) for one in free),
             training_seconds=took,
-            samples_per_second=sum(one.samples for one in self.plan.stages) / took,
+            samples_per_second=learned / took,
             parameters=trained.retriever.parameter_count,
             nonce=nonce,
             nonce_fair=nonce_fair,
@@ -149,7 +110,7 @@ class SeedBench:
     def run_without(self, stage: str, encoding: Encoding, identify: Identify) -> StageRun:
         """Train a model without a stage, and ask it as much as shows what the stage is for."""
         name = f"{encoding.name}-without-{stage}"
-        trained, _ = self._train(encoding, identify, self.plan.without(stage), name)
+        trained, _, _ = self._train(encoding, identify, self.plan.without(stage), name)
         return self.stage_run(trained)
 
     def stage_run(self, trained: TrainedEncoding) -> StageRun:
@@ -158,7 +119,8 @@ class SeedBench:
 
     def _train(
         self, encoding: Encoding, identify: Identify, plan: TrainingPlan, name: str
-    ) -> tuple[TrainedEncoding, float]:
+    ) -> tuple[TrainedEncoding, float, int]:
+        """The model, the seconds that it took, and the samples that were drawn."""
         samples = samples_of(
             encoding,
             self._warm,
@@ -175,7 +137,10 @@ class SeedBench:
         trained = train_encoding(encoding, samples, plan, texts, identify, out, self.seed)
         took = time.perf_counter() - began
         self._tell(f"asking {name}, trained in {took:,.0f} s")
-        return trained, took
+        # A stage without samples, as S0 of a closed codebook, takes no steps.
+        counts = samples.counts()
+        learned = sum(stage.samples for stage in plan.stages if counts.get(stage.name))
+        return trained, took, learned
 
     def _ask_words(
         self, trained: TrainedEncoding

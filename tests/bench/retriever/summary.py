@@ -1,35 +1,21 @@
 """From the answers of all seeds to the report."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
+from kae.bench.retriever.answers import ModelRun, NonceAnswers, StageRun
 from kae.bench.retriever.bound_words import Answered, BoundWord
 from kae.bench.retriever.holdout import Holdout
 from kae.bench.retriever.judged_queries import JudgedQuery
-from kae.bench.retriever.peers import Rankings
-from kae.bench.retriever.ranking_measures import DEEPEST, hits, measure_rankings
+from kae.bench.retriever.ranking_measures import DEEPEST, Rankings, hits, measure_rankings
 from kae.bench.retriever.report import ColdRow, EncodingRow, NonceRow, Ranked, RealRow, StageRow
 from kae.bench.retriever.resampling import Interval, Share, ratio_interval, share_interval
-from kae.bench.retriever.seed_run import ModelRun, NonceAnswers, StageRun
 
 # Of the bootstrap, whose draws have nothing to do with the seeds of models.
 SEED = 1
 Wanted = Callable[[JudgedQuery], Collection[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class SeedAnswers:
-    """All that one seed has answered."""
-
-    models: Mapping[str, ModelRun]
-    peers: Mapping[str, Rankings]  # `both` among them
-    real_peers: Mapping[str, Rankings]
-    nonce_bm25: NonceAnswers
-    nonce_words: Sequence[BoundWord]
-    stages: Mapping[str, StageRun]  # by the stage that was left out
 
 
 def pair_share(seeds: Sequence[Rankings], queries: Sequence[JudgedQuery], wanted: Wanted) -> Share:

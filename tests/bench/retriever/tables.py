@@ -121,7 +121,10 @@ def judged_tables(report: RetrieverReport) -> Iterable[Table]:
     yield (
         f"HR@350 of {report.queries_of_removed_words:,} queries for removed words",
         ("encoding", "before", "bound, or edited fairly"),
-        [(name, one.before, _shown(one.after)) for name, one in report.real.items()],
+        [
+            *((name, one.before, _shown(one.after)) for name, one in report.real.items()),
+            *((name, None, _shown(found)) for name, found in report.real_peers.items()),
+        ],
     )
     yield (
         f"{report.cold_items:,} cold items: HR@350",
