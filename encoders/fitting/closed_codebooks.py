@@ -23,6 +23,7 @@ _BATCH = 4096
 # Codes of an identifier that a product quantiser has, as in OneSearch.
 SUBSPACES = 2
 _TURNS = 8
+_TURNED = 16_384
 
 
 def embed(titles: Sequence[str], seed: int) -> Vectors:
@@ -76,15 +77,18 @@ class ResidualQuantizer:
                 progress(level + 1)
         return ResidualQuantizer(tuple(levels))
 
-    @staticmethod
-    def fit_with_product(
-        vectors: Vectors, capacities: Sequence[int], seed: int
+    def with_product(
+        self, vectors: Vectors, capacities: Sequence[int], seed: int
     ) -> "ResidualQuantizer":
-        """As OneSearch has them: levels, and a product quantiser for the last two codes."""
-        depth = len(capacities) - SUBSPACES
-        levels = ResidualQuantizer.fit(vectors, capacities[:depth], seed)
+        """These levels, but the last two replaced by a product quantiser, as OneSearch has them.
+
+        `vectors` and `capacities`, all of them, are those that the levels were fitted to.
+        """
+        levels = ResidualQuantizer(self.levels[:-SUBSPACES])
         residual = vectors - levels.rebuild(levels.codes(vectors))
-        rotation, subspaces = _fit_product(residual, capacities[depth:], seed + depth)
+        rotation, subspaces = _fit_product(
+            residual, capacities[-SUBSPACES:], seed + len(levels.levels)
+        )
         return ResidualQuantizer(levels.levels, rotation, subspaces)
 
     def codes(self, vectors: Vectors) -> NDArray[np.int32]:
@@ -137,24 +141,30 @@ def _fit_product(
     Source: Ge et al., Optimized Product Quantization (CVPR 2013), the non-parametric solution.
     """
     rotation = np.eye(vectors.shape[1], dtype=np.float32)
-    subspaces: tuple[Vectors, ...] = ()
-    for last in (False,) * _TURNS + (True,):
+    # A part of the vectors, evenly spread, is enough to find the rotation.
+    some = vectors[:: -(-len(vectors) // _TURNED)]
+    for _ in range(_TURNS):
+        fitted = _fit_subspaces(some, rotation, capacities, seed)
+        # The rotation that brings vectors nearest to their codes: a Procrustes problem.
+        rebuilt = np.hstack([centers[codes] for codes, centers in fitted])
         with threadpool_limits(1):
-            turned = vectors @ rotation
-        fitted = [
-            nearest_centers(np.ascontiguousarray(part), capacity, seed + number)
-            for number, (part, capacity) in enumerate(
-                zip(np.array_split(turned, len(capacities), axis=1), capacities, strict=True)
-            )
-        ]
-        subspaces = tuple(centers for _, centers in fitted)
-        if not last:
-            # The rotation that brings vectors nearest to their codes: a Procrustes problem.
-            rebuilt = np.hstack([centers[codes] for codes, centers in fitted])
-            with threadpool_limits(1):
-                left, _, right = np.linalg.svd(vectors.T @ rebuilt)
-            rotation = np.ascontiguousarray(left @ right, dtype=np.float32)
-    return rotation, subspaces
+            left, _, right = np.linalg.svd(some.T @ rebuilt)
+        rotation = np.ascontiguousarray(left @ right, dtype=np.float32)
+    fitted = _fit_subspaces(vectors, rotation, capacities, seed)
+    return rotation, tuple(centers for _, centers in fitted)
+
+
+def _fit_subspaces(
+    vectors: Vectors, rotation: Vectors, capacities: Sequence[int], seed: int
+) -> list[tuple[NDArray[np.int32], Vectors]]:
+    """The code of each turned vector in each subspace, and its centers."""
+    with threadpool_limits(1):
+        turned = vectors @ rotation
+    parts = np.array_split(turned, len(capacities), axis=1)
+    return [
+        nearest_centers(np.ascontiguousarray(part), capacity, seed + number)
+        for number, (part, capacity) in enumerate(zip(parts, capacities, strict=True))
+    ]
 
 
 def _nearest(vectors: Vectors, centers: Vectors) -> NDArray[np.int32]:

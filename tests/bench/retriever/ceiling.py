@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from kae.bench.retriever.encodings import CLOSED, KAE, Encoding, encode_by_words
+from kae.bench.retriever.encodings import KAE, Encoding, closed_quantizers, encode_by_words
 from kae.bench.retriever.inputs import JudgedCatalog
 from kae.bench.retriever.judged_queries import JudgedQuery
 from kae.bench.retriever.query_coverage import QueryCoverage, coverage_of
@@ -63,10 +63,9 @@ def measure_ceilings(
     ceilings = {KAE: ceiling_of(words, given.ids, given.test, path_items)}
     terminal.err.print(f"embedding {len(given.items):,} titles", highlight=False)
     vectors = vectors_of([item.title for item in given.items])
-    for name, fit in CLOSED.items():
-        terminal.err.print(f"fitting {name}", highlight=False)
-        codes = fit(vectors, words.capacities, seed).codes(vectors)
-        encoding = Encoding(name, codes, words.capacities)
+    for name, quantizer in closed_quantizers(vectors, words.capacities, seed):
+        terminal.err.print(f"fitted {name}", highlight=False)
+        encoding = Encoding(name, quantizer.codes(vectors), words.capacities)
         ceilings[name] = ceiling_of(encoding, given.ids, given.test, path_items)
     return CeilingReport(
         encodings=ceilings,

@@ -10,7 +10,7 @@ from pyroaring import BitMap
 from kae.bench.retriever import interventions
 from kae.bench.retriever.answers import ModelRun, NonceAnswers, StageRun
 from kae.bench.retriever.bound_words import Answered, BoundWord, in_rounds, nonce_words
-from kae.bench.retriever.encodings import CLOSED, KAE, Encoding, encode_by_words
+from kae.bench.retriever.encodings import KAE, Encoding, closed_quantizers, encode_by_words
 from kae.bench.retriever.holdout import Holdout
 from kae.bench.retriever.inputs import JudgedCatalog
 from kae.bench.retriever.live_index import LiveIndex
@@ -77,9 +77,8 @@ class SeedBench:
         yield self.words, QueryIdentifiers(self.codebook).identify
         warm = vectors[[row for row, _ in self._warm.values()]]
         asked = (*self.held.train, *self.held.test)
-        for name, fit in CLOSED.items():
-            self._tell(f"fitting {name}")
-            quantizer = fit(warm, self.words.capacities, self.seed)
+        for name, quantizer in closed_quantizers(warm, self.words.capacities, self.seed):
+            self._tell(f"fitted {name}")
             identify = identify_by_codes(
                 self._encoder.vectors, quantizer.codes, [query.text for query in asked]
             )
