@@ -25,6 +25,9 @@ from kae.streams.retrieval.sample_job import product_type
 from kae.streams.topology.types import Topology
 
 ITEMS = 300
+# Samples of each stage.
+SAMPLES = 640
+SEED = 3
 
 
 def small_plan(samples: int) -> TrainingPlan:
@@ -51,12 +54,12 @@ def sampled(codebook: Codebook, items: Sequence[Item]) -> list[SampledItem]:
 
 
 def stage_samples(codebook: Codebook) -> StageSamples:
-    """Of some items; each is clicked for the first three words of its title."""
+    """Of the first items of the catalog."""
     items = sampled(codebook, catalog_items(ITEMS))
-    return StageSamples(_samples(codebook, items))
+    return StageSamples(samples_of(codebook, items))
 
 
-def _samples(codebook: Codebook, items: Sequence[SampledItem]) -> Iterator[Sample]:
+def samples_of(codebook: Codebook, items: Sequence[SampledItem]) -> Iterator[Sample]:
     queries = QueryIdentifiers(codebook)
     by_id = {item.id: item for item in items}
     words = [*word_samples(codebook)]

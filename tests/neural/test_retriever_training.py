@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
-from tests.neural.retriever_samples import capacities_of, small_plan, stage_samples
+from tests.neural.retriever_samples import SAMPLES, SEED, capacities_of, small_plan
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, BartForConditionalGeneration
 
@@ -26,7 +26,6 @@ from kae.encoders.retriever.text import END, FEWEST, TextTokens
 from kae.encoders.retriever.training import CHECKPOINT, CURVE, TrainingDiffers, train
 from kae.streams.retrieval.curve import draw_curve, read_curve
 
-SAMPLES = 640
 WEIGHTS = "model.safetensors"
 # Trains in a process of its own, with a checkpoint after each step.
 PROGRAM = """
@@ -34,42 +33,27 @@ import sys
 from pathlib import Path
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.retriever.training import train
-from tests.neural.retriever_samples import capacities_of, small_plan, stage_samples
+from tests.neural.retriever_samples import SAMPLES, SEED, capacities_of, small_plan, stage_samples
 codebook = Codebook.load(Path(sys.argv[1]))
 train(
-    stage_samples(codebook), small_plan(int(sys.argv[3])), capacities_of(codebook),
-    Path(sys.argv[2]), seed=3, checkpoint_seconds=0.0,
+    stage_samples(codebook), small_plan(SAMPLES), capacities_of(codebook),
+    Path(sys.argv[2]), seed=SEED, codebook=codebook.fingerprint, checkpoint_seconds=0.0,
 )
 """
 
 
-@pytest.fixture(scope="module")
-def samples(codebook: Codebook) -> StageSamples:
-    return stage_samples(codebook)
-
-
-@pytest.fixture(scope="module")
-def folder(
-    samples: StageSamples, codebook: Codebook, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A model of all four stages."""
-    out = tmp_path_factory.mktemp("model")
-    train(samples, small_plan(SAMPLES), capacities_of(codebook), out, seed=3)
-    return out
-
-
 @pytest.mark.timeout(300)
-def test_every_stage_learns_what_it_is_asked(folder: Path, samples: StageSamples) -> None:
-    points = read_curve(folder)
+def test_every_stage_learns_what_it_is_asked(model_folder: Path, samples: StageSamples) -> None:
+    points = read_curve(model_folder)
     assert list(dict.fromkeys(point.stage for point in points)) == list(STAGES)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(model_folder)
     assert [(one.name, one.steps) for one in manifest.stages] == [
         (stage, SAMPLES // 32) for stage in STAGES
     ]
     untrained = Retriever.create(
-        manifest.plan, TextTokens.load(folder), manifest.capacities, seed=3
+        manifest.plan, TextTokens.load(model_folder), manifest.capacities, seed=SEED
     ).eval()
-    trained = Retriever.load(folder)
+    trained = Retriever.load(model_folder)
     for tasks in STAGES.values():
         for task in tasks:
             asked = samples.of(task)[:32]
@@ -81,11 +65,11 @@ def test_every_stage_learns_what_it_is_asked(folder: Path, samples: StageSamples
             assert after < before, task
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(
-    folder: Path, codebook_folder: Path, tmp_path: Path
+    model_folder: Path, codebook_folder: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", PROGRAM, str(codebook_folder), str(tmp_path), str(SAMPLES)]
+    command = [sys.executable, "-c", PROGRAM, str(codebook_folder), str(tmp_path)]
     root = Path(__file__).parents[2]
     paths = os.pathsep.join([str(root / "src"), str(root), *filter(None, sys.path)])
     kills = 0
@@ -100,9 +84,9 @@ def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(
     assert kills >= 2
     assert not (tmp_path / WEIGHTS).exists()
     subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=True)
-    assert (tmp_path / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
-    assert (tmp_path / CURVE).read_bytes() == (folder / CURVE).read_bytes()
-    assert read_manifest(tmp_path) == read_manifest(folder)
+    assert (tmp_path / WEIGHTS).read_bytes() == (model_folder / WEIGHTS).read_bytes()
+    assert (tmp_path / CURVE).read_bytes() == (model_folder / CURVE).read_bytes()
+    assert read_manifest(tmp_path) == read_manifest(model_folder)
     assert not (tmp_path / CHECKPOINT).exists()
 
 
@@ -117,24 +101,34 @@ def _has_taken(folder: Path, steps: int) -> bool:
 
 @pytest.mark.timeout(300)
 def test_another_training_does_not_go_on_in_a_folder(
-    samples: StageSamples, codebook: Codebook, folder: Path
+    samples: StageSamples, codebook: Codebook, model_folder: Path
 ) -> None:
-    capacities = capacities_of(codebook)
+    def again(drawn: int, seed: int) -> Retriever:
+        return train(
+            samples,
+            small_plan(drawn),
+            capacities_of(codebook),
+            model_folder,
+            seed=seed,
+            codebook=codebook.fingerprint,
+        )
+
     with pytest.raises(TrainingDiffers, match=r"different: seed"):
-        train(samples, small_plan(SAMPLES), capacities, folder, seed=4)
+        again(SAMPLES, SEED + 1)
     with pytest.raises(TrainingDiffers, match=r"different: plan"):
-        train(samples, small_plan(SAMPLES + 32), capacities, folder, seed=3)
-    again = train(samples, small_plan(SAMPLES), capacities, folder, seed=3)
-    assert again.parameter_count == read_manifest(folder).parameters
+        again(SAMPLES + 32, SEED)
+    assert again(SAMPLES, SEED).parameter_count == read_manifest(model_folder).parameters
 
 
 @pytest.mark.timeout(300)
 def test_transformers_loads_the_folder_and_gives_the_scores_of_the_loss(
-    folder: Path, samples: StageSamples
+    model_folder: Path, samples: StageSamples
 ) -> None:
-    retriever = Retriever.load(folder)
-    bart = BartForConditionalGeneration.from_pretrained(str(folder), local_files_only=True).eval()
-    tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    retriever = Retriever.load(model_folder)
+    bart = BartForConditionalGeneration.from_pretrained(
+        str(model_folder), local_files_only=True
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(str(model_folder), local_files_only=True)
     sample = samples.of("retrieve")[0]
     assert tokenizer(sample.text)["input_ids"] == retriever.texts.encode([sample.text])[0]
     assert retriever.texts.decode(tokenizer(sample.text)["input_ids"]) == sample.text
@@ -204,9 +198,9 @@ def test_a_text_vocabulary_is_the_same_whatever_the_order_of_texts(
     )
 
 
-def test_a_picture_has_the_curve_of_every_stage(folder: Path) -> None:
-    picture = draw_curve(read_curve(folder))
-    assert picture == draw_curve(read_curve(folder))
+def test_a_picture_has_the_curve_of_every_stage(model_folder: Path) -> None:
+    picture = draw_curve(read_curve(model_folder))
+    assert picture == draw_curve(read_curve(model_folder))
     for stage in STAGES:
         assert f">{stage}<".encode() in picture
 
