@@ -29,9 +29,10 @@ class QueryIdentifiers:
         slots = list(self._titles.encode(Item("", text[:QUERY_CHARACTERS])).identifier)
         bound: set[int] = set()
         for clause in query.clauses:
-            for slot, share in clause.slots.items():
-                if share != EXACT_SHARE:
-                    continue
+            # In the order of slots: the first has the most frequent word.
+            for slot in sorted(
+                slot for slot, share in clause.slots.items() if share == EXACT_SHARE
+            ):
                 if clause.terms and slot.position not in bound:
                     slots[slot.position] = slot.index
                     bound.add(slot.position)

@@ -131,7 +131,7 @@ def test_the_same_inputs_and_seed_give_the_same_bytes_and_another_seed_others(
     topology: Topology, items: list[Item], tmp_path: Path
 ) -> None:
     catalog = feed(tmp_path / "feed.jsonl", items)
-    rows = [{"query": item.title, "clicked": [item.id]} for item in items]
+    rows: Rows = [{"query": item.title, "clicked": [item.id]} for item in items]
     behaviour = written(tmp_path / "behaviour.jsonl", rows)
     contents = []
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
