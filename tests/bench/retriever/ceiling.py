@@ -12,11 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from kae.bench.retriever.encodings import KAE, Encoding, closed_quantizers, encode_by_words
 from kae.bench.retriever.inputs import JudgedCatalog
 from kae.bench.retriever.judged_queries import JudgedQuery
-from kae.bench.retriever.query_coverage import QueryCoverage, coverage_of
+from kae.bench.retriever.query_coverage import (
+    QueryCoverage,
+    coverage_of,
+    query_identifiers,
+    shared_positions,
+)
 from kae.bench.retriever.ranking_measures import measure_rankings
 from kae.encoders.fitting.closed_codebooks import Vectors
 from kae.encoders.groups.information import IdentifierQuality, measure_identifiers
@@ -34,6 +40,9 @@ class EncodingCeiling(msgspec.Struct, frozen=True):
     hr10: float
     hr100: float
     hr350: float
+    # Whether the query's own identifier, which a model is told, says anything of the item's.
+    pairs_sharing_a_position: float
+    pairs_sharing_by_chance: float
 
 
 class CeilingReport(msgspec.Struct, frozen=True):
@@ -60,16 +69,21 @@ def measure_ceilings(
     """
     began = time.perf_counter()
     words = encode_by_words(given.codebook, given.items)
-    ceilings = {KAE: ceiling_of(words, given.ids, given.test, path_items)}
+    texts = [query.text for query in given.test]
+    by_words = query_identifiers(given.codebook, texts)
+    ceilings = {KAE: ceiling_of(words, by_words, given.ids, given.test, path_items)}
     terminal.err.print(f"embedding {len(given.items):,} titles", highlight=False)
     vectors = vectors_of([item.title for item in given.items])
+    asked = vectors_of(texts)
     for name, quantizer in closed_quantizers(vectors, words.capacities, seed):
         terminal.err.print(f"fitted {name}", highlight=False)
         encoding = Encoding(name, quantizer.codes(vectors), words.capacities)
-        ceilings[name] = ceiling_of(encoding, given.ids, given.test, path_items)
+        ceilings[name] = ceiling_of(
+            encoding, quantizer.codes(asked), given.ids, given.test, path_items
+        )
     return CeilingReport(
         encodings=ceilings,
-        queries=coverage_of(given.codebook, words.codes, given.ids, given.test),
+        queries=coverage_of(given.codebook, given.items, by_words, given.test),
         queries_held_back=given.queries_held_back,
         items=len(given.items),
         codebook=given.codebook.fingerprint,
@@ -79,9 +93,15 @@ def measure_ceilings(
 
 
 def ceiling_of(
-    encoding: Encoding, ids: Sequence[str], queries: Sequence[JudgedQuery], path_items: int
+    encoding: Encoding,
+    asked: NDArray[np.int32],
+    ids: Sequence[str],
+    queries: Sequence[JudgedQuery],
+    path_items: int,
 ) -> EncodingCeiling:
     """`ids` are those of the encoded items, in order; an identifier leads to the first of its own.
+
+    `asked` are the identifiers of the queries, (queries, 6).
 
     Source of the table and its limit: OneRetrieval (arXiv 2606.13533).
     """
@@ -93,6 +113,8 @@ def ceiling_of(
             behind[number].append(item)
     best = [_best_ranking(query, identifier_of, behind) for query in queries]
     measured = measure_rankings(best, queries)
+    row_of = {item: row for row, item in enumerate(ids)}
+    shared = shared_positions(asked, encoding.codes, row_of, queries, has_empty=encoding.has_words)
     return EncodingCeiling(
         capacity=sum(encoding.capacities),
         identifiers=len(sizes),
@@ -104,6 +126,8 @@ def ceiling_of(
         hr10=round(measured.hit_rate(10), 4),
         hr100=round(measured.hit_rate(100), 4),
         hr350=round(measured.hit_rate(350), 4),
+        pairs_sharing_a_position=shared.pairs,
+        pairs_sharing_by_chance=shared.by_chance,
     )
 
 

@@ -37,6 +37,14 @@ def ceiling_tables(report: CeilingReport) -> Iterable[Table]:
             for name, one in report.encodings.items()
         ],
     )
+    yield (
+        "Pairs in which the identifiers of query and item have a position in common",
+        ("encoding", "pairs", "by chance"),
+        [
+            (name, f"{one.pairs_sharing_a_position:.1%}", f"{one.pairs_sharing_by_chance:.1%}")
+            for name, one in report.encodings.items()
+        ],
+    )
     queries = report.queries
     yield (
         f"What the vocabulary knows of {queries.queries:,} held-back queries",
@@ -45,7 +53,6 @@ def ceiling_tables(report: CeilingReport) -> Iterable[Table]:
             (what, number, f"{number / queries.queries:.1%}")
             for what, number in (
                 ("with an identifier", queries.with_identifier),
-                ("with slots for search", queries.with_clauses),
                 ("with an unknown word", queries.with_unknown),
             )
         ],
@@ -57,8 +64,8 @@ def ceiling_tables(report: CeilingReport) -> Iterable[Table]:
             (what, number, f"{number / queries.pairs:.1%}")
             for what, number in (
                 ("is in the catalog", queries.pairs_in_catalog),
-                ("shares a slot with the query", queries.pairs_sharing_a_slot),
-                ("has every slot of the query", queries.pairs_sharing_all),
+                ("has a slot of the query's identifier on its own", queries.pairs_sharing_a_slot),
+                ("has a word of the query, on its identifier or not", queries.pairs_sharing_a_word),
             )
         ],
     )
