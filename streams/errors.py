@@ -10,6 +10,7 @@
     · ProgressInvalid (catalog/ingest_progress.py)
     · UsersInvalid
     · RepairInvalid
+    · SamplesInvalid
   x NotFound: nothing has that name, or is at that place: give another
     · ItemUnknown
     · DeadLetterUnknown
@@ -40,6 +41,7 @@
     · CodebookDiffers
     · VocabularyDiffers
     · BackfillDiffers
+    · ModelDiffers
     · GenerationBegun
     · ParityBroken
     · LogsDiffer
@@ -86,6 +88,10 @@ class UsersInvalid(InvalidInput, ValueError):
 
 class RepairInvalid(InvalidInput, ValueError):
     """A repaired event is no event, or would fail again."""
+
+
+class SamplesInvalid(InvalidInput, ValueError):
+    """A folder of samples cannot be read or written."""
 
 
 class NotFound(KaeError):
@@ -210,6 +216,10 @@ class VocabularyDiffers(Mismatch):
 
 class BackfillDiffers(Mismatch):
     """An interrupted backfill is not the one asked for."""
+
+
+class ModelDiffers(Mismatch):
+    """A model was trained for other slots than the index has."""
 
 
 class GenerationBegun(Mismatch):

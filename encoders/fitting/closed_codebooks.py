@@ -6,6 +6,7 @@ Needs scikit-learn (extra `fit`). It runs in one thread, so that sums are added 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,10 @@ Vectors = NDArray[np.float32]
 DIMENSIONS = 128
 _HASHED_TOKENS = 1 << 17
 _BATCH = 4096
+# Codes of an identifier that a product quantiser has, as in OneSearch.
+SUBSPACES = 2
+_TURNS = 8
+_TURNED = 16_384
 
 
 def embed(titles: Sequence[str], seed: int) -> Vectors:
@@ -42,6 +47,79 @@ def reduce(rows: csr_matrix, dimensions: int, seed: int) -> Vectors:
     return np.ascontiguousarray(left * values, dtype=np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class ResidualQuantizer:
+    """Centers of each level, each quantising what the levels before have left.
+
+    With a `rotation`, what the last level has left is turned by it and cut into parts, and each of
+    the `subspaces` quantises one of them: an optimised product quantiser.
+    """
+
+    levels: tuple[Vectors, ...]
+    rotation: Vectors | None = None
+    subspaces: tuple[Vectors, ...] = ()
+
+    @staticmethod
+    def fit(
+        vectors: Vectors,
+        capacities: Sequence[int],
+        seed: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> "ResidualQuantizer":
+        """`progress` is called with the levels done."""
+        residual = vectors.copy()
+        levels = []
+        for level, capacity in enumerate(capacities):
+            codes, centers = nearest_centers(residual, capacity, seed + level)
+            residual -= centers[codes]
+            levels.append(centers)
+            if progress:
+                progress(level + 1)
+        return ResidualQuantizer(tuple(levels))
+
+    def with_product(
+        self, vectors: Vectors, capacities: Sequence[int], seed: int
+    ) -> "ResidualQuantizer":
+        """These levels, but the last two replaced by a product quantiser, as OneSearch has them.
+
+        `vectors` and `capacities`, all of them, are those that the levels were fitted to.
+        """
+        levels = ResidualQuantizer(self.levels[:-SUBSPACES])
+        residual = vectors - levels.rebuild(levels.codes(vectors))
+        rotation, subspaces = _fit_product(
+            residual, capacities[-SUBSPACES:], seed + len(levels.levels)
+        )
+        return ResidualQuantizer(levels.levels, rotation, subspaces)
+
+    def codes(self, vectors: Vectors) -> NDArray[np.int32]:
+        """Quantise any vectors; shape (rows, dimensions) -> (rows, codes)."""
+        residual = vectors.copy()
+        columns = []
+        for centers in self.levels:
+            columns.append(_nearest(residual, centers))
+            residual -= centers[columns[-1]]
+        if self.rotation is not None:
+            with threadpool_limits(1):
+                turned = residual @ self.rotation
+            parts = np.array_split(turned, len(self.subspaces), axis=1)
+            columns += map(_nearest, parts, self.subspaces)
+        return np.stack(columns, axis=1)
+
+    def rebuild(self, codes: NDArray[np.int32]) -> Vectors:
+        """The vectors that codes stand for."""
+        depth = len(self.levels)
+        rebuilt = sum(
+            (centers[codes[:, level]] for level, centers in enumerate(self.levels)),
+            np.zeros((len(codes), self.levels[0].shape[1]), np.float32),
+        )
+        if self.rotation is not None:
+            parts = [
+                centers[codes[:, depth + number]] for number, centers in enumerate(self.subspaces)
+            ]
+            rebuilt += np.hstack(parts) @ self.rotation.T
+        return rebuilt
+
+
 def residual_kmeans(
     vectors: Vectors,
     capacities: Sequence[int],
@@ -52,14 +130,52 @@ def residual_kmeans(
 
     Shape: (items, dimensions) -> (items, levels). `progress` is called with the levels done.
     """
-    codes = np.zeros((len(vectors), len(capacities)), dtype=np.int32)
-    residual = vectors.copy()
-    for level, capacity in enumerate(capacities):
-        codes[:, level], centers = nearest_centers(residual, capacity, seed + level)
-        residual -= centers[codes[:, level]]
-        if progress:
-            progress(level + 1)
-    return codes
+    return ResidualQuantizer.fit(vectors, capacities, seed, progress).codes(vectors)
+
+
+def _fit_product(
+    vectors: Vectors, capacities: Sequence[int], seed: int
+) -> tuple[Vectors, tuple[Vectors, ...]]:
+    """Quantise and turn alternately; return the rotation and the centers of each subspace.
+
+    Source: Ge et al., Optimized Product Quantization (CVPR 2013), the non-parametric solution.
+    """
+    rotation = np.eye(vectors.shape[1], dtype=np.float32)
+    # A part of the vectors, evenly spread, is enough to find the rotation.
+    some = vectors[:: -(-len(vectors) // _TURNED)]
+    for _ in range(_TURNS):
+        fitted = _fit_subspaces(some, rotation, capacities, seed)
+        # The rotation that brings vectors nearest to their codes: a Procrustes problem.
+        rebuilt = np.hstack([centers[codes] for codes, centers in fitted])
+        with threadpool_limits(1):
+            left, _, right = np.linalg.svd(some.T @ rebuilt)
+        rotation = np.ascontiguousarray(left @ right, dtype=np.float32)
+    fitted = _fit_subspaces(vectors, rotation, capacities, seed)
+    return rotation, tuple(centers for _, centers in fitted)
+
+
+def _fit_subspaces(
+    vectors: Vectors, rotation: Vectors, capacities: Sequence[int], seed: int
+) -> list[tuple[NDArray[np.int32], Vectors]]:
+    """The code of each turned vector in each subspace, and its centers."""
+    with threadpool_limits(1):
+        turned = vectors @ rotation
+    parts = np.array_split(turned, len(capacities), axis=1)
+    return [
+        nearest_centers(np.ascontiguousarray(part), capacity, seed + number)
+        for number, (part, capacity) in enumerate(zip(parts, capacities, strict=True))
+    ]
+
+
+def _nearest(vectors: Vectors, centers: Vectors) -> NDArray[np.int32]:
+    """The nearest center of each vector, the first of equally near ones."""
+    lengths = (centers**2).sum(axis=1)
+    found = np.zeros(len(vectors), dtype=np.int32)
+    with threadpool_limits(1):
+        for first in range(0, len(vectors), _BATCH):
+            part = vectors[first : first + _BATCH]
+            found[first : first + _BATCH] = (lengths - 2 * (part @ centers.T)).argmin(axis=1)
+    return found
 
 
 def nearest_centers(

@@ -10,6 +10,7 @@ Source: Lee et al., Autoregressive Image Generation using Residual Quantization 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -74,6 +75,43 @@ def _nearest(residual: Tensor, level: Tensor) -> Tensor:
     return torch.cat([torch.cdist(part, level).argmin(dim=1) for part in residual.split(_BATCH)])
 
 
+class RqVae:
+    """A trained autoencoder, and the scale of the vectors that it was trained on."""
+
+    def __init__(self, model: _Model, scale: float) -> None:
+        self._model = model
+        self._scale = scale
+
+    def codes(self, vectors: Vectors) -> NDArray[np.int32]:
+        """Quantise any vectors; shape (rows, dimensions) -> (rows, levels)."""
+        with _one_thread(), torch.no_grad():
+            codes = [
+                torch.stack(
+                    [code for _, code, _ in self._model.quantise(self._model.encoder(part))], dim=1
+                )
+                for part in (torch.from_numpy(vectors) / self._scale).split(_BATCH)
+            ]
+        return np.asarray(torch.cat(codes).numpy(), dtype=np.int32)
+
+
+def fit_rq_vae(
+    vectors: Vectors,
+    capacities: Sequence[int],
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> RqVae:
+    """Train on vectors; `progress` is called with the number of epochs done."""
+    with _one_thread():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = _Model(vectors.shape[1], capacities)
+        data = torch.from_numpy(vectors)
+        # One scale for all dimensions, so that their relative variances remain.
+        scale = max(float(data.std(correction=0)), 1e-6)
+        _train(model, data / scale, torch.Generator().manual_seed(seed), progress)
+    return RqVae(model, scale)
+
+
 def rq_vae(
     vectors: Vectors,
     capacities: Sequence[int],
@@ -81,23 +119,15 @@ def rq_vae(
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.int32]:
     """Return the codes of each item; `progress` is called with the number of epochs done."""
+    return fit_rq_vae(vectors, capacities, seed, progress).codes(vectors)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = _Model(vectors.shape[1], capacities)
-        data = torch.from_numpy(vectors)
-        # One scale for all dimensions, so that their relative variances remain.
-        data = data / max(float(data.std(correction=0)), 1e-6)
-        _train(model, data, torch.Generator().manual_seed(seed), progress)
-        with torch.no_grad():
-            parts = data.split(_BATCH)
-            codes = [
-                torch.stack([code for _, code, _ in model.quantise(model.encoder(part))], dim=1)
-                for part in parts
-            ]
-        return np.asarray(torch.cat(codes).numpy(), dtype=np.int32)
+        yield
     finally:
         torch.set_num_threads(threads)
 

@@ -19,7 +19,7 @@ from kae.streams.replica.readings import ReplicaReadings
 from kae.streams.replica.shared_views_writer import SharedViewsWriter
 from kae.streams.runtime.ending import FINISH_SECONDS, end_within
 from kae.streams.runtime.interpreter import set_for_indexing
-from kae.streams.telemetry.registry import Sample
+from kae.streams.telemetry.registry import MetricSample
 from kae.streams.topology.types import Topology
 
 log = structlog.get_logger()
@@ -61,7 +61,7 @@ async def serve(
 
     replica = GenerationSwitch(topology, start, data, name, follower_ended, shared)
 
-    def samples() -> Iterator[Sample]:
+    def samples() -> Iterator[MetricSample]:
         current = replica.current
         return ReplicaReadings(name, current.index, current.gauge).samples(time.monotonic())
 

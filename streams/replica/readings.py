@@ -9,7 +9,7 @@ from kae.streams.replica.index import ReplicaIndex
 from kae.streams.replica.view import View
 from kae.streams.replica_api.status import Freshness
 from kae.streams.telemetry import metrics
-from kae.streams.telemetry.registry import MetricRegistry, Sample, accounting_samples
+from kae.streams.telemetry.registry import MetricRegistry, MetricSample, accounting_samples
 
 
 class ReplicaReadings:
@@ -20,18 +20,18 @@ class ReplicaReadings:
         self._index = index
         self._gauge = gauge
 
-    def samples(self, now: float) -> Iterator[Sample]:
+    def samples(self, now: float) -> Iterator[MetricSample]:
         view, freshness = self._index.view, self._gauge.reading(now)
-        yield Sample(
+        yield MetricSample(
             metrics.REPLICA_INFO, 1, (self._name, str(view.generation), self._index.fingerprint)
         )
         yield from _freshness(freshness)
-        yield Sample(metrics.REPLICA_BOOTSTRAP_LAG, _bootstrap_lag(view, freshness))
-        yield Sample(metrics.REPLICA_BINDINGS_VERSION, view.bindings.version)
-        yield Sample(metrics.REPLICA_BINDINGS, len(view.bindings.bound))
-        yield Sample(metrics.REPLICA_ITEMS, view.items)
-        yield Sample(metrics.REPLICA_PATHS, view.trie.path_count)
-        yield Sample(metrics.REPLICA_IGNORED, self._index.ignored)
+        yield MetricSample(metrics.REPLICA_BOOTSTRAP_LAG, _bootstrap_lag(view, freshness))
+        yield MetricSample(metrics.REPLICA_BINDINGS_VERSION, view.bindings.version)
+        yield MetricSample(metrics.REPLICA_BINDINGS, len(view.bindings.bound))
+        yield MetricSample(metrics.REPLICA_ITEMS, view.items)
+        yield MetricSample(metrics.REPLICA_PATHS, view.trie.path_count)
+        yield MetricSample(metrics.REPLICA_IGNORED, self._index.ignored)
         yield from self._shards(view)
         yield from accounting_samples(
             metrics.REPLICA_TERMS_READ,
@@ -40,17 +40,17 @@ class ReplicaReadings:
             view.bindings.counts,
         )
         room = disk_space(self._index.folder)
-        yield Sample(metrics.REPLICA_DISK, room.size)
-        yield Sample(metrics.REPLICA_DISK_FREE, room.free)
-        yield Sample(metrics.REPLICA_DISK_FULL, bool(self._index.disk.reason))
+        yield MetricSample(metrics.REPLICA_DISK, room.size)
+        yield MetricSample(metrics.REPLICA_DISK_FREE, room.free)
+        yield MetricSample(metrics.REPLICA_DISK_FULL, bool(self._index.disk.reason))
 
-    def _shards(self, view: View) -> Iterator[Sample]:
+    def _shards(self, view: View) -> Iterator[MetricSample]:
         for shard, reader in enumerate(view.shards):
             labels = (str(shard),)
-            yield Sample(metrics.REPLICA_VERSION, reader.state.version, labels)
-            yield Sample(metrics.REPLICA_PAUSED, reader.state.source.paused, labels)
-            yield Sample(metrics.REPLICA_STOPPED, bool(reader.state.source.stopped), labels)
-            yield Sample(metrics.REPLICA_STORE, self._index.store_bytes(shard), labels)
+            yield MetricSample(metrics.REPLICA_VERSION, reader.state.version, labels)
+            yield MetricSample(metrics.REPLICA_PAUSED, reader.state.source.paused, labels)
+            yield MetricSample(metrics.REPLICA_STOPPED, bool(reader.state.source.stopped), labels)
+            yield MetricSample(metrics.REPLICA_STORE, self._index.store_bytes(shard), labels)
             yield from accounting_samples(
                 metrics.REPLICA_READ,
                 metrics.REPLICA_EVENTS,
@@ -77,9 +77,9 @@ def _bootstrap_lag(view: View, freshness: Freshness) -> float:
     return max(0, now_ms() - view.oldest_delta_ms) / 1000
 
 
-def _freshness(freshness: Freshness) -> Iterator[Sample]:
+def _freshness(freshness: Freshness) -> Iterator[MetricSample]:
     age = freshness.age_seconds
-    yield Sample(metrics.REPLICA_READY, freshness.ready)
-    yield Sample(metrics.REPLICA_AGE, -1 if age is None else age)
-    yield Sample(metrics.REPLICA_FRESH_WITHIN, freshness.within_seconds)
-    yield Sample(metrics.REPLICA_BEHIND, freshness.behind_records)
+    yield MetricSample(metrics.REPLICA_READY, freshness.ready)
+    yield MetricSample(metrics.REPLICA_AGE, -1 if age is None else age)
+    yield MetricSample(metrics.REPLICA_FRESH_WITHIN, freshness.within_seconds)
+    yield MetricSample(metrics.REPLICA_BEHIND, freshness.behind_records)

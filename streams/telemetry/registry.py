@@ -23,7 +23,7 @@ OUTCOMES = ("put", "dropped", "stale", "dead", "lost")
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MetricSample:
     """One value of one metric; the label values are in the order of the metric's labels."""
 
     metric: Metric
@@ -48,7 +48,7 @@ class MetricRegistry:
         }
         ProcessCollector(registry=self._registry)
 
-    def collect_from(self, read: Callable[[], Iterable[Sample]]) -> None:
+    def collect_from(self, read: Callable[[], Iterable[MetricSample]]) -> None:
         """Set the function that reads the other metrics; called once."""
         self._registry.register(_Collector(read))
 
@@ -70,7 +70,7 @@ class MetricRegistry:
 class _Collector:
     """A collector for prometheus_client: one family for each metric that has samples."""
 
-    def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
+    def __init__(self, read: Callable[[], Iterable[MetricSample]]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[Family]:
@@ -84,13 +84,13 @@ class _Collector:
 
 def accounting_samples(
     read: Metric, events: Metric, unbalanced: Metric, counts: Counts, *labels: str
-) -> Iterator[Sample]:
+) -> Iterator[MetricSample]:
     """What became of source records, and whether these add up."""
     outcomes: Mapping[str, int] = {outcome: getattr(counts, outcome) for outcome in OUTCOMES}
-    yield Sample(read, counts.read, labels)
+    yield MetricSample(read, counts.read, labels)
     for outcome, count in outcomes.items():
-        yield Sample(events, count, (*labels, outcome))
-    yield Sample(unbalanced, not counts.balanced, labels)
+        yield MetricSample(events, count, (*labels, outcome))
+    yield MetricSample(unbalanced, not counts.balanced, labels)
 
 
 def _recorder(metric: Metric, registry: CollectorRegistry) -> Counter | Histogram:

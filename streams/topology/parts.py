@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from kae.encoders.categories import CATEGORIES, POSITIONS
+from kae.streams.topology.part import Count, Part
+from kae.streams.topology.retriever_part import RetrieverPart
 
-# Upper bounds that clients and clocks can represent.
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+# The upper bound is what clocks can represent.
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 RetentionHours = Annotated[int, Field(ge=-1, le=1_000_000)]
 Name = Annotated[str, Field(min_length=1)]
@@ -45,14 +46,6 @@ def _archive_url(value: str) -> str:
         # Errors and logs show the address.
         raise PydanticCustomError("archive_url", "no name or password stands in the address")
     return value
-
-
-class Part(BaseModel):
-    """A mapping of topology.yaml: no other keys, no conversions between types."""
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
 
 
 class SecurityPart(Part):
@@ -205,3 +198,4 @@ class TopologyParts(Part):
     replica: ReplicaPart
     console: ConsolePart
     limits: LimitsPart
+    retriever: RetrieverPart | None = None

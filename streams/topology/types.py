@@ -14,6 +14,7 @@ from kae.encoders.text.search_form import SearchForm
 from kae.streams.topology.consistency import check_consistency
 from kae.streams.topology.parts import TopologyParts
 from kae.streams.topology.problems import TopologyInvalid, TopologyProblem, from_pydantic
+from kae.streams.topology.retriever_part import RetrieverPart
 from kae.streams.topology.yaml_lines import KeyPath, Yaml, YamlInvalid, parse
 
 # In a clone this is the root, in an installed package kae/: the reference is beside the packages.
@@ -107,6 +108,14 @@ class Topology(TopologyParts):
         kept = normalise("".join(self.folding.keep.values())).replace(" ", "")
         letters = "".join(sorted(set(kept)))
         return SearchForm(letters, decimal_mark=self.catalog.decimal_mark)
+
+    @property
+    def retriever_part(self) -> RetrieverPart:
+        """The section `retriever`, or that of the reference where it is left out."""
+        found = self.retriever or Topology.load().retriever
+        if found is None:
+            raise LookupError(f"{REFERENCE}: has no retriever")
+        return found
 
     @property
     def codebook_folder(self) -> Path:

@@ -13,7 +13,7 @@ from kae.streams.kafka.lag import LagMonitor
 from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.unread_partitions import PartitionWatch
 from kae.streams.telemetry import metrics
-from kae.streams.telemetry.registry import Sample, accounting_samples
+from kae.streams.telemetry.registry import MetricSample, accounting_samples
 from kae.streams.topology.types import Topology
 from kae.streams.worker.assignment import PartitionAssignment, WorkerIdentity
 from kae.streams.worker.bindings import BindingsFollower
@@ -71,7 +71,7 @@ class WorkerReadings:
         # A shard that has stopped is held: the others need this worker as it is.
         return Readiness(not reasons, reasons + stopped)
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[MetricSample]:
         shards = self._owned.shards.copy()
         yield from self._worker(len(shards))
         for number, shard in sorted(shards.items()):
@@ -81,40 +81,40 @@ class WorkerReadings:
         if self._registrar.is_open:
             yield from self._terms(self._bindings.view.bindings)
 
-    def _worker(self, shards: int) -> Iterator[Sample]:
+    def _worker(self, shards: int) -> Iterator[MetricSample]:
         topology, identity = self._topology, self._identity
         labels = (identity.name, str(topology.generation), identity.fingerprint)
         disk = disk_space(identity.data)
-        yield Sample(metrics.WORKER_INFO, 1, labels)
-        yield Sample(metrics.WORKER_READY, self.readiness().ready)
-        yield Sample(metrics.WORKER_SHARDS, shards)
-        yield Sample(metrics.WORKER_GENERATION_SHARDS, topology.shards)
+        yield MetricSample(metrics.WORKER_INFO, 1, labels)
+        yield MetricSample(metrics.WORKER_READY, self.readiness().ready)
+        yield MetricSample(metrics.WORKER_SHARDS, shards)
+        yield MetricSample(metrics.WORKER_GENERATION_SHARDS, topology.shards)
         unread = self._partitions.unread
-        yield Sample(metrics.WORKER_UNREAD_PARTITIONS, sum(one.found - one.read for one in unread))
-        yield Sample(metrics.WORKER_UNREAD_EVENTS, sum(one.events for one in unread))
-        yield Sample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
+        yield MetricSample(metrics.WORKER_UNREAD_PARTITIONS, sum(one.found - one.read for one in unread))
+        yield MetricSample(metrics.WORKER_UNREAD_EVENTS, sum(one.events for one in unread))
+        yield MetricSample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
         every = topology.snapshots.every_seconds if topology.snapshots.url else 0
-        yield Sample(metrics.WORKER_SNAPSHOT_EVERY, every)
-        yield Sample(metrics.WORKER_REGISTRAR, self._registrar.is_open)
-        yield Sample(metrics.WORKER_TERMS_STOPPED, bool(self._registrar.stopped))
-        yield Sample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
-        yield Sample(metrics.WORKER_DISK, disk.size)
-        yield Sample(metrics.WORKER_DISK_FREE, disk.free)
-        yield Sample(metrics.WORKER_DISK_FULL, bool(self._owned.disk.reason))
+        yield MetricSample(metrics.WORKER_SNAPSHOT_EVERY, every)
+        yield MetricSample(metrics.WORKER_REGISTRAR, self._registrar.is_open)
+        yield MetricSample(metrics.WORKER_TERMS_STOPPED, bool(self._registrar.stopped))
+        yield MetricSample(metrics.WORKER_PRODUCERS_RENEWED, self._clients.producers_renewed)
+        yield MetricSample(metrics.WORKER_DISK, disk.size)
+        yield MetricSample(metrics.WORKER_DISK_FREE, disk.free)
+        yield MetricSample(metrics.WORKER_DISK_FULL, bool(self._owned.disk.reason))
 
-    def _shard(self, number: int, shard: Shard) -> Iterator[Sample]:
+    def _shard(self, number: int, shard: Shard) -> Iterator[MetricSample]:
         labels = (str(number),)
         state = shard.store.state
-        yield Sample(metrics.WORKER_EPOCH, shard.log.state.epoch, labels)
-        yield Sample(metrics.WORKER_VERSION, state.version, labels)
-        yield Sample(metrics.WORKER_BINDINGS_VERSION, state.source.bindings_version, labels)
-        yield Sample(metrics.WORKER_LIVE, state.live, labels)
-        yield Sample(metrics.WORKER_NEXT_OFFSET, state.source.next_offset, labels)
-        yield Sample(metrics.WORKER_PAUSED, state.source.paused, labels)
-        yield Sample(metrics.WORKER_STOPPED, bool(state.source.stopped), labels)
-        yield Sample(metrics.WORKER_POSTINGS_WAITING, shard.selector_index.pending, labels)
-        yield Sample(metrics.WORKER_POSTINGS, shard.selector_index.bytes, labels)
-        yield Sample(metrics.WORKER_STORE, folder_bytes(shard.folder), labels)
+        yield MetricSample(metrics.WORKER_EPOCH, shard.log.state.epoch, labels)
+        yield MetricSample(metrics.WORKER_VERSION, state.version, labels)
+        yield MetricSample(metrics.WORKER_BINDINGS_VERSION, state.source.bindings_version, labels)
+        yield MetricSample(metrics.WORKER_LIVE, state.live, labels)
+        yield MetricSample(metrics.WORKER_NEXT_OFFSET, state.source.next_offset, labels)
+        yield MetricSample(metrics.WORKER_PAUSED, state.source.paused, labels)
+        yield MetricSample(metrics.WORKER_STOPPED, bool(state.source.stopped), labels)
+        yield MetricSample(metrics.WORKER_POSTINGS_WAITING, shard.selector_index.pending, labels)
+        yield MetricSample(metrics.WORKER_POSTINGS, shard.selector_index.bytes, labels)
+        yield MetricSample(metrics.WORKER_STORE, folder_bytes(shard.folder), labels)
         yield from accounting_samples(
             metrics.WORKER_READ,
             metrics.WORKER_EVENTS,
@@ -123,24 +123,24 @@ class WorkerReadings:
             *labels,
         )
 
-    def _lag_of(self, number: int, position: int) -> Iterator[Sample]:
+    def _lag_of(self, number: int, position: int) -> Iterator[MetricSample]:
         lag = self._lag.lags.get(number)
         if lag is None:
             return
         labels = (str(number),)
         end = max(lag.end, position)
-        yield Sample(metrics.WORKER_HIGHWATER, end, labels)
-        yield Sample(metrics.WORKER_LAG_EVENTS, end - position, labels)
-        yield Sample(metrics.WORKER_LAG_SECONDS, lag.seconds(position, now_ms()), labels)
+        yield MetricSample(metrics.WORKER_HIGHWATER, end, labels)
+        yield MetricSample(metrics.WORKER_LAG_EVENTS, end - position, labels)
+        yield MetricSample(metrics.WORKER_LAG_SECONDS, lag.seconds(position, now_ms()), labels)
 
-    def _snapshot(self, number: int, shard: Shard) -> Sample:
+    def _snapshot(self, number: int, shard: Shard) -> MetricSample:
         newest, age = self._control.snapshots.get(number), -1.0
         if newest is not None:
             unchanged = newest.version == shard.store.state.version
             age = 0.0 if unchanged else max(0, now_ms() - newest.at_ms) / 1000
-        return Sample(metrics.WORKER_SNAPSHOT_AGE, age, (str(number),))
+        return MetricSample(metrics.WORKER_SNAPSHOT_AGE, age, (str(number),))
 
-    def _terms(self, bindings: Bindings) -> Iterator[Sample]:
+    def _terms(self, bindings: Bindings) -> Iterator[MetricSample]:
         yield from accounting_samples(
             metrics.WORKER_TERMS_READ,
             metrics.WORKER_TERMS,
@@ -151,5 +151,5 @@ class WorkerReadings:
         for position, reserved in enumerate(self._reserved):
             taken = sum(slot.position == position for slot in occupied)
             labels = (str(position),)
-            yield Sample(metrics.WORKER_SLOTS, reserved, labels)
-            yield Sample(metrics.WORKER_SLOTS_FREE, reserved - taken, labels)
+            yield MetricSample(metrics.WORKER_SLOTS, reserved, labels)
+            yield MetricSample(metrics.WORKER_SLOTS_FREE, reserved - taken, labels)

@@ -393,3 +393,90 @@ def emit(
             )
         ),
     )
+
+
+@app.command()
+def retriever(
+    catalog: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="ITEMS", show_default=False, help="Feed file, repeatable; else the demo's."
+        ),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JUDGEMENTS",
+            show_default=False,
+            help="CSV with the header query,docid,rating: 2.33 and more is a click, 3 an order.",
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="JUDGEMENTS", show_default=False, help="The same, of other queries."),
+    ] = None,
+    codebook: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False, help="Codebook to use instead of fitting one."
+        ),
+    ] = None,
+    ceiling: Annotated[
+        bool, typer.Option("--ceiling", help="Only what encodings allow; nothing is trained.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Models of each kind.")] = 3,
+    first_seed: Annotated[int, typer.Option("--seed", min=1, metavar="N", help="The first.")] = 1,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, metavar="N", help="Training of a model, on one thread.")
+    ] = 5.0,
+    nonce: Annotated[
+        int, typer.Option("--nonce-words", min=6, metavar="N", help="Made up words that are bound.")
+    ] = 2_000,
+    removed: Annotated[
+        int, typer.Option("--removed-words", min=0, metavar="N", help="Real words that are bound.")
+    ] = 200,
+    stages: Annotated[
+        bool, typer.Option("--stages/--no-stages", help="Train without each stage, too.")
+    ] = True,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False, help="Keeps models; a stopped run goes on there."
+        ),
+    ] = None,
+    topology: TopologyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A trained retriever on judged queries, beside closed codebooks and other searches."""
+    try:
+        from kae.bench.retriever.bench import BenchSize, kept_in, measure_retriever
+        from kae.bench.retriever.ceiling import measure_ceilings
+        from kae.bench.retriever.inputs import read_inputs
+        from kae.bench.retriever.minilm import kept_vectors
+        from kae.bench.retriever.tables import ceiling_tables, judged_tables, print_tables
+        from kae.streams.retrieval.model_decoding import PATH_ITEMS
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            f"`kae bench retriever` trains with the module {error.name}, which is not installed; "
+            "in a clone: make neural; elsewhere: pip install 'kae[neural]'"
+        ) from error
+    from kae.streams.local_run import open_topology
+
+    given = read_inputs(catalog, train, test, open_topology(topology), codebook, first_seed)
+    if ceiling:
+        with kept_in(work) as folder:
+            ceilings = measure_ceilings(
+                given, lambda titles: kept_vectors(titles, folder), PATH_ITEMS, first_seed
+            )
+        if as_json:
+            terminal.print_json(ceilings)
+        else:
+            print_tables(ceiling_tables(ceilings))
+        return
+    size = BenchSize(seeds, minutes, nonce, removed, stages)
+    with kept_in(work) as folder:
+        report = measure_retriever(given, size, first_seed, folder)
+    if as_json:
+        terminal.print_json(report)
+    else:
+        print_tables(judged_tables(report))

@@ -9,12 +9,12 @@ import msgspec
 
 from kae.bench.bm25_peer import Bm25Peer
 from kae.bench.judgements import JudgementsInvalid, Ratings, read_judgements
-from kae.bench.memory_index import fold_in_memory
 from kae.bench.relevance import RECALL_DEPTH, has_relevant, relevance
 from kae.encoders.codebook.codebook import Codebook
 from kae.streams.catalog.rows import read_items
 from kae.streams.cli import terminal
 from kae.streams.replica.search import Search
+from kae.streams.retrieval.memory_index import fold_in_memory
 from kae.streams.topology.types import Topology
 
 

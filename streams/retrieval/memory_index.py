@@ -29,7 +29,7 @@ def fold_in_memory(
 ) -> Iterator[ReplicaIndex]:
     """The index with a view that has all the items."""
     encoder = Encoder(codebook)
-    with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kae-index-") as folder:
         index = ReplicaIndex(topology, codebook.fingerprint, Path(folder) / "replica")
         for number in range(topology.shards):
             mine = [item for item in items if partition_of(item.id, topology.shards) == number]
@@ -50,7 +50,7 @@ def _written(
     shard = Shard(
         folder,
         log,
-        owner="bench",
+        owner="memory",
         fingerprint=encoder.fingerprint,
         max_bytes=topology.limits.delta_bytes,
         write_buffer_bytes=topology.stores.write_buffer_bytes,

@@ -1,0 +1,42 @@
+"""From a query to its identifier, by the dictionary that items are encoded with.
+
+A query is read as a title is; a word that queries write in another way than items fills a position
+that is still empty; a bound term takes its position, since it was bound to be found.
+"""
+
+from kae.encoders.categories import EMPTY
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
+from kae.encoders.items import Item
+from kae.encoders.query import EXACT_SHARE, QUERY_CHARACTERS, BoundTerms, QueryEncoder
+from kae.encoders.retriever.samples import Slots
+
+NO_TERMS = BoundTerms()
+
+
+class QueryIdentifiers:
+    """Identifiers of queries; a pure function of the query and the bound terms."""
+
+    def __init__(self, codebook: Codebook) -> None:
+        self._titles = Encoder(codebook)
+        self._queries = QueryEncoder(codebook)
+
+    def identify(self, text: str, terms: BoundTerms = NO_TERMS) -> Slots:
+        """The slots of a query's words, empty where it has none; EMPTY when it has no words."""
+        query = self._queries.encode(text, terms)
+        if not query.clauses:
+            return EMPTY
+        slots = list(self._titles.encode(Item("", text[:QUERY_CHARACTERS])).identifier)
+        bound: set[int] = set()
+        for clause in query.clauses:
+            # In the order of slots: the first has the most frequent word.
+            for slot in sorted(
+                slot for slot, share in clause.slots.items() if share == EXACT_SHARE
+            ):
+                if clause.terms and slot.position not in bound:
+                    slots[slot.position] = slot.index
+                    bound.add(slot.position)
+                elif not slots[slot.position]:
+                    slots[slot.position] = slot.index
+        a, b, c, d, e, f = slots
+        return (a, b, c, d, e, f)

@@ -1,0 +1,88 @@
+"""Behaviour files: what people asked for, were shown, clicked and ordered; a record a request.
+
+    {"query": "red tea pot", "shown": ["1", "2"], "clicked": ["2"], "ordered": ["2"],
+     "history": ["9"]}
+
+JSON lines or Parquet, as feeds are read. Lists that are absent are empty; other columns are
+ignored.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kae.encoders.retriever.samples import Behaviour
+from kae.streams.catalog.files import FeedFile, open_feed
+from kae.streams.catalog.records import UnreadableRecord
+from kae.streams.catalog.rows import open_feeds
+
+QUERY = "query"
+LISTS = ("shown", "clicked", "ordered", "history")
+
+
+class BehaviourRefused(msgspec.Struct, frozen=True):
+    """A record that is no behaviour, and why."""
+
+    file: str
+    row: int
+    cause: str
+
+
+class BehaviourPart(msgspec.Struct, frozen=True):
+    """A part of a file: some row groups of Parquet, or all of a text; `before` are rows before."""
+
+    file: int
+    path: str
+    groups: tuple[int, ...]
+    before: int
+    rows: int
+
+
+def behaviour_parts(paths: Sequence[Path]) -> list[BehaviourPart]:
+    """The parts of these files. Raises: CatalogInvalid."""
+    parts: list[BehaviourPart] = []
+    for number, feed in enumerate(open_feeds(paths) if paths else ()):
+        parts += _parts_of(number, feed)
+    return parts
+
+
+def _parts_of(number: int, feed: FeedFile) -> Iterator[BehaviourPart]:
+    path = str(feed.path.resolve())
+    if not feed.row_groups:
+        yield BehaviourPart(number, path, (), 0, feed.rows)
+        return
+    before = 0
+    for group, rows in enumerate(feed.row_groups):
+        yield BehaviourPart(number, path, (group,), before, rows)
+        before += rows
+
+
+def read_behaviour(part: BehaviourPart) -> Iterator[tuple[int, Behaviour | BehaviourRefused]]:
+    """Each record of a part, with its number in the file. Raises: CatalogInvalid."""
+    records = open_feed(Path(part.path)).read_row_groups(part.groups)
+    for row, record in enumerate(records, part.before + 1):
+        if isinstance(record, UnreadableRecord):
+            yield row, BehaviourRefused(part.path, row, record.reason)
+            continue
+        query = record.get(QUERY)
+        lists = {name: _ids(record.get(name)) for name in LISTS}
+        wrong = [name for name, ids in lists.items() if ids is None]
+        if not isinstance(query, str):
+            yield row, BehaviourRefused(part.path, row, "query is no text")
+        elif wrong:
+            yield row, BehaviourRefused(part.path, row, f"{wrong[0]} is no list of item ids")
+        else:
+            yield row, Behaviour(query, **{name: ids or () for name, ids in lists.items()})
+
+
+def _ids(value: Any) -> tuple[str, ...] | None:
+    """Item ids as text; None for what is no list of them."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        return None
+    if not all(isinstance(one, str | int) and not isinstance(one, bool) for one in value):
+        return None
+    return tuple(map(str, value))

@@ -1,0 +1,1 @@
+"""`kae bench retriever`: a trained retriever, judged beside what a team would use instead."""

@@ -1,0 +1,278 @@
+"""`kae bench retriever`: trains what is compared, asks it, and sums it up."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import torch
+
+from kae.bench.bm25_peer import Bm25Peer
+from kae.bench.retriever import summary
+from kae.bench.retriever.answers import ModelRun, NonceAnswers, SeedAnswers, StageRun
+from kae.bench.retriever.bound_words import Answered, BoundWord
+from kae.bench.retriever.cost import peak_memory_mb, query_costs
+from kae.bench.retriever.encodings import KAE
+from kae.bench.retriever.holdout import Holdout, codebook_without, hold_out
+from kae.bench.retriever.inputs import JudgedCatalog
+from kae.bench.retriever.minilm import Vectors, kept_vectors
+from kae.bench.retriever.peers import BM25, WORDS, rankings_of_peers
+from kae.bench.retriever.ranking_measures import DEEPEST
+from kae.bench.retriever.report import RetrieverReport
+from kae.bench.retriever.resampling import Interval, Share, share_interval
+from kae.bench.retriever.seed_run import SeedBench
+from kae.bench.retriever.summary import clicked, pair_share, word_share
+from kae.bench.retriever.trained import TrainedEncoding
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.items import Item
+from kae.encoders.retriever.fusion import fuse_rankings
+from kae.encoders.retriever.plan import TrainingPlan
+from kae.encoders.retriever.samples import STAGES
+from kae.streams.cli import terminal
+from kae.streams.topology.types import Topology
+
+BOTH = "both"
+# Samples a minute of the preset `small` on one thread, so that minutes are a plan, not a clock.
+SAMPLES_A_MINUTE = 20_000
+
+
+class BenchSize(msgspec.Struct, frozen=True):
+    """How much is trained and asked."""
+
+    seeds: int
+    minutes: float  # of training, for each model
+    nonce_words: int
+    removed_words: int
+    stages: bool  # whether stages are left out one by one
+
+    def plan_of(self, topology: Topology) -> TrainingPlan:
+        """The topology's plan, of so many samples that training takes the minutes."""
+        plan = topology.retriever_part.plan
+        whole = sum(stage.samples for stage in plan.stages)
+        return plan.scaled(self.minutes * SAMPLES_A_MINUTE / whole)
+
+
+@contextmanager
+def kept_in(work: Path | None) -> Iterator[Path]:
+    """The folder, or one that is thrown away if none is given."""
+    if work is not None:
+        yield work
+        return
+    with tempfile.TemporaryDirectory(prefix="kae-bench-") as folder:
+        yield Path(folder)
+
+
+def measure_retriever(
+    given: JudgedCatalog, size: BenchSize, first_seed: int, work: Path
+) -> RetrieverReport:
+    """Train and ask every model; `work` keeps them, and a run that was stopped goes on there."""
+    began = time.perf_counter()
+    torch.set_num_threads(1)  # sums are added in one order, so the figures come again
+    held = hold_out(given, size.removed_words)
+    codebook = codebook_without(given, held, first_seed)
+    terminal.err.print(
+        f"{len(held.test):,} queries, {len(held.test_of_words):,} that say one of "
+        f"{len(held.words):,} removed words; embedding {len(given.items):,} titles",
+        highlight=False,
+    )
+    vectors = kept_vectors([item.title for item in given.items], work)
+    plan = size.plan_of(given.topology)
+    seeds = tuple(range(first_seed, first_seed + size.seeds))
+    answers: list[SeedAnswers] = []
+    first: TrainedEncoding | None = None
+    for seed in seeds:
+        bench = SeedBench(given, held, codebook, plan, size.nonce_words, seed, work)
+        own, trained = _answers(given, bench, vectors, size, stages=size.stages and not answers)
+        answers.append(own)
+        first = first or trained
+    if first is None:
+        raise ValueError("--seeds is 0; give at least 1")
+    costs = query_costs(first, [query.text for query in held.test])
+    report = _report(given, held, codebook, size, seeds, answers)
+    return msgspec.structs.replace(
+        report,
+        query_p50_ms=costs[0].p50_ms,
+        costs=costs,
+        peak_memory_mb=peak_memory_mb(),
+        took_seconds=round(time.perf_counter() - began, 1),
+    )
+
+
+def _answers(
+    given: JudgedCatalog, bench: SeedBench, vectors: Vectors, size: BenchSize, *, stages: bool
+) -> tuple[SeedAnswers, TrainedEncoding]:
+    held = bench.held
+    models: dict[str, ModelRun] = {}
+    stage_runs: dict[str, StageRun] = {}
+    kae: TrainedEncoding | None = None
+    for encoding, identify in bench.encodings(vectors):
+        models[encoding.name], trained = bench.run(encoding, identify)
+        kae = kae or trained
+        if encoding.name == KAE and stages:
+            stage_runs = {"none": bench.stage_run(trained)} | {
+                stage: bench.run_without(stage, encoding, identify) for stage in STAGES
+            }
+    if kae is None:
+        raise ValueError("no encoding was trained")
+    test = [query.text for query in held.test]
+    real = [query.text for query, _ in held.test_of_words]
+    found = rankings_of_peers(
+        given.items,
+        held.warm,
+        held.train,
+        bench.codebook,
+        given.topology,
+        [*test, *real],
+        size.minutes,
+        bench.seed,
+    )
+    peers = {name: rankings[: len(test)] for name, rankings in found.items()}
+    peers[BOTH] = [
+        fuse_rankings([ours, words], DEEPEST)
+        for ours, words in zip(models[KAE].rankings, peers[WORDS], strict=True)
+    ]
+    return (
+        SeedAnswers(
+            models,
+            peers,
+            {name: rankings[len(test) :] for name, rankings in found.items()},
+            bm25_given_words(given.items, bench.nonce, bench.nonce_queries),
+            bench.nonce,
+            stage_runs,
+        ),
+        kae,
+    )
+
+
+def bm25_given_words(
+    items: Sequence[Item], words: Sequence[BoundWord], queries: Mapping[str, str]
+) -> NonceAnswers:
+    """BM25 over texts that the words were added to: what it finds, it finds by the word."""
+    added: dict[int, list[str]] = {}
+    for word in words:
+        for row in word.rows:
+            added.setdefault(row, []).append(word.word)
+    peer = Bm25Peer(
+        [
+            msgspec.structs.replace(
+                item, description=" ".join([item.description, *added.get(row, ())])
+            )
+            for row, item in enumerate(items)
+        ]
+    )
+
+    def asked(word: BoundWord, text: str) -> Answered:
+        ids = {items[row].id for row in word.rows}
+        found = bool(ids.intersection(peer.rank(text, DEEPEST)))
+        return Answered(found, found)
+
+    return NonceAnswers(
+        [asked(word, word.word) for word in words],
+        [asked(word, queries[word.word]) for word in words],
+    )
+
+
+def _report(
+    given: JudgedCatalog,
+    held: Holdout,
+    codebook: Codebook,
+    size: BenchSize,
+    seeds: tuple[int, ...],
+    answers: Sequence[SeedAnswers],
+) -> RetrieverReport:
+    runs = {name: [one.models[name] for one in answers] for name in answers[0].models}
+    closed = [name for name in runs if name != KAE]
+    peers = {name: [one.peers[name] for one in answers] for name in answers[0].peers}
+    words = [one.nonce_words for one in answers]
+    real = [query for query, _ in held.test_of_words]
+
+    test_shares = {
+        name: pair_share([run.rankings for run in of_name], held.test, clicked)
+        for name, of_name in runs.items()
+    }
+    real_shares = {
+        name: pair_share([run.real_after for run in of_name], real, clicked)
+        for name, of_name in runs.items()
+    }
+    peer_shares = {name: pair_share(found, held.test, clicked) for name, found in peers.items()}
+    plain = {
+        name: word_share([run.nonce.all for run in of_name], by_slot=False)
+        for name, of_name in runs.items()
+    }
+    fair = {
+        name: word_share([run.nonce_fair.all for run in runs[name]], by_slot=False)
+        for name in closed
+    }
+    by_slot = word_share([run.nonce.all for run in runs[KAE]], by_slot=True)
+    bm25 = word_share([one.nonce_bm25.all for one in answers], by_slot=True)
+    warm, cold = summary.cold_shares(runs[KAE], held)
+
+    def of_closed(shares: Mapping[str, Share]) -> dict[str, Share]:
+        return {name: shares[name] for name in closed}
+
+    hr = summary.to_best(test_shares[KAE], of_closed(test_shares))
+    ihr = summary.to_best(plain[KAE], of_closed(plain))
+    removed = summary.to_best(real_shares[KAE], of_closed(real_shares)) if real else None
+    rivals = {name: share for name, share in peer_shares.items() if name != BOTH}
+    both = summary.to_best(peer_shares[BOTH], rivals)
+    return RetrieverReport(
+        hr350_ratio_to_best_closed=_value(hr),
+        hr350_ratio_lower=_low(hr),
+        ihr350_ratio_to_best_closed=_value(ihr),
+        ihr350_ratio_lower=_low(ihr),
+        ihr350_ratio_to_fair_edit=_value(summary.to_best(plain[KAE], fair)),
+        real_words_ratio_to_fair_edit=_value(removed),
+        real_words_ratio_lower=_low(removed),
+        iar350_ratio_to_bm25=_value(summary.to_best(by_slot, {BM25: bm25})),
+        cold_ratio_to_warm=_value(summary.to_best(cold, {"warm": warm})),
+        both_ratio_to_best_peer=_value(both),
+        both_ratio_lower=_low(both),
+        query_p50_ms=0.0,
+        encodings={name: summary.encoding_row(of, held.test) for name, of in runs.items()},
+        peers={name: summary.ranked(found, held.test) for name, found in peers.items()},
+        stages={name: summary.stage_row(run, held.test) for name, run in answers[0].stages.items()},
+        nonce={
+            **{
+                name: summary.nonce_row([run.nonce for run in of], words, bound=name == KAE)
+                for name, of in runs.items()
+            },
+            BM25: summary.nonce_row([one.nonce_bm25 for one in answers], words, bound=True),
+        },
+        nonce_fair={
+            name: summary.nonce_row([run.nonce_fair for run in runs[name]], words, bound=False)
+            for name in closed
+        },
+        real={name: summary.real_row(of, real) for name, of in runs.items()} if real else {},
+        real_peers={
+            name: share_interval(
+                pair_share([one.real_peers[name] for one in answers], real, clicked), summary.SEED
+            )
+            for name in answers[0].real_peers
+        }
+        if real
+        else {},
+        cold={name: summary.cold_row(of, held) for name, of in runs.items()},
+        costs=(),
+        peak_memory_mb=0.0,
+        items=len(given.items),
+        cold_items=len(held.cold),
+        train_queries=len(held.train),
+        queries=len(held.test),
+        queries_of_removed_words=len(real),
+        removed_words=len(held.words),
+        nonce_words=size.nonce_words,
+        minutes=size.minutes,
+        seeds=seeds,
+        codebook=codebook.fingerprint,
+        took_seconds=0.0,
+    )
+
+
+def _value(interval: Interval | None) -> float | None:
+    return None if interval is None else interval.value
+
+
+def _low(interval: Interval | None) -> float | None:
+    return None if interval is None else interval.low

@@ -1,0 +1,222 @@
+"""One seed of `kae bench retriever`: every model is trained once, and asked everything."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from kae.bench.retriever import interventions
+from kae.bench.retriever.answers import ModelRun, NonceAnswers, StageRun
+from kae.bench.retriever.bound_words import Answered, BoundWord, in_rounds, nonce_words
+from kae.bench.retriever.encodings import KAE, Encoding, closed_quantizers, encode_by_words
+from kae.bench.retriever.holdout import Holdout
+from kae.bench.retriever.inputs import JudgedCatalog
+from kae.bench.retriever.live_index import LiveIndex
+from kae.bench.retriever.minilm import SentenceEncoder, Vectors
+from kae.bench.retriever.ranking_measures import DEEPEST, Rankings
+from kae.bench.retriever.trained import (
+    TrainedEncoding,
+    identify_by_codes,
+    samples_of,
+    train_encoding,
+)
+from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.retriever.beams import Beams
+from kae.encoders.retriever.plan import TrainingPlan
+from kae.encoders.retriever.query_identifier import QueryIdentifiers
+from kae.encoders.retriever.samples import Identify
+from kae.encoders.retriever.stage_samples import StageSamples
+from kae.encoders.retriever.text import TextTokens
+from kae.streams.cli import terminal
+
+# Nonce words that the models without a stage are asked.
+NONCE_OF_STAGES = 400
+
+
+class SeedBench:
+    """What all models of a seed share: encodings, samples, the queries and words to ask."""
+
+    def __init__(
+        self,
+        given: JudgedCatalog,
+        held: Holdout,
+        codebook: Codebook,
+        plan: TrainingPlan,
+        nonce: int,
+        seed: int,
+        work: Path,
+    ) -> None:
+        self.held, self.codebook, self.plan, self.seed = held, codebook, plan, seed
+        self._work, self._routing = work, given.topology.retriever_part.routing
+        self._ids = given.ids
+        row_of = {item: row for row, item in enumerate(self._ids)}
+        self._warm = {item.id: (row_of[item.id], item) for item in held.warm}
+        self._texts: TextTokens | None = None
+        self._encoder = SentenceEncoder()
+        self.words = encode_by_words(codebook, given.items)
+        positions = range(len(codebook.groups))
+        self.nonce = nonce_words(self._sharing_a_word(), nonce, positions, seed)
+        self.nonce_queries = {
+            word.word: f"{word.word} {held.test[number % len(held.test)].text}"
+            for number, word in enumerate(self.nonce)
+        }
+        self._real = [
+            BoundWord(
+                one.word,
+                one.forms,
+                codebook.position_of(one.category),
+                BitMap(row_of[item] for item in one.items),
+            )
+            for one in held.words
+        ]
+
+    def encodings(self, vectors: Vectors) -> Iterator[tuple[Encoding, Identify]]:
+        """Each encoding of all items, fitted to the warm ones, and how it encodes queries."""
+        yield self.words, QueryIdentifiers(self.codebook).identify
+        warm = vectors[[row for row, _ in self._warm.values()]]
+        asked = (*self.held.train, *self.held.test)
+        for name, quantizer in closed_quantizers(warm, self.words.capacities, self.seed):
+            self._tell(f"fitted {name}")
+            identify = identify_by_codes(
+                self._encoder.vectors, quantizer.codes, [query.text for query in asked]
+            )
+            yield Encoding(name, quantizer.codes(vectors), self.words.capacities), identify
+
+    def run(self, encoding: Encoding, identify: Identify) -> tuple[ModelRun, TrainedEncoding]:
+        """Train a model and ask it everything."""
+        trained, took, learned = self._train(encoding, identify, self.plan, encoding.name)
+        test = [query.text for query in self.held.test]
+        free = trained.decode(test, masked=False)
+        live = [int(trained.index.is_live(one.identifiers).sum()) for one in free]
+        ask = self._ask_words if encoding.name == KAE else self._ask_codes
+        nonce, nonce_fair, real_before, real_after = ask(trained)
+        run = ModelRun(
+            rankings=self._rankings(trained, trained.decode(test)),
+            free_rankings=self._rankings(trained, free),
+            live_share=sum(live) / sum(len(one.scores) for one in free),
+            training_seconds=took,
+            samples_per_second=learned / took,
+            parameters=trained.retriever.parameter_count,
+            nonce=nonce,
+            nonce_fair=nonce_fair,
+            real_before=real_before,
+            real_after=real_after,
+        )
+        return run, trained
+
+    def run_without(self, stage: str, encoding: Encoding, identify: Identify) -> StageRun:
+        """Train a model without a stage, and ask it as much as shows what the stage is for."""
+        name = f"{encoding.name}-without-{stage}"
+        trained, _, _ = self._train(encoding, identify, self.plan.without(stage), name)
+        return self.stage_run(trained)
+
+    def stage_run(self, trained: TrainedEncoding) -> StageRun:
+        rankings = self._rankings(trained, trained.decode([query.text for query in self.held.test]))
+        return StageRun(rankings, self._ask_nonce(trained, self.nonce[:NONCE_OF_STAGES]).all)
+
+    def _train(
+        self, encoding: Encoding, identify: Identify, plan: TrainingPlan, name: str
+    ) -> tuple[TrainedEncoding, float, int]:
+        """The model, the seconds that it took, and the samples that were drawn."""
+        samples = samples_of(
+            encoding,
+            self._warm,
+            self.held.train,
+            identify,
+            self.codebook,
+            self._routing,
+            self.seed,
+        )
+        texts = self._tokens(samples)
+        self._tell(f"training {name}")
+        began = time.perf_counter()
+        out = self._work / f"{name}-{self.seed}"
+        trained = train_encoding(encoding, samples, plan, texts, identify, out, self.seed)
+        took = time.perf_counter() - began
+        self._tell(f"asking {name}, trained in {took:,.0f} s")
+        # A stage without samples, as S0 of a closed codebook, takes no steps.
+        counts = samples.counts()
+        learned = sum(stage.samples for stage in plan.stages if counts.get(stage.name))
+        return trained, took, learned
+
+    def _ask_words(
+        self, trained: TrainedEncoding
+    ) -> tuple[NonceAnswers, NonceAnswers, Rankings, Rankings]:
+        """kae's encoding: words are bound, and queries have their slots."""
+        real = [query.text for query, _ in self.held.test_of_words]
+        before = self._rankings(trained, trained.decode(real))
+        index, identify = interventions.bind(self._real, trained, self.codebook)
+        found = trained.decode(real, index=index, identify=identify)
+        after = self._rankings(trained, found, index)
+        return self._ask_nonce(trained, self.nonce), NonceAnswers(), before, after
+
+    def _ask_nonce(self, trained: TrainedEncoding, words: Sequence[BoundWord]) -> NonceAnswers:
+        """In rounds of as many words as there are reserved slots; answers by word, as given."""
+        by_word: dict[str, tuple[Answered, Answered]] = {}
+        reserved = [group.reserved for group in self.codebook.groups]
+        for some in in_rounds(words, reserved):
+            index, identify = interventions.bind(some, trained, self.codebook)
+            alone, in_queries = (
+                interventions.answers(
+                    some,
+                    trained.reached(
+                        trained.decode(texts, index=index, identify=identify), DEEPEST, index
+                    ),
+                )
+                for texts in self._nonce_texts(some)
+            )
+            for word, *pair in zip(some, alone, in_queries, strict=True):
+                by_word[word.word] = (pair[0], pair[1])
+        pairs = [by_word[word.word] for word in words]
+        return NonceAnswers([one for one, _ in pairs], [one for _, one in pairs])
+
+    def _ask_codes(
+        self, trained: TrainedEncoding
+    ) -> tuple[NonceAnswers, NonceAnswers, Rankings, Rankings]:
+        """A closed codebook: as it is, and with the fair edit, which changes no beam."""
+        alone, in_queries = map(trained.decode, self._nonce_texts(self.nonce))
+        edited = interventions.edit_fairly(self.nonce, alone, trained)
+        plain, fair = (
+            NonceAnswers(
+                *(
+                    interventions.answers(self.nonce, trained.reached(found, DEEPEST, index))
+                    for found in (alone, in_queries)
+                )
+            )
+            for index in (trained.index, edited)
+        )
+        real = trained.decode([query.text for query, _ in self.held.test_of_words])
+        of_words = trained.decode([word.word for word in self._real])
+        edited = interventions.edit_fairly(self._real, of_words, trained)
+        before = self._rankings(trained, real)
+        return plain, fair, before, self._rankings(trained, real, edited)
+
+    def _nonce_texts(self, words: Sequence[BoundWord]) -> tuple[list[str], list[str]]:
+        return [word.word for word in words], [self.nonce_queries[word.word] for word in words]
+
+    def _rankings(
+        self, trained: TrainedEncoding, found: Sequence[Beams], index: LiveIndex | None = None
+    ) -> Rankings:
+        return [
+            [self._ids[row] for row in one.rows] for one in trained.reached(found, DEEPEST, index)
+        ]
+
+    def _tokens(self, samples: StageSamples) -> TextTokens:
+        """Those of the first encoding's samples, kae's: the texts of all, and words besides."""
+        if self._texts is None:
+            self._texts = TextTokens.train(samples.texts(), self.plan.text_tokens)
+        return self._texts
+
+    def _sharing_a_word(self) -> list[list[int]]:
+        """Rows of the items that share a slot, for every slot of a word."""
+        sharing: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for row, codes in enumerate(self.words.codes.tolist()):
+            for position, index in enumerate(codes):
+                if index:
+                    sharing[position, index].append(row)
+        return [sharing[slot] for slot in sorted(sharing)]
+
+    def _tell(self, what: str) -> None:
+        terminal.err.print(f"seed {self.seed}: {what}", highlight=False)
