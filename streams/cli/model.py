@@ -185,7 +185,7 @@ def _neural() -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise NotInstalled(
             f"`kae model` needs the module {error.name}, which is not installed; "
-            "in a clone: make neural; elsewhere: pip install 'kae[live,neural]'"
+            "in a clone: make neural; elsewhere: pip install 'kae[neural]'"
         ) from error
 
 
