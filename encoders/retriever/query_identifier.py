@@ -42,9 +42,7 @@ class QueryIdentifiers:
         return (a, b, c, d, e, f)
 
     def term_slots(self, text: str, terms: BoundTerms) -> tuple[Slot, ...]:
-        """The slots of the bound terms that a query names, in its order."""
-        named = [
-            clause.word for clause in self._queries.encode(text, terms).clauses if clause.terms
-        ]
-        slots = [slot for form in named for _, slot in terms.forms[form]]
-        return tuple(dict.fromkeys(slots))
+        """The slots of the bound terms that a query names, once each."""
+        query = self._queries.encode(text, terms)
+        named = [clause.word for clause in query.clauses if clause.terms]
+        return tuple(dict.fromkeys(slot for form in named for _, slot in terms.forms[form]))
