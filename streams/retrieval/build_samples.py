@@ -9,7 +9,6 @@ import msgspec
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.retriever.samples import SampledItem
-from kae.encoders.retriever.stage_samples import StageSamples
 from kae.streams.backfill.job import split_catalog
 from kae.streams.backfill.work import temporary_name
 from kae.streams.catalog.rows import open_catalog
@@ -23,8 +22,8 @@ from kae.streams.retrieval.sample_files import (
     SampleFile,
     SamplesManifest,
     SampleSource,
+    count_tasks,
     hash_file,
-    read_part,
     write_manifest,
     written_files,
 )
@@ -101,7 +100,7 @@ def _prepare(
     else:
         with serving_index(topology) as index:
             view = index.view
-            items, terms = tuple(_export(view, folder)), tuple(_forms(view))
+            items, terms = tuple(export_items(view, folder)), tuple(bound_forms(view))
             source = SampleSource(
                 generation=view.generation,
                 versions=view.versions,
@@ -142,7 +141,7 @@ def _catalog_parts(topology: Topology, files: Sequence[Path]) -> Iterator[Catalo
         yield CatalogRows(split.file, path, split.groups, split.before)
 
 
-def _export(view: View, folder: Path) -> Iterator[ExportedItems]:
+def export_items(view: View, folder: Path) -> Iterator[ExportedItems]:
     """Write the items of a view to files, shard by shard, in the order of their ids."""
     (folder / "items").mkdir(parents=True)
     slots = {
@@ -173,7 +172,7 @@ def _exported(folder: Path, shard: int, part: int, batch: list[SampledItem]) -> 
     return ExportedItems(name)
 
 
-def _forms(view: View) -> Iterator[BoundForm]:
+def bound_forms(view: View) -> Iterator[BoundForm]:
     for form, bound in sorted(view.terms.forms.items()):
         for binding, slot in bound:
             yield BoundForm(binding, form, slot.position, slot.index)
@@ -183,7 +182,6 @@ def _manifest(
     topology: Topology, job: SamplesJob, source: SampleSource, folder: Path
 ) -> SamplesManifest:
     files = tuple(written_files(folder))
-    samples = StageSamples(sample for file in files for sample in read_part(folder / file.name))
     return SamplesManifest(
         codebook=job.fingerprint,
         capacities=job.capacities,
@@ -193,7 +191,7 @@ def _manifest(
         routing_each=job.routing_each,
         mix={stage.name: dict(stage.mix) for stage in topology.retriever_part.stages},
         counts=_counts(folder),
-        tasks=samples.counts(),
+        tasks=count_tasks(folder, files),
         files=files,
     )
 

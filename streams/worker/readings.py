@@ -90,7 +90,9 @@ class WorkerReadings:
         yield MetricSample(metrics.WORKER_SHARDS, shards)
         yield MetricSample(metrics.WORKER_GENERATION_SHARDS, topology.shards)
         unread = self._partitions.unread
-        yield MetricSample(metrics.WORKER_UNREAD_PARTITIONS, sum(one.found - one.read for one in unread))
+        yield MetricSample(
+            metrics.WORKER_UNREAD_PARTITIONS, sum(one.found - one.read for one in unread)
+        )
         yield MetricSample(metrics.WORKER_UNREAD_EVENTS, sum(one.events for one in unread))
         yield MetricSample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
         every = topology.snapshots.every_seconds if topology.snapshots.url else 0

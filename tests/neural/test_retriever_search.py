@@ -1,7 +1,9 @@
 """Beams of a trained retriever under the live mask, and what is found behind them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,6 +21,7 @@ from tests.neural.retriever_samples import (
 from tests.neural.test_generate import live_paths
 from tests.streams.followed import Followed
 
+from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.retriever.beams import AskedQuery, Mask, beam_search
 from kae.encoders.retriever.network import Retriever
@@ -41,6 +44,7 @@ QUERIES = [
     AskedQuery("", (0, 0, 0, 0, 2, 0), history=((3, 2, 1, 1, 1, 1), (0, 0, 0, 0, 0, 2))),
 ]
 LEARNED = 60
+DOCUMENT = Path(__file__).parents[2] / "docs" / "retriever.md"
 # More than there are live identifiers.
 ALL = 1000
 
@@ -178,6 +182,52 @@ def test_a_term_that_is_bound_after_training_is_a_path_to_its_items(
     for one in answer.items:
         if one.via is not None and one.path is not None:
             assert one.path[bound.position] == "quietcore"
+
+
+def test_a_query_for_a_term_gives_half_of_its_beams_to_the_paths_of_the_term(
+    line: Followed, codebook: Codebook, model_folder: Path
+) -> None:
+    line.bind("quietcore", where='brand = "hp"')
+    line.spread_all()
+    line.follow()
+    view = line.index.view
+    (bound,) = view.visible.values()
+    decode = Decode(view, codebook)
+    paths = {path for path in live_paths(view) if path[bound.position] == bound.index}
+    slot = Slot(bound.position, bound.index)
+    assert {tuple(path) for path in decode.paths_through(slot).tolist()} == paths
+    assert len(paths) > 8
+    search = ModelSearch.open(model_folder, codebook, beams=16)
+    (found,) = search.decode(view, ["toner quietcore"])
+    assert found.routed.tolist() == [True, False] * 8
+    through = {tuple(path) for path in found.beams.identifiers[found.routed].tolist()}
+    assert len(through) == 8
+    assert through < paths
+    # Every term's item that is found first is one of the term.
+    assert found.items.bindings[0] == bound.binding
+    (other,) = search.decode(view, ["toner"])
+    assert not other.routed.any()
+    line.release("quietcore")
+    line.follow()
+    (after,) = search.decode(line.index.view, ["toner quietcore"])
+    assert not after.routed.any()
+    assert Decode(line.index.view, codebook).paths_through(slot).shape == (0, 6)
+
+
+def test_the_worked_example_of_the_document_decodes_live_identifiers(
+    line: Followed, codebook: Codebook, model_folder: Path
+) -> None:
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
+        exec(block, names)
+    view = line.index.view
+    found = names["decoded"](
+        model_folder, Decode(view, codebook), codebook, ["toner", "quietcore"], view.terms
+    )
+    assert [one.beams.identifiers.shape for one in found] == [(64, 6)] * 2
+    live = live_paths(view)
+    for one in found:
+        assert {tuple(path) for path in one.beams.identifiers.tolist()} <= live
 
 
 def test_views_in_shared_memory_give_the_same_beams(

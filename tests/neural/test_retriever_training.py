@@ -1,6 +1,7 @@
 """Training a retriever: every stage learns, and a kill changes nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,17 +17,22 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, BartForConditionalGeneration
 
 from kae.encoders.codebook.codebook import Codebook
-from kae.encoders.retriever.manifest import RetrieverInvalid, read_manifest
+from kae.encoders.retriever.manifest import WEIGHTS, RetrieverInvalid, read_manifest
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.plan import StagePlan
 from kae.encoders.retriever.samples import STAGES, Sample
 from kae.encoders.retriever.sampling import WINDOW, StageBatches
 from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import END, FEWEST, TextTokens
-from kae.encoders.retriever.training import CHECKPOINT, CURVE, TrainingDiffers, train
+from kae.encoders.retriever.training import (
+    CHECKPOINT,
+    CURVE,
+    TrainingDiffers,
+    TrainingDiverged,
+    train,
+)
 from kae.streams.retrieval.curve import draw_curve, read_curve
 
-WEIGHTS = "model.safetensors"
 # Trains in a process of its own, with a checkpoint after each step.
 PROGRAM = """
 import sys
@@ -185,6 +191,26 @@ def test_a_stage_without_samples_takes_no_steps(codebook: Codebook, tmp_path: Pa
     ]
 
 
+def test_a_loss_that_is_no_number_ends_the_training_with_its_remedy(
+    codebook: Codebook, tmp_path: Path
+) -> None:
+    samples = StageSamples(
+        [Sample("title_to_identifier", text="lamp", target_slots=(1, 0, 0, 0, 0, 0))]
+    )
+    plan = small_plan(32 * 40)
+    wild = tuple(msgspec.structs.replace(stage, rate=1e30) for stage in plan.stages)
+    with pytest.raises(TrainingDiverged, match=r"stage S1 is nan at step 25 of 40; lower its rate"):
+        train(
+            samples,
+            msgspec.structs.replace(plan, stages=wild),
+            capacities_of(codebook),
+            tmp_path,
+            seed=1,
+        )
+    with pytest.raises(RetrieverInvalid):
+        read_manifest(tmp_path)
+
+
 def test_a_text_vocabulary_is_the_same_whatever_the_order_of_texts(
     samples: StageSamples, tmp_path: Path
 ) -> None:
@@ -203,6 +229,17 @@ def test_a_picture_has_the_curve_of_every_stage(model_folder: Path) -> None:
     assert picture == draw_curve(read_curve(model_folder))
     for stage in STAGES:
         assert f">{stage}<".encode() in picture
+
+
+def test_weights_of_another_training_are_refused(model_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(model_folder, tmp_path / "model")
+    weights = bytearray((tmp_path / "model" / WEIGHTS).read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / "model" / WEIGHTS).write_bytes(weights)
+    with pytest.raises(
+        RetrieverInvalid, match=r"model\.safetensors: its hash is .*kae model train"
+    ):
+        Retriever.load(tmp_path / "model")
 
 
 def test_a_folder_that_is_no_model_is_refused_with_its_remedy(tmp_path: Path) -> None:
