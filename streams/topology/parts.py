@@ -98,7 +98,7 @@ class CatalogPart(Part):
 
 
 class FoldingPart(Part):
-    keep: dict[Name, Name] = {}
+    keep: dict[Name, Name] = Field(default_factory=dict)
 
 
 class GroupPart(Part):
