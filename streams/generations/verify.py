@@ -19,6 +19,8 @@ from kae.streams.replica_api.status import (
 from kae.streams.topology.types import Topology
 
 POLL_SECONDS = 0.1
+# How long a replica may take to read an announcement that was made just before.
+ANNOUNCED_SECONDS = 5.0
 
 
 def verify_generation(
@@ -62,7 +64,7 @@ def read_added_ends(topology: Topology, replica: ReplicaClient, generation: int)
 
     Raises: ReplicaUnreachable, GenerationUnusable, KafkaUnreachable.
     """
-    shown = replica.generations()
+    shown = _announced(replica, generation)
     one, serving = find_followed(shown, generation), find_followed(shown, shown.wanted)
     added = range(len(serving.status.shards), len(one.status.shards))
     places = [TopicPartition(topology.items_topic, number) for number in added]
@@ -75,6 +77,17 @@ def read_added_ends(topology: Topology, replica: ReplicaClient, generation: int)
     ):
         ends = consumer.end_offsets(places)
     return tuple(ends[place] for place in places)
+
+
+def _announced(replica: ReplicaClient, generation: int) -> GenerationsShown:
+    """What the replica follows, once it has read about the generation."""
+    deadline = time.monotonic() + ANNOUNCED_SECONDS
+    while True:
+        shown = replica.generations()
+        read = {*shown.problems, *(one.generation for one in shown.generations)}
+        if generation in read or time.monotonic() > deadline:
+            return shown
+        time.sleep(POLL_SECONDS)
 
 
 def _is_ready(

@@ -134,7 +134,6 @@ WITH_BROKER = [
     ("catalog", "ingest", "feed.jsonl"),
     ("term", "bind", "x", "--match", "y"),
     ("term", "release", "x"),
-    ("status",),
     ("log", "verify"),
     ("topics", "apply"),
 ]
@@ -146,6 +145,15 @@ def test_a_broker_that_does_not_run(command: tuple[str, ...], folder: Path) -> N
     line = said(folder, *command)
     assert "Kafka does not answer (127.0.0.1:" in line
     assert "Connection refused); start it, or name another with --bootstrap" in line
+
+
+def test_status_says_what_it_could_not_ask(folder: Path) -> None:
+    env = {**os.environ, "KAE_TOPOLOGY": str(folder / "mine.yaml")}
+    ended = run_kae("status", cwd=folder, env=env, within_seconds=60)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    replica, kafka = ended.stdout.splitlines()
+    assert replica.startswith("not asked: no replica answers at http://")
+    assert kafka.startswith("not asked: Kafka does not answer (127.0.0.1:")
 
 
 @pytest.fixture

@@ -57,19 +57,21 @@ def test_a_campaign_that_was_not_there_goes_as_one(followed: Followed) -> None:
     assert named(events) == [("spring", "CampaignReleaseData")]
 
 
-def test_words_are_told_and_put_back_as_they_were_typed(line: Followed) -> None:
+def test_words_are_told_and_put_back_as_they_were_typed(followed: Followed) -> None:
     for number, word in enumerate(("C++", "C#", "c"), start=10):
         event = encode_term(word, BindData(number, SelectorData(match=word)), "/ops")
-        line.register(decode_term(None, event, 1 << 20, line.tick(), rules_of(line.topology)))
-    history = past(line)
+        followed.register(
+            decode_term(None, event, 1 << 20, followed.tick(), rules_of(followed.topology))
+        )
+    history = past(followed)
     assert [[h.written for h in history.history(term)] for term in ("c++", "c#", "c")] == [
         ["C++"],
         ["C#"],
         ["c"],
     ]
-    then = line.tick()
-    line.release("c++")
-    ((subject, data),) = past(line).rollback(then, ["c++"], "ann", line.tick())
+    then = followed.tick()
+    followed.release("c++")
+    ((subject, data),) = past(followed).rollback(then, ["c++"], "ann", followed.tick())
     assert subject == "C++"
     assert isinstance(data, BindData)
     assert data.replace
