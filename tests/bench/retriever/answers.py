@@ -26,8 +26,8 @@ class ModelRun:
     rankings: Rankings
     free_rankings: Rankings  # decoded without a mask; what is not live is skipped
     live_share: float  # of the beams that are decoded without a mask
-    training_seconds: float
-    samples_per_second: float
+    samples: int  # that it learned from, repetitions included
+    samples_per_second: float | None  # None: nobody has measured it
     parameters: int
     nonce: NonceAnswers
     nonce_fair: NonceAnswers  # of closed codebooks; empty for kae

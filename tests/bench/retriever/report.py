@@ -22,8 +22,8 @@ class EncodingRow(Ranked, frozen=True, kw_only=True):
 
     free_hr350: float
     live_share: float  # of the beams decoded without a mask
-    training_seconds: float
-    samples_per_second: float
+    samples: int  # drawn in the training; S0 is kae's alone
+    samples_per_second: float | None  # null: too few to tell
     parameters: int
 
 

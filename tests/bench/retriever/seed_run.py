@@ -1,9 +1,9 @@
 """One seed of `kae bench retriever`: every model is trained once, and asked everything."""
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 
 from pyroaring import BitMap
 
@@ -73,7 +73,7 @@ class SeedBench:
         ]
 
     def encodings(self, vectors: Vectors) -> Iterator[tuple[Encoding, Identify]]:
-        """Each encoding of all items, fitted to the warm ones, and how it encodes queries."""
+        """Each encoding of all items, kae's first, fitted to the warm ones; and of queries."""
         yield self.words, QueryIdentifiers(self.codebook).identify
         warm = vectors[[row for row, _ in self._warm.values()]]
         asked = (*self.held.train, *self.held.test)
@@ -86,7 +86,7 @@ class SeedBench:
 
     def run(self, encoding: Encoding, identify: Identify) -> tuple[ModelRun, TrainedEncoding]:
         """Train a model and ask it everything."""
-        trained, took, learned = self._train(encoding, identify, self.plan, encoding.name)
+        trained, learned = self._train(encoding, identify, self.plan, encoding.name)
         test = [query.text for query in self.held.test]
         free = trained.decode(test, masked=False)
         live = [int(trained.index.is_live(one.identifiers).sum()) for one in free]
@@ -96,8 +96,8 @@ class SeedBench:
             rankings=self._rankings(trained, trained.decode(test)),
             free_rankings=self._rankings(trained, free),
             live_share=sum(live) / sum(len(one.scores) for one in free),
-            training_seconds=took,
-            samples_per_second=learned / took,
+            samples=learned,
+            samples_per_second=self._speed(encoding.name),
             parameters=trained.retriever.parameter_count,
             nonce=nonce,
             nonce_fair=nonce_fair,
@@ -109,7 +109,7 @@ class SeedBench:
     def run_without(self, stage: str, encoding: Encoding, identify: Identify) -> StageRun:
         """Train a model without a stage, and ask it as much as shows what the stage is for."""
         name = f"{encoding.name}-without-{stage}"
-        trained, _, _ = self._train(encoding, identify, self.plan.without(stage), name)
+        trained, _ = self._train(encoding, identify, self.plan.without(stage), name)
         return self.stage_run(trained)
 
     def stage_run(self, trained: TrainedEncoding) -> StageRun:
@@ -118,8 +118,8 @@ class SeedBench:
 
     def _train(
         self, encoding: Encoding, identify: Identify, plan: TrainingPlan, name: str
-    ) -> tuple[TrainedEncoding, float, int]:
-        """The model, the seconds that it took, and the samples that were drawn."""
+    ) -> tuple[TrainedEncoding, int]:
+        """The model, and the number of samples that were drawn."""
         samples = samples_of(
             encoding,
             self._warm,
@@ -131,15 +131,32 @@ class SeedBench:
         )
         texts = self._tokens(samples)
         self._tell(f"training {name}")
-        began = time.perf_counter()
-        out = self._work / f"{name}-{self.seed}"
-        trained = train_encoding(encoding, samples, plan, texts, identify, out, self.seed)
-        took = time.perf_counter() - began
-        self._tell(f"asking {name}, trained in {took:,.0f} s")
+        speeds: list[float] = []
+        trained = train_encoding(
+            encoding,
+            samples,
+            plan,
+            texts,
+            identify,
+            self._work / f"{name}-{self.seed}",
+            self.seed,
+            lambda told: speeds.append(told.samples_per_second),
+        )
+        if speeds:
+            # Kept beside the model, for a run that goes on after it.
+            self._speed_file(name).write_text(str(median(speeds)), encoding="ascii")
+        self._tell(f"asking {name}")
         # A stage without samples, as S0 of a closed codebook, takes no steps.
         counts = samples.counts()
         learned = sum(stage.samples for stage in plan.stages if counts.get(stage.name))
-        return trained, took, learned
+        return trained, learned
+
+    def _speed_file(self, name: str) -> Path:
+        return self._work / f"{name}-{self.seed}.samples-per-second"
+
+    def _speed(self, name: str) -> float | None:
+        file = self._speed_file(name)
+        return float(file.read_text(encoding="ascii")) if file.exists() else None
 
     def _ask_words(
         self, trained: TrainedEncoding

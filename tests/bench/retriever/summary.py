@@ -53,6 +53,7 @@ def ranked(seeds: Sequence[Rankings], queries: Sequence[JudgedQuery]) -> Ranked:
 
 def encoding_row(runs: Sequence[ModelRun], queries: Sequence[JudgedQuery]) -> EncodingRow:
     found = ranked([run.rankings for run in runs], queries)
+    speeds = [run.samples_per_second for run in runs if run.samples_per_second is not None]
     free = pair_share([run.free_rankings for run in runs], queries, clicked)
     return EncodingRow(
         hr10=found.hr10,
@@ -64,8 +65,8 @@ def encoding_row(runs: Sequence[ModelRun], queries: Sequence[JudgedQuery]) -> En
         ndcg10=found.ndcg10,
         free_hr350=round(free.value, 4),
         live_share=round(fmean(run.live_share for run in runs), 4),
-        training_seconds=round(fmean(run.training_seconds for run in runs), 1),
-        samples_per_second=round(fmean(run.samples_per_second for run in runs), 1),
+        samples=runs[0].samples,
+        samples_per_second=round(fmean(speeds), 1) if speeds else None,
         parameters=runs[0].parameters,
     )
 
