@@ -58,7 +58,7 @@ bench: ## measure the live path against a bare Faust agent, on Apache Kafka
 	@.ci/setup live,demo,bench,test
 	@$(BIN)/kae bench live --json
 
-neural: ## test that the tagger learns, and that a model decodes live identifiers (installs torch, several GB, for this alone)
+neural: ## test that tagger and retriever learn, and that a model decodes live identifiers (installs torch, several GB, for this alone)
 	@.ci/check python memory=3000
 	@.ci/setup live,demo,bench,test,neural
 	@$(BIN)/python -m pytest tests/neural

@@ -32,6 +32,7 @@ class StageBatches:
     ) -> None:
         self._batch = batch
         self._seed = seed
+        self._stage = _number_of(plan.name)
         self._pairs = {
             task: _tokenized(samples.of(task), tokens)
             for task, weight in plan.mix.items()
@@ -59,7 +60,7 @@ class StageBatches:
             for pair in self._taken(task, floor(begin * share), floor(end * share))
         ]
         # Rounded shares may leave a window a few samples short; every batch has at least one.
-        chance = np.random.default_rng([self._seed, window])
+        chance = np.random.default_rng([self._seed, self._stage, window])
         pairs = [pairs[place] for place in chance.permutation(len(pairs)).tolist()]
         pairs.sort(key=_length)
         cuts = np.linspace(0, len(pairs), WINDOW + 1).astype(int).tolist()
@@ -75,12 +76,16 @@ class StageBatches:
 
     def _order(self, task: str, turn: int) -> NDArray[np.int64]:
         if (task, turn) not in self._orders:
-            name = int.from_bytes(blake2b(task.encode(), digest_size=4).digest(), "big")
-            chance = np.random.default_rng([self._seed, name, turn])
+            chance = np.random.default_rng([self._seed, _number_of(task), turn])
             # One window may end a turn and begin the next.
             kept = {key: order for key, order in self._orders.items() if key[0] != task}
             self._orders = {**kept, (task, turn): chance.permutation(len(self._pairs[task]))}
         return self._orders[task, turn]
+
+
+def _number_of(name: str) -> int:
+    """A number that is always the same for a name, so that each has an order of its own."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), "big")
 
 
 def _length(pair: TokenPair) -> tuple[int, int]:

@@ -10,7 +10,6 @@ was killed ends with the weights of one that was not, byte by byte, if both have
 """
 
 import math
-import os
 import time
 from collections.abc import Callable
 from hashlib import blake2b
@@ -22,6 +21,12 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from kae.encoders.retriever.checkpoints import (
+    Checkpoint,
+    load_checkpoint,
+    restore_random_state,
+    save_checkpoint,
+)
 from kae.encoders.retriever.manifest import (
     FORMAT,
     MANIFEST,
@@ -49,6 +54,10 @@ _CLIPPED = 1.0
 
 class TrainingDiffers(ValueError):
     """A folder has the checkpoint or the model of another training."""
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss is no number any more."""
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
@@ -88,7 +97,7 @@ def train(
     """Train a model and save it to a folder; where that is done already, load it.
 
     `texts` are trained on the samples if none are given; `codebook` is its fingerprint.
-    Raises: TrainingDiffers.
+    Raises: TrainingDiffers, TrainingDiverged.
     """
     torch.set_num_threads(threads)
     texts = texts or TextTokens.train(samples.texts(), plan.text_tokens)
@@ -136,15 +145,13 @@ class _Training:
         self._step = 0
         self._curve: list[CurvePoint] = []
         self._losses: list[float] = []
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: Checkpoint | None = None
 
     def resume(self) -> None:
         """Go on from the checkpoint of the folder, if there is one. Raises: TrainingDiffers."""
         path = self._out / CHECKPOINT
         if path.exists():
-            found: dict[str, Any] = torch.load(
-                path, map_location=self._retriever.device, weights_only=True
-            )
+            found = load_checkpoint(path, self._retriever.device)
             begun = msgspec.json.decode(found["training"], type=RetrieverManifest)
             _refuse_other(begun, self._manifest, path)
             self._retriever.load_state_dict(found["weights"])
@@ -159,8 +166,9 @@ class _Training:
         plan = self._manifest.plan
         figures = []
         for number, stage in enumerate(plan.stages):
-            seed = self._manifest.seed * len(plan.stages) + number
-            batches = StageBatches(stage, samples, self._retriever.tokens, plan.batch_samples, seed)
+            batches = StageBatches(
+                stage, samples, self._retriever.tokens, plan.batch_samples, self._manifest.seed
+            )
             if number >= self._stage:
                 self._learn(stage, batches, number)
             figures.append(self._figures(stage, batches.steps))
@@ -170,7 +178,9 @@ class _Training:
         self._stage = number
         optimizer, schedule = self._optimizer(stage, batches.steps)
         if self._resumed:
-            self._restore(self._resumed, optimizer, schedule)
+            optimizer.load_state_dict(self._resumed["optimizer"])
+            schedule.load_state_dict(self._resumed["schedule"])
+            restore_random_state(self._resumed, self._retriever.device)
             self._resumed = None
         began = saved = time.monotonic()
         taken = 0
@@ -220,6 +230,12 @@ class _Training:
     def _tell(self, stage: StagePlan, steps: int, rate: float, speed: float) -> None:
         loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"{self._out}: the loss of stage {stage.name} is {loss} at step {self._step} of "
+                f"{steps}; lower its rate, now {stage.rate:g}, in the section retriever of "
+                "topology.yaml"
+            )
         point = CurvePoint(stage.name, self._step, steps, loss, rate)
         self._curve.append(point)
         with (self._out / CURVE).open("ab") as file:
@@ -228,7 +244,6 @@ class _Training:
             self._progress(TrainingProgress(point, speed))
 
     def _save_checkpoint(self, optimizer: torch.optim.Optimizer, schedule: LambdaLR) -> None:
-        device = self._retriever.device
         state = {
             "training": msgspec.json.encode(self._manifest),
             "weights": self._retriever.state_dict(),
@@ -238,27 +253,8 @@ class _Training:
             "step": self._step,
             "losses": self._losses,
             "curve": msgspec.json.encode(self._curve),
-            "random": torch.get_rng_state(),
-            "random_of_device": (
-                torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-            ),
         }
-        path = self._out / CHECKPOINT
-        beside = path.with_suffix(".next")
-        with beside.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-
-    def _restore(
-        self, found: dict[str, Any], optimizer: torch.optim.Optimizer, schedule: LambdaLR
-    ) -> None:
-        optimizer.load_state_dict(found["optimizer"])
-        schedule.load_state_dict(found["schedule"])
-        torch.set_rng_state(found["random"].cpu())
-        if found["random_of_device"] is not None:
-            torch.cuda.set_rng_state(found["random_of_device"].cpu(), self._retriever.device)
+        save_checkpoint(self._out / CHECKPOINT, state, self._retriever.device)
 
     def _figures(self, stage: StagePlan, steps: int) -> StageFigures:
         points = [point for point in self._curve if point.stage == stage.name]

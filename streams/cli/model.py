@@ -1,35 +1,32 @@
 """`kae model train | evaluate | search | show`: a retriever that decodes identifiers."""
 
+import logging
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from kae.streams.cli import terminal
+from kae.streams.cli.model_output import (
+    print_answer,
+    print_model,
+    print_scores,
+    training_progress,
+)
 from kae.streams.cli.options import BootstrapOption, JsonOption, TopologyOption
 from kae.streams.errors import NotInstalled
 from kae.streams.local_run import open_topology
 
 if TYPE_CHECKING:
-    from kae.encoders.retriever.manifest import RetrieverManifest
-    from kae.encoders.retriever.training import TrainingProgress
     from kae.streams.replica.view import View
-    from kae.streams.replica_api.answers import Words
-    from kae.streams.retrieval.evaluate import ModelEvaluated
-    from kae.streams.retrieval.model_search import ModelAnswer, ModelSearch
+    from kae.streams.retrieval.model_search import ModelSearch
     from kae.streams.topology.types import Topology
 
 app = typer.Typer(no_args_is_help=True)
-# Beams and items that a table of an answer has.
-SHOWN = 10
 PICTURE = "curve.svg"
-# A line of progress every so many points, where there is no terminal.
-TOLD_POINTS = 8
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", show_default=False)]
 DeviceOption = Annotated[
@@ -82,7 +79,7 @@ def train(
         from kae.streams.retrieval.sample_files import load_samples
 
         about, found = load_samples(samples)
-        with _progress() as on_progress:
+        with training_progress() as on_progress:
             train_retriever(
                 found,
                 plan.scaled(share),
@@ -99,7 +96,7 @@ def train(
     if as_json:
         terminal.print_json(manifest)
     else:
-        _print_model(out, manifest)
+        print_model(out, manifest)
 
 
 @app.command()
@@ -127,7 +124,7 @@ def evaluate(
     if as_json:
         terminal.print_json(found)
     else:
-        _print_scores(found)
+        print_scores(found)
 
 
 @app.command()
@@ -155,7 +152,7 @@ def search(
     if as_json:
         terminal.print_json(answer)
     else:
-        _print_answer(answer)
+        print_answer(answer)
 
 
 @app.command()
@@ -172,7 +169,7 @@ def show(folder: ModelArgument, as_json: JsonOption = False) -> None:
     if as_json:
         terminal.print_json(manifest)
     else:
-        _print_model(folder, manifest)
+        print_model(folder, manifest)
 
 
 @contextmanager
@@ -185,7 +182,7 @@ def _neural() -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise NotInstalled(
             f"`kae model` needs the module {error.name}, which is not installed; "
-            "in a clone: make neural; elsewhere: pip install 'kae[live,neural]'"
+            "in a clone: make neural; elsewhere: pip install 'kae[neural]'"
         ) from error
 
 
@@ -196,7 +193,12 @@ def _with_preset(topology: "Topology", preset: str) -> dict[str, object]:
 def _device(given: str | None) -> str:
     import torch
 
-    return given or ("cuda" if torch.cuda.is_available() else "cpu")
+    has_cuda = torch.cuda.is_available()
+    if given not in (None, "cpu", "cuda") or (given == "cuda" and not has_cuda):
+        raise typer.BadParameter(
+            f"--device {given}: this machine has cpu{' and cuda' if has_cuda else ' alone'}"
+        )
+    return given or ("cuda" if has_cuda else "cpu")
 
 
 @contextmanager
@@ -206,49 +208,13 @@ def _searching(
     """The model, with a view that it fits."""
     from kae.streams.retrieval.indexes import catalog_index, serving_index
     from kae.streams.retrieval.model_search import ModelSearch
+    from kae.streams.telemetry.logs import set_up_logs
 
+    # A replica in this process logs its events; standard output is for the result.
+    set_up_logs(logging.WARNING)
     opened = catalog_index(topology, catalog) if catalog else serving_index(topology)
     with opened as index:
         yield ModelSearch.open(folder, index.codebook, beam, _device(device)), index.view
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[["TrainingProgress"], None]]:
-    """Show a bar for each stage on a terminal, otherwise print lines."""
-    if not sys.stderr.isatty():
-        told: list[int] = []
-
-        def tell(found: "TrainingProgress") -> None:
-            told.append(found.point.step)
-            if len(told) % TOLD_POINTS == 1 or found.point.step == found.point.steps:
-                terminal.err.print(_line(found), highlight=False)
-
-        yield tell
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[line]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=terminal.err) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def move(found: "TrainingProgress") -> None:
-            point = found.point
-            if point.stage not in tasks:
-                tasks[point.stage] = bar.add_task(point.stage, total=point.steps, line="")
-            bar.update(tasks[point.stage], completed=point.step, line=_line(found))
-
-        yield move
-
-
-def _line(found: "TrainingProgress") -> str:
-    point = found.point
-    return (
-        f"{point.stage}: step {point.step:,} of {point.steps:,}, loss {point.loss:.3f}, "
-        f"rate {point.rate:.1e}, {found.samples_per_second:,.0f} samples/s"
-    )
 
 
 def _draw(folder: Path) -> int:
@@ -265,54 +231,3 @@ def _draw(folder: Path) -> int:
                 "installed; pip install 'kae[plot]'"
             )
     return len(points)
-
-
-def _print_model(folder: Path, manifest: "RetrieverManifest") -> None:
-    terminal.print_table(
-        f"{folder}: {manifest.plan.preset}, {manifest.parameters:,} weights, codebook "
-        f"{manifest.codebook or 'none'}, seed {manifest.seed}",
-        ("stage", "steps", "samples", "loss at the end"),
-        ((one.name, one.steps, one.samples, one.loss) for one in manifest.stages),
-    )
-    terminal.out.print(
-        f"texts have tokens 0 to {manifest.text_tokens - 1:,}; slot 0 of each position is token "
-        f"{', '.join(f'{offset:,}' for offset in manifest.offsets)}",
-        highlight=False,
-    )
-
-
-def _print_scores(found: "ModelEvaluated") -> None:
-    rows = (("model", found.model), ("own words", found.own_words), ("both", found.both))
-    terminal.print_table(
-        f"{found.pairs:,} chosen items of {found.queries:,} queries, {found.beams} beams, "
-        f"{found.p50_ms:.1f} ms a query (p50)",
-        ("ranked by", *(f"HR@{depth}" for depth in found.model.hit_rate), "MRR"),
-        ((name, *one.hit_rate.values(), one.mrr) for name, one in rows),
-    )
-
-
-def _print_answer(answer: "ModelAnswer") -> None:
-    terminal.out.print(
-        f"identifier of the query: {_written(answer.identifier)}", markup=False, highlight=False
-    )
-    terminal.print_table(
-        f"Best of {len(answer.beams):,} beams",
-        ("score", "identifier", "items"),
-        ((one.score, _written(one.words), one.items) for one in answer.beams[:SHOWN]),
-    )
-    terminal.print_table(
-        f"Items, after {answer.took_ms:.0f} ms",
-        ("id", "title", "by"),
-        ((one.id, one.title, _by(one.path, one.via)) for one in answer.items),
-    )
-
-
-def _by(path: "Words | None", via: str | None) -> str:
-    """How an item was reached."""
-    if path is None:
-        return "own words"
-    return f"term {via}" if via else _written(path)
-
-
-def _written(words: "Words") -> str:
-    return " · ".join(word or "-" for word in words)

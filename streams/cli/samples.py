@@ -1,5 +1,6 @@
 """`kae samples build | show`: samples for a retriever, made with Beam."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +51,10 @@ def build(
 ) -> None:
     """Join items with behaviour, and write samples by stage; other options are Beam's."""
     from kae.streams.retrieval.build_samples import SamplesOptions, build_samples
+    from kae.streams.telemetry.logs import set_up_logs
 
+    # A replica in this process logs its events; standard output is for the result.
+    set_up_logs(logging.WARNING)
     left, beam = split_arguments(context.args)
     if left:
         raise typer.BadParameter(f"unexpected {left[0]!r}")

@@ -101,7 +101,7 @@ def _prepare(
     else:
         with serving_index(topology) as index:
             view = index.view
-            items, terms = tuple(_export(view, folder)), tuple(_forms(view))
+            items, terms = tuple(export_items(view, folder)), tuple(bound_forms(view))
             source = SampleSource(
                 generation=view.generation,
                 versions=view.versions,
@@ -142,7 +142,7 @@ def _catalog_parts(topology: Topology, files: Sequence[Path]) -> Iterator[Catalo
         yield CatalogRows(split.file, path, split.groups, split.before)
 
 
-def _export(view: View, folder: Path) -> Iterator[ExportedItems]:
+def export_items(view: View, folder: Path) -> Iterator[ExportedItems]:
     """Write the items of a view to files, shard by shard, in the order of their ids."""
     (folder / "items").mkdir(parents=True)
     slots = {
@@ -173,7 +173,7 @@ def _exported(folder: Path, shard: int, part: int, batch: list[SampledItem]) -> 
     return ExportedItems(name)
 
 
-def _forms(view: View) -> Iterator[BoundForm]:
+def bound_forms(view: View) -> Iterator[BoundForm]:
     for form, bound in sorted(view.terms.forms.items()):
         for binding, slot in bound:
             yield BoundForm(binding, form, slot.position, slot.index)

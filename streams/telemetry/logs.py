@@ -6,8 +6,8 @@ import sys
 import structlog
 
 
-def set_up_logs() -> None:
-    """Send kae's events, and the libraries' warnings, to standard error."""
+def set_up_logs(level: int = logging.INFO) -> None:
+    """Send kae's events from a level on, and the libraries' warnings, to standard error."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -15,7 +15,7 @@ def set_up_logs() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

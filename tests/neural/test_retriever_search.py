@@ -1,7 +1,9 @@
 """Beams of a trained retriever under the live mask, and what is found behind them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -41,6 +43,7 @@ QUERIES = [
     AskedQuery("", (0, 0, 0, 0, 2, 0), history=((3, 2, 1, 1, 1, 1), (0, 0, 0, 0, 0, 2))),
 ]
 LEARNED = 60
+DOCUMENT = Path(__file__).parents[2] / "docs" / "retriever.md"
 # More than there are live identifiers.
 ALL = 1000
 
@@ -178,6 +181,22 @@ def test_a_term_that_is_bound_after_training_is_a_path_to_its_items(
     for one in answer.items:
         if one.via is not None and one.path is not None:
             assert one.path[bound.position] == "quietcore"
+
+
+def test_the_worked_example_of_the_document_decodes_live_identifiers(
+    line: Followed, codebook: Codebook, model_folder: Path
+) -> None:
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
+        exec(block, names)
+    view = line.index.view
+    found = names["decoded"](
+        model_folder, Decode(view, codebook), codebook, ["toner", "quietcore"], view.terms
+    )
+    assert [one.beams.identifiers.shape for one in found] == [(64, 6)] * 2
+    live = live_paths(view)
+    for one in found:
+        assert {tuple(path) for path in one.beams.identifiers.tolist()} <= live
 
 
 def test_views_in_shared_memory_give_the_same_beams(

@@ -23,7 +23,13 @@ from kae.encoders.retriever.samples import STAGES, Sample
 from kae.encoders.retriever.sampling import WINDOW, StageBatches
 from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import END, FEWEST, TextTokens
-from kae.encoders.retriever.training import CHECKPOINT, CURVE, TrainingDiffers, train
+from kae.encoders.retriever.training import (
+    CHECKPOINT,
+    CURVE,
+    TrainingDiffers,
+    TrainingDiverged,
+    train,
+)
 from kae.streams.retrieval.curve import draw_curve, read_curve
 
 WEIGHTS = "model.safetensors"
@@ -183,6 +189,26 @@ def test_a_stage_without_samples_takes_no_steps(codebook: Codebook, tmp_path: Pa
         ("S2", 0),
         ("S3", 0),
     ]
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_its_remedy(
+    codebook: Codebook, tmp_path: Path
+) -> None:
+    samples = StageSamples(
+        [Sample("title_to_identifier", text="lamp", target_slots=(1, 0, 0, 0, 0, 0))]
+    )
+    plan = small_plan(32 * 40)
+    wild = tuple(msgspec.structs.replace(stage, rate=1e30) for stage in plan.stages)
+    with pytest.raises(TrainingDiverged, match=r"stage S1 is nan at step 25 of 40; lower its rate"):
+        train(
+            samples,
+            msgspec.structs.replace(plan, stages=wild),
+            capacities_of(codebook),
+            tmp_path,
+            seed=1,
+        )
+    with pytest.raises(RetrieverInvalid):
+        read_manifest(tmp_path)
 
 
 def test_a_text_vocabulary_is_the_same_whatever_the_order_of_texts(

@@ -7,13 +7,19 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.icecat import catalog_items
+from tests.streams.followed import Followed
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
-from kae.encoders.retriever.samples import Sample
+from kae.encoders.retriever.samples import Sample, SampledItem
 from kae.streams.errors import CatalogInvalid, SamplesInvalid
-from kae.streams.retrieval.build_samples import SamplesOptions, build_samples
+from kae.streams.retrieval.build_samples import (
+    SamplesOptions,
+    bound_forms,
+    build_samples,
+    export_items,
+)
 from kae.streams.retrieval.sample_files import SamplesManifest, read_manifest, read_part
 from kae.streams.topology.types import Topology
 
@@ -150,6 +156,34 @@ def test_the_same_inputs_and_seed_give_the_same_bytes_and_another_seed_others(
     assert {name for name in one if one[name] != other[name]} == {
         name for name in one if name.startswith("S3/") or name == "samples.json"
     }
+
+
+def test_items_of_a_generation_come_with_the_slots_of_their_terms(
+    line: Followed, items: list[Item], tmp_path: Path
+) -> None:
+    line.put(items)
+    line.bind("quietcore", where='brand = "hp"')
+    line.spread_all()
+    line.follow()
+    view = line.index.view
+    (bound,) = view.visible.values()
+    found = [
+        item
+        for part in export_items(view, tmp_path / "export")
+        for item in msgspec.msgpack.decode(
+            (tmp_path / "export" / part.name).read_bytes(), type=list[SampledItem]
+        )
+    ]
+    assert {one.id for one in found} == {item.id for item in items}
+    by_hp = {hit.id for hit in line.search("quietcore")}
+    assert 0 < len(by_hp) < ITEMS
+    for one in found:
+        item = view.live_item(one.id)
+        assert item is not None
+        assert (one.title, one.identifier) == (item.title, item.identifier)
+        assert one.bound == (((bound.position, bound.index),) if one.id in by_hp else ())
+    forms = {(one.form, one.position, one.index) for one in bound_forms(view)}
+    assert forms == {("quietcore", bound.position, bound.index)}
 
 
 def test_a_folder_that_holds_anything_is_left_as_it_is(topology: Topology, tmp_path: Path) -> None:

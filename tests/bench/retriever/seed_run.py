@@ -18,11 +18,13 @@ from kae.bench.retriever.minilm import SentenceEncoder, Vectors
 from kae.bench.retriever.ranking_measures import DEEPEST, Rankings
 from kae.bench.retriever.trained import (
     TrainedEncoding,
+    WarmItem,
     identify_by_codes,
     samples_of,
     train_encoding,
 )
 from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
 from kae.encoders.retriever.beams import Beams
 from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.query_identifier import QueryIdentifiers
@@ -30,6 +32,7 @@ from kae.encoders.retriever.samples import Identify
 from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 from kae.streams.cli import terminal
+from kae.streams.retrieval.sample_job import product_type
 
 # Nonce words that the models without a stage are asked.
 NONCE_OF_STAGES = 400
@@ -52,7 +55,11 @@ class SeedBench:
         self._work, self._routing = work, given.topology.retriever_part.routing
         self._ids = given.ids
         row_of = {item: row for row, item in enumerate(self._ids)}
-        self._warm = {item.id: (row_of[item.id], item) for item in held.warm}
+        encoded = Encoder(codebook).encode_all(held.warm)
+        self._warm = [
+            WarmItem(row_of[item.id], item, product_type(one.attributes))
+            for item, one in zip(held.warm, encoded, strict=True)
+        ]
         self._texts: TextTokens | None = None
         self._encoder = SentenceEncoder()
         self.words = encode_by_words(codebook, given.items)
@@ -75,7 +82,7 @@ class SeedBench:
     def encodings(self, vectors: Vectors) -> Iterator[tuple[Encoding, Identify]]:
         """Each encoding of all items, kae's first, fitted to the warm ones; and of queries."""
         yield self.words, QueryIdentifiers(self.codebook).identify
-        warm = vectors[[row for row, _ in self._warm.values()]]
+        warm = vectors[[one.row for one in self._warm]]
         asked = (*self.held.train, *self.held.test)
         for name, quantizer in closed_quantizers(warm, self.words.capacities, self.seed):
             self._tell(f"fitted {name}")

@@ -6,7 +6,8 @@ S0 and self-routing need words and reserved slots, so they are kae's alone: with
 out, and all of S3 is retrieval.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ from kae.streams.topology.retriever_part import RoutingPart
 BEAMS = 512
 # Queries that are decoded together.
 AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WarmItem:
+    """An item that is learned from: its row among all items, and what kind of product it is."""
+
+    row: int
+    item: Item
+    product_type: str
 
 
 class TrainedEncoding:
@@ -102,20 +112,20 @@ def train_encoding(
 
 def samples_of(
     encoding: Encoding,
-    warm: Mapping[str, tuple[int, Item]],
+    warm: Sequence[WarmItem],
     queries: Sequence[JudgedQuery],
     identify: Identify,
     codebook: Codebook,
     routing: RoutingPart,
     seed: int,
 ) -> StageSamples:
-    """All samples of an encoding; `warm` has the row and the text of each item by id."""
+    """All samples of an encoding."""
     return StageSamples(_samples(encoding, warm, queries, identify, codebook, routing, seed))
 
 
 def _samples(
     encoding: Encoding,
-    warm: Mapping[str, tuple[int, Item]],
+    warm: Sequence[WarmItem],
     queries: Sequence[JudgedQuery],
     identify: Identify,
     codebook: Codebook,
@@ -124,8 +134,10 @@ def _samples(
 ) -> Iterator[Sample]:
     rows = encoding.codes.tolist()
     found = {
-        item.id: SampledItem(item.id, item.title, _identifier(rows[row]))
-        for row, item in warm.values()
+        one.item.id: SampledItem(
+            one.item.id, one.item.title, _identifier(rows[one.row]), one.product_type
+        )
+        for one in warm
     }
     if encoding.has_words:
         yield from word_samples(codebook)
