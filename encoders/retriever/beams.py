@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
-from kae.encoders.categories import POSITIONS
+from kae.encoders.categories import POSITIONS, Slot
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.samples import NO_SLOTS, Sample, Slots
 from kae.encoders.retriever.text import END, PAD
@@ -27,11 +27,15 @@ Mask = Callable[[NDArray[np.uint16]], NDArray[np.bool_]]
 
 @dataclass(frozen=True, slots=True)
 class AskedQuery:
-    """A query, its identifier where there is a dictionary, and what its user chose before."""
+    """A query, its identifier where there is a dictionary, and what its user chose before.
+
+    `terms` are the slots of bound terms that it names; `beam_search` does not look at them.
+    """
 
     text: str
     slots: Slots = NO_SLOTS
     history: tuple[Slots, ...] = ()
+    terms: tuple[Slot, ...] = ()
 
     def sample(self) -> Sample:
         return Sample("retrieve", text=self.text, slots=self.slots, history=self.history)

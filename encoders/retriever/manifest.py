@@ -1,5 +1,6 @@
 """retriever.json: what a model's folder was trained on, for which slots, and how."""
 
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ from kae.encoders.codebook.tokens import TokenLayout
 from kae.encoders.retriever.plan import TrainingPlan
 
 MANIFEST = "retriever.json"
+WEIGHTS = "model.safetensors"
 # Raise it when the same folder would give other beams.
 FORMAT = 1
 _REMEDY = "copy the folder again, or make it with `kae model train`"
@@ -80,3 +82,21 @@ def read_manifest(folder: Path) -> RetrieverManifest:
             f"{path}: format {found.format}; this version of kae reads {FORMAT}; {_REMEDY}"
         )
     return found
+
+
+def hash_weights(folder: Path) -> str:
+    with (folder / WEIGHTS).open("rb") as file:
+        hashed = blake2b(digest_size=16)
+        while block := file.read(1 << 20):
+            hashed.update(block)
+    return hashed.hexdigest()
+
+
+def check_weights(folder: Path, manifest: RetrieverManifest) -> None:
+    """Raises: RetrieverInvalid when the weights are not those of the manifest."""
+    path = folder / WEIGHTS
+    found = hash_weights(folder) if path.exists() else "missing"
+    if found != manifest.weights_blake2b:
+        raise RetrieverInvalid(
+            f"{path}: its hash is {found}, {MANIFEST} says {manifest.weights_blake2b}; {_REMEDY}"
+        )

@@ -25,7 +25,7 @@ from transformers.utils import logging
 
 from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook.tokens import TokenLayout
-from kae.encoders.retriever.manifest import read_manifest
+from kae.encoders.retriever.manifest import check_weights, read_manifest
 from kae.encoders.retriever.plan import PRESETS, TrainingPlan
 from kae.encoders.retriever.text import END, PAD, START, TextTokens
 from kae.encoders.retriever.tokens import SampleTokens, SourceLimits, TokenPair, padded
@@ -106,6 +106,7 @@ class Retriever(nn.Module):
     def load(folder: Path, device: str = "cpu") -> "Retriever":
         """Read a folder. Raises: RetrieverInvalid."""
         manifest = read_manifest(folder)
+        check_weights(folder, manifest)
         logging.disable_progress_bar()
         bart = BartForConditionalGeneration.from_pretrained(str(folder), local_files_only=True)
         limits = SourceLimits(manifest.plan.source_tokens, manifest.plan.history_items)

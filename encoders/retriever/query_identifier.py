@@ -4,7 +4,7 @@ A query is read as a title is; a word that queries write in another way than ite
 that is still empty; a bound term takes its position, since it was bound to be found.
 """
 
-from kae.encoders.categories import EMPTY
+from kae.encoders.categories import EMPTY, Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.items import Item
@@ -40,3 +40,9 @@ class QueryIdentifiers:
                     slots[slot.position] = slot.index
         a, b, c, d, e, f = slots
         return (a, b, c, d, e, f)
+
+    def term_slots(self, text: str, terms: BoundTerms) -> tuple[Slot, ...]:
+        """The slots of the bound terms that a query names, once each."""
+        query = self._queries.encode(text, terms)
+        named = [clause.word for clause in query.clauses if clause.terms]
+        return tuple(dict.fromkeys(slot for form in named for _, slot in terms.forms[form]))

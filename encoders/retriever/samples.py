@@ -13,12 +13,16 @@ Source: OneRetrieval (arXiv 2606.13533), four-stage fine-tuning.
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from kae.encoders.categories import CATEGORIES, POSITIONS, Identifier
-from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.text.normal_form import normalise
+
+if TYPE_CHECKING:
+    # Reading a topology loads this module, and is to load no numpy.
+    from kae.encoders.codebook.codebook import Codebook
 
 # One index for each position; ABSENT where nothing is said, 0 where "empty" is said.
 Slots = tuple[int, int, int, int, int, int]
@@ -103,7 +107,7 @@ def one_slot(position: int, index: int) -> Slots:
     return _with(NO_SLOTS, position, index)
 
 
-def word_samples(codebook: Codebook) -> Iterator[Sample]:
+def word_samples(codebook: "Codebook") -> Iterator[Sample]:
     """S0: every word that has a slot, with its category, and back."""
     for word in codebook.words:
         if word.index:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from kae.encoders.retriever.samples import STAGE_OF, STAGES, Sample
+from kae.encoders.retriever.samples import STAGE_OF, Sample
 
 
 class StageSamples:
@@ -20,13 +20,6 @@ class StageSamples:
 
     def of(self, task: str) -> Sequence[Sample]:
         return self._by_task.get(task, ())
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many there are, by stage and task."""
-        return {
-            stage: {task: len(self.of(task)) for task in tasks if self.of(task)}
-            for stage, tasks in STAGES.items()
-        }
 
     def texts(self) -> Iterator[str]:
         """All texts, of sources and of targets."""

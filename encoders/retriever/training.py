@@ -12,7 +12,6 @@ was killed ends with the weights of one that was not, byte by byte, if both have
 import math
 import time
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from kae.encoders.retriever.manifest import (
     MANIFEST,
     RetrieverManifest,
     StageFigures,
+    hash_weights,
     offsets_of,
     read_manifest,
 )
@@ -43,7 +43,6 @@ from kae.encoders.retriever.text import TextTokens
 
 CHECKPOINT = "checkpoint.pt"
 CURVE = "curve.jsonl"
-_WEIGHTS = "model.safetensors"
 # Steps of one point of the curve.
 POINT_STEPS = 25
 CHECKPOINT_SECONDS = 30.0
@@ -265,12 +264,11 @@ class _Training:
 
     def _save(self, figures: list[StageFigures]) -> None:
         self._retriever.save(self._out)
-        weights = (self._out / _WEIGHTS).read_bytes()
         # The manifest last: it makes the folder a model.
         msgspec.structs.replace(
             self._manifest,
             stages=tuple(figures),
-            weights_blake2b=blake2b(weights, digest_size=16).hexdigest(),
+            weights_blake2b=hash_weights(self._out),
         ).write(self._out)
         (self._out / CHECKPOINT).unlink(missing_ok=True)
 

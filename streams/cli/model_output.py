@@ -92,8 +92,8 @@ def print_answer(answer: "ModelAnswer") -> None:
     )
     terminal.print_table(
         f"Best of {len(answer.beams):,} beams",
-        ("score", "identifier", "items"),
-        ((one.score, _written(one.words), one.items) for one in answer.beams[:SHOWN]),
+        ("score", "identifier", "items", "of a term"),
+        ((one.score, _written(one.words), one.items, one.routed) for one in answer.beams[:SHOWN]),
     )
     terminal.print_table(
         f"Items, after {answer.took_ms:.0f} ms",

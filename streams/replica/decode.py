@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.encoders.categories import POSITIONS, Identifier
+from kae.encoders.categories import POSITIONS, Identifier, Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.codebook.tokens import TokenLayout
 from kae.sinks.log.edits import PutItem
@@ -80,6 +80,16 @@ class Constraint:
         Raises: PrefixInvalid.
         """
         return decoding.items(self._trie, paths, limit, self._pin_places)
+
+    def paths_through(self, slot: Slot) -> Prefixes:
+        """(paths, 6): the complete paths with a slot that lead to a live item, in order.
+
+        It looks at every path of the index once.
+        """
+        entries = [part.trie.entries.slots for part in self._trie.parts]
+        found = [slots[:, slots[slot.position] == slot.index].T for slots in entries]
+        paths = np.ascontiguousarray(np.unique(np.concatenate(found), axis=0))
+        return paths[self.count(paths) > 0]
 
     def constrain(self, layout: TokenLayout, tokens: NDArray[np.int64], scores: Scores) -> None:
         """Set to -inf, in place, the score of every token that may not come next.

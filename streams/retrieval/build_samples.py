@@ -9,7 +9,6 @@ import msgspec
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.retriever.samples import SampledItem
-from kae.encoders.retriever.stage_samples import StageSamples
 from kae.streams.backfill.job import split_catalog
 from kae.streams.backfill.work import temporary_name
 from kae.streams.catalog.rows import open_catalog
@@ -23,8 +22,8 @@ from kae.streams.retrieval.sample_files import (
     SampleFile,
     SamplesManifest,
     SampleSource,
+    count_tasks,
     hash_file,
-    read_part,
     write_manifest,
     written_files,
 )
@@ -183,7 +182,6 @@ def _manifest(
     topology: Topology, job: SamplesJob, source: SampleSource, folder: Path
 ) -> SamplesManifest:
     files = tuple(written_files(folder))
-    samples = StageSamples(sample for file in files for sample in read_part(folder / file.name))
     return SamplesManifest(
         codebook=job.fingerprint,
         capacities=job.capacities,
@@ -193,7 +191,7 @@ def _manifest(
         routing_each=job.routing_each,
         mix={stage.name: dict(stage.mix) for stage in topology.retriever_part.stages},
         counts=_counts(folder),
-        tasks=samples.counts(),
+        tasks=count_tasks(folder, files),
         files=files,
     )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kae.encoders.retriever.beams import AskedQuery, Beams, beam_search
 from kae.encoders.retriever.network import Retriever
 from kae.sinks.trie.decoding import PathItems
+from kae.sinks.trie.path_mask import PathMask
 from kae.streams.errors import ModelDiffers
 from kae.streams.replica.decode import Constraint
 
@@ -39,10 +40,12 @@ class DecodedItems:
 class DecodedQuery:
     """What a model makes of a query in one version of the index.
 
-    `sizes` is how many items each beam leads to, at most as many as were asked for.
+    `sizes` is how many items each beam leads to, at most as many as were asked for. `routed` are
+    the beams that were decoded among the paths of the query's terms alone.
     """
 
     beams: Beams
+    routed: NDArray[np.bool_]
     sizes: NDArray[np.int64]
     items: DecodedItems
 
@@ -57,11 +60,37 @@ def decode_queries(
 ) -> list[DecodedQuery]:
     """Decode queries together; every identifier has live items in the decode's version.
 
+    If a query names bound terms, up to half of its beams are decoded among their paths alone, and
+    alternate with the others. A term's slot may be the last of its path, and the beams that come
+    so far rarely hold the slots before it.
     Raises: ModelDiffers when the model has other slots than the index.
     """
     check_capacities(retriever, decode.capacities)
-    found = beam_search(retriever, queries, decode.mask, beams)
-    return [_decoded(one, decode.behind(one.identifiers, path_items)) for one in found]
+    found = []
+    for query, free in zip(
+        queries, beam_search(retriever, queries, decode.mask, beams), strict=True
+    ):
+        merged, routed = free, np.zeros(len(free.scores), np.bool_)
+        if query.terms:
+            paths = np.concatenate([decode.paths_through(slot) for slot in query.terms])
+            mask = PathMask(paths, decode.capacities)
+            (through,) = beam_search(retriever, [query], mask, max(1, beams // 2))
+            merged, routed = _alternated(through, free, beams)
+        behind = decode.behind(merged.identifiers, path_items)
+        found.append(_decoded(merged, routed, behind))
+    return found
+
+
+def _alternated(first: Beams, second: Beams, most: int) -> tuple[Beams, NDArray[np.bool_]]:
+    """The beams of both in turns, once each, and which of them the first has."""
+    identifiers = np.concatenate([first.identifiers, second.identifiers])
+    turns = np.concatenate([np.arange(len(first.scores)), np.arange(len(second.scores)) + 0.5])
+    order = np.argsort(turns, kind="stable")
+    once = np.unique(identifiers[order], axis=0, return_index=True)[1]
+    kept = order[np.sort(once)][:most]
+    scores = np.concatenate([first.scores, second.scores])
+    routed = (identifiers[kept][:, None] == first.identifiers[None]).all(-1).any(-1)
+    return Beams(identifiers[kept], scores[kept]), routed
 
 
 def check_capacities(retriever: Retriever, capacities: Sequence[int]) -> None:
@@ -73,7 +102,7 @@ def check_capacities(retriever: Retriever, capacities: Sequence[int]) -> None:
         )
 
 
-def _decoded(beams: Beams, behind: PathItems) -> DecodedQuery:
+def _decoded(beams: Beams, routed: NDArray[np.bool_], behind: PathItems) -> DecodedQuery:
     sizes = np.diff(behind.first)
     paths = np.repeat(np.arange(len(sizes)), sizes)
     # Of an item with several paths the first is the best, since beams are in order.
@@ -86,4 +115,4 @@ def _decoded(beams: Beams, behind: PathItems) -> DecodedQuery:
         paths[once],
         beams.scores[paths[once]],
     )
-    return DecodedQuery(beams, sizes, items)
+    return DecodedQuery(beams, routed, sizes, items)

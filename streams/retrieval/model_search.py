@@ -28,12 +28,16 @@ from kae.streams.retrieval.model_decoding import (
 
 
 class BeamShown(msgspec.Struct, frozen=True):
-    """An identifier as words; `score` is the logarithm of its probability."""
+    """An identifier as words; `score` is the logarithm of its probability.
+
+    `routed` says that it was decoded among the paths of the query's terms alone.
+    """
 
     words: Words
     slots: tuple[int, ...]
     score: float
     items: int
+    routed: bool
 
 
 class ModelHit(msgspec.Struct, frozen=True):
@@ -102,7 +106,14 @@ class ModelSearch:
 
     def decode(self, view: View, texts: Sequence[str]) -> list[DecodedQuery]:
         """Decode some queries together."""
-        asked = [AskedQuery(text, self.identify(view, text)) for text in texts]
+        asked = [
+            AskedQuery(
+                text,
+                self.identify(view, text),
+                terms=self._queries.term_slots(text, view.terms),
+            )
+            for text in texts
+        ]
         decode = Decode(view, self._codebook)
         return decode_queries(
             self._retriever, decode, asked, self._beams, path_items=self._path_items
@@ -144,11 +155,12 @@ class ModelSearch:
             decoded.beams.identifiers.tolist(),
             decoded.beams.scores.tolist(),
             decoded.sizes.tolist(),
+            decoded.routed.tolist(),
             strict=True,
         )
         return [
-            BeamShown(self._words(view, slots), tuple(slots), round(score, 4), items)
-            for slots, score, items in rows
+            BeamShown(self._words(view, slots), tuple(slots), round(score, 4), items, routed)
+            for slots, score, items, routed in rows
         ]
 
     def _hits(self, view: View, decoded: DecodedQuery, limit: int) -> list[ModelHit]:

@@ -7,7 +7,8 @@ The rows of a part are ordered, and nothing in the folder depends on time, paths
 workers, so the same inputs and seed give the same bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -148,6 +149,18 @@ def written_files(folder: Path) -> Iterator[SampleFile]:
         for path in sorted((folder / stage).glob("part-*.parquet")):
             rows = parquet.read_metadata(path).num_rows
             yield SampleFile(f"{stage}/{path.name}", rows, hash_file(path))
+
+
+def count_tasks(folder: Path, files: Iterable[SampleFile]) -> dict[str, dict[str, int]]:
+    """How many samples there are, by stage and task; reads one column."""
+    counts: Counter[str] = Counter()
+    for file in files:
+        column = parquet.read_table(folder / file.name, columns=["task"])["task"]
+        counts.update({one["values"]: one["counts"] for one in column.value_counts().to_pylist()})
+    return {
+        stage: {task: counts[task] for task in tasks if counts[task]}
+        for stage, tasks in STAGES.items()
+    }
 
 
 def hash_file(path: Path) -> str:

@@ -162,6 +162,8 @@ def test_a_bound_term_takes_its_position(codebook: Codebook) -> None:
     queries = QueryIdentifiers(codebook)
     terms = BoundTerms([(1, "quietcore", Slot(0, 60)), (2, "black", Slot(2, 31))])
     assert queries.identify("quietcore toner cartridge, black", terms) == (60, 0, 31, 0, 0, 0)
+    assert queries.term_slots("black toner, quietcore", terms) == (Slot(2, 31), Slot(0, 60))
+    assert queries.term_slots("toner", terms) == ()
     assert queries.identify("acme", terms) == (0, 1, 0, 0, 0, 0)
 
 

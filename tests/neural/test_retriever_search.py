@@ -21,6 +21,7 @@ from tests.neural.retriever_samples import (
 from tests.neural.test_generate import live_paths
 from tests.streams.followed import Followed
 
+from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.retriever.beams import AskedQuery, Mask, beam_search
 from kae.encoders.retriever.network import Retriever
@@ -181,6 +182,36 @@ def test_a_term_that_is_bound_after_training_is_a_path_to_its_items(
     for one in answer.items:
         if one.via is not None and one.path is not None:
             assert one.path[bound.position] == "quietcore"
+
+
+def test_a_query_for_a_term_gives_half_of_its_beams_to_the_paths_of_the_term(
+    line: Followed, codebook: Codebook, model_folder: Path
+) -> None:
+    line.bind("quietcore", where='brand = "hp"')
+    line.spread_all()
+    line.follow()
+    view = line.index.view
+    (bound,) = view.visible.values()
+    decode = Decode(view, codebook)
+    paths = {path for path in live_paths(view) if path[bound.position] == bound.index}
+    slot = Slot(bound.position, bound.index)
+    assert {tuple(path) for path in decode.paths_through(slot).tolist()} == paths
+    assert len(paths) > 8
+    search = ModelSearch.open(model_folder, codebook, beams=16)
+    (found,) = search.decode(view, ["toner quietcore"])
+    assert found.routed.tolist() == [True, False] * 8
+    through = {tuple(path) for path in found.beams.identifiers[found.routed].tolist()}
+    assert len(through) == 8
+    assert through < paths
+    # Every term's item that is found first is one of the term.
+    assert found.items.bindings[0] == bound.binding
+    (other,) = search.decode(view, ["toner"])
+    assert not other.routed.any()
+    line.release("quietcore")
+    line.follow()
+    (after,) = search.decode(line.index.view, ["toner quietcore"])
+    assert not after.routed.any()
+    assert Decode(line.index.view, codebook).paths_through(slot).shape == (0, 6)
 
 
 def test_the_worked_example_of_the_document_decodes_live_identifiers(

@@ -1,6 +1,7 @@
 """Training a retriever: every stage learns, and a kill changes nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, BartForConditionalGeneration
 
 from kae.encoders.codebook.codebook import Codebook
-from kae.encoders.retriever.manifest import RetrieverInvalid, read_manifest
+from kae.encoders.retriever.manifest import WEIGHTS, RetrieverInvalid, read_manifest
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.plan import StagePlan
 from kae.encoders.retriever.samples import STAGES, Sample
@@ -32,7 +33,6 @@ from kae.encoders.retriever.training import (
 )
 from kae.streams.retrieval.curve import draw_curve, read_curve
 
-WEIGHTS = "model.safetensors"
 # Trains in a process of its own, with a checkpoint after each step.
 PROGRAM = """
 import sys
@@ -229,6 +229,17 @@ def test_a_picture_has_the_curve_of_every_stage(model_folder: Path) -> None:
     assert picture == draw_curve(read_curve(model_folder))
     for stage in STAGES:
         assert f">{stage}<".encode() in picture
+
+
+def test_weights_of_another_training_are_refused(model_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(model_folder, tmp_path / "model")
+    weights = bytearray((tmp_path / "model" / WEIGHTS).read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / "model" / WEIGHTS).write_bytes(weights)
+    with pytest.raises(
+        RetrieverInvalid, match=r"model\.safetensors: its hash is .*kae model train"
+    ):
+        Retriever.load(tmp_path / "model")
 
 
 def test_a_folder_that_is_no_model_is_refused_with_its_remedy(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.streams.followed import Followed
 
-from kae.encoders.categories import CATEGORY_INDEX, POSITIONS
+from kae.encoders.categories import CATEGORY_INDEX, POSITIONS, Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.encoders.selector import Selector
@@ -45,6 +45,9 @@ def say_the_same(mapped: Constraint, own: Decode, paths: Sequence[tuple[int, ...
         np.testing.assert_array_equal(mapped.count(prefixes), own.count(prefixes))
         for theirs, ours in zip(mapped.children(prefixes), own.children(prefixes), strict=True):
             np.testing.assert_array_equal(theirs, ours)
+    for position, index in enumerate(paths[0]):
+        slot = Slot(position, index)
+        np.testing.assert_array_equal(mapped.paths_through(slot), own.paths_through(slot))
     whole = np.array(paths, np.uint16)
     theirs, ours = mapped.behind(whole, 5), own.behind(whole, 5)
     for column in ("first", "shards", "ordinals", "bindings", "popularity"):
