@@ -8,7 +8,7 @@ import pytest
 
 from kae.bench.judged.make import FILE
 from kae.bench.judgements import HEADER, read_judgements
-from kae.bench.retriever.bench import BenchSize, measure_retriever
+from kae.bench.retriever.bench import BEAMS_ALONE, BenchSize, measure_retriever
 from kae.bench.retriever.encodings import ENCODINGS, KAE
 from kae.bench.retriever.inputs import read_inputs
 from kae.bench.retriever.judged_queries import hold_back
@@ -63,8 +63,12 @@ def test_a_bench_is_whole_and_says_the_same_when_it_goes_on(tmp_path: Path) -> N
     assert report.nonce["bm25"].ihr350_alone == 1.0
     assert report.nonce["bm25"].iar350 is not None
     assert report.nonce["bm25"].iar350.value == report.nonce["bm25"].ihr350.value
-    # Only kae binds; closed codebooks have the fair edit instead.
+    # A word that is bound is found as kae serves it: its paths have beams of their own.
+    assert report.nonce[KAE].ihr350_alone == report.nonce[KAE].ihr350_in_queries == 1.0
     assert report.nonce[KAE].iar350 is not None
+    assert report.nonce[KAE].iar350.value == 1.0
+    assert set(report.nonce) == {*ENCODINGS, BEAMS_ALONE, "bm25"}
+    # Closed codebooks have the fair edit instead.
     assert set(report.nonce_fair) == {*ENCODINGS} - {KAE}
     assert [one.beam for one in report.costs] == [64, 512]
     assert len(list(judged_tables(report))) == 8

@@ -31,9 +31,10 @@ def run(*rankings: list[str], free: tuple[list[str], ...] = ([], [])) -> ModelRu
         samples_per_second=40.0,
         parameters=7,
         nonce=NonceAnswers(),
-        nonce_fair=NonceAnswers(),
+        nonce_other=NonceAnswers(),
         real_before=[["x"], ["d"]],
         real_after=[["a"], ["d", "c"]],
+        real_other=[[], []],
     )
 
 
@@ -69,7 +70,7 @@ def test_cold_and_warm_pairs_are_counted_apart() -> None:
 
 
 def test_real_words_are_judged_before_and_after() -> None:
-    row = real_row([run()], [DRILL, SAW])
+    row = real_row([run().real_before], [run().real_after], [DRILL, SAW])
     assert (row.before, row.after.value) == (1 / 4, 3 / 4)
 
 

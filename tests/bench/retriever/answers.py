@@ -29,11 +29,14 @@ class ModelRun:
     samples: int  # that it learned from, repetitions included
     samples_per_second: float | None  # None: nobody has measured it
     parameters: int
-    nonce: NonceAnswers
-    nonce_fair: NonceAnswers  # of closed codebooks; empty for kae
+    nonce: NonceAnswers  # of kae as it is served; of a closed codebook without any edit
     # Protocol (b): the queries that say a removed word, before it is bound (or edited), and after.
     real_before: Rankings
     real_after: Rankings
+    # The same of a closed codebook with the fair edit, or of kae by the model's beams alone: its
+    # search gives the terms of a query beams of their own.
+    nonce_other: NonceAnswers
+    real_other: Rankings
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -36,6 +37,17 @@ from kae.streams.retrieval.sample_job import product_type
 
 # Nonce words that the models without a stage are asked.
 NONCE_OF_STAGES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class _OfWords:
+    """What a model answered for words that nobody trained it on, as ModelRun has it."""
+
+    nonce: NonceAnswers
+    nonce_other: NonceAnswers
+    before: Rankings
+    after: Rankings
+    other: Rankings
 
 
 class SeedBench:
@@ -98,7 +110,7 @@ class SeedBench:
         free = trained.decode(test, masked=False)
         live = [int(trained.index.is_live(one.identifiers).sum()) for one in free]
         ask = self._ask_words if encoding.name == KAE else self._ask_codes
-        nonce, nonce_fair, real_before, real_after = ask(trained)
+        words = ask(trained)
         run = ModelRun(
             rankings=self._rankings(trained, trained.decode(test)),
             free_rankings=self._rankings(trained, free),
@@ -106,10 +118,11 @@ class SeedBench:
             samples=learned,
             samples_per_second=self._speed(encoding.name),
             parameters=trained.retriever.parameter_count,
-            nonce=nonce,
-            nonce_fair=nonce_fair,
-            real_before=real_before,
-            real_after=real_after,
+            nonce=words.nonce,
+            nonce_other=words.nonce_other,
+            real_before=words.before,
+            real_after=words.after,
+            real_other=words.other,
         )
         return run, trained
 
@@ -121,7 +134,9 @@ class SeedBench:
 
     def stage_run(self, trained: TrainedEncoding) -> StageRun:
         rankings = self._rankings(trained, trained.decode([query.text for query in self.held.test]))
-        return StageRun(rankings, self._ask_nonce(trained, self.nonce[:NONCE_OF_STAGES]).all)
+        return StageRun(
+            rankings, self._ask_nonce(trained, self.nonce[:NONCE_OF_STAGES], served=False).all
+        )
 
     def _train(
         self, encoding: Encoding, identify: Identify, plan: TrainingPlan, name: str
@@ -154,8 +169,7 @@ class SeedBench:
             self._speed_file(name).write_text(str(median(speeds)), encoding="ascii")
         self._tell(f"asking {name}")
         # A stage without samples, as S0 of a closed codebook, takes no steps.
-        counts = samples.counts()
-        learned = sum(stage.samples for stage in plan.stages if counts.get(stage.name))
+        learned = sum(stage.samples for stage in plan.stages if any(map(samples.of, stage.mix)))
         return trained, learned
 
     def _speed_file(self, name: str) -> Path:
@@ -165,40 +179,43 @@ class SeedBench:
         file = self._speed_file(name)
         return float(file.read_text(encoding="ascii")) if file.exists() else None
 
-    def _ask_words(
-        self, trained: TrainedEncoding
-    ) -> tuple[NonceAnswers, NonceAnswers, Rankings, Rankings]:
+    def _ask_words(self, trained: TrainedEncoding) -> _OfWords:
         """kae's encoding: words are bound, and queries have their slots."""
         real = [query.text for query, _ in self.held.test_of_words]
-        before = self._rankings(trained, trained.decode(real))
-        index, identify = interventions.bind(self._real, trained, self.codebook)
-        found = trained.decode(real, index=index, identify=identify)
-        after = self._rankings(trained, found, index)
-        return self._ask_nonce(trained, self.nonce), NonceAnswers(), before, after
+        bound = interventions.bind(self._real, trained, self.codebook)
+        served = trained.serve(real, bound.index, bound.identify, bound.terms_of)
+        alone = trained.decode(real, index=bound.index, identify=bound.identify)
+        return _OfWords(
+            self._ask_nonce(trained, self.nonce, served=True),
+            self._ask_nonce(trained, self.nonce, served=False),
+            self._rankings(trained, trained.decode(real)),
+            self._rankings(trained, served, bound.index),
+            self._rankings(trained, alone, bound.index),
+        )
 
-    def _ask_nonce(self, trained: TrainedEncoding, words: Sequence[BoundWord]) -> NonceAnswers:
+    def _ask_nonce(
+        self, trained: TrainedEncoding, words: Sequence[BoundWord], *, served: bool
+    ) -> NonceAnswers:
         """In rounds of as many words as there are reserved slots; answers by word, as given."""
         by_word: dict[str, tuple[Answered, Answered]] = {}
         reserved = [group.reserved for group in self.codebook.groups]
         for some in in_rounds(words, reserved):
-            index, identify = interventions.bind(some, trained, self.codebook)
+            bound = interventions.bind(some, trained, self.codebook)
             alone, in_queries = (
-                interventions.answers(
-                    some,
-                    trained.reached(
-                        trained.decode(texts, index=index, identify=identify), DEEPEST, index
-                    ),
-                )
+                interventions.answers(some, trained.reached(found, DEEPEST, bound.index))
                 for texts in self._nonce_texts(some)
+                for found in [
+                    trained.serve(texts, bound.index, bound.identify, bound.terms_of)
+                    if served
+                    else trained.decode(texts, index=bound.index, identify=bound.identify)
+                ]
             )
-            for word, *pair in zip(some, alone, in_queries, strict=True):
-                by_word[word.word] = (pair[0], pair[1])
-        pairs = [by_word[word.word] for word in words]
-        return NonceAnswers([one for one, _ in pairs], [one for _, one in pairs])
+            pairs = zip(alone, in_queries, strict=True)
+            by_word |= {word.word: pair for word, pair in zip(some, pairs, strict=True)}
+        answered = [by_word[word.word] for word in words]
+        return NonceAnswers([one for one, _ in answered], [one for _, one in answered])
 
-    def _ask_codes(
-        self, trained: TrainedEncoding
-    ) -> tuple[NonceAnswers, NonceAnswers, Rankings, Rankings]:
+    def _ask_codes(self, trained: TrainedEncoding) -> _OfWords:
         """A closed codebook: as it is, and with the fair edit, which changes no beam."""
         alone, in_queries = map(trained.decode, self._nonce_texts(self.nonce))
         edited = interventions.edit_fairly(self.nonce, alone, trained)
@@ -215,7 +232,7 @@ class SeedBench:
         of_words = trained.decode([word.word for word in self._real])
         edited = interventions.edit_fairly(self._real, of_words, trained)
         before = self._rankings(trained, real)
-        return plain, fair, before, self._rankings(trained, real, edited)
+        return _OfWords(plain, fair, before, before, self._rankings(trained, real, edited))
 
     def _nonce_texts(self, words: Sequence[BoundWord]) -> tuple[list[str], list[str]]:
         return [word.word for word in words], [self.nonce_queries[word.word] for word in words]

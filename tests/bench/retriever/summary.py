@@ -107,10 +107,13 @@ def nonce_row(
     )
 
 
-def real_row(runs: Sequence[ModelRun], queries: Sequence[JudgedQuery]) -> RealRow:
-    before = pair_share([run.real_before for run in runs], queries, clicked)
-    after = pair_share([run.real_after for run in runs], queries, clicked)
-    return RealRow(round(before.value, 4), share_interval(after, SEED))
+def real_row(
+    before: Sequence[Rankings], after: Sequence[Rankings], queries: Sequence[JudgedQuery]
+) -> RealRow:
+    return RealRow(
+        round(pair_share(before, queries, clicked).value, 4),
+        share_interval(pair_share(after, queries, clicked), SEED),
+    )
 
 
 def cold_shares(runs: Sequence[ModelRun], held: Holdout) -> tuple[Share, Share]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kae.bench.retriever.encodings import Encoding
 from kae.bench.retriever.judged_queries import JudgedQuery
 from kae.bench.retriever.live_index import LiveIndex, ReachedItems
-from kae.encoders.categories import Identifier
+from kae.encoders.categories import Identifier, Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.encoders.retriever.beams import AskedQuery, Beams, Mask, beam_search
@@ -36,11 +36,13 @@ from kae.encoders.retriever.samples import (
 from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 from kae.encoders.retriever.training import Progress, train
-from kae.streams.retrieval.model_decoding import PATH_ITEMS
+from kae.streams.retrieval.model_decoding import PATH_ITEMS, decode_queries
 from kae.streams.topology.retriever_part import RoutingPart
 
 # Beams that lead to as many items as are looked at, and some more.
 BEAMS = 512
+# From a query to the slots of the bound words that it names.
+TermsOf = Callable[[str], tuple[Slot, ...]]
 # Queries that are decoded together.
 AT_ONCE = 8
 
@@ -80,6 +82,19 @@ class TrainedEncoding:
             found
             for first in range(0, len(asked), AT_ONCE)
             for found in beam_search(self.retriever, asked[first : first + AT_ONCE], mask, beams)
+        ]
+
+    def serve(
+        self, texts: Sequence[str], index: LiveIndex, identify: Identify, terms_of: TermsOf
+    ) -> list[Beams]:
+        """Decode as a search with a model does: the terms of a query have beams of their own."""
+        asked = [AskedQuery(text, identify(text), terms=terms_of(text)) for text in texts]
+        return [
+            found.beams
+            for first in range(0, len(asked), AT_ONCE)
+            for found in decode_queries(
+                self.retriever, index.constraint, asked[first : first + AT_ONCE], BEAMS
+            )
         ]
 
     def reached(
