@@ -133,14 +133,15 @@ class BoundTerms:
     """
 
     def __init__(self, bindings: Iterable[tuple[int, str, Slot]] = ()) -> None:
-        self._bindings = tuple(sorted(bindings))
+        # As they were given, by binding.
+        self.bindings = tuple(sorted(bindings))
         self._read: dict[SearchForm, _BoundForms] = {}
 
     def read_as(self, form: SearchForm) -> "_BoundForms":
         """The terms in the search form of a codebook."""
         read = self._read.get(form)
         if read is None:
-            self._read[form] = read = _BoundForms(self._bindings, form)
+            self._read[form] = read = _BoundForms(self.bindings, form)
         return read
 
 

@@ -18,6 +18,7 @@ class QueryIdentifiers:
     """Identifiers of queries; a pure function of the query and the bound terms."""
 
     def __init__(self, codebook: Codebook) -> None:
+        self._form = codebook.form
         self._titles = Encoder(codebook)
         self._queries = QueryEncoder(codebook)
 
@@ -45,4 +46,5 @@ class QueryIdentifiers:
         """The slots of the bound terms that a query names, once each."""
         query = self._queries.encode(text, terms)
         named = [clause.word for clause in query.clauses if clause.terms]
-        return tuple(dict.fromkeys(slot for form in named for _, slot in terms.forms[form]))
+        read = terms.read_as(self._form)
+        return tuple(dict.fromkeys(slot for word in named for _, slot in read.bound(word)))

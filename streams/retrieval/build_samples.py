@@ -173,9 +173,8 @@ def _exported(folder: Path, shard: int, part: int, batch: list[SampledItem]) -> 
 
 
 def bound_forms(view: View) -> Iterator[BoundForm]:
-    for form, bound in sorted(view.terms.forms.items()):
-        for binding, slot in bound:
-            yield BoundForm(binding, form, slot.position, slot.index)
+    for binding, form, slot in sorted(view.terms.bindings, key=lambda bound: (bound[1], bound[0])):
+        yield BoundForm(binding, form, slot.position, slot.index)
 
 
 def _manifest(

@@ -27,13 +27,14 @@ def run(*rankings: list[str], free: tuple[list[str], ...] = ([], [])) -> ModelRu
         rankings=[*rankings],
         free_rankings=[*free],
         live_share=0.25,
-        training_seconds=10.0,
+        samples=400,
         samples_per_second=40.0,
         parameters=7,
         nonce=NonceAnswers(),
-        nonce_fair=NonceAnswers(),
+        nonce_other=NonceAnswers(),
         real_before=[["x"], ["d"]],
         real_after=[["a"], ["d", "c"]],
+        real_other=[[], []],
     )
 
 
@@ -46,7 +47,12 @@ def test_a_row_is_the_mean_over_seeds() -> None:
     assert row.order_hr350 == round((3 / 3 + 1 / 3) / 2, 4)
     assert row.mrr == round(((1 + 1) / 2 + (1 + 0) / 2) / 2, 4)
     assert row.free_hr350 == round((1 / 4 + 0) / 2, 4)
-    assert (row.live_share, row.parameters) == (0.25, 7)
+    assert (row.live_share, row.samples, row.samples_per_second, row.parameters) == (
+        0.25,
+        400,
+        40.0,
+        7,
+    )
 
 
 def test_cold_and_warm_pairs_are_counted_apart() -> None:
@@ -64,7 +70,7 @@ def test_cold_and_warm_pairs_are_counted_apart() -> None:
 
 
 def test_real_words_are_judged_before_and_after() -> None:
-    row = real_row([run()], [DRILL, SAW])
+    row = real_row([run().real_before], [run().real_after], [DRILL, SAW])
     assert (row.before, row.after.value) == (1 / 4, 3 / 4)
 
 

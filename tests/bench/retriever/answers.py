@@ -26,14 +26,17 @@ class ModelRun:
     rankings: Rankings
     free_rankings: Rankings  # decoded without a mask; what is not live is skipped
     live_share: float  # of the beams that are decoded without a mask
-    training_seconds: float
-    samples_per_second: float
+    samples: int  # that it learned from, repetitions included
+    samples_per_second: float | None  # None: nobody has measured it
     parameters: int
-    nonce: NonceAnswers
-    nonce_fair: NonceAnswers  # of closed codebooks; empty for kae
+    nonce: NonceAnswers  # of kae as it is served; of a closed codebook without any edit
     # Protocol (b): the queries that say a removed word, before it is bound (or edited), and after.
     real_before: Rankings
     real_after: Rankings
+    # The same of a closed codebook with the fair edit, or of kae by the model's beams alone: its
+    # search gives the terms of a query beams of their own.
+    nonce_other: NonceAnswers
+    real_other: Rankings
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ from kae.streams.cli import terminal
 from kae.streams.topology.types import Topology
 
 BOTH = "both"
+# kae's model by itself, without what its search does for the terms of a query.
+BEAMS_ALONE = "kae, beams alone"
 # Samples a minute of the preset `small` on one thread, so that minutes are a plan, not a clock.
 SAMPLES_A_MINUTE = 20_000
 
@@ -81,15 +83,13 @@ def measure_retriever(
     plan = size.plan_of(given.topology)
     seeds = tuple(range(first_seed, first_seed + size.seeds))
     answers: list[SeedAnswers] = []
-    first: TrainedEncoding | None = None
+    of_kae: list[TrainedEncoding] = []
     for seed in seeds:
         bench = SeedBench(given, held, codebook, plan, size.nonce_words, seed, work)
         own, trained = _answers(given, bench, vectors, size, stages=size.stages and not answers)
         answers.append(own)
-        first = first or trained
-    if first is None:
-        raise ValueError("--seeds is 0; give at least 1")
-    costs = query_costs(first, [query.text for query in held.test])
+        of_kae.append(trained)
+    costs = query_costs(of_kae[0], [query.text for query in held.test])
     report = _report(given, held, codebook, size, seeds, answers)
     return msgspec.structs.replace(
         report,
@@ -106,16 +106,15 @@ def _answers(
     held = bench.held
     models: dict[str, ModelRun] = {}
     stage_runs: dict[str, StageRun] = {}
-    kae: TrainedEncoding | None = None
-    for encoding, identify in bench.encodings(vectors):
-        models[encoding.name], trained = bench.run(encoding, identify)
-        kae = kae or trained
-        if encoding.name == KAE and stages:
-            stage_runs = {"none": bench.stage_run(trained)} | {
-                stage: bench.run_without(stage, encoding, identify) for stage in STAGES
-            }
-    if kae is None:
-        raise ValueError("no encoding was trained")
+    encodings = bench.encodings(vectors)
+    encoding, identify = next(encodings)
+    models[KAE], kae = bench.run(encoding, identify)
+    if stages:
+        stage_runs = {"none": bench.stage_run(kae)} | {
+            stage: bench.run_without(stage, encoding, identify) for stage in STAGES
+        }
+    for encoding, identify in encodings:
+        models[encoding.name], _ = bench.run(encoding, identify)
     test = [query.text for query in held.test]
     real = [query.text for query, _ in held.test_of_words]
     found = rankings_of_peers(
@@ -192,8 +191,9 @@ def _report(
         name: pair_share([run.rankings for run in of_name], held.test, clicked)
         for name, of_name in runs.items()
     }
+    served = pair_share([run.real_after for run in runs[KAE]], real, clicked)
     real_shares = {
-        name: pair_share([run.real_after for run in of_name], real, clicked)
+        name: pair_share([run.real_other for run in of_name], real, clicked)
         for name, of_name in runs.items()
     }
     peer_shares = {name: pair_share(found, held.test, clicked) for name, found in peers.items()}
@@ -202,7 +202,7 @@ def _report(
         for name, of_name in runs.items()
     }
     fair = {
-        name: word_share([run.nonce_fair.all for run in runs[name]], by_slot=False)
+        name: word_share([run.nonce_other.all for run in runs[name]], by_slot=False)
         for name in closed
     }
     by_slot = word_share([run.nonce.all for run in runs[KAE]], by_slot=True)
@@ -214,7 +214,10 @@ def _report(
 
     hr = summary.to_best(test_shares[KAE], of_closed(test_shares))
     ihr = summary.to_best(plain[KAE], of_closed(plain))
-    removed = summary.to_best(real_shares[KAE], of_closed(real_shares)) if real else None
+    beams = word_share([run.nonce_other.all for run in runs[KAE]], by_slot=False)
+    ihr_beams = summary.to_best(beams, of_closed(plain))
+    removed = summary.to_best(served, of_closed(real_shares)) if real else None
+    removed_beams = summary.to_best(real_shares[KAE], of_closed(real_shares)) if real else None
     rivals = {name: share for name, share in peer_shares.items() if name != BOTH}
     both = summary.to_best(peer_shares[BOTH], rivals)
     return RetrieverReport(
@@ -222,9 +225,11 @@ def _report(
         hr350_ratio_lower=_low(hr),
         ihr350_ratio_to_best_closed=_value(ihr),
         ihr350_ratio_lower=_low(ihr),
+        ihr350_ratio_beams_alone=_value(ihr_beams),
         ihr350_ratio_to_fair_edit=_value(summary.to_best(plain[KAE], fair)),
         real_words_ratio_to_fair_edit=_value(removed),
         real_words_ratio_lower=_low(removed),
+        real_words_ratio_beams_alone=_value(removed_beams),
         iar350_ratio_to_bm25=_value(summary.to_best(by_slot, {BM25: bm25})),
         cold_ratio_to_warm=_value(summary.to_best(cold, {"warm": warm})),
         both_ratio_to_best_peer=_value(both),
@@ -238,13 +243,25 @@ def _report(
                 name: summary.nonce_row([run.nonce for run in of], words, bound=name == KAE)
                 for name, of in runs.items()
             },
+            BEAMS_ALONE: summary.nonce_row(
+                [run.nonce_other for run in runs[KAE]], words, bound=True
+            ),
             BM25: summary.nonce_row([one.nonce_bm25 for one in answers], words, bound=True),
         },
         nonce_fair={
-            name: summary.nonce_row([run.nonce_fair for run in runs[name]], words, bound=False)
+            name: summary.nonce_row([run.nonce_other for run in runs[name]], words, bound=False)
             for name in closed
         },
-        real={name: summary.real_row(of, real) for name, of in runs.items()} if real else {},
+        real={
+            name: summary.real_row([run.real_before for run in of], after, real)
+            for name, of, after in (
+                (KAE, runs[KAE], [run.real_after for run in runs[KAE]]),
+                (BEAMS_ALONE, runs[KAE], [run.real_other for run in runs[KAE]]),
+                *((name, runs[name], [run.real_other for run in runs[name]]) for name in closed),
+            )
+        }
+        if real
+        else {},
         real_peers={
             name: share_interval(
                 pair_share([one.real_peers[name] for one in answers], real, clicked), summary.SEED

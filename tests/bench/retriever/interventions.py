@@ -1,10 +1,11 @@
 """Binds words for the protocols of bound_words.py, and edits closed codebooks fairly."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kae.bench.retriever.bound_words import Answered, BoundWord, SlotsMissing, dealt
 from kae.bench.retriever.live_index import BoundItems, LiveIndex, ReachedItems
-from kae.bench.retriever.trained import TrainedEncoding
+from kae.bench.retriever.trained import TermsOf, TrainedEncoding
 from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.query import BoundTerms
@@ -14,9 +15,16 @@ from kae.encoders.retriever.samples import Identify
 from kae.streams.retrieval.model_decoding import PATH_ITEMS
 
 
-def bind(
-    words: Sequence[BoundWord], trained: TrainedEncoding, codebook: Codebook
-) -> tuple[LiveIndex, Identify]:
+@dataclass(frozen=True, slots=True)
+class BoundIndex:
+    """An index with bound words, and what a query says, these words included."""
+
+    index: LiveIndex
+    identify: Identify
+    terms_of: TermsOf
+
+
+def bind(words: Sequence[BoundWord], trained: TrainedEncoding, codebook: Codebook) -> BoundIndex:
     """The index with words on reserved slots, and queries that know of them.
 
     Raises: SlotsMissing.
@@ -41,7 +49,11 @@ def bind(
     identifiers = QueryIdentifiers(codebook)
     encoding = trained.encoding
     index = LiveIndex(encoding.codes, encoding.capacities, bound)
-    return index, lambda text: identifiers.identify(text, terms)
+    return BoundIndex(
+        index,
+        lambda text: identifiers.identify(text, terms),
+        lambda text: identifiers.term_slots(text, terms),
+    )
 
 
 def edit_fairly(

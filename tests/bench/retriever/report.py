@@ -22,8 +22,8 @@ class EncodingRow(Ranked, frozen=True, kw_only=True):
 
     free_hr350: float
     live_share: float  # of the beams decoded without a mask
-    training_seconds: float
-    samples_per_second: float
+    samples: int  # drawn in the training; S0 is kae's alone
+    samples_per_second: float | None  # null: too few to tell
     parameters: int
 
 
@@ -68,15 +68,21 @@ class QueryCost(msgspec.Struct, frozen=True):
 
 
 class RetrieverReport(msgspec.Struct, frozen=True):
-    """Ratios are null where there is nothing to divide by. Means and intervals are over seeds."""
+    """Ratios are null where there is nothing to divide by. Means and intervals are over seeds.
+
+    Bound words are asked as kae serves them, where the terms of a query have beams of their own;
+    `beams_alone` is the model without that.
+    """
 
     hr350_ratio_to_best_closed: float | None
     hr350_ratio_lower: float | None
     ihr350_ratio_to_best_closed: float | None
     ihr350_ratio_lower: float | None
+    ihr350_ratio_beams_alone: float | None
     ihr350_ratio_to_fair_edit: float | None
     real_words_ratio_to_fair_edit: float | None
     real_words_ratio_lower: float | None
+    real_words_ratio_beams_alone: float | None
     iar350_ratio_to_bm25: float | None
     cold_ratio_to_warm: float | None
     both_ratio_to_best_peer: float | None

@@ -1,9 +1,10 @@
 """One seed of `kae bench retriever`: every model is trained once, and asked everything."""
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from pyroaring import BitMap
 
@@ -18,11 +19,13 @@ from kae.bench.retriever.minilm import SentenceEncoder, Vectors
 from kae.bench.retriever.ranking_measures import DEEPEST, Rankings
 from kae.bench.retriever.trained import (
     TrainedEncoding,
+    WarmItem,
     identify_by_codes,
     samples_of,
     train_encoding,
 )
 from kae.encoders.codebook.codebook import Codebook
+from kae.encoders.extraction.assign import Encoder
 from kae.encoders.retriever.beams import Beams
 from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.query_identifier import QueryIdentifiers
@@ -30,9 +33,21 @@ from kae.encoders.retriever.samples import Identify
 from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 from kae.streams.cli import terminal
+from kae.streams.retrieval.sample_job import product_type
 
 # Nonce words that the models without a stage are asked.
 NONCE_OF_STAGES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class _OfWords:
+    """What a model answered for words that nobody trained it on, as ModelRun has it."""
+
+    nonce: NonceAnswers
+    nonce_other: NonceAnswers
+    before: Rankings
+    after: Rankings
+    other: Rankings
 
 
 class SeedBench:
@@ -52,7 +67,11 @@ class SeedBench:
         self._work, self._routing = work, given.topology.retriever_part.routing
         self._ids = given.ids
         row_of = {item: row for row, item in enumerate(self._ids)}
-        self._warm = {item.id: (row_of[item.id], item) for item in held.warm}
+        encoded = Encoder(codebook).encode_all(held.warm)
+        self._warm = [
+            WarmItem(row_of[item.id], item, product_type(one.attributes))
+            for item, one in zip(held.warm, encoded, strict=True)
+        ]
         self._texts: TextTokens | None = None
         self._encoder = SentenceEncoder()
         self.words = encode_by_words(codebook, given.items)
@@ -73,9 +92,9 @@ class SeedBench:
         ]
 
     def encodings(self, vectors: Vectors) -> Iterator[tuple[Encoding, Identify]]:
-        """Each encoding of all items, fitted to the warm ones, and how it encodes queries."""
+        """Each encoding of all items, kae's first, fitted to the warm ones; and of queries."""
         yield self.words, QueryIdentifiers(self.codebook).identify
-        warm = vectors[[row for row, _ in self._warm.values()]]
+        warm = vectors[[one.row for one in self._warm]]
         asked = (*self.held.train, *self.held.test)
         for name, quantizer in closed_quantizers(warm, self.words.capacities, self.seed):
             self._tell(f"fitted {name}")
@@ -86,40 +105,43 @@ class SeedBench:
 
     def run(self, encoding: Encoding, identify: Identify) -> tuple[ModelRun, TrainedEncoding]:
         """Train a model and ask it everything."""
-        trained, took, learned = self._train(encoding, identify, self.plan, encoding.name)
+        trained, learned = self._train(encoding, identify, self.plan, encoding.name)
         test = [query.text for query in self.held.test]
         free = trained.decode(test, masked=False)
         live = [int(trained.index.is_live(one.identifiers).sum()) for one in free]
         ask = self._ask_words if encoding.name == KAE else self._ask_codes
-        nonce, nonce_fair, real_before, real_after = ask(trained)
+        words = ask(trained)
         run = ModelRun(
             rankings=self._rankings(trained, trained.decode(test)),
             free_rankings=self._rankings(trained, free),
             live_share=sum(live) / sum(len(one.scores) for one in free),
-            training_seconds=took,
-            samples_per_second=learned / took,
+            samples=learned,
+            samples_per_second=self._speed(encoding.name),
             parameters=trained.retriever.parameter_count,
-            nonce=nonce,
-            nonce_fair=nonce_fair,
-            real_before=real_before,
-            real_after=real_after,
+            nonce=words.nonce,
+            nonce_other=words.nonce_other,
+            real_before=words.before,
+            real_after=words.after,
+            real_other=words.other,
         )
         return run, trained
 
     def run_without(self, stage: str, encoding: Encoding, identify: Identify) -> StageRun:
         """Train a model without a stage, and ask it as much as shows what the stage is for."""
         name = f"{encoding.name}-without-{stage}"
-        trained, _, _ = self._train(encoding, identify, self.plan.without(stage), name)
+        trained, _ = self._train(encoding, identify, self.plan.without(stage), name)
         return self.stage_run(trained)
 
     def stage_run(self, trained: TrainedEncoding) -> StageRun:
         rankings = self._rankings(trained, trained.decode([query.text for query in self.held.test]))
-        return StageRun(rankings, self._ask_nonce(trained, self.nonce[:NONCE_OF_STAGES]).all)
+        return StageRun(
+            rankings, self._ask_nonce(trained, self.nonce[:NONCE_OF_STAGES], served=False).all
+        )
 
     def _train(
         self, encoding: Encoding, identify: Identify, plan: TrainingPlan, name: str
-    ) -> tuple[TrainedEncoding, float, int]:
-        """The model, the seconds that it took, and the samples that were drawn."""
+    ) -> tuple[TrainedEncoding, int]:
+        """The model, and the number of samples that were drawn."""
         samples = samples_of(
             encoding,
             self._warm,
@@ -131,50 +153,69 @@ class SeedBench:
         )
         texts = self._tokens(samples)
         self._tell(f"training {name}")
-        began = time.perf_counter()
-        out = self._work / f"{name}-{self.seed}"
-        trained = train_encoding(encoding, samples, plan, texts, identify, out, self.seed)
-        took = time.perf_counter() - began
-        self._tell(f"asking {name}, trained in {took:,.0f} s")
+        speeds: list[float] = []
+        trained = train_encoding(
+            encoding,
+            samples,
+            plan,
+            texts,
+            identify,
+            self._work / f"{name}-{self.seed}",
+            self.seed,
+            lambda told: speeds.append(told.samples_per_second),
+        )
+        if speeds:
+            # Kept beside the model, for a run that goes on after it.
+            self._speed_file(name).write_text(str(median(speeds)), encoding="ascii")
+        self._tell(f"asking {name}")
         # A stage without samples, as S0 of a closed codebook, takes no steps.
-        counts = samples.counts()
-        learned = sum(stage.samples for stage in plan.stages if counts.get(stage.name))
-        return trained, took, learned
+        learned = sum(stage.samples for stage in plan.stages if any(map(samples.of, stage.mix)))
+        return trained, learned
 
-    def _ask_words(
-        self, trained: TrainedEncoding
-    ) -> tuple[NonceAnswers, NonceAnswers, Rankings, Rankings]:
+    def _speed_file(self, name: str) -> Path:
+        return self._work / f"{name}-{self.seed}.samples-per-second"
+
+    def _speed(self, name: str) -> float | None:
+        file = self._speed_file(name)
+        return float(file.read_text(encoding="ascii")) if file.exists() else None
+
+    def _ask_words(self, trained: TrainedEncoding) -> _OfWords:
         """kae's encoding: words are bound, and queries have their slots."""
         real = [query.text for query, _ in self.held.test_of_words]
-        before = self._rankings(trained, trained.decode(real))
-        index, identify = interventions.bind(self._real, trained, self.codebook)
-        found = trained.decode(real, index=index, identify=identify)
-        after = self._rankings(trained, found, index)
-        return self._ask_nonce(trained, self.nonce), NonceAnswers(), before, after
+        bound = interventions.bind(self._real, trained, self.codebook)
+        served = trained.serve(real, bound.index, bound.identify, bound.terms_of)
+        alone = trained.decode(real, index=bound.index, identify=bound.identify)
+        return _OfWords(
+            self._ask_nonce(trained, self.nonce, served=True),
+            self._ask_nonce(trained, self.nonce, served=False),
+            self._rankings(trained, trained.decode(real)),
+            self._rankings(trained, served, bound.index),
+            self._rankings(trained, alone, bound.index),
+        )
 
-    def _ask_nonce(self, trained: TrainedEncoding, words: Sequence[BoundWord]) -> NonceAnswers:
+    def _ask_nonce(
+        self, trained: TrainedEncoding, words: Sequence[BoundWord], *, served: bool
+    ) -> NonceAnswers:
         """In rounds of as many words as there are reserved slots; answers by word, as given."""
         by_word: dict[str, tuple[Answered, Answered]] = {}
         reserved = [group.reserved for group in self.codebook.groups]
         for some in in_rounds(words, reserved):
-            index, identify = interventions.bind(some, trained, self.codebook)
+            bound = interventions.bind(some, trained, self.codebook)
             alone, in_queries = (
-                interventions.answers(
-                    some,
-                    trained.reached(
-                        trained.decode(texts, index=index, identify=identify), DEEPEST, index
-                    ),
-                )
+                interventions.answers(some, trained.reached(found, DEEPEST, bound.index))
                 for texts in self._nonce_texts(some)
+                for found in [
+                    trained.serve(texts, bound.index, bound.identify, bound.terms_of)
+                    if served
+                    else trained.decode(texts, index=bound.index, identify=bound.identify)
+                ]
             )
-            for word, *pair in zip(some, alone, in_queries, strict=True):
-                by_word[word.word] = (pair[0], pair[1])
-        pairs = [by_word[word.word] for word in words]
-        return NonceAnswers([one for one, _ in pairs], [one for _, one in pairs])
+            pairs = zip(alone, in_queries, strict=True)
+            by_word |= {word.word: pair for word, pair in zip(some, pairs, strict=True)}
+        answered = [by_word[word.word] for word in words]
+        return NonceAnswers([one for one, _ in answered], [one for _, one in answered])
 
-    def _ask_codes(
-        self, trained: TrainedEncoding
-    ) -> tuple[NonceAnswers, NonceAnswers, Rankings, Rankings]:
+    def _ask_codes(self, trained: TrainedEncoding) -> _OfWords:
         """A closed codebook: as it is, and with the fair edit, which changes no beam."""
         alone, in_queries = map(trained.decode, self._nonce_texts(self.nonce))
         edited = interventions.edit_fairly(self.nonce, alone, trained)
@@ -191,7 +232,7 @@ class SeedBench:
         of_words = trained.decode([word.word for word in self._real])
         edited = interventions.edit_fairly(self._real, of_words, trained)
         before = self._rankings(trained, real)
-        return plain, fair, before, self._rankings(trained, real, edited)
+        return _OfWords(plain, fair, before, before, self._rankings(trained, real, edited))
 
     def _nonce_texts(self, words: Sequence[BoundWord]) -> tuple[list[str], list[str]]:
         return [word.word for word in words], [self.nonce_queries[word.word] for word in words]

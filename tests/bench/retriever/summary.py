@@ -53,6 +53,7 @@ def ranked(seeds: Sequence[Rankings], queries: Sequence[JudgedQuery]) -> Ranked:
 
 def encoding_row(runs: Sequence[ModelRun], queries: Sequence[JudgedQuery]) -> EncodingRow:
     found = ranked([run.rankings for run in runs], queries)
+    speeds = [run.samples_per_second for run in runs if run.samples_per_second is not None]
     free = pair_share([run.free_rankings for run in runs], queries, clicked)
     return EncodingRow(
         hr10=found.hr10,
@@ -64,8 +65,8 @@ def encoding_row(runs: Sequence[ModelRun], queries: Sequence[JudgedQuery]) -> En
         ndcg10=found.ndcg10,
         free_hr350=round(free.value, 4),
         live_share=round(fmean(run.live_share for run in runs), 4),
-        training_seconds=round(fmean(run.training_seconds for run in runs), 1),
-        samples_per_second=round(fmean(run.samples_per_second for run in runs), 1),
+        samples=runs[0].samples,
+        samples_per_second=round(fmean(speeds), 1) if speeds else None,
         parameters=runs[0].parameters,
     )
 
@@ -106,10 +107,13 @@ def nonce_row(
     )
 
 
-def real_row(runs: Sequence[ModelRun], queries: Sequence[JudgedQuery]) -> RealRow:
-    before = pair_share([run.real_before for run in runs], queries, clicked)
-    after = pair_share([run.real_after for run in runs], queries, clicked)
-    return RealRow(round(before.value, 4), share_interval(after, SEED))
+def real_row(
+    before: Sequence[Rankings], after: Sequence[Rankings], queries: Sequence[JudgedQuery]
+) -> RealRow:
+    return RealRow(
+        round(pair_share(before, queries, clicked).value, 4),
+        share_interval(pair_share(after, queries, clicked), SEED),
+    )
 
 
 def cold_shares(runs: Sequence[ModelRun], held: Holdout) -> tuple[Share, Share]:

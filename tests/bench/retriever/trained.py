@@ -6,7 +6,8 @@ S0 and self-routing need words and reserved slots, so they are kae's alone: with
 out, and all of S3 is retrieval.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from kae.bench.retriever.encodings import Encoding
 from kae.bench.retriever.judged_queries import JudgedQuery
 from kae.bench.retriever.live_index import LiveIndex, ReachedItems
-from kae.encoders.categories import Identifier
+from kae.encoders.categories import Identifier, Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.items import Item
 from kae.encoders.retriever.beams import AskedQuery, Beams, Mask, beam_search
@@ -35,13 +36,24 @@ from kae.encoders.retriever.samples import (
 from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 from kae.encoders.retriever.training import Progress, train
-from kae.streams.retrieval.model_decoding import PATH_ITEMS
+from kae.streams.retrieval.model_decoding import PATH_ITEMS, decode_queries
 from kae.streams.topology.retriever_part import RoutingPart
 
 # Beams that lead to as many items as are looked at, and some more.
 BEAMS = 512
+# From a query to the slots of the bound words that it names.
+TermsOf = Callable[[str], tuple[Slot, ...]]
 # Queries that are decoded together.
 AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WarmItem:
+    """An item that is learned from: its row among all items, and what kind of product it is."""
+
+    row: int
+    item: Item
+    product_type: str
 
 
 class TrainedEncoding:
@@ -70,6 +82,19 @@ class TrainedEncoding:
             found
             for first in range(0, len(asked), AT_ONCE)
             for found in beam_search(self.retriever, asked[first : first + AT_ONCE], mask, beams)
+        ]
+
+    def serve(
+        self, texts: Sequence[str], index: LiveIndex, identify: Identify, terms_of: TermsOf
+    ) -> list[Beams]:
+        """Decode as a search with a model does: the terms of a query have beams of their own."""
+        asked = [AskedQuery(text, identify(text), terms=terms_of(text)) for text in texts]
+        return [
+            found.beams
+            for first in range(0, len(asked), AT_ONCE)
+            for found in decode_queries(
+                self.retriever, index.constraint, asked[first : first + AT_ONCE], BEAMS
+            )
         ]
 
     def reached(
@@ -102,20 +127,20 @@ def train_encoding(
 
 def samples_of(
     encoding: Encoding,
-    warm: Mapping[str, tuple[int, Item]],
+    warm: Sequence[WarmItem],
     queries: Sequence[JudgedQuery],
     identify: Identify,
     codebook: Codebook,
     routing: RoutingPart,
     seed: int,
 ) -> StageSamples:
-    """All samples of an encoding; `warm` has the row and the text of each item by id."""
+    """All samples of an encoding."""
     return StageSamples(_samples(encoding, warm, queries, identify, codebook, routing, seed))
 
 
 def _samples(
     encoding: Encoding,
-    warm: Mapping[str, tuple[int, Item]],
+    warm: Sequence[WarmItem],
     queries: Sequence[JudgedQuery],
     identify: Identify,
     codebook: Codebook,
@@ -124,8 +149,10 @@ def _samples(
 ) -> Iterator[Sample]:
     rows = encoding.codes.tolist()
     found = {
-        item.id: SampledItem(item.id, item.title, _identifier(rows[row]))
-        for row, item in warm.values()
+        one.item.id: SampledItem(
+            one.item.id, one.item.title, _identifier(rows[one.row]), one.product_type
+        )
+        for one in warm
     }
     if encoding.has_words:
         yield from word_samples(codebook)
