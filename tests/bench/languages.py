@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from kae.bench.memory_index import fold_in_memory
 from kae.encoders.fitting.build import build_codebook
 from kae.encoders.items import Item
 from kae.streams.replica.search import Search
+from kae.streams.retrieval.memory_index import fold_in_memory
 from kae.streams.topology.types import Topology
 
 TABLE = Path(__file__).parent / "judged" / "languages.tsv"

@@ -55,12 +55,12 @@ def retriever(model_folder: Path) -> Retriever:
 
 
 @pytest.fixture
-def line(codebook: Codebook, tmp_path: Path) -> Iterator[Followed]:
-    followed = Followed(codebook, tmp_path / "line")
-    followed.put(catalog_items(ITEMS))
-    followed.follow()
-    yield followed
-    followed.close()
+def followed(codebook: Codebook, tmp_path: Path) -> Iterator[Followed]:
+    made = Followed(codebook, tmp_path / "followed")
+    made.put(catalog_items(ITEMS))
+    made.follow()
+    yield made
+    made.close()
 
 
 def scores_of(retriever: Retriever, query: AskedQuery, identifiers: np.ndarray) -> np.ndarray:
@@ -83,9 +83,9 @@ def scores_of(retriever: Retriever, query: AskedQuery, identifiers: np.ndarray) 
 
 @pytest.mark.parametrize("masked", [True, False])
 def test_beams_with_and_without_a_cache_are_the_same(
-    retriever: Retriever, line: Followed, codebook: Codebook, masked: bool
+    retriever: Retriever, followed: Followed, codebook: Codebook, masked: bool
 ) -> None:
-    mask: Mask | None = Decode(line.index.view, codebook).mask if masked else None
+    mask: Mask | None = Decode(followed.index.view, codebook).mask if masked else None
     cached = beam_search(retriever, QUERIES, mask, beams=64)
     uncached = beam_search(retriever, QUERIES, mask, beams=64, cached=False)
     for one, other in zip(cached, uncached, strict=True):
@@ -95,10 +95,10 @@ def test_beams_with_and_without_a_cache_are_the_same(
 
 
 def test_a_wide_beam_has_every_live_identifier_with_the_score_of_the_whole_model(
-    retriever: Retriever, line: Followed, codebook: Codebook
+    retriever: Retriever, followed: Followed, codebook: Codebook
 ) -> None:
-    decode = Decode(line.index.view, codebook)
-    live = live_paths(line.index.view)
+    decode = Decode(followed.index.view, codebook)
+    live = live_paths(followed.index.view)
     assert len(live) < ALL
     for query, found in zip(
         QUERIES, beam_search(retriever, QUERIES, decode.mask, ALL), strict=True
@@ -121,7 +121,7 @@ def test_a_query_has_the_same_beams_alone_and_among_others(retriever: Retriever)
 
 @pytest.mark.timeout(300)
 def test_a_trained_model_finds_what_people_chose_before_most_other_items(
-    line: Followed, codebook: Codebook, tmp_path: Path
+    followed: Followed, codebook: Codebook, tmp_path: Path
 ) -> None:
     items = catalog_items(ITEMS)[:LEARNED]
     samples = StageSamples(samples_of(codebook, sampled(codebook, items)))
@@ -130,22 +130,22 @@ def test_a_trained_model_finds_what_people_chose_before_most_other_items(
     retriever = train(samples, only, capacities_of(codebook), tmp_path / "model", seed=SEED)
     search = ModelSearch(retriever, codebook, beams=64)
     chosen = {" ".join(item.title.split()[:3]): [item.id] for item in items}
-    found = evaluate_model(search, line.index.view, chosen, 64)
+    found = evaluate_model(search, followed.index.view, chosen, 64)
     assert found.queries == found.pairs == len(chosen)
     assert found.unknown == 0
     # By chance 10 of 300 items are one in thirty.
     assert found.model.hit_rate["10"] > 0.5
     assert found.model.hit_rate["10"] <= found.model.hit_rate["100"]
-    gone = evaluate_model(search, line.index.view, {"toner": ["no such item"]}, 64)
+    gone = evaluate_model(search, followed.index.view, {"toner": ["no such item"]}, 64)
     assert (gone.unknown, gone.model.mrr, gone.both.mrr) == (1, 0.0, 0.0)
 
 
 def test_an_item_that_is_dropped_is_found_no_more(
-    retriever: Retriever, line: Followed, codebook: Codebook
+    retriever: Retriever, followed: Followed, codebook: Codebook
 ) -> None:
     def found() -> set[tuple[int, int]]:
         (one,) = decode_queries(
-            retriever, Decode(line.index.view, codebook), QUERIES[:1], ALL, path_items=ALL
+            retriever, Decode(followed.index.view, codebook), QUERIES[:1], ALL, path_items=ALL
         )
         pairs = zip(one.items.shards.tolist(), one.items.ordinals.tolist(), strict=True)
         assert one.sizes.sum() == len(one.items.shards)
@@ -153,23 +153,23 @@ def test_an_item_that_is_dropped_is_found_no_more(
 
     before = found()
     assert len(before) == ITEMS
-    dropped = line.index.view.live_item(catalog_items(1)[0].id)
+    dropped = followed.index.view.live_item(catalog_items(1)[0].id)
     assert dropped is not None
-    line.drop([dropped.id])
-    line.follow()
-    shard = line.index.view.shard_of(dropped.id)
+    followed.drop([dropped.id])
+    followed.follow()
+    shard = followed.index.view.shard_of(dropped.id)
     assert before - found() == {(shard, dropped.ordinal)}
 
 
 def test_a_term_that_is_bound_after_training_is_a_path_to_its_items(
-    line: Followed, codebook: Codebook, model_folder: Path
+    followed: Followed, codebook: Codebook, model_folder: Path
 ) -> None:
     search = ModelSearch.open(model_folder, codebook, beams=ALL)
-    assert search.answer(line.index.view, "quietcore", 5).slots == (0, 0, 0, 0, 0, 0)
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.follow()
-    view = line.index.view
+    assert search.answer(followed.index.view, "quietcore", 5).slots == (0, 0, 0, 0, 0, 0)
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.follow()
+    view = followed.index.view
     (bound,) = view.visible.values()
     answer = search.answer(view, "Quietcore", ITEMS, both=True)
     assert answer.slots[bound.position] == bound.index
@@ -185,12 +185,12 @@ def test_a_term_that_is_bound_after_training_is_a_path_to_its_items(
 
 
 def test_a_query_for_a_term_gives_half_of_its_beams_to_the_paths_of_the_term(
-    line: Followed, codebook: Codebook, model_folder: Path
+    followed: Followed, codebook: Codebook, model_folder: Path
 ) -> None:
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.follow()
-    view = line.index.view
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.follow()
+    view = followed.index.view
     (bound,) = view.visible.values()
     decode = Decode(view, codebook)
     paths = {path for path in live_paths(view) if path[bound.position] == bound.index}
@@ -207,20 +207,20 @@ def test_a_query_for_a_term_gives_half_of_its_beams_to_the_paths_of_the_term(
     assert found.items.bindings[0] == bound.binding
     (other,) = search.decode(view, ["toner"])
     assert not other.routed.any()
-    line.release("quietcore")
-    line.follow()
-    (after,) = search.decode(line.index.view, ["toner quietcore"])
+    followed.release("quietcore")
+    followed.follow()
+    (after,) = search.decode(followed.index.view, ["toner quietcore"])
     assert not after.routed.any()
-    assert Decode(line.index.view, codebook).paths_through(slot).shape == (0, 6)
+    assert Decode(followed.index.view, codebook).paths_through(slot).shape == (0, 6)
 
 
 def test_the_worked_example_of_the_document_decodes_live_identifiers(
-    line: Followed, codebook: Codebook, model_folder: Path
+    followed: Followed, codebook: Codebook, model_folder: Path
 ) -> None:
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
         exec(block, names)
-    view = line.index.view
+    view = followed.index.view
     found = names["decoded"](
         model_folder, Decode(view, codebook), codebook, ["toner", "quietcore"], view.terms
     )
@@ -231,13 +231,13 @@ def test_the_worked_example_of_the_document_decodes_live_identifiers(
 
 
 def test_views_in_shared_memory_give_the_same_beams(
-    retriever: Retriever, line: Followed, codebook: Codebook, tmp_path: Path
+    retriever: Retriever, followed: Followed, codebook: Codebook, tmp_path: Path
 ) -> None:
     with SharedViewsWriter.open(tmp_path / "share") as share:
-        share.write(line.index.view, codebook)
+        share.write(followed.index.view, codebook)
         views = SharedViews(tmp_path / "share")
         for mine, theirs in zip(
-            decode_queries(retriever, Decode(line.index.view, codebook), QUERIES, 32),
+            decode_queries(retriever, Decode(followed.index.view, codebook), QUERIES, 32),
             decode_queries(retriever, views.decode(), QUERIES, 32),
             strict=True,
         ):
@@ -246,11 +246,11 @@ def test_views_in_shared_memory_give_the_same_beams(
 
 
 def test_a_model_of_other_slots_is_refused(
-    retriever: Retriever, codebook: Codebook, model_folder: Path, line: Followed
+    retriever: Retriever, codebook: Codebook, model_folder: Path, followed: Followed
 ) -> None:
     other = Retriever.create(small_plan(32), retriever.texts, (3,) * 6, seed=1)
     with pytest.raises(ModelDiffers, match=r"\(3, 3, 3, 3, 3, 3\)"):
-        decode_queries(other, Decode(line.index.view, codebook), QUERIES[:1], 4)
+        decode_queries(other, Decode(followed.index.view, codebook), QUERIES[:1], 4)
     words = codebook.words[:-1]
     changed = Codebook(codebook.groups, codebook.fields, words, codebook.catalog_items)
     with pytest.raises(ModelDiffers, match=f"was trained for codebook {codebook.fingerprint}"):

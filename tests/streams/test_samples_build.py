@@ -159,13 +159,13 @@ def test_the_same_inputs_and_seed_give_the_same_bytes_and_another_seed_others(
 
 
 def test_items_of_a_generation_come_with_the_slots_of_their_terms(
-    line: Followed, items: list[Item], tmp_path: Path
+    followed: Followed, items: list[Item], tmp_path: Path
 ) -> None:
-    line.put(items)
-    line.bind("quietcore", where='brand = "hp"')
-    line.spread_all()
-    line.follow()
-    view = line.index.view
+    followed.put(items)
+    followed.bind("quietcore", where='brand = "hp"')
+    followed.spread_all()
+    followed.follow()
+    view = followed.index.view
     (bound,) = view.visible.values()
     found = [
         item
@@ -175,7 +175,7 @@ def test_items_of_a_generation_come_with_the_slots_of_their_terms(
         )
     ]
     assert {one.id for one in found} == {item.id for item in items}
-    by_hp = {hit.id for hit in line.search("quietcore")}
+    by_hp = {hit.id for hit in followed.search("quietcore")}
     assert 0 < len(by_hp) < ITEMS
     for one in found:
         item = view.live_item(one.id)
