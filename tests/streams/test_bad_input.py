@@ -18,8 +18,9 @@ FEED = '{"id": 1, "title": "x"}\n'
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a feed, and a topology whose broker does not run."""
-    topology = Topology.load().edited({"kafka.bootstrap": f"127.0.0.1:{free_port()}"})
+    """A folder with a feed, and a topology whose broker and replica do not run."""
+    nobody = {"kafka.bootstrap": free_port(), "replica.listen": free_port()}
+    topology = Topology.load().edited({name: f"127.0.0.1:{port}" for name, port in nobody.items()})
     topology.write(tmp_path / "mine.yaml")
     (tmp_path / "feed.jsonl").write_text(FEED)
     return tmp_path
