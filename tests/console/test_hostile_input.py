@@ -26,6 +26,8 @@ from kae.deploy.cluster import Cluster
 from kae.encoders.categories import CATEGORIES
 from kae.streams.console.api import OPERATIONS, ApiOperation, ApiRequest
 
+pytestmark = pytest.mark.long
+
 INPUTS = int(os.environ.get("KAE_FUZZ", "12"))
 CHECKS = [
     not_a_server_error,
