@@ -16,6 +16,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for need, fixtures in NEEDS.items():
             if used & fixtures:
                 item.add_marker(need)
+        if item.get_closest_marker("kafka") or item.get_closest_marker("browser"):
+            # Processes, brokers and the clock of a busy machine: what fails once is run once more,
+            # and named with an R. What is broken fails twice.
+            item.add_marker(pytest.mark.flaky(reruns=1))
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     # The longest first, so that no process waits for another's last test.
     items.sort(key=_rank)
