@@ -117,11 +117,12 @@ def test_the_order_and_number_of_attributes_do_not_matter(
     assert compiled.matches("1", TEXT, attributes * 2) is expected
 
 
-@given(st.text(), st.text(min_size=1))
+@given(st.text(), st.text(st.characters(exclude_categories=["N", "Cs"]), min_size=1))
 def test_a_title_is_matched_by_every_phrase_of_it(before: str, phrase: str) -> None:
+    """But for numbers, which what is beside them may join: "1" and "¼" are 1.25."""
     if not NEWEST_FORM.normalise(phrase):
         return
-    text = NEWEST_FORM.normalise(f"{before} {phrase}")
+    text = NEWEST_FORM.normalise(f"{before} | {phrase}")
     assert compile_selector(Selector(match=phrase)).matches("1", text, ())
 
 
