@@ -28,9 +28,10 @@ from kae.encoders.text.normal_form import NORMALISATION, WITHOUT_SIGNS
 from kae.encoders.text.search_form import NEWEST_FORM, SearchForm
 from kae.encoders.text.spelling import spelling_key
 
-# A codebook without clusters is written as format 1, so that codebooks from before clusters keep
-# their bytes.
-SOLO_FORMAT, CLUSTER_FORMAT = 1, 2
+# A codebook without clusters is written as format 1, and one without importance as format 2, so
+# that codebooks from before these keep their bytes.
+SOLO_FORMAT, CLUSTER_FORMAT, IMPORTANCE_FORMAT = 1, 2, 3
+_FORMATS = (SOLO_FORMAT, CLUSTER_FORMAT, IMPORTANCE_FORMAT)
 # Part of the fingerprint: raise it when the extractor or the assigner gives other results.
 EXTRACTION = 2
 NO_TAGGER = "none"
@@ -40,6 +41,7 @@ _MANIFEST = "codebook.json"
 _WORDS = "words.tsv"
 _TAGGER = "tagger"
 _HEADER = "position\tindex\tcategory\tword\titems\tscanned\n"
+_HEADER_WITH_IMPORTANCE = "position\tindex\tcategory\tword\titems\tscanned\timportance\n"
 
 
 class CodebookInvalid(ValueError):
@@ -59,6 +61,9 @@ class CodebookWord:
     index: int
     items: int  # of the catalog it was built from
     scanned: bool  # whether titles, descriptions and queries are searched for it
+    # Of a thousand choices of an item with the word, in how many the query says it
+    # (fitting/importance.py). 0 for all words where the codebook knows no behaviour.
+    importance: int = 0
 
 
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -133,6 +138,11 @@ class Codebook:
         """The format of its folder."""
         return self._manifest.format
 
+    @property
+    def knows_behaviour(self) -> bool:
+        """Whether words are ranked by what queries say, too."""
+        return any(word.importance for word in self.words)
+
     def position_of(self, category: int) -> int:
         return self._positions[category]
 
@@ -193,11 +203,12 @@ class Codebook:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CodebookInvalid(f"{folder / _MANIFEST}: {error}; {remedy}") from None
         versions = (manifest.normalisation, manifest.extraction)
-        if manifest.format not in (SOLO_FORMAT, CLUSTER_FORMAT) or versions not in _VERSIONS:
+        if manifest.format not in _FORMATS or versions not in _VERSIONS:
             raise CodebookInvalid(
                 f"{folder / _MANIFEST}: format, normalisation, extraction are "
-                f"{(manifest.format, *versions)}; this version of kae reads formats {SOLO_FORMAT} "
-                f"and {CLUSTER_FORMAT} with {' and '.join(map(str, _VERSIONS))}; {remedy}"
+                f"{(manifest.format, *versions)}; this version of kae reads formats "
+                f"{', '.join(map(str, _FORMATS))} with {' and '.join(map(str, _VERSIONS))}; "
+                f"{remedy}"
             )
         if _hash(table) != manifest.words_blake2b:
             raise CodebookInvalid(
@@ -250,21 +261,27 @@ def _find_tagger(folder: Path, fingerprint: str) -> TaggerSource | None:
 
 
 def _table(codebook: Codebook) -> bytes:
+    ranked = codebook.knows_behaviour
     lines = (
         f"{codebook.position_of(word.category)}\t{word.index}\t{CATEGORIES[word.category]}"
-        f"\t{word.word}\t{word.items}\t{word.scanned:d}\n"
+        f"\t{word.word}\t{word.items}\t{word.scanned:d}"
+        + (f"\t{word.importance}\n" if ranked else "\n")
         for word in codebook.words
     )
-    return (_HEADER + "".join(lines)).encode()
+    header = _HEADER_WITH_IMPORTANCE if ranked else _HEADER
+    return (header + "".join(lines)).encode()
 
 
 def _parse(table: bytes) -> Iterator[CodebookWord]:
     header, *lines = table.decode().split("\n")
-    if header + "\n" != _HEADER or lines.pop():
+    if header + "\n" not in (_HEADER, _HEADER_WITH_IMPORTANCE) or lines.pop():
         raise ValueError(f"{_WORDS} has no header or no final newline")
     for line in lines:
-        _position, index, category, word, items, scanned = line.split("\t")
-        yield CodebookWord(CATEGORY_INDEX[category], word, int(index), int(items), scanned == "1")
+        _position, index, category, word, items, scanned, *ranked = line.split("\t")
+        importance = int(ranked[0]) if ranked else 0
+        yield CodebookWord(
+            CATEGORY_INDEX[category], word, int(index), int(items), scanned == "1", importance
+        )
 
 
 def _check_solo_slots(groups: Sequence[Group], solo_slots: Sequence[int] | None) -> None:
@@ -281,7 +298,7 @@ def _check_solo_slots(groups: Sequence[Group], solo_slots: Sequence[int] | None)
 def _manifest_of(codebook: Codebook, table: bytes, catalog_items: int) -> _Manifest:
     """Make the manifest; its fingerprint is the hash of the manifest without one."""
     blank = _Manifest(
-        SOLO_FORMAT if codebook.solo_slots is None else CLUSTER_FORMAT,
+        _format_of(codebook),
         codebook.form.version,
         EXTRACTION,
         codebook.tagger_fingerprint,
@@ -296,6 +313,12 @@ def _manifest_of(codebook: Codebook, table: bytes, catalog_items: int) -> _Manif
         codebook.form.decimal_mark,
     )
     return msgspec.structs.replace(blank, fingerprint=_fingerprint(blank))
+
+
+def _format_of(codebook: Codebook) -> int:
+    if codebook.knows_behaviour:
+        return IMPORTANCE_FORMAT
+    return SOLO_FORMAT if codebook.solo_slots is None else CLUSTER_FORMAT
 
 
 def _fingerprint(manifest: _Manifest) -> str:

@@ -3,16 +3,19 @@
 Of several words with a slot in one group, the representative is the first by
     1. trust: entity and brand first, then other words of fields and title, then words of the
        description, and last words that the tagger found,
-    2. rarity: the word that fewest items of the catalog have, since it says most about the item;
+    2. importance, where the codebook knows behaviour: the word that queries say most often when an
+       item with it is chosen (fitting/importance.py), in steps of a sixty-fourth,
+    3. rarity: the word that fewest items of the catalog have, since it says most about the item;
        all spellings of a word count together, whatever their category, misspellings included,
-    3. the word itself: the longer one first, then alphabetical order.
+    4. the word itself: the longer one first, then alphabetical order.
 
-Neither trust nor rarity depends on groups or slots, so fitting can rank words as encoding will.
-Source: OneRetrieval (arXiv 2606.13533), importance of words: subject first.
+None of these depends on groups or slots, so fitting can rank words as encoding will.
+Source: OneRetrieval (arXiv 2606.13533), importance of words: subject first, then behaviour.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from kae.encoders.categories import CATEGORIES, CATEGORY_INDEX, POSITIONS, Identifier
 from kae.encoders.codebook.codebook import Codebook
@@ -37,18 +40,26 @@ def trust_rank(found: Attribute) -> int:
     return SUBJECT if found.category in _SUBJECTS and found.score >= TITLE_SCORE else STATED
 
 
-def rank_spellings(words: Iterable[tuple[str, int]]) -> Mapping[str, int]:
-    """Rank spelling keys by rarity, from 0, given (spelling key of a word, items that have it).
+def rank_spellings(
+    words: Iterable[tuple[str, int]], importance: Mapping[str, int] = MappingProxyType({})
+) -> Mapping[str, int]:
+    """Rank spelling keys, from 0, given (spelling key of a word, items that have it).
 
-    Of equally rare ones the longer is first.
+    The most important ones come first, of equally important ones the rarest, then the longest.
     """
     items: Counter[str] = Counter()
     for spelling, having in words:
         items[spelling] += having
-    ordered = sorted(items, key=lambda spelling: (items[spelling], -len(spelling), spelling))
+
+    def order(spelling: str) -> tuple[int, int, int, str]:
+        step = importance.get(spelling, 0) * _IMPORTANCE_STEPS // 1000
+        return -step, items[spelling], -len(spelling), spelling
+
+    ordered = sorted(items, key=order)
     return {spelling: place for place, spelling in enumerate(ordered)}
 
 
+_IMPORTANCE_STEPS = 64
 # The low bits of an order are the slot's index; in UNRANKED they are 0, the empty slot.
 _INDEX_BITS = 16
 _RARITY_BITS = 24
@@ -63,7 +74,8 @@ class Assigner:
         self._words: list[dict[str, tuple[int, int]]] = [{} for _ in codebook.groups]
         self._inches: list[dict[str, tuple[int, int]]] = [{} for _ in codebook.groups]
         spelled = [(codebook.spelling_key_of(word), word) for word in codebook.words]
-        rarity = rank_spellings((spelling, word.items) for spelling, word in spelled)
+        importance = {spelling: word.importance for spelling, word in spelled}
+        rarity = rank_spellings(((spelling, word.items) for spelling, word in spelled), importance)
         for spelling, word in spelled:
             if word.index:
                 position = self._positions[word.category]

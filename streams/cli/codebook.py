@@ -10,6 +10,7 @@ import typer
 
 from kae.encoders.catalog_reader import CatalogReader
 from kae.streams.cli import terminal
+from kae.streams.cli.behaviour_files import read_chosen
 from kae.streams.cli.catalog_items import CatalogItems, item_progress, step_progress
 from kae.streams.cli.options import CandidatesOption, JsonOption, TopologyOption
 from kae.streams.local_run import open_topology
@@ -119,10 +120,21 @@ def fit(
         int,
         typer.Option(min=0, metavar="N", help="Search N titles for candidates, 60 per second."),
     ] = 0,
+    behaviour: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Queries with what was chosen, repeatable: ranks the words of an item.",
+        ),
+    ] = None,
     tagger: TaggerOption = "none",
     as_json: JsonOption = False,
 ) -> None:
     """Fit words, groups, capacities and clusters to a catalog; every word gets a slot.
+
+    With --behaviour, of several words of an item in one group, the one that queries say most often
+    represents it (docs/retriever.md); without, the rarest one.
 
     With --sample, the vocabulary also gets the words that the tagger (the codebook's, or the
     packaged one) finds in several of those titles.
@@ -150,15 +162,17 @@ def fit(
         tagger_source.folder if tagger_source else PACKAGED,
     )
     items = CatalogItems(catalog, loaded.catalog)
+    chosen = read_chosen(behaviour) if behaviour else ()
     began = time.monotonic()
     with step_progress() as on_progress:
-        rows = (source.passes + FIT_PASSES) * items.rows
+        rows = (source.passes + FIT_PASSES + bool(chosen)) * items.rows
         catalog_reader = CatalogReader(items.read, lambda read: on_progress("reading", read, rows))
         fitted = fit_codebook(
             catalog_reader,
             loaded,
             seed,
             source,
+            chosen,
             keep_declared=declared_groups,
             tagger=tagger_source,
             on_progress=on_progress,

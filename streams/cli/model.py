@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kae.streams.cli import terminal
+from kae.streams.cli.behaviour_files import read_chosen
 from kae.streams.cli.model_output import (
     print_answer,
     print_model,
@@ -116,9 +117,9 @@ def evaluate(
     """Measure how often chosen items are found, with the model, by own words, and with both."""
     opened = open_topology(topology, bootstrap)
     with _neural():
-        from kae.streams.retrieval.evaluate import evaluate_model, read_chosen
+        from kae.streams.retrieval.evaluate import chosen_by_query, evaluate_model
 
-        chosen = read_chosen(behaviour)
+        chosen = chosen_by_query(read_chosen(behaviour))
         with _searching(folder, opened, catalog or [], beam, device) as (search, view):
             found = evaluate_model(search, view, chosen, beam)
     if as_json:

@@ -12,6 +12,7 @@ from kae.encoders.groups.fit import PASSES as GROUP_PASSES
 from kae.encoders.groups.fit import FittedGroups, fit_groups
 from kae.encoders.groups.information import IdentifierQuality
 from kae.encoders.groups.merge import MergeWeights
+from kae.encoders.retriever.samples import Behaviour
 from kae.encoders.tagger.weights import PACKAGED, TaggerSource
 from kae.encoders.vocabulary.candidates import AcceptedCandidates, count_accepted
 from kae.encoders.vocabulary.fit import learn_vocabulary
@@ -129,6 +130,7 @@ def fit_and_measure(
     topology: Topology,
     seed: int,
     source: VocabularySource,
+    behaviour: Sequence[Behaviour] = (),
     *,
     keep_declared: bool,
     tagger: TaggerSource | None = None,
@@ -136,10 +138,12 @@ def fit_and_measure(
 ) -> CodebookFit:
     """Fit words, groups, capacities and slots, then encode the catalog to measure the result.
 
+    With behaviour, words are ranked by what queries say, in one more pass over the catalog.
     Raises: NotInstalled without scikit-learn.
     """
     try:
         from kae.encoders.fitting.fit import fit_codebook
+        from kae.encoders.fitting.importance import with_importance
     except ModuleNotFoundError as error:
         raise NotInstalled(
             f"`kae codebook fit` needs the module {error.name}, which is not installed; "
@@ -160,5 +164,7 @@ def fit_and_measure(
     codebook = fit_codebook(
         groups, fields, seed, lambda done: on_progress("clustering", done, positions), tagger
     )
+    if behaviour:
+        codebook = with_importance(codebook, catalog, behaviour)
     codes, _ = encode_catalog(codebook, catalog)
     return CodebookFit(codebook, groups, quality_of(codebook, codes), seed, learned)

@@ -7,6 +7,7 @@ JSON lines or Parquet, as feeds are read. Lists that are absent are empty; other
 ignored.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ from typing import Any
 import msgspec
 
 from kae.encoders.retriever.samples import Behaviour
+from kae.encoders.text.normal_form import normalise
 from kae.streams.catalog.files import FeedFile, open_feed
 from kae.streams.catalog.records import UnreadableRecord
 from kae.streams.catalog.rows import open_feeds
+from kae.streams.errors import SamplesInvalid
 
 QUERY = "query"
+# Why a record may be passed over.
+WITHOUT_WORDS, WITHOUT_CHOICE = "its query has no words", "nothing was clicked or ordered"
 LISTS = ("shown", "clicked", "ordered", "history")
 
 
@@ -28,6 +33,13 @@ class BehaviourRefused(msgspec.Struct, frozen=True):
     file: str
     row: int
     cause: str
+
+
+class ReadChoices(msgspec.Struct, frozen=True):
+    """Records in which something was chosen, and how many were passed over, by cause."""
+
+    chosen: tuple[Behaviour, ...]
+    passed_over: dict[str, int]
 
 
 class BehaviourPart(msgspec.Struct, frozen=True):
@@ -75,6 +87,31 @@ def read_behaviour(part: BehaviourPart) -> Iterator[tuple[int, Behaviour | Behav
             yield row, BehaviourRefused(part.path, row, f"{wrong[0]} is no list of item ids")
         else:
             yield row, Behaviour(query, **{name: ids or () for name, ids in lists.items()})
+
+
+def read_choices(paths: Sequence[Path]) -> ReadChoices:
+    """The records of these files in which something was chosen.
+
+    Raises: CatalogInvalid; SamplesInvalid when there is none.
+    """
+    chosen: list[Behaviour] = []
+    passed_over: Counter[str] = Counter()
+    for part in behaviour_parts(paths):
+        for _, found in read_behaviour(part):
+            if isinstance(found, BehaviourRefused):
+                passed_over[found.cause] += 1
+            elif not normalise(found.query):
+                passed_over[WITHOUT_WORDS] += 1
+            elif not found.chosen():
+                passed_over[WITHOUT_CHOICE] += 1
+            else:
+                chosen.append(found)
+    if not chosen:
+        names = ", ".join(map(str, paths))
+        raise SamplesInvalid(
+            f"{names}: no query with an item that was clicked or ordered; {dict(passed_over)}"
+        )
+    return ReadChoices(tuple(chosen), dict(passed_over))
 
 
 def _ids(value: Any) -> tuple[str, ...] | None:

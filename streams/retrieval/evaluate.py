@@ -1,7 +1,6 @@
 """How often a model finds what people chose, in one view of the index."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -10,9 +9,7 @@ import numpy as np
 
 from kae.encoders.retriever.fusion import fuse_rankings
 from kae.encoders.retriever.samples import Behaviour
-from kae.streams.errors import SamplesInvalid
 from kae.streams.replica.view import View
-from kae.streams.retrieval.behaviour import behaviour_parts, read_behaviour
 from kae.streams.retrieval.model_search import ModelSearch
 
 DEPTHS = (10, 100, 350)
@@ -42,18 +39,11 @@ class ModelEvaluated(msgspec.Struct, frozen=True):
     p99_ms: float
 
 
-def read_chosen(files: Sequence[Path]) -> dict[str, list[str]]:
-    """By query, the items that were clicked or ordered, once each.
-
-    Raises: CatalogInvalid; SamplesInvalid when there is none.
-    """
+def chosen_by_query(behaviour: Sequence[Behaviour]) -> dict[str, list[str]]:
+    """By query, the items that were clicked or ordered, once each."""
     chosen: dict[str, dict[str, None]] = {}
-    for row in _rows(files):
-        if row.query and row.chosen():
-            chosen.setdefault(row.query, {}).update(dict.fromkeys(row.chosen()))
-    if not chosen:
-        names = ", ".join(map(str, files))
-        raise SamplesInvalid(f"{names}: no query with an item that was clicked or ordered")
+    for row in behaviour:
+        chosen.setdefault(row.query, {}).update(dict.fromkeys(row.chosen()))
     return {query: [*items] for query, items in chosen.items()}
 
 
@@ -97,8 +87,3 @@ def _scores(ranks: Sequence[float]) -> ModelScores:
     found = np.array(ranks)
     hit_rate = {str(depth): round(float((found <= depth).mean()), 4) for depth in DEPTHS}
     return ModelScores(hit_rate, round(float((1 / found).mean()), 4))
-
-
-def _rows(files: Sequence[Path]) -> Iterator[Behaviour]:
-    for part in behaviour_parts(files):
-        yield from (row for _, row in read_behaviour(part) if isinstance(row, Behaviour))
