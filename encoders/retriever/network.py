@@ -27,7 +27,7 @@ from kae.encoders.categories import POSITIONS
 from kae.encoders.codebook.tokens import TokenLayout
 from kae.encoders.retriever.manifest import check_weights, read_manifest
 from kae.encoders.retriever.plan import PRESETS, TrainingPlan
-from kae.encoders.retriever.text import END, PAD, START, TextTokens
+from kae.encoders.retriever.text import END, PAD, START, UNKNOWN, TextTokens
 from kae.encoders.retriever.tokens import SampleTokens, SourceLimits, TokenPair, padded
 
 # Longest sequences are a multiple of it.
@@ -36,9 +36,12 @@ _ROUND = 16
 
 @dataclass(frozen=True, slots=True)
 class LossRows:
-    """Which of the flattened outputs are to be tokens of one range, and which of its tokens."""
+    """Which of the flattened outputs are to be tokens of one range, and which of its tokens.
 
-    tokens: range
+    `part` 0 are the pieces of texts, and from 1 the positions.
+    """
+
+    part: int
     weight: float
     rows: Tensor
     wanted: Tensor
@@ -121,6 +124,18 @@ class Retriever(nn.Module):
         self.bart.save_pretrained(str(folder))
         self.texts.save(folder)
 
+    def begin_with(self, vectors: NDArray[np.float32]) -> None:
+        """Set the vectors of all tokens, (tokens, width), but of the one that fills rows up."""
+        with torch.no_grad():
+            kept = self.embeddings[PAD].clone()
+            self.embeddings.copy_(torch.from_numpy(vectors))
+            self.embeddings[PAD] = kept
+
+    @property
+    def width(self) -> int:
+        width: int = self.bart.config.d_model
+        return width
+
     @property
     def parameter_count(self) -> int:
         return sum(weights.numel() for weights in self.parameters())
@@ -136,12 +151,19 @@ class Retriever(nn.Module):
         return weights
 
     def batch(
-        self, pairs: Sequence[TokenPair], weights: Sequence[float] = (1.0,) * POSITIONS
+        self,
+        pairs: Sequence[TokenPair],
+        weights: Sequence[float] = (1.0,) * POSITIONS,
+        prefix_dropout: float = 0.0,
     ) -> TokenBatch:
+        """`prefix_dropout`: the share of slots that the decoder is not told; drawn by torch."""
         source = padded([one.source for one in pairs])
         target = padded([one.target for one in pairs])
         shifted = np.full_like(target, END)
         shifted[:, 1:] = target[:, :-1]
+        if prefix_dropout:
+            hidden = torch.rand(shifted.shape).numpy() < prefix_dropout
+            shifted[hidden & (shifted >= self.layout.base)] = UNKNOWN
         device = self.device
         return TokenBatch(
             torch.from_numpy(source).to(device),
@@ -158,10 +180,11 @@ class Retriever(nn.Module):
             decoder_input_ids=batch.shifted,
             use_cache=False,
         ).last_hidden_state.flatten(0, 1)
+        # Split once: the gradient of a slice is a matrix of all tokens.
+        parts = self.embeddings.split([self.layout.base, *self.layout.capacities])
         total, weight = hidden.new_zeros(()), 0.0
         for one in batch.losses:
-            vectors = self.embeddings[one.tokens.start : one.tokens.stop]
-            scores = hidden[one.rows] @ vectors.T
+            scores = hidden[one.rows] @ parts[one.part].T
             total = total + one.weight * cross_entropy(scores, one.wanted, reduction="sum")
             weight += one.weight * len(one.rows)
         return total / weight
@@ -169,12 +192,12 @@ class Retriever(nn.Module):
     def _loss_rows(self, target: NDArray[np.int64], weights: Sequence[float]) -> Iterator[LossRows]:
         positions = [self.layout.tokens_of(position) for position in range(POSITIONS)]
         ranges = [range(self.layout.base), *positions]
-        for tokens, weight in zip(ranges, (1.0, *weights), strict=True):
+        for part, (tokens, weight) in enumerate(zip(ranges, (1.0, *weights), strict=True)):
             inside = (target >= tokens.start) & (target < tokens.stop) & (target != PAD)
             rows = np.flatnonzero(inside)
             if len(rows):
                 wanted = torch.from_numpy(target[rows] - tokens.start).to(self.device)
-                yield LossRows(tokens, weight, torch.from_numpy(rows).to(self.device), wanted)
+                yield LossRows(part, weight, torch.from_numpy(rows).to(self.device), wanted)
 
 
 def _generation() -> GenerationConfig:

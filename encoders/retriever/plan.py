@@ -55,6 +55,16 @@ class TrainingPlan(msgspec.Struct, frozen=True):
     weight_decay: float
     position_weights: tuple[float, ...]  # of the loss
     stages: tuple[StagePlan, ...]
+    # Of the slots that precede a slot, the share that is hidden from it; so it is learned from the
+    # source rather than from combinations of slots that happen to exist.
+    prefix_dropout: float = 0.0
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """All tasks that are learned."""
+        return frozenset(
+            task for stage in self.stages for task, weight in stage.mix.items() if weight > 0
+        )
 
     def scaled(self, share: float) -> "TrainingPlan":
         """The same with so much of the samples, at least a batch a stage."""

@@ -4,6 +4,9 @@ A query is read as a title is; a word that queries write in another way than ite
 that is still empty; a bound term takes its position, since it was bound to be found.
 """
 
+from collections import defaultdict
+from statistics import median
+
 from kae.encoders.categories import EMPTY, Slot
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
@@ -21,6 +24,12 @@ class QueryIdentifiers:
         self._form = codebook.form
         self._titles = Encoder(codebook)
         self._queries = QueryEncoder(codebook)
+        self._weights: defaultdict[str, float] = defaultdict(float)
+        if codebook.knows_behaviour:
+            for word in codebook.words:
+                for token in word.word.split():
+                    self._weights[token] = max(self._weights[token], word.importance / 1000, 1e-3)
+        self._usual = median(self._weights.values()) if self._weights else 1.0
 
     def identify(self, text: str, terms: BoundTerms = NO_TERMS) -> Slots:
         """The slots of a query's words, empty where it has none; EMPTY when it has no words."""
@@ -41,6 +50,10 @@ class QueryIdentifiers:
                     slots[slot.position] = slot.index
         a, b, c, d, e, f = slots
         return (a, b, c, d, e, f)
+
+    def weight_of(self, word: str) -> float:
+        """How often people say a word of an item, in [1/1000, 1]; 1 for all without behaviour."""
+        return self._weights.get(word, self._usual)
 
     def term_slots(self, text: str, terms: BoundTerms) -> tuple[Slot, ...]:
         """The slots of the bound terms that a query names, once each."""

@@ -29,6 +29,9 @@ Slots = tuple[int, int, int, int, int, int]
 ABSENT = -1
 NO_SLOTS: Slots = (ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT)
 
+# Queries that are made up of the words of a title, and the most words of one.
+ASKED_EACH, ASKED_WORDS = 3, 5
+
 STAGES: dict[str, tuple[str, ...]] = {
     "S0": ("word_to_slot", "slot_to_word"),
     "S1": (
@@ -40,7 +43,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         "query_to_type",
     ),
     "S2": ("query_to_title", "title_to_query", "identifier_to_identifier"),
-    "S3": ("retrieve", "self_routing"),
+    "S3": ("retrieve", "words_to_identifier", "self_routing"),
 }
 TASKS: tuple[str, ...] = tuple(task for tasks in STAGES.values() for task in tasks)
 STAGE_OF: dict[str, str] = {task: stage for stage, tasks in STAGES.items() for task in tasks}
@@ -100,6 +103,8 @@ class Behaviour(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 # From a query to its identifier; NO_SLOTS where there is no dictionary.
 Identify = Callable[[str], Slots]
+# How often people say a word, above 0; only ratios count.
+WeightOf = Callable[[str], float]
 
 
 def one_slot(position: int, index: int) -> Slots:
@@ -117,8 +122,11 @@ def word_samples(codebook: "Codebook") -> Iterator[Sample]:
             yield Sample("slot_to_word", slots=slot, target_text=text)
 
 
-def item_samples(item: SampledItem) -> Iterator[Sample]:
-    """S1 of an item: its title and identifier, both ways, and what kind of product it is."""
+def item_samples(item: SampledItem, identify: Identify, weight_of: WeightOf) -> Iterator[Sample]:
+    """S1 of an item: its title and identifier, both ways, and what kind of product it is.
+
+    S3: some of its title's words, as a query for it might have them, with their own identifier.
+    """
     title = normalise(item.title)
     if not title:
         return
@@ -126,6 +134,29 @@ def item_samples(item: SampledItem) -> Iterator[Sample]:
     yield Sample("identifier_to_title", slots=item.identifier, target_text=title)
     if item.product_type:
         yield Sample("title_to_type", text=title, target_text=item.product_type)
+    for asked in made_up_queries(item.id, title, weight_of):
+        yield Sample(
+            "words_to_identifier",
+            text=asked,
+            slots=identify(asked),
+            target_slots=item.identifier,
+        )
+
+
+def made_up_queries(item: str, title: str, weight_of: WeightOf) -> Iterator[str]:
+    """Some words of a title at a time, in its order; always the same for an item.
+
+    A word is drawn as often as its weight says.
+    Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir (2006).
+    """
+    words = normalise(title).split()
+    weights = [weight_of(word) for word in words]
+    chance = random.Random(item)
+    for _ in range(ASKED_EACH if words else 0):
+        some = chance.randint(1, min(len(words), ASKED_WORDS))
+        drawn = [chance.random() ** (1 / weight) for weight in weights]
+        places = sorted(range(len(words)), key=drawn.__getitem__)[-some:]
+        yield " ".join(words[place] for place in sorted(places))
 
 
 def behaviour_samples(

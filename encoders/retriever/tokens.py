@@ -43,9 +43,14 @@ class SampleTokens:
     """Turns samples into tokens."""
 
     def __init__(self, texts: TextTokens, layout: TokenLayout, limits: SourceLimits) -> None:
+        self.layout = layout
         self._texts = texts
         self._limits = limits
         self._first = [layout.tokens_of(position).start for position in range(POSITIONS)]
+
+    def pieces(self) -> list[str]:
+        """The text of each token that is a piece of text or a mark."""
+        return [self._texts.decode([token]) for token in range(self.layout.base)]
 
     def pairs(self, samples: Sequence[Sample]) -> list[TokenPair]:
         sources = self.sources(samples)

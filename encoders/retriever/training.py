@@ -26,6 +26,7 @@ from kae.encoders.retriever.checkpoints import (
     restore_random_state,
     save_checkpoint,
 )
+from kae.encoders.retriever.first_vectors import first_vectors
 from kae.encoders.retriever.manifest import (
     FORMAT,
     MANIFEST,
@@ -118,6 +119,9 @@ def train(
         _refuse_other(read_manifest(out), manifest, out / MANIFEST)
         return Retriever.load(out, device)
     out.mkdir(parents=True, exist_ok=True)
+    retriever.begin_with(
+        first_vectors(samples, plan.tasks, retriever.tokens, retriever.width, seed)
+    )
     training = _Training(retriever.to(device), manifest, out, checkpoint_seconds, progress)
     training.resume()
     training.run(samples)
@@ -201,7 +205,8 @@ class _Training:
     def _take(self, batch: list[Any], optimizer: torch.optim.Optimizer) -> float:
         """One step of the optimizer; returns the loss."""
         retriever = self._retriever
-        tokens = retriever.batch(batch, self._manifest.plan.position_weights)
+        plan = self._manifest.plan
+        tokens = retriever.batch(batch, plan.position_weights, plan.prefix_dropout)
         on_gpu = retriever.device.type == "cuda"
         with torch.autocast(retriever.device.type, torch.bfloat16, enabled=on_gpu):
             loss = retriever.loss(tokens)

@@ -1,7 +1,7 @@
 """The job of `kae samples build`: everything that decides the samples, for each worker to read."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import msgspec
@@ -85,12 +85,16 @@ class SamplesContext:
         self._terms = BoundTerms(
             (one.binding, one.form, Slot(one.position, one.index)) for one in self.job.terms
         )
-        self._queries: QueryIdentifiers | None = None
+
+    @cached_property
+    def _queries(self) -> QueryIdentifiers:
+        return QueryIdentifiers(self.codebook)
 
     def identify(self, query: str) -> Slots:
-        if self._queries is None:
-            self._queries = QueryIdentifiers(self.codebook)
         return self._queries.identify(query, self._terms)
+
+    def weight_of(self, word: str) -> float:
+        return self._queries.weight_of(word)
 
     def read_items(self, part: ItemsPart) -> Iterator[tuple[int, SampledItem | None]]:
         """Each item of a part, with its number; None for a row of a feed that is no item.

@@ -34,7 +34,12 @@ from kae.encoders.retriever.samples import (
 from kae.encoders.text.normal_form import normalise
 from kae.streams.backfill.pipeline import beam_options
 from kae.streams.backfill.work import write_atomically
-from kae.streams.retrieval.behaviour import BehaviourRefused, read_behaviour
+from kae.streams.retrieval.behaviour import (
+    WITHOUT_CHOICE,
+    WITHOUT_WORDS,
+    BehaviourRefused,
+    read_behaviour,
+)
 from kae.streams.retrieval.sample_files import write_part
 from kae.streams.retrieval.sample_job import SamplesContext, samples_context
 
@@ -90,9 +95,9 @@ class ReadBehaviour(_InContext):
             if isinstance(row, BehaviourRefused):
                 yield _count("behaviour", row.cause)
             elif not normalise(row.query):
-                yield _count("behaviour", "its query has no words")
+                yield _count("behaviour", WITHOUT_WORDS)
             elif not row.chosen():
-                yield _count("behaviour", "nothing was clicked or ordered")
+                yield _count("behaviour", WITHOUT_CHOICE)
             else:
                 yield f"{where.file:06d}/{number:012d}", row
 
@@ -109,7 +114,7 @@ class SampleItems(_InContext):
             return
         item: SampledItem = items[0][1]
         yield from (TaggedOutput(_FOUND, (row, item)) for row in sorted(set(sides["rows"])))
-        samples = [*item_samples(item)]
+        samples = [*item_samples(item, self.context.identify, self.context.weight_of)]
         yield _count("items", USED if samples else "its title has no words")
         yield from self.place("items", item_id, samples)
 

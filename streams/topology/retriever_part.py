@@ -46,6 +46,7 @@ class RetrieverPart(Part):
     batch_samples: Annotated[int, Field(ge=1, le=65_536)]
     warm_up_steps: Count
     dropout: _Share
+    prefix_dropout: _Share = 0.0
     weight_decay: _Share
     position_weights: Annotated[
         tuple[_Weight, ...], Field(strict=False, min_length=POSITIONS, max_length=POSITIONS)

@@ -1,6 +1,7 @@
 """Samples of a retriever: what each stage is asked, by a few words and one purchase."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from tests.encoders.sample import FIELDS, GROUPS, catalog
@@ -11,12 +12,16 @@ from kae.encoders.query import BoundTerms
 from kae.encoders.retriever.fusion import fuse_rankings
 from kae.encoders.retriever.query_identifier import QueryIdentifiers
 from kae.encoders.retriever.samples import (
+    ASKED_EACH,
+    ASKED_WORDS,
     NO_SLOTS,
     Behaviour,
     Sample,
     SampledItem,
+    Slots,
     behaviour_samples,
     item_samples,
+    made_up_queries,
     routing_samples,
     word_samples,
 )
@@ -24,6 +29,10 @@ from kae.encoders.retriever.samples import (
 TONER = SampledItem("1", "Acme Toner, black", (1, 2, 3, 0, 0, 0), "toner")
 CABLE = SampledItem("2", "Bolt Cable", (4, 5, 0, 0, 0, 0), "cable")
 QUERY = (1, 0, 0, 0, 0, 0)
+
+
+def equal(_word: str) -> float:
+    return 1.0
 
 
 def word(category: str, text: str, index: int) -> CodebookWord:
@@ -54,17 +63,74 @@ def test_a_word_is_learned_with_its_category_both_ways_and_one_without_a_slot_is
     assert not [one for one in found if "x9" in one.text + one.target_text]
 
 
-def test_an_item_gives_its_title_identifier_and_kind() -> None:
-    assert [*item_samples(TONER)] == [
+def test_an_item_gives_its_title_identifier_kind_and_queries_of_its_words() -> None:
+    asked: list[str] = []
+
+    def identify(text: str) -> Slots:
+        asked.append(text)
+        return QUERY
+
+    found = [*item_samples(TONER, identify, equal)]
+    assert found[:3] == [
         Sample("title_to_identifier", text="acme toner black", target_slots=(1, 2, 3, 0, 0, 0)),
         Sample("identifier_to_title", slots=(1, 2, 3, 0, 0, 0), target_text="acme toner black"),
         Sample("title_to_type", text="acme toner black", target_text="toner"),
     ]
-    assert [one.task for one in item_samples(SampledItem("3", "Desk", QUERY))] == [
+    assert found[3:] == [
+        Sample("words_to_identifier", text, QUERY, target_slots=(1, 2, 3, 0, 0, 0))
+        for text in asked
+    ]
+    assert asked == [*made_up_queries("1", "Acme Toner, black", equal)]
+    assert [one.task for one in item_samples(SampledItem("3", "Desk", QUERY), identify, equal)] == [
         "title_to_identifier",
         "identifier_to_title",
+        *["words_to_identifier"] * ASKED_EACH,
     ]
-    assert [*item_samples(SampledItem("4", "?!", QUERY, "desk"))] == []
+    assert [*item_samples(SampledItem("4", "?!", QUERY, "desk"), identify, equal)] == []
+
+
+def test_made_up_queries_have_some_words_of_a_title_in_its_order_and_are_always_the_same() -> None:
+    title = "Acme Quiet Toner, black, for printers of 1998"
+    words = ["acme", "quiet", "toner", "black", "for", "printers", "of", "1998"]
+    made = [query for item in range(40) for query in made_up_queries(str(item), title, equal)]
+    assert made == [
+        query for item in range(40) for query in made_up_queries(str(item), title, equal)
+    ]
+    assert {len(query.split()) for query in made} == set(range(1, ASKED_WORDS + 1))
+    for query in made:
+        places = [words.index(word) for word in query.split()]
+        assert places == sorted(set(places))
+    assert [*made_up_queries("1", "?!", equal)] == []
+
+
+def test_what_people_say_more_often_is_in_more_of_the_made_up_queries() -> None:
+    weights = {"acme": 0.01, "quiet": 0.1, "toner": 1.0}
+    made = [
+        query.split()
+        for item in range(300)
+        for query in made_up_queries(str(item), "Acme quiet toner", weights.__getitem__)
+    ]
+    alone = Counter(query[0] for query in made if len(query) == 1)
+    # One word is drawn in proportion to the weights: 1, 10 and 100 of 111.
+    assert alone["toner"] / alone.total() == pytest.approx(100 / 111, abs=0.05)
+    assert alone["quiet"] > alone["acme"]
+
+
+def test_words_weigh_what_behaviour_says_of_them_and_nothing_without(codebook: Codebook) -> None:
+    assert {QueryIdentifiers(codebook).weight_of(word) for word in ("toner", "zorblax")} == {1.0}
+    importance = {"toner cartridge": 800, "cable": 100, "gray": 0}
+    ranked = Codebook(
+        GROUPS,
+        FIELDS,
+        [replace(word, importance=importance.get(word.word, 300)) for word in codebook.words],
+    )
+    weight_of = QueryIdentifiers(ranked).weight_of
+    assert [weight_of(word) for word in ("cartridge", "cable", "gray", "zorblax")] == [
+        0.8,
+        0.1,
+        0.001,
+        0.3,
+    ]
 
 
 def test_a_purchase_teaches_the_query_its_item_after_what_was_chosen_before() -> None:

@@ -65,7 +65,7 @@ def samples_of(codebook: Codebook, items: Sequence[SampledItem]) -> Iterator[Sam
     words = [*word_samples(codebook)]
     yield from words[:400]
     for before, item in zip([items[-1], *items], items, strict=False):
-        yield from item_samples(item)
+        yield from item_samples(item, queries.identify, queries.weight_of)
         query = " ".join(item.title.split()[:3])
         row = Behaviour(query, clicked=(item.id,), history=(before.id,))
         yield from behaviour_samples(row, by_id, queries.identify)

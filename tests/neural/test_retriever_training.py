@@ -23,7 +23,7 @@ from kae.encoders.retriever.plan import StagePlan
 from kae.encoders.retriever.samples import STAGES, Sample
 from kae.encoders.retriever.sampling import WINDOW, StageBatches
 from kae.encoders.retriever.stage_samples import StageSamples
-from kae.encoders.retriever.text import END, FEWEST, TextTokens
+from kae.encoders.retriever.text import END, FEWEST, UNKNOWN, TextTokens
 from kae.encoders.retriever.training import (
     CHECKPOINT,
     CURVE,
@@ -155,6 +155,29 @@ def test_transformers_loads_the_folder_and_gives_the_scores_of_the_loss(
     assert loss == pytest.approx(total / sum(weights), rel=1e-5)
     settings = bart.generation_config
     assert (settings.num_beams, settings.do_sample, settings.length_penalty) == (64, False, 0.0)
+
+
+def test_some_slots_are_hidden_from_those_that_follow_and_nothing_else_is() -> None:
+    words = Sample("retrieve", text="tea", target_slots=(1, 2, 1, 0, 2, 1))
+    title = Sample("identifier_to_title", slots=(1, 2, 1, 0, 2, 1), target_text="tea pot")
+    samples = StageSamples([words, title])
+    texts = TextTokens.train(samples.texts(), FEWEST)
+    retriever = Retriever.create(small_plan(32), texts, (3,) * 6, seed=0)
+    pairs = retriever.tokens.pairs([words] * 400 + [title] * 20)
+    whole = retriever.batch(pairs)
+    torch.manual_seed(1)
+    some = retriever.batch(pairs, prefix_dropout=0.25)
+    hidden = some.shifted != whole.shifted
+    # Five slots precede others, each hidden in a quarter of the samples; a text never is.
+    assert 0.2 < hidden[:400, 1:6].float().mean() < 0.3
+    assert not hidden[:, 0].any()
+    assert not hidden[400:].any()
+    assert set(some.shifted[hidden].tolist()) == {UNKNOWN}
+    assert torch.equal(some.source, whole.source)
+    for one, other in zip(some.losses, whole.losses, strict=True):
+        assert torch.equal(one.wanted, other.wanted)
+    torch.manual_seed(1)
+    assert torch.equal(retriever.batch(pairs, prefix_dropout=0.25).shifted, some.shifted)
 
 
 def test_every_sample_of_a_task_comes_once_before_any_comes_again() -> None:

