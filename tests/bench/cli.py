@@ -349,53 +349,6 @@ def backfill(
 
 
 @app.command()
-def emit(
-    items: Annotated[
-        int, typer.Option(min=1_000, metavar="N", help="Items of the catalog.")
-    ] = 2_000,
-    terms: Annotated[
-        int, typer.Option(min=6, max=384, metavar="N", help="Words bound after the training.")
-    ] = 200,
-    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Of 32 samples each.")] = 1_000,
-    beam: Annotated[int, typer.Option(min=1, metavar="N", help="Beams of a decode.")] = 32,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of samples, weights and terms.")] = 1,
-    as_json: JsonOption = False,
-) -> None:
-    """Whether a small model emits words bound after its training, and RQ-kmeans codes beside."""
-    try:
-        from kae.bench.emit import measure_emit
-    except ModuleNotFoundError as error:
-        raise NotInstalled(
-            f"`kae bench emit` trains with the module {error.name}, which is not installed; "
-            "in a clone: make neural; elsewhere: pip install 'kae[neural]'"
-        ) from error
-    from kae.deploy.demo import CATALOG
-
-    report = measure_emit(CATALOG, items, terms, steps, beam, seed)
-    if as_json:
-        terminal.print_json(report)
-        return
-    terminal.print_table(
-        f"Of {report.terms} words bound after the training, to {report.items:,} items",
-        ("identifiers", "alone: decoded", "item in 10", "with a word: decoded", "item in 10"),
-        (
-            (
-                name,
-                one.alone.decoded,
-                one.alone.items,
-                one.beside_a_word.decoded,
-                one.beside_a_word.items,
-            )
-            for name, one in (
-                ("kae, self-routing", report.self_routed),
-                ("kae, none", report.not_self_routed),
-                ("RQ-kmeans", report.rq_kmeans),
-            )
-        ),
-    )
-
-
-@app.command()
 def retriever(
     catalog: Annotated[
         list[Path] | None,
@@ -428,7 +381,7 @@ def retriever(
     first_seed: Annotated[int, typer.Option("--seed", min=1, metavar="N", help="The first.")] = 1,
     minutes: Annotated[
         float, typer.Option(min=0.01, metavar="N", help="Training of a model, on one thread.")
-    ] = 5.0,
+    ] = 15.0,
     nonce: Annotated[
         int, typer.Option("--nonce-words", min=6, metavar="N", help="Made up words that are bound.")
     ] = 2_000,
@@ -441,9 +394,14 @@ def retriever(
     work: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", show_default=False, help="Keeps models; a stopped run goes on there."
+            metavar="FOLDER",
+            show_default=False,
+            help="Keeps models and answers; a stopped run goes on there.",
         ),
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Models that are trained side by side.")
+    ] = 2,
     topology: TopologyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -452,7 +410,7 @@ def retriever(
         from kae.bench.retriever.bench import BenchSize, kept_in, measure_retriever
         from kae.bench.retriever.ceiling import measure_ceilings
         from kae.bench.retriever.inputs import read_inputs
-        from kae.bench.retriever.minilm import kept_vectors
+        from kae.bench.retriever.kept_vectors import kept_vectors
         from kae.bench.retriever.tables import ceiling_tables, judged_tables, print_tables
         from kae.streams.retrieval.model_decoding import PATH_ITEMS
     except ModuleNotFoundError as error:
@@ -475,7 +433,7 @@ def retriever(
         return
     size = BenchSize(seeds, minutes, nonce, removed, stages)
     with kept_in(work) as folder:
-        report = measure_retriever(given, size, first_seed, folder)
+        report = measure_retriever(given, size, first_seed, folder, processes)
     if as_json:
         terminal.print_json(report)
     else:

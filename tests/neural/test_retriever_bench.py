@@ -39,7 +39,7 @@ def small_judgements(folder: Path) -> tuple[Path, Path, Path]:
 
 def judge(files: tuple[Path, Path, Path], work: Path) -> RetrieverReport:
     given = read_inputs([files[0]], files[1], files[2], TOPOLOGY, None, 1)
-    return measure_retriever(given, SIZE, 1, work)
+    return measure_retriever(given, SIZE, 1, work, 2)
 
 
 def without_times(report: RetrieverReport) -> object:

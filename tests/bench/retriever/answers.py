@@ -48,12 +48,19 @@ class StageRun:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerAnswers:
+    """What other searches answered: the test queries, and those that say a removed word."""
+
+    rankings: dict[str, Rankings]
+    real: dict[str, Rankings]
+    nonce_bm25: NonceAnswers
+
+
+@dataclass(frozen=True, slots=True)
 class SeedAnswers:
     """All that one seed has answered."""
 
     models: Mapping[str, ModelRun]
-    peers: Mapping[str, Rankings]  # `both` among them
-    real_peers: Mapping[str, Rankings]
-    nonce_bm25: NonceAnswers
+    peers: PeerAnswers  # `both` among them
     nonce_words: Sequence[BoundWord]
     stages: Mapping[str, StageRun]  # by the stage that was left out

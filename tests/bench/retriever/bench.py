@@ -3,30 +3,35 @@
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import torch
 
-from kae.bench.bm25_peer import Bm25Peer
 from kae.bench.retriever import summary
-from kae.bench.retriever.answers import ModelRun, NonceAnswers, SeedAnswers, StageRun
-from kae.bench.retriever.bound_words import Answered, BoundWord
+from kae.bench.retriever.answers import SeedAnswers
 from kae.bench.retriever.cost import peak_memory_mb, query_costs
-from kae.bench.retriever.encodings import KAE
+from kae.bench.retriever.encodings import CLOSED, KAE
 from kae.bench.retriever.holdout import Holdout, codebook_without, hold_out
 from kae.bench.retriever.inputs import JudgedCatalog
-from kae.bench.retriever.minilm import Vectors, kept_vectors
-from kae.bench.retriever.peers import BM25, WORDS, rankings_of_peers
+from kae.bench.retriever.jobs import (
+    SeedJob,
+    ask_model,
+    ask_peers,
+    ask_without,
+    job_pool,
+    prepare_vectors,
+    submit,
+)
+from kae.bench.retriever.peers import BM25, WORDS
 from kae.bench.retriever.ranking_measures import DEEPEST
 from kae.bench.retriever.report import RetrieverReport
 from kae.bench.retriever.resampling import Interval, Share, share_interval
-from kae.bench.retriever.seed_run import SeedBench
+from kae.bench.retriever.seed_run import ALL_STAGES
 from kae.bench.retriever.summary import clicked, pair_share, word_share
-from kae.bench.retriever.trained import TrainedEncoding
 from kae.encoders.codebook.codebook import Codebook
-from kae.encoders.items import Item
 from kae.encoders.retriever.fusion import fuse_rankings
 from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.samples import STAGES
@@ -67,30 +72,28 @@ def kept_in(work: Path | None) -> Iterator[Path]:
 
 
 def measure_retriever(
-    given: JudgedCatalog, size: BenchSize, first_seed: int, work: Path
+    given: JudgedCatalog, size: BenchSize, first_seed: int, work: Path, processes: int
 ) -> RetrieverReport:
     """Train and ask every model; `work` keeps them, and a run that was stopped goes on there."""
     began = time.perf_counter()
     torch.set_num_threads(1)  # sums are added in one order, so the figures come again
+    work.mkdir(parents=True, exist_ok=True)
     held = hold_out(given, size.removed_words)
     codebook = codebook_without(given, held, first_seed)
     terminal.err.print(
         f"{len(held.test):,} queries, {len(held.test_of_words):,} that say one of "
-        f"{len(held.words):,} removed words; embedding {len(given.items):,} titles",
+        f"{len(held.words):,} removed words; {processes} processes",
         highlight=False,
     )
-    vectors = kept_vectors([item.title for item in given.items], work)
     plan = size.plan_of(given.topology)
-    seeds = tuple(range(first_seed, first_seed + size.seeds))
-    answers: list[SeedAnswers] = []
-    of_kae: list[TrainedEncoding] = []
-    for seed in seeds:
-        bench = SeedBench(given, held, codebook, plan, size.nonce_words, seed, work)
-        own, trained = _answers(given, bench, vectors, size, stages=size.stages and not answers)
-        answers.append(own)
-        of_kae.append(trained)
-    costs = query_costs(of_kae[0], [query.text for query in held.test])
-    report = _report(given, held, codebook, size, seeds, answers)
+    jobs = [
+        SeedJob(given, held, codebook, plan, size.minutes, size.nonce_words, seed, work)
+        for seed in range(first_seed, first_seed + size.seeds)
+    ]
+    with job_pool(processes) as pool:
+        answers = _answers(pool, jobs, stages=size.stages)
+    costs = query_costs(jobs[0].bench().trained(KAE), [query.text for query in held.test])
+    report = _report(given, held, codebook, size, tuple(job.seed for job in jobs), answers)
     return msgspec.structs.replace(
         report,
         query_p50_ms=costs[0].p50_ms,
@@ -101,76 +104,33 @@ def measure_retriever(
 
 
 def _answers(
-    given: JudgedCatalog, bench: SeedBench, vectors: Vectors, size: BenchSize, *, stages: bool
-) -> tuple[SeedAnswers, TrainedEncoding]:
-    held = bench.held
-    models: dict[str, ModelRun] = {}
-    stage_runs: dict[str, StageRun] = {}
-    encodings = bench.encodings(vectors)
-    encoding, identify = next(encodings)
-    models[KAE], kae = bench.run(encoding, identify)
+    pool: ProcessPoolExecutor, jobs: Sequence[SeedJob], *, stages: bool
+) -> list[SeedAnswers]:
+    """What each seed answers; the first one also without each stage."""
+    # kae's models need no vectors, which are worked out in the meantime.
+    of_kae = [submit(pool, job, ask_model, KAE) for job in jobs]
+    prepare_vectors(jobs[0])
+    closed = [{name: submit(pool, job, ask_model, name) for name in CLOSED} for job in jobs]
+    peers = [submit(pool, job, ask_peers) for job in jobs]
+    stage_runs = {
+        stage: submit(pool, jobs[0], ask_without, stage) for stage in (STAGES if stages else ())
+    }
+    of_kae[0].result()
     if stages:
-        stage_runs = {"none": bench.stage_run(kae)} | {
-            stage: bench.run_without(stage, encoding, identify) for stage in STAGES
-        }
-    for encoding, identify in encodings:
-        models[encoding.name], _ = bench.run(encoding, identify)
-    test = [query.text for query in held.test]
-    real = [query.text for query, _ in held.test_of_words]
-    found = rankings_of_peers(
-        given.items,
-        held.warm,
-        held.train,
-        bench.codebook,
-        given.topology,
-        [*test, *real],
-        size.minutes,
-        bench.seed,
-    )
-    peers = {name: rankings[: len(test)] for name, rankings in found.items()}
-    peers[BOTH] = [
-        fuse_rankings([ours, words], DEEPEST)
-        for ours, words in zip(models[KAE].rankings, peers[WORDS], strict=True)
-    ]
-    return (
-        SeedAnswers(
-            models,
-            peers,
-            {name: rankings[len(test) :] for name, rankings in found.items()},
-            bm25_given_words(given.items, bench.nonce, bench.nonce_queries),
-            bench.nonce,
-            stage_runs,
-        ),
-        kae,
-    )
-
-
-def bm25_given_words(
-    items: Sequence[Item], words: Sequence[BoundWord], queries: Mapping[str, str]
-) -> NonceAnswers:
-    """BM25 over texts that the words were added to: what it finds, it finds by the word."""
-    added: dict[int, list[str]] = {}
-    for word in words:
-        for row in word.rows:
-            added.setdefault(row, []).append(word.word)
-    peer = Bm25Peer(
-        [
-            msgspec.structs.replace(
-                item, description=" ".join([item.description, *added.get(row, ())])
-            )
-            for row, item in enumerate(items)
+        # The model that is there by now, asked as the others are.
+        stage_runs[ALL_STAGES] = submit(pool, jobs[0], ask_without, ALL_STAGES)
+    answers: list[SeedAnswers] = []
+    for job, kae, others, peer in zip(jobs, of_kae, closed, peers, strict=True):
+        models = {KAE: kae.result(), **{name: one.result() for name, one in others.items()}}
+        found = peer.result()
+        words = found.rankings[WORDS]
+        both = [
+            fuse_rankings(pair, DEEPEST) for pair in zip(models[KAE].rankings, words, strict=True)
         ]
-    )
-
-    def asked(word: BoundWord, text: str) -> Answered:
-        ids = {items[row].id for row in word.rows}
-        found = bool(ids.intersection(peer.rank(text, DEEPEST)))
-        return Answered(found, found)
-
-    return NonceAnswers(
-        [asked(word, word.word) for word in words],
-        [asked(word, queries[word.word]) for word in words],
-    )
+        found.rankings[BOTH] = both
+        runs = {} if answers else {stage: run.result() for stage, run in stage_runs.items()}
+        answers.append(SeedAnswers(models, found, job.bench().nonce, runs))
+    return answers
 
 
 def _report(
@@ -183,7 +143,9 @@ def _report(
 ) -> RetrieverReport:
     runs = {name: [one.models[name] for one in answers] for name in answers[0].models}
     closed = [name for name in runs if name != KAE]
-    peers = {name: [one.peers[name] for one in answers] for name in answers[0].peers}
+    peers = {
+        name: [one.peers.rankings[name] for one in answers] for name in answers[0].peers.rankings
+    }
     words = [one.nonce_words for one in answers]
     real = [query for query, _ in held.test_of_words]
 
@@ -206,7 +168,7 @@ def _report(
         for name in closed
     }
     by_slot = word_share([run.nonce.all for run in runs[KAE]], by_slot=True)
-    bm25 = word_share([one.nonce_bm25.all for one in answers], by_slot=True)
+    bm25 = word_share([one.peers.nonce_bm25.all for one in answers], by_slot=True)
     warm, cold = summary.cold_shares(runs[KAE], held)
 
     def of_closed(shares: Mapping[str, Share]) -> dict[str, Share]:
@@ -246,7 +208,7 @@ def _report(
             BEAMS_ALONE: summary.nonce_row(
                 [run.nonce_other for run in runs[KAE]], words, bound=True
             ),
-            BM25: summary.nonce_row([one.nonce_bm25 for one in answers], words, bound=True),
+            BM25: summary.nonce_row([one.peers.nonce_bm25 for one in answers], words, bound=True),
         },
         nonce_fair={
             name: summary.nonce_row([run.nonce_other for run in runs[name]], words, bound=False)
@@ -264,9 +226,9 @@ def _report(
         else {},
         real_peers={
             name: share_interval(
-                pair_share([one.real_peers[name] for one in answers], real, clicked), summary.SEED
+                pair_share([one.peers.real[name] for one in answers], real, clicked), summary.SEED
             )
-            for name in answers[0].real_peers
+            for name in answers[0].peers.real
         }
         if real
         else {},

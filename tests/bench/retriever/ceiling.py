@@ -14,7 +14,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kae.bench.retriever.encodings import KAE, Encoding, closed_quantizers, encode_by_words
+from kae.bench.retriever.encodings import (
+    CLOSED,
+    KAE,
+    Encoding,
+    closed_quantizer,
+    encode_by_words,
+)
 from kae.bench.retriever.inputs import JudgedCatalog
 from kae.bench.retriever.judged_queries import JudgedQuery
 from kae.bench.retriever.query_coverage import (
@@ -75,7 +81,8 @@ def measure_ceilings(
     terminal.err.print(f"embedding {len(given.items):,} titles", highlight=False)
     vectors = vectors_of([item.title for item in given.items])
     asked = vectors_of(texts)
-    for name, quantizer in closed_quantizers(vectors, words.capacities, seed):
+    for name in CLOSED:
+        quantizer = closed_quantizer(name, vectors, words.capacities, seed)
         terminal.err.print(f"fitted {name}", highlight=False)
         encoding = Encoding(name, quantizer.codes(vectors), words.capacities)
         ceilings[name] = ceiling_of(

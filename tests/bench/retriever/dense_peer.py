@@ -13,8 +13,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from kae.bench.retriever.judged_queries import JudgedQuery
-from kae.bench.retriever.minilm import SentenceEncoder
 from kae.encoders.items import Item
+from kae.encoders.retriever.sentences import SentenceEncoder
 
 BATCH = 64
 SCALE = 20.0

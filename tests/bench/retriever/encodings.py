@@ -9,7 +9,7 @@ All have the same capacity at each position, kae's empty and reserved slots incl
 any of them has the same shape. The vectors are those of MiniLM, the same for all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,20 +31,20 @@ class VectorQuantizer(Protocol):
     def codes(self, vectors: Vectors) -> NDArray[np.int32]: ...
 
 
-RQ_KMEANS, RQ_VAE, RQ_OPQ = "rq-kmeans", "rq-vae", "rq-opq"
-ENCODINGS = (KAE, RQ_KMEANS, RQ_VAE, RQ_OPQ)
+RQ_KMEANS, RQ_VAE, RQ_OPQ = CLOSED = "rq-kmeans", "rq-vae", "rq-opq"
+ENCODINGS = (KAE, *CLOSED)
 
 
-def closed_quantizers(
-    vectors: Vectors, capacities: Sequence[int], seed: int
-) -> Iterator[tuple[str, VectorQuantizer]]:
-    """Fit each closed codebook, one after the other."""
-    from kae.encoders.fitting.rq_vae import fit_rq_vae  # needs torch
+def closed_quantizer(
+    name: str, vectors: Vectors, capacities: Sequence[int], seed: int
+) -> VectorQuantizer:
+    """Fit a closed codebook."""
+    if name == RQ_VAE:
+        from kae.encoders.fitting.rq_vae import fit_rq_vae  # needs torch
 
+        return fit_rq_vae(vectors, capacities, seed)
     levels = ResidualQuantizer.fit(vectors, capacities, seed)
-    yield RQ_KMEANS, levels
-    yield RQ_VAE, fit_rq_vae(vectors, capacities, seed)
-    yield RQ_OPQ, levels.with_product(vectors, capacities, seed)
+    return levels.with_product(vectors, capacities, seed) if name == RQ_OPQ else levels
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def without(text: str, removed: Collection[str]) -> str:
 def codebook_without(given: JudgedCatalog, held: Holdout, seed: int) -> Codebook:
     """The words of the warm items alone; a codebook that was given only loses removed words."""
     if given.is_fitted:
-        return fit_words(held.warm, given.topology, seed)
+        return fit_words(held.warm, given.topology, seed, held.train)
     return dictionary_without(given.codebook, {token_spelling_key(one.word) for one in held.words})
 
 

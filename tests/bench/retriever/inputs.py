@@ -7,7 +7,12 @@ from pathlib import Path
 
 from kae.bench.judged import make
 from kae.bench.judgements import JudgementsInvalid, read_judgements
-from kae.bench.retriever.judged_queries import JudgedQuery, hold_back, judged_queries
+from kae.bench.retriever.judged_queries import (
+    JudgedQuery,
+    behaviour_of,
+    hold_back,
+    judged_queries,
+)
 from kae.deploy.demo import CATALOG
 from kae.encoders.catalog_reader import CatalogReader
 from kae.encoders.codebook.codebook import Codebook
@@ -59,24 +64,26 @@ def read_inputs(
                 f"{test}: {len(both)} queries are in {train} too, such as {min(both)!r}; a model "
                 "is judged on queries that it has not seen: leave them out of one file"
             )
-    asked = judged_queries(held)
+    asked, known = judged_queries(held), judged_queries(learned)
     if not asked:
         raise JudgementsInvalid(
             f"{test or make.FILE}: no query has an item rated 2.33 or more; nothing to ask"
         )
     return JudgedCatalog(
         items,
-        Codebook.load(codebook) if codebook else fit_words(items, topology, seed),
+        Codebook.load(codebook) if codebook else fit_words(items, topology, seed, known),
         codebook is None,
         topology,
-        tuple(judged_queries(learned)),
+        tuple(known),
         tuple(asked),
         len(held),
     )
 
 
-def fit_words(items: Sequence[Item], topology: Topology, seed: int) -> Codebook:
-    """A codebook as `kae codebook fit` makes it, from the words of this catalog."""
+def fit_words(
+    items: Sequence[Item], topology: Topology, seed: int, queries: Sequence[JudgedQuery]
+) -> Codebook:
+    """A codebook as `kae codebook fit` makes it, of the words of this catalog and of queries."""
     from kae.streams.codebooks.fit import VocabularySource, fit_and_measure
 
     reader = CatalogReader(lambda: items)
@@ -85,6 +92,7 @@ def fit_words(items: Sequence[Item], topology: Topology, seed: int) -> Codebook:
         topology,
         seed,
         VocabularySource(),
+        [behaviour_of(query) for query in queries],
         keep_declared=False,
         on_progress=lambda _name, _done, _steps: None,
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kae.bench.judgements import Ratings
+from kae.encoders.retriever.samples import Behaviour
 
 CLICKED, ORDERED = 2.33, 3.0
 # Without files of their own, one query of so many is held back.
@@ -40,6 +41,16 @@ def judged_queries(judged: Mapping[str, Ratings]) -> list[JudgedQuery]:
     """The queries that have a clicked item; the others say nothing about a hit."""
     queries = [JudgedQuery(text, ratings) for text, ratings in judged.items()]
     return [query for query in queries if query.clicked]
+
+
+def behaviour_of(query: JudgedQuery) -> Behaviour:
+    """Judgements as behaviour: what is shown is what was judged."""
+    return Behaviour(
+        query.text,
+        shown=tuple(query.ratings),
+        clicked=tuple(sorted(query.clicked)),
+        ordered=tuple(sorted(query.ordered)),
+    )
 
 
 def hold_back(judged: Mapping[str, Ratings]) -> tuple[dict[str, Ratings], dict[str, Ratings]]:

@@ -1,7 +1,7 @@
 """One seed of `kae bench retriever`: every model is trained once, and asked everything."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -11,11 +11,11 @@ from pyroaring import BitMap
 from kae.bench.retriever import interventions
 from kae.bench.retriever.answers import ModelRun, NonceAnswers, StageRun
 from kae.bench.retriever.bound_words import Answered, BoundWord, in_rounds, nonce_words
-from kae.bench.retriever.encodings import KAE, Encoding, closed_quantizers, encode_by_words
+from kae.bench.retriever.encodings import KAE, Encoding, closed_quantizer, encode_by_words
 from kae.bench.retriever.holdout import Holdout
 from kae.bench.retriever.inputs import JudgedCatalog
+from kae.bench.retriever.kept_vectors import kept_vectors
 from kae.bench.retriever.live_index import LiveIndex
-from kae.bench.retriever.minilm import SentenceEncoder, Vectors
 from kae.bench.retriever.ranking_measures import DEEPEST, Rankings
 from kae.bench.retriever.trained import (
     TrainedEncoding,
@@ -27,14 +27,18 @@ from kae.bench.retriever.trained import (
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.extraction.assign import Encoder
 from kae.encoders.retriever.beams import Beams
+from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.query_identifier import QueryIdentifiers
-from kae.encoders.retriever.samples import Identify
+from kae.encoders.retriever.samples import Identify, made_up_queries
+from kae.encoders.retriever.sentences import SentenceEncoder
 from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import TextTokens
 from kae.streams.cli import terminal
 from kae.streams.retrieval.sample_job import product_type
 
+# The name of the model that lacks none of them.
+ALL_STAGES = "none"
 # Nonce words that the models without a stage are asked.
 NONCE_OF_STAGES = 400
 
@@ -66,6 +70,8 @@ class SeedBench:
         self.held, self.codebook, self.plan, self.seed = held, codebook, plan, seed
         self._work, self._routing = work, given.topology.retriever_part.routing
         self._ids = given.ids
+        self._queries = QueryIdentifiers(codebook)
+        self._titles = [item.title for item in given.items]
         row_of = {item: row for row, item in enumerate(self._ids)}
         encoded = Encoder(codebook).encode_all(held.warm)
         self._warm = [
@@ -91,19 +97,31 @@ class SeedBench:
             for one in held.words
         ]
 
-    def encodings(self, vectors: Vectors) -> Iterator[tuple[Encoding, Identify]]:
-        """Each encoding of all items, kae's first, fitted to the warm ones; and of queries."""
-        yield self.words, QueryIdentifiers(self.codebook).identify
+    def encoding(self, name: str) -> tuple[Encoding, Identify]:
+        """The identifiers of all items, learned from the warm ones, and those of queries."""
+        if name == KAE:
+            return self.words, self._queries.identify
+        vectors = kept_vectors(self._titles, self._work)
         warm = vectors[[one.row for one in self._warm]]
-        asked = (*self.held.train, *self.held.test)
-        for name, quantizer in closed_quantizers(warm, self.words.capacities, self.seed):
-            self._tell(f"fitted {name}")
-            identify = identify_by_codes(
-                self._encoder.vectors, quantizer.codes, [query.text for query in asked]
-            )
-            yield Encoding(name, quantizer.codes(vectors), self.words.capacities), identify
+        quantizer = closed_quantizer(name, warm, self.words.capacities, self.seed)
+        self._tell(f"fitted {name}")
+        asked = self.asked_texts()
+        identify = identify_by_codes(
+            self._encoder.vectors, quantizer.codes, asked, kept_vectors(asked, self._work)
+        )
+        return Encoding(name, quantizer.codes(vectors), self.words.capacities), identify
 
-    def run(self, encoding: Encoding, identify: Identify) -> tuple[ModelRun, TrainedEncoding]:
+    def asked_texts(self) -> list[str]:
+        """Every query that is learned from or asked, once."""
+        queries = (query.text for query in (*self.held.train, *self.held.test))
+        made_up = (
+            text
+            for one in self._warm
+            for text in made_up_queries(one.item.id, one.item.title, self._queries.weight_of)
+        )
+        return list(dict.fromkeys((*queries, *made_up)))
+
+    def run(self, encoding: Encoding, identify: Identify) -> ModelRun:
         """Train a model and ask it everything."""
         trained, learned = self._train(encoding, identify, self.plan, encoding.name)
         test = [query.text for query in self.held.test]
@@ -111,7 +129,7 @@ class SeedBench:
         live = [int(trained.index.is_live(one.identifiers).sum()) for one in free]
         ask = self._ask_words if encoding.name == KAE else self._ask_codes
         words = ask(trained)
-        run = ModelRun(
+        return ModelRun(
             rankings=self._rankings(trained, trained.decode(test)),
             free_rankings=self._rankings(trained, free),
             live_share=sum(live) / sum(len(one.scores) for one in free),
@@ -124,15 +142,13 @@ class SeedBench:
             real_after=words.after,
             real_other=words.other,
         )
-        return run, trained
 
     def run_without(self, stage: str, encoding: Encoding, identify: Identify) -> StageRun:
         """Train a model without a stage, and ask it as much as shows what the stage is for."""
-        name = f"{encoding.name}-without-{stage}"
-        trained, _ = self._train(encoding, identify, self.plan.without(stage), name)
-        return self.stage_run(trained)
-
-    def stage_run(self, trained: TrainedEncoding) -> StageRun:
+        plan, name = self.plan, encoding.name
+        if stage != ALL_STAGES:
+            plan, name = plan.without(stage), f"{name}-without-{stage}"
+        trained, _ = self._train(encoding, identify, plan, name)
         rankings = self._rankings(trained, trained.decode([query.text for query in self.held.test]))
         return StageRun(
             rankings, self._ask_nonce(trained, self.nonce[:NONCE_OF_STAGES], served=False).all
@@ -147,6 +163,7 @@ class SeedBench:
             self._warm,
             self.held.train,
             identify,
+            self._queries.weight_of,
             self.codebook,
             self._routing,
             self.seed,
@@ -178,6 +195,12 @@ class SeedBench:
     def _speed(self, name: str) -> float | None:
         file = self._speed_file(name)
         return float(file.read_text(encoding="ascii")) if file.exists() else None
+
+    def trained(self, name: str) -> TrainedEncoding:
+        """A model that has been trained before."""
+        encoding, identify = self.encoding(name)
+        folder = self._work / f"{name}-{self.seed}"
+        return TrainedEncoding(encoding, Retriever.load(folder), identify)
 
     def _ask_words(self, trained: TrainedEncoding) -> _OfWords:
         """kae's encoding: words are bound, and queries have their slots."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kae.bench.retriever.encodings import Encoding
-from kae.bench.retriever.judged_queries import JudgedQuery
+from kae.bench.retriever.judged_queries import JudgedQuery, behaviour_of
 from kae.bench.retriever.live_index import LiveIndex, ReachedItems
 from kae.encoders.categories import Identifier, Slot
 from kae.encoders.codebook.codebook import Codebook
@@ -23,11 +23,11 @@ from kae.encoders.retriever.beams import AskedQuery, Beams, Mask, beam_search
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.plan import TrainingPlan
 from kae.encoders.retriever.samples import (
-    Behaviour,
     Identify,
     Sample,
     SampledItem,
     Slots,
+    WeightOf,
     behaviour_samples,
     item_samples,
     routing_samples,
@@ -130,12 +130,15 @@ def samples_of(
     warm: Sequence[WarmItem],
     queries: Sequence[JudgedQuery],
     identify: Identify,
+    weight_of: WeightOf,
     codebook: Codebook,
     routing: RoutingPart,
     seed: int,
 ) -> StageSamples:
     """All samples of an encoding."""
-    return StageSamples(_samples(encoding, warm, queries, identify, codebook, routing, seed))
+    return StageSamples(
+        _samples(encoding, warm, queries, identify, weight_of, codebook, routing, seed)
+    )
 
 
 def _samples(
@@ -143,6 +146,7 @@ def _samples(
     warm: Sequence[WarmItem],
     queries: Sequence[JudgedQuery],
     identify: Identify,
+    weight_of: WeightOf,
     codebook: Codebook,
     routing: RoutingPart,
     seed: int,
@@ -157,7 +161,7 @@ def _samples(
     if encoding.has_words:
         yield from word_samples(codebook)
     for item in found.values():
-        yield from item_samples(item)
+        yield from item_samples(item, identify, weight_of)
     for query in queries:
         yield from behaviour_samples(behaviour_of(query), found, identify)
     if encoding.has_words:
@@ -168,24 +172,14 @@ def _samples(
         )
 
 
-def behaviour_of(query: JudgedQuery) -> Behaviour:
-    """Judgements as behaviour: what is shown is what was judged."""
-    return Behaviour(
-        query.text,
-        shown=tuple(query.ratings),
-        clicked=tuple(sorted(query.clicked)),
-        ordered=tuple(sorted(query.ordered)),
-    )
-
-
 def identify_by_codes(
     vectors_of: Callable[[Sequence[str]], NDArray[np.float32]],
     codes_of: Callable[[NDArray[np.float32]], NDArray[np.int32]],
     known: Sequence[str],
+    of_known: NDArray[np.float32],
 ) -> Identify:
     """The codes of a query's vector; those of the `known` texts are worked out at once."""
-    texts = list(dict.fromkeys(known))
-    found = dict(zip(texts, map(_identifier, codes_of(vectors_of(texts)).tolist()), strict=True))
+    found = dict(zip(known, map(_identifier, codes_of(of_known).tolist()), strict=True))
 
     def identify(text: str) -> Slots:
         if text not in found:
