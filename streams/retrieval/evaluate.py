@@ -61,7 +61,7 @@ def evaluate_model(
         by_words = search.rank_by_words(view, query, DEPTHS[-1])
         model += _ranks(ranking, items)
         words += _ranks(by_words, items)
-        both += _ranks(fuse_rankings([ranking, by_words], DEPTHS[-1]), items)
+        both += _ranks(fuse_rankings(ranking, by_words, DEPTHS[-1]), items)
     milliseconds = np.array(times) * 1000
     return ModelEvaluated(
         model=_scores(model),

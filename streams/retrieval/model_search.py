@@ -8,7 +8,7 @@ import msgspec
 
 from kae.encoders.codebook.codebook import Codebook
 from kae.encoders.retriever.beams import AskedQuery
-from kae.encoders.retriever.fusion import fuse_rankings
+from kae.encoders.retriever.fusion import FUSED_DEPTH, fuse_rankings
 from kae.encoders.retriever.manifest import read_manifest
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.query_identifier import QueryIdentifiers
@@ -131,12 +131,12 @@ class ModelSearch:
         """One query with its beams as words."""
         began = perf_counter()
         (decoded,) = self.decode(view, [text])
-        hits = self._hits(view, decoded, limit)
+        hits = self._hits(view, decoded, max(limit, FUSED_DEPTH) if both else limit)
         if both:
-            own = self._own_words.answer(view, text, limit).items
+            own = self._own_words.answer(view, text, max(limit, FUSED_DEPTH)).items
             reached = {hit.id: hit for hit in hits}
             by_words = {hit.id: ModelHit(hit.id, hit.title, None, None, None) for hit in own}
-            order = fuse_rankings([[*reached], [*by_words]], limit)
+            order = fuse_rankings([*reached], [*by_words], limit)
             hits = [reached.get(item) or by_words[item] for item in order]
         took = perf_counter() - began
         slots = self.identify(view, text)

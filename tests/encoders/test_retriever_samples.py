@@ -233,7 +233,10 @@ def test_a_bound_term_takes_its_position(codebook: Codebook) -> None:
     assert queries.identify("acme", terms) == (0, 1, 0, 0, 0, 0)
 
 
-def test_fusion_prefers_what_several_rankings_have() -> None:
-    # b: 1/62 + 1/61, a: 1/61, c: 1/62.
-    assert fuse_rankings([["a", "b"], ["b", "c"]], limit=3) == ["b", "a", "c"]
-    assert fuse_rankings([["a"], ["b"]], limit=1) == ["a"]
+def test_fusion_prefers_what_both_rankings_have_and_then_what_words_say() -> None:
+    # b: 1/12 + 2/11, c: 2/12, a: 1/11.
+    assert fuse_rankings(["a", "b"], ["b", "c"], limit=3) == ["b", "c", "a"]
+    # 1/11 and 2/22 are equal.
+    words = [f"w{rank}" for rank in range(1, 13)]
+    assert fuse_rankings(["m"], words, limit=13)[11:] == ["m", "w12"]
+    assert fuse_rankings(["a"], ["b"], limit=1) == ["b"]

@@ -125,7 +125,8 @@ def _answers(
         found = peer.result()
         words = found.rankings[WORDS]
         both = [
-            fuse_rankings(pair, DEEPEST) for pair in zip(models[KAE].rankings, words, strict=True)
+            fuse_rankings(ours, own, DEEPEST)
+            for ours, own in zip(models[KAE].rankings, words, strict=True)
         ]
         found.rankings[BOTH] = both
         runs = {} if answers else {stage: run.result() for stage, run in stage_runs.items()}
