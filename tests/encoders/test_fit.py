@@ -206,8 +206,8 @@ def test_a_codebook_without_clusters_is_format_1_and_written_as_it_was_read(
 def test_a_later_format_is_refused_with_its_remedy(crowded: Codebook, tmp_path: Path) -> None:
     crowded.save(tmp_path)
     manifest = tmp_path / "codebook.json"
-    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
-    with pytest.raises(CodebookInvalid, match=r"are \(3, .* reads formats 1 and 2 .* build"):
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 4'))
+    with pytest.raises(CodebookInvalid, match=r"are \(4, .* reads formats 1, 2, 3 .* build"):
         Codebook.load(tmp_path)
 
 
