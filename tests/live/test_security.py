@@ -116,7 +116,18 @@ def test_a_replica_writes_nothing_but_its_lease_and_a_producer_nothing_but_items
     assert written[KafkaRole.REPLICA] == {topology.replicas_topic}
     assert written[KafkaRole.PRODUCER] == {topology.items_topic}
     assert written[KafkaRole.PROPOSER] == {topology.terms_topic}
+    assert written[KafkaRole.RECORDER] == {topology.behaviours_topic}
+    assert written[KafkaRole.TRAINER] == {topology.replicas_topic, topology.dead_letters_topic}
     assert written[KafkaRole.OPERATOR].isdisjoint({topology.deltas_topic, topology.bindings_topic})
+
+
+def test_only_those_who_learn_from_behaviour_or_erase_it_may_read_it() -> None:
+    topology = Topology.load()
+    acls = [acl for acl in plan_acls(topology) if acl.name == topology.behaviours_topic]
+    reading = {acl.role for acl in acls if "Read" in acl.operations}
+    assert reading == {KafkaRole.TRAINER, KafkaRole.OPERATOR}
+    without = topology.edited({"behaviours": None})
+    assert all(acl.name != topology.behaviours_topic for acl in plan_acls(without))
 
 
 def test_no_client_is_made_that_comes_in_by_another_way() -> None:
