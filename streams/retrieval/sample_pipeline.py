@@ -1,5 +1,7 @@
 """The Beam pipeline: items and behaviour are joined by item id, and become samples.
 
+    the behaviours topic -> by request, the last -> by person, its history -> behaviour
+
     items ------------------+                +-> samples of items (S1) --------+
                             +-> by item id --+                                 |
     behaviour -> its items -+                +-> by row, with its items: S1-S3 +-> by part -> files
@@ -39,6 +41,13 @@ from kae.streams.retrieval.behaviour import (
     WITHOUT_WORDS,
     BehaviourRefused,
     read_behaviour,
+)
+from kae.streams.retrieval.behaviour_export import read_exported
+from kae.streams.retrieval.behaviour_fold import (
+    RequestEvent,
+    TopicRecord,
+    fold_request,
+    with_histories,
 )
 from kae.streams.retrieval.sample_files import write_part
 from kae.streams.retrieval.sample_job import SamplesContext, samples_context
@@ -94,12 +103,35 @@ class ReadBehaviour(_InContext):
         for number, row in read_behaviour(where):
             if isinstance(row, BehaviourRefused):
                 yield _count("behaviour", row.cause)
-            elif not normalise(row.query):
-                yield _count("behaviour", WITHOUT_WORDS)
-            elif not row.chosen():
-                yield _count("behaviour", WITHOUT_CHOICE)
             else:
-                yield f"{where.file:06d}/{number:012d}", row
+                yield _to_sample(f"{where.file:06d}/{number:012d}", row)
+
+
+class ReadTopic(_InContext):
+    """The name of a file -> (request, record of the behaviours topic)."""
+
+    def process(self, name: str) -> Iterator[tuple[str, TopicRecord]]:
+        for record in read_exported(self.context.folder / name):
+            yield record.request, record
+
+
+class FoldRequests(_InContext):
+    """(request, its records) -> (person, event)."""
+
+    def process(self, group: tuple[str, Iterable[TopicRecord]]) -> Iterator[Any]:
+        folded = fold_request(group[1])
+        for cause in folded.passed_over:
+            yield _count("behaviour", cause)
+        if folded.event is not None:
+            yield folded.event.person, folded.event
+
+
+class AddHistories(_InContext):
+    """(person, events) -> (row, behaviour)."""
+
+    def process(self, group: tuple[str, Iterable[RequestEvent]]) -> Iterator[Any]:
+        for request, behaviour in with_histories(group[1]):
+            yield _to_sample(f"topic/{request}", behaviour)
 
 
 class SampleItems(_InContext):
@@ -196,6 +228,19 @@ def run_samples_pipeline(folder: Path, options: Sequence[str]) -> None:
             | "read behaviour"
             >> beam.ParDo(ReadBehaviour(place)).with_outputs(_COUNTS, main="rest")
         )
+        folded, folded_counts = _split(
+            pipeline
+            | "topic files" >> beam.Create(job.behaviours, reshuffle=True)
+            | "read topic" >> beam.ParDo(ReadTopic(place))
+            | "by request" >> beam.GroupByKey()
+            | "fold" >> beam.ParDo(FoldRequests(place)).with_outputs(_COUNTS, main="rest")
+        )
+        told, told_counts = _split(
+            folded
+            | "by person" >> beam.GroupByKey()
+            | "histories" >> beam.ParDo(AddHistories(place)).with_outputs(_COUNTS, main="rest")
+        )
+        rows = (rows, told) | "all behaviour" >> beam.Flatten()
         wanted = rows | "their items" >> beam.FlatMap(_wanted)
         joined = (
             {"items": items, "rows": wanted}
@@ -228,7 +273,15 @@ def run_samples_pipeline(folder: Path, options: Sequence[str]) -> None:
             | "write" >> beam.ParDo(WriteParts(place))
         )
         _counts = (
-            (item_counts, row_counts, joined[_COUNTS], asked[_COUNTS], words[_COUNTS])
+            (
+                item_counts,
+                row_counts,
+                folded_counts,
+                told_counts,
+                joined[_COUNTS],
+                asked[_COUNTS],
+                words[_COUNTS],
+            )
             | "counts" >> beam.Flatten()
             | "add up" >> beam.CombinePerKey(sum)
             | "all counts" >> beam.WithKeys(None)
@@ -243,6 +296,15 @@ def _split(outputs: Any) -> tuple[Any, Any]:
 
 def _count(kind: str, outcome: str, number: int = 1) -> Any:
     return TaggedOutput(_COUNTS, ((kind, outcome), number))
+
+
+def _to_sample(key: str, row: Behaviour) -> Any:
+    """A row to make samples of, or the count of one that has nothing to learn from."""
+    if not normalise(row.query):
+        return _count("behaviour", WITHOUT_WORDS)
+    if not row.chosen():
+        return _count("behaviour", WITHOUT_CHOICE)
+    return key, row
 
 
 def _wanted(row: tuple[str, Behaviour]) -> Iterator[tuple[str, str]]:
