@@ -37,12 +37,8 @@ from kae.streams.retrieval.sample_job import (
     product_type,
     save_job,
 )
-from kae.streams.retrieval.sample_pipeline import (
-    COUNTS,
-    KINDS,
-    USED,
-    run_samples_pipeline,
-)
+from kae.streams.retrieval.sample_pipeline import run_samples_pipeline
+from kae.streams.retrieval.sample_steps import COUNTS, KINDS, USED
 from kae.streams.topology.types import Topology
 
 # Rows that a worker reads at a time.

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from tests.icecat import catalog_items
 from tests.streams.behaviour_topic import records_of, send, write_lines
+from tests.warm import run_kae
 
 from kae.deploy.brokers import ApacheKafka
 from kae.encoders.items import Item
@@ -135,6 +136,43 @@ def test_the_same_events_twice_and_late_give_the_same_samples(
     samples = [name for name in once if name.endswith(".parquet")]
     assert samples
     assert {name: again[name] for name in samples} == {name: once[name] for name in samples}
+
+
+@pytest.mark.parametrize(("users", "lengths"), [(False, [0, 0]), (True, [0, 1])])
+def test_sessions_of_a_user_are_one_persons_only_where_users_are_allowed(
+    users: bool,
+    lengths: list[int],
+    topology: Topology,
+    items: list[Item],
+    feed: Path,
+    tmp_path: Path,
+) -> None:
+    for number in (0, 1):
+        item = items[number]
+        data = BehaviourData(item.title, f"s{number}", "u1", clicked=[item.id])
+        send(topology, (f"r{number}", encode_behaviour(f"r{number}", data, "/shop")))
+    allowed = topology.edited({"behaviours.users": users})
+    built(allowed, tmp_path / "out", feed)
+    assert histories(tmp_path / "out") == lengths
+
+
+def test_the_command_reads_to_the_end_or_to_the_offsets_that_it_shows(
+    topology: Topology, items: list[Item], feed: Path, tmp_path: Path
+) -> None:
+    send(topology, asked("r1", items[0]))
+    given = topology.write(tmp_path / "topology.yaml").path
+    command = ("samples", "build", "--catalog", feed, "--topology", given, "--out")
+    ended = run_kae(*command, tmp_path / "out", "--behaviours-until", "end")
+    assert ended.returncode == 0, ended.stderr
+    shown = run_kae("samples", "show", tmp_path / "out").stdout
+    assert "of the behaviours topic: --behaviours-until 1,0\n" in shown
+    send(topology, asked("r2", items[1]))
+    again = run_kae(*command, tmp_path / "again", "--behaviours-until", "1,0")
+    assert again.returncode == 0, again.stderr
+    assert contents(tmp_path / "again") == contents(tmp_path / "out")
+    wrong = run_kae(*command, tmp_path / "wrong", "--behaviours-until", "1,-1")
+    assert wrong.returncode == 2
+    assert "give end, or offsets as 120,98" in " ".join(wrong.stderr.replace("│", " ").split())
 
 
 def test_nothing_that_was_erased_is_learned_whatever_the_offsets(
