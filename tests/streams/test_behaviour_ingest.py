@@ -10,7 +10,9 @@ from tests.warm import run_kae
 from kae.deploy.brokers import ApacheKafka
 from kae.streams.errors import BehavioursOff
 from kae.streams.events.behaviours import decode_behaviour
+from kae.streams.kafka.log import KafkaClients
 from kae.streams.kafka.topics import apply_topics
+from kae.streams.kafka.unread_partitions import TakenRecords, read_taken
 from kae.streams.retrieval.behaviour_ingest import ingest_behaviour
 from kae.streams.topology.types import Topology
 
@@ -114,6 +116,14 @@ def test_a_file_that_is_sent_again_is_the_same_requests(topology: Topology, tmp_
     assert len(records) == 2 * len(ROWS)
     assert {record.key for record in records} == once
     assert len(once) == len(ROWS)
+
+
+def test_what_the_topic_has_taken_is_told(topology: Topology, tmp_path: Path) -> None:
+    ingest_behaviour(topology, [write_lines(tmp_path / "behaviour.jsonl", ROWS)])
+    with KafkaClients.for_reading(topology, "test") as clients:
+        consumer = clients.consumer()
+        assert read_taken(consumer, topology.behaviours_topic) == TakenRecords(4, 4)
+        consumer.close()
 
 
 def test_a_request_that_is_exported_again_among_others_is_the_same(
