@@ -34,6 +34,7 @@
     · TermRefused
     · ConsoleUnguarded
     · ReplayRefused
+    · BehaviourKept
     · ShardRefused
     · GenerationRefused
   x Mismatch: two things that must agree do not: change one of them
@@ -52,6 +53,7 @@
     · ContractsUnwritable
     · NotInstalled
     · SnapshotsOff
+    · BehavioursOff
     · SnapshotsBroken
   x Interrupted: it broke off: start it again
     · ReplicaEnded
@@ -75,7 +77,7 @@ class CatalogInvalid(InvalidInput, ValueError):
 
 
 class RowsRejected(InvalidInput):
-    """Some rows of a feed are not items."""
+    """Some rows of a feed are not items, or some records of a file no behaviour."""
 
 
 class ItemsInvalid(InvalidInput, ValueError):
@@ -186,6 +188,10 @@ class ConsoleUnguarded(Refused):
     """A console without users would answer to other machines."""
 
 
+class BehaviourKept(Refused):
+    """Nothing was erased, since nobody could be asked."""
+
+
 class ReplayRefused(Refused):
     """Dead letters were not replayed."""
 
@@ -256,6 +262,10 @@ class ContractsUnwritable(Unusable):
 
 class NotInstalled(Unusable):
     """A command needs an extra that is not installed."""
+
+
+class BehavioursOff(Unusable):
+    """The topology has no topic for behaviour events."""
 
 
 class SnapshotsOff(Unusable):

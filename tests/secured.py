@@ -42,6 +42,8 @@ NOUNS = {
     "replica": KafkaRole.REPLICA,
     "term": KafkaRole.PROPOSER,
     "catalog": KafkaRole.PRODUCER,
+    "behaviour": KafkaRole.RECORDER,
+    "samples": KafkaRole.TRAINER,
     **dict.fromkeys(
         ("topics", "shard", "snapshot", "dead-letters", "status", "log"), KafkaRole.OPERATOR
     ),

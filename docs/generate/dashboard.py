@@ -51,6 +51,7 @@ PANELS = (
     Panel(
         "Free slots", metrics.WORKER_SLOTS_FREE, "max by (position) ({})", "position {{position}}"
     ),
+    Panel("Behaviour events", metrics.WORKER_BEHAVIOURS, "max(rate({}[5m]))", "events a second"),
     Panel("Searches, p99", metrics.REPLICA_SEARCH, P99, "{{instance}}"),
     Panel("Decoding while deltas are applied, p99", metrics.REPLICA_DECODE, P99, "{{instance}}"),
     Panel("Bootstrap lag of replicas", metrics.REPLICA_BOOTSTRAP_LAG, "{}", "{{instance}}"),

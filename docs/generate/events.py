@@ -13,9 +13,9 @@ from kae.streams.events.contracts import EVENTS, event_schema
 HEAD = f"""# Events
 
 {MADE}
-CloudEvents 1.0 on `kae.items`, keyed by the item's id, and on `kae.terms`. `docs/formats.md`
-specifies both content modes and what is refused; `docs/contracts` has the JSON Schemas. Unknown
-attributes and fields are ignored.
+CloudEvents 1.0 on `kae.items`, keyed by the item's id, on `kae.terms`, and on `kae.behaviours`,
+keyed by the request. `docs/formats.md` specifies both content modes and what is refused;
+`docs/contracts` has the JSON Schemas. Unknown attributes and fields are ignored.
 
 ## The context of every event
 

@@ -2,13 +2,14 @@
 
 from docs.generate.markdown import MADE, Schema, fields_table, kind
 
-from kae.streams.topology.schema import topology_schema
+from kae.streams.topology.schema import part_name, topology_schema
 
 HEAD = f"""# topology.yaml
 
 {MADE}
-Every key is required. `kae topology check` reports problems by line. The first line of the packaged
-file points editors to the schema, `docs/contracts/topology.schema.json`.
+Every key is required, unless its row or its text says otherwise. `kae topology check` reports
+problems by line. The first line of the packaged file points editors to the schema,
+`docs/contracts/topology.schema.json`.
 """
 
 
@@ -22,14 +23,10 @@ def keys_page() -> str:
         part = described.get("items", described)
         if "description" in described:
             sections.append(described["description"] + "\n")
-        if "$ref" in part:
-            sections.append(fields_table(parts[_name(part)]))
+        if keys := part_name(part):
+            sections.append(fields_table(parts[keys]))
         else:
             sections.append(kind(described).capitalize() + ".\n")
     sections.append("## kafka.security\n")
     sections.append(fields_table(parts["SecurityPart"]))
     return "\n".join(sections)
-
-
-def _name(part: Schema) -> str:
-    return str(part["$ref"]).rpartition("/")[2]

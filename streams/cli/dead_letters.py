@@ -30,7 +30,7 @@ KindOption = Annotated[
 ]
 CauseOption = Annotated[str, typer.Option(metavar="TEXT", help="With this text in the cause.")]
 TopicOption = Annotated[
-    Literal["items", "terms"] | None, typer.Option(help="From this topic only.")
+    Literal["items", "terms", "behaviours"] | None, typer.Option(help="From this topic only.")
 ]
 SinceOption = Annotated[
     str, typer.Option(metavar="TIME", help="Not older than 2026-01-31T09:30 (UTC), or 30m, 2h, 7d.")
@@ -180,7 +180,11 @@ def _filter(
     from kae.streams.clock import parse_time_ms
     from kae.streams.dead_letters.index import DeadLetterFilter
 
-    topics = {"items": topology.items_topic, "terms": topology.terms_topic}
+    topics = {
+        "items": topology.items_topic,
+        "terms": topology.terms_topic,
+        "behaviours": topology.behaviours_topic,
+    }
     try:
         at_ms = parse_time_ms(since, time.time_ns() // 1_000_000) if since else 0
     except ValueError as error:

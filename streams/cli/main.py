@@ -64,6 +64,11 @@ NOUNS = (
         "parity", "kae.streams.cli.parity:app", "Compare two generations built from the same input."
     ),
     Noun("backfill", "kae.streams.cli.backfill:app", "Build a whole generation with Beam."),
+    Noun(
+        "behaviour",
+        "kae.streams.cli.behaviour:app",
+        "Publish what people asked for and chose as behaviour events.",
+    ),
     Noun("samples", "kae.streams.cli.samples:app", "Make samples for a retriever, with Beam."),
     Noun("model", "kae.streams.cli.model:app", "Train, evaluate and search with a retriever."),
     Noun(

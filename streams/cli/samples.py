@@ -44,6 +44,15 @@ def build(
             "broker. May be repeated.",
         ),
     ] = None,
+    behaviours_until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="end|OFFSETS",
+            show_default=False,
+            help="Also read the behaviours topic: to where it ends now, or up to these offsets, "
+            "one for each partition, as `samples show` prints them: 120,98.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of what is random.")] = 0,
     topology: TopologyOption = None,
     bootstrap: BootstrapOption = None,
@@ -58,7 +67,14 @@ def build(
     left, beam = split_arguments(context.args)
     if left:
         raise typer.BadParameter(f"unexpected {left[0]!r}")
-    options = SamplesOptions(out, tuple(behaviour or ()), tuple(catalog or ()), seed, tuple(beam))
+    options = SamplesOptions(
+        out,
+        behaviour=tuple(behaviour or ()),
+        catalog=tuple(catalog or ()),
+        seed=seed,
+        behaviours_until=_offsets(behaviours_until),
+        beam=tuple(beam),
+    )
     manifest = build_samples(open_topology(topology, bootstrap), options)
     _print(out, manifest, as_json=as_json)
 
@@ -85,6 +101,19 @@ def show(
                 for one in first_samples(folder, task, SHOWN)
             ),
         )
+
+
+def _offsets(until: str | None) -> tuple[int, ...] | None:
+    """As `SamplesOptions` has them."""
+    if until is None or until == "end":
+        return None if until is None else ()
+    try:
+        offsets = tuple(map(int, until.split(",")))
+    except ValueError:
+        offsets = (-1,)
+    if min(offsets) < 0:
+        raise typer.BadParameter(f"--behaviours-until {until!r}: give end, or offsets as 120,98")
+    return offsets
 
 
 def _written(slots: tuple[int, ...]) -> str:
@@ -119,3 +148,6 @@ def _print(folder: Path, manifest: "SamplesManifest", *, as_json: bool) -> None:
             for kind, one in manifest.counts.items()
         ),
     )
+    if ranges := manifest.source.behaviours:
+        until = ",".join(str(one.end) for one in ranges)
+        terminal.out.print(f"of the behaviours topic: --behaviours-until {until}", highlight=False)

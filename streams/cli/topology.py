@@ -1,7 +1,7 @@
 """`kae topology check|show|acls|helm`: the problems of topology.yaml, and what follows from it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import msgspec
@@ -32,6 +32,7 @@ def _lines(topology: Topology) -> Iterator[str]:
     yield 'operators["kae shard"]'
     yield topic("items", topology.items_topic)
     yield topic("terms", topology.terms_topic)
+    yield from _behaviours(topology, plans)
     yield f'subgraph generation["generation {topology.generation}"]'
     yield f'  worker["workers, 1 to {topology.shards}, each the owner of some shards"]'
     yield '  registrar["registrar, in the worker that holds the terms"]'
@@ -52,6 +53,14 @@ def _lines(topology: Topology) -> Iterator[str]:
     yield "worker & registrar -->|refused, with the cause| deadLetters"
     yield "deltas & bindings -->|follow| replica"
     yield "replica -->|lease, versions| replicas"
+
+
+def _behaviours(topology: Topology, plans: Mapping[str, TopicPlan]) -> Iterator[str]:
+    if topology.behaviours is not None:
+        yield 'recorders["shops, kae behaviour ingest"]'
+        yield _topic("behaviours", plans[topology.behaviours_topic])
+        yield 'samples["kae samples build"]'
+        yield "recorders --> behaviours -->|behaviour events| samples"
 
 
 def _topic(node: str, plan: TopicPlan) -> str:

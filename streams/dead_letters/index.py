@@ -128,17 +128,20 @@ class DeadLetterIndex:
         return self.entries[identity]
 
     def values(self, entries: Iterable[DeadLetterEntry]) -> dict[DeadLetterKey, bytes | None]:
-        """Read the source records' values.
+        """Read the source records' values; that of a behaviour event is in its own topic alone.
 
         Raises: LogTruncated when retention has removed a dead letter since; KafkaUnreachable.
         """
         wanted: dict[TopicPartition, dict[int, DeadLetterEntry]] = {}
+        found: dict[DeadLetterKey, bytes | None] = {}
         for entry in entries:
+            if entry.source.topic == self.topology.behaviours_topic:
+                found[entry.identity] = self._in_place(entry.source)
+                continue
             place = TopicPartition(self.topology.dead_letters_topic, entry.partition)
             wanted.setdefault(place, {})[entry.offset] = entry
         # Reads the records in between too: no more than `read_on` has read already.
         ranges = {place: range(min(group), max(group) + 1) for place, group in wanted.items()}
-        found: dict[DeadLetterKey, bytes | None] = {}
         with self.clients.borrowed_consumer() as consumer:
             for record in read_ranges(consumer, ranges, self.clients.timeout_seconds):
                 group = wanted[TopicPartition(record.topic, record.partition)]
@@ -146,6 +149,18 @@ class DeadLetterIndex:
                     dead = read_dead_letter(record.value, record.headers)
                     found[one.identity] = dead.record.value
         return found
+
+    def _in_place(self, source: SourceRecord) -> bytes | None:
+        """The value of a record that is still in its topic; None if it is there no more."""
+        place = TopicPartition(source.topic, source.partition)
+        with self.clients.borrowed_consumer() as consumer:
+            if source.offset < consumer.beginning_offsets([place])[place]:
+                return None
+            wanted = {place: range(source.offset, source.offset + 1)}
+            for record in read_ranges(consumer, wanted, self.clients.timeout_seconds):
+                value: bytes | None = record.value
+                return value
+        return None
 
 
 def _entry(record: Any) -> DeadLetterEntry:

@@ -11,6 +11,7 @@ import msgspec
 from kae.streams.dead_letters.index import DeadLetterEntry, DeadLetterIndex
 from kae.streams.dead_letters.records import SourceRecord, replay_topic
 from kae.streams.errors import RepairInvalid
+from kae.streams.events.behaviours import decode_behaviour
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import check_home, decode_item
 from kae.streams.events.terms import decode_term, rules_of
@@ -89,6 +90,7 @@ class ReplayDecision(StrEnum):
     SEND = "send"
     REPLAYED = "replayed already"
     LIMIT = "beyond limits.replays"
+    KEPT = "in its topic, which every build of samples reads again"
     FOREIGN = "of a topic that is not this topology's"
 
 
@@ -143,10 +145,12 @@ def _decide(
 ) -> PlannedReplay:
     topology, source = index.topology, entry.source
     decision, topic = ReplayDecision.SEND, replay_topic(source.topic, topology.items_topic)
-    if topic not in (topology.items_topic, topology.terms_topic):
+    if topic not in (topology.items_topic, topology.terms_topic, topology.behaviours_topic):
         decision = ReplayDecision.FOREIGN
     elif not index.is_open(entry):
         decision = ReplayDecision.REPLAYED
+    elif topic == topology.behaviours_topic and repair is None:
+        decision = ReplayDecision.KEPT
     elif entry.replays >= topology.limits.replays and not force:
         decision = ReplayDecision.LIMIT
     return PlannedReplay(entry, decision, topic, _partition(topology, entry, topic, repair), repair)
@@ -188,6 +192,8 @@ def find_refusal(topology: Topology, record: SourceRecord) -> Undecodable | None
         if record.topic == topology.items_topic:
             change = decode_item(record.key, record.value, limit)
             check_home(change.id, record.partition, topology.shards)
+        elif record.topic == topology.behaviours_topic:
+            decode_behaviour(record.key, record.value, limit, record.timestamp, users=True)
         else:
             rules = rules_of(topology)
             decode_term(record.key, record.value, limit, record.timestamp, rules)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from kae.encoders.items import Item
+from kae.streams.events.behaviours import BEHAVIOUR, BehaviourData, encode_behaviour
 from kae.streams.events.cloudevents import CONTENT_TYPE, PREFIX, STRUCTURED_JSON
 from kae.streams.events.items import (
     ITEM_DELETE,
@@ -66,6 +67,14 @@ _TERMS: tuple[tuple[str, TermData], ...] = (
     ("spring", CampaignData(2, [CampaignTerm("springcore", _HP)], from_=_JULY, by="ann")),
     ("spring", CampaignReleaseData(3, by="ann")),
 )
+_ASKED = BehaviourData(
+    "black notebook",
+    session="7c1e",
+    time=_JULY,
+    shown=["104803", "7"],
+    clicked=["104803"],
+    ordered=["104803"],
+)
 _TIME = "2026-01-01T00:00:00Z"
 EXAMPLES = {
     ITEM_UPSERT: encode_item_upsert(_ITEM, 7, "/shop/catalog", _TIME),
@@ -74,6 +83,7 @@ EXAMPLES = {
         TYPES[type(data)]: encode_term(subject, data, "/shop/search", _TIME)
         for subject, data in _TERMS
     },
+    BEHAVIOUR: encode_behaviour("7c1e-1", _ASKED, "/shop/search"),
 }
 
 
@@ -93,6 +103,7 @@ def describe_topics(topology: Topology, events: Mapping[str, type[msgspec.Struct
         "operations": {
             "indexItems": _operation("receive", "items", "Workers index items."),
             "registerTerms": _operation("receive", "terms", "The registrar binds and releases."),
+            **_behaviours_operation(topology),
             "refuseEvents": _operation(
                 "send", "deadLetters", "Workers write refused events as dead letters."
             ),
@@ -110,6 +121,13 @@ def describe_topics(topology: Topology, events: Mapping[str, type[msgspec.Struct
     }
 
 
+def _behaviours_operation(topology: Topology) -> dict[str, Document]:
+    if topology.behaviours is None:
+        return {}
+    summary = "`kae samples build` makes samples of them, for models."
+    return {"learnBehaviours": _operation("receive", "behaviours", summary)}
+
+
 def _channels(topology: Topology) -> dict[str, Document]:
     plans = {plan.name: plan for plan in plan_topics(topology)}
     bound = f"A value has at most {topology.limits.event_bytes} bytes."
@@ -117,6 +135,14 @@ def _channels(topology: Topology) -> dict[str, Document]:
     def channel(topic: str, description: str, *messages: str) -> Document:
         return _channel(plans[topic], description, messages)
 
+    behaviours = {}
+    if topology.behaviours is not None:
+        behaviours["behaviours"] = channel(
+            topology.behaviours_topic,
+            "Behaviour events. The key is the request; of several events of a request the last one "
+            f"counts, and a tombstone erases them. {bound}",
+            *_both_modes(BEHAVIOUR),
+        )
     return {
         "items": channel(
             topology.items_topic,
@@ -129,6 +155,7 @@ def _channels(topology: Topology) -> dict[str, Document]:
             f"Term events, in one order: the audit log of operations. {bound}",
             *_both_modes(*DATA),
         ),
+        **behaviours,
         "deadLetters": channel(
             topology.dead_letters_topic,
             "Events that could not be indexed, each with its cause.",
@@ -148,7 +175,7 @@ def _channel(plan: TopicPlan, description: str, messages: tuple[str, ...]) -> Do
     settings: Document = {
         name: int(value) for name, value in plan.settings.items() if name != "cleanup.policy"
     }
-    settings["cleanup.policy"] = [plan.settings["cleanup.policy"]]
+    settings["cleanup.policy"] = plan.settings["cleanup.policy"].split(",")
     kafka = {
         "partitions": plan.partitions,
         "replicas": plan.replication,
@@ -199,10 +226,12 @@ def _binary(type_: str, data: type[msgspec.Struct]) -> Document:
 
 
 def _key(type_: str) -> Document:
-    is_item = type_ in (ITEM_UPSERT, ITEM_DELETE)
-    description = (
-        "The item's id, equal to subject." if is_item else "The term, equal to subject, or none."
-    )
+    described = {
+        ITEM_UPSERT: "The item's id, equal to subject.",
+        ITEM_DELETE: "The item's id, equal to subject.",
+        BEHAVIOUR: "The id of the request, equal to subject.",
+    }
+    description = described.get(type_, "The term, equal to subject, or none.")
     key = {"type": "string", "minLength": 1, "maxLength": 256, "description": description}
     return {"kafka": {"key": key, "bindingVersion": KAFKA_BINDING}}
 
@@ -237,6 +266,6 @@ def _both_modes(*types: str) -> tuple[str, ...]:
 
 
 def _id(type_: str, binary: bool = False) -> str:
-    """kae.item.upsert.v1 -> itemUpsert, itemUpsertBinary."""
-    _, noun, verb, _ = type_.split(".")
-    return f"{noun}{verb.capitalize()}{'Binary' if binary else ''}"
+    """kae.item.upsert.v1 -> itemUpsert, itemUpsertBinary; kae.behaviour.v1 -> behaviour."""
+    _, noun, *verbs, _ = type_.split(".")
+    return "".join([noun, *map(str.capitalize, verbs), "Binary" if binary else ""])

@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from kae.streams.events.asyncapi import describe_topics
+from kae.streams.events.behaviours import BEHAVIOUR, BehaviourData
 from kae.streams.events.cloudevents import CONTENT_TYPE, PREFIX, Context
 from kae.streams.events.items import ITEM_DELETE, ITEM_UPSERT, DeleteData, ItemData
 from kae.streams.events.term_data import DATA
@@ -22,6 +23,7 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     ITEM_UPSERT: ItemData,
     ITEM_DELETE: DeleteData,
     **DATA,
+    BEHAVIOUR: BehaviourData,
 }
 TOPOLOGY = "topology"
 ASYNCAPI = "asyncapi"

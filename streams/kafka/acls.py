@@ -25,10 +25,12 @@ class KafkaRole(StrEnum):
 
     PRODUCER = "producer"  # sends item events: feeds, kae catalog ingest
     PROPOSER = "proposer"  # sends term events: kae term bind, release
+    RECORDER = "recorder"  # sends behaviour events: shops, kae behaviour ingest
     WORKER = "worker"
     BACKFILL = "backfill"  # kae backfill run: makes a generation's logs and writes them, once
     REPLICA = "replica"
-    OPERATOR = "operator"  # kae topics, shard, snapshot, dead-letters, status, log
+    TRAINER = "trainer"  # kae samples build: a replica that also reads behaviour events
+    OPERATOR = "operator"  # kae topics, shard, snapshot, dead-letters, status, log, behaviour erase
 
 
 class Acl(msgspec.Struct, frozen=True):
@@ -61,15 +63,24 @@ def _of_role(topology: Topology, role: KafkaRole) -> Iterator[Acl]:
 
 def _beyond_describing(topology: Topology) -> dict[KafkaRole, dict[str, tuple[AclOperation, ...]]]:
     items, terms = topology.items_topic, topology.terms_topic
+    behaviours = topology.behaviours_topic
     bindings, deltas = topology.bindings_topic, topology.deltas_topic
     control, dead_letters = topology.control_topic, topology.dead_letters_topic
     # Each process checks at start that retention deletes no log records.
     log: tuple[AclOperation, ...] = ("DescribeConfigs",)
     checked = {bindings: log, deltas: log}
     settings: tuple[AclOperation, ...] = ("AlterConfigs", "DescribeConfigs")
+    replica: dict[str, tuple[AclOperation, ...]] = {
+        bindings: (*log, "Read"),
+        deltas: (*log, "Read"),
+        # Says which generation serves.
+        control: ("Read",),
+        topology.replicas_topic: ("Read", "Write"),
+    }
     return {
         KafkaRole.PRODUCER: {**checked, items: ("Write",)},
         KafkaRole.PROPOSER: {**checked, terms: ("Write",)},
+        KafkaRole.RECORDER: {**checked, behaviours: ("Write",)},
         KafkaRole.WORKER: {
             items: ("Read",),
             terms: ("Read",),
@@ -88,17 +99,15 @@ def _beyond_describing(topology: Topology) -> dict[KafkaRole, dict[str, tuple[Ac
             topology.replicas_topic: log,
             dead_letters: (*log, "Write"),
         },
-        KafkaRole.REPLICA: {
-            bindings: (*log, "Read"),
-            deltas: (*log, "Read"),
-            # Says which generation serves.
-            control: ("Read",),
-            topology.replicas_topic: ("Read", "Write"),
-        },
+        KafkaRole.REPLICA: replica,
+        # What is no behaviour event becomes a dead letter, unless it is one already.
+        KafkaRole.TRAINER: {**replica, behaviours: ("Read",), dead_letters: ("Read", "Write")},
         KafkaRole.OPERATOR: {
             # To replay dead letters.
             items: (*settings, "Read", "Write"),
             terms: (*settings, "Read", "Write"),
+            # To erase as well.
+            behaviours: (*settings, "Read", "Write"),
             # To drop a generation's logs, and to trim a log when pruning.
             bindings: (*settings, "Delete", "Read"),
             deltas: (*settings, "Delete", "Read"),

@@ -1,5 +1,7 @@
 """The topics that a topology needs, with their settings."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from kae.streams.topology.types import Topology
@@ -31,6 +33,7 @@ def plan_topics(topology: Topology) -> tuple[TopicPlan, ...]:
             topology, topology.items_topic, shards, topology.topics.items_retention_hours, events
         ),
         _plan(topology, topology.terms_topic, 1, -1, events),
+        *_plan_behaviours(topology, events),
         _plan(topology, topology.bindings_topic, 1, -1, BATCH_BYTES),
         _plan(topology, topology.deltas_topic, shards, -1, BATCH_BYTES),
         _plan(topology, topology.control_topic, 1, -1, BATCH_BYTES),
@@ -43,6 +46,22 @@ def plan_topics(topology: Topology) -> tuple[TopicPlan, ...]:
             DEAD_LETTER_BYTES,
         ),
     )
+
+
+def _plan_behaviours(topology: Topology, message_bytes: int) -> Iterator[TopicPlan]:
+    """The behaviours topic, if there is one: deleted by time, and compacted, so that a tombstone
+    erases the events of its key."""
+    part = topology.behaviours
+    if part is None:
+        return
+    plan = _plan(
+        topology, topology.behaviours_topic, topology.shards, part.retention_hours, message_bytes
+    )
+    erasing = {
+        "cleanup.policy": "compact,delete",
+        "max.compaction.lag.ms": str(part.erased_within_hours * HOUR_MS),
+    }
+    yield msgspec.structs.replace(plan, settings={**plan.settings, **erasing})
 
 
 def _plan(

@@ -196,11 +196,12 @@ def _refuse_differences(
 ) -> None:
     """Refuse too few partitions, and logs of a generation with another number of shards.
 
-    Dead letters are read from all the partitions that there are.
+    Behaviours and dead letters are read from all the partitions that there are.
     """
+    whole = (topology.behaviours_topic, topology.dead_letters_topic)
     for plan in plans:
         found = partitions.get(plan.name, plan.partitions)
-        if found == plan.partitions or plan.name == topology.dead_letters_topic:
+        if found == plan.partitions or plan.name in whole:
             continue
         differs = (
             f"topic {plan.name} has {found} partitions and {topology.path} asks for "

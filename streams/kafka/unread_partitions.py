@@ -79,6 +79,23 @@ def _count_events(unread: UnreadPartitions, consumer: KafkaConsumer) -> int:
     return sum(ends[place] - begins[place] for place in places)
 
 
+class TakenRecords(msgspec.Struct, frozen=True):
+    """How many records a topic has taken, and how many of these time has not deleted yet."""
+
+    taken: int = 0
+    held: int = 0
+
+
+def read_taken(consumer: KafkaConsumer, topic: str) -> TakenRecords:
+    """Raises: KafkaError."""
+    numbers = consumer.partitions_for_topic(topic) or ()
+    places = [TopicPartition(topic, number) for number in numbers]
+    if not places:
+        return TakenRecords()
+    begins, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
+    return TakenRecords(sum(ends.values()), sum(ends[one] - begins[one] for one in places))
+
+
 class PartitionWatch:
     """Looks for unread partitions while a worker runs, in a thread with its own consumer."""
 
@@ -86,6 +103,7 @@ class PartitionWatch:
         self._topology = topology
         self._clients = clients
         self._unread: tuple[UnreadPartitions, ...] = ()
+        self._behaviours = TakenRecords()
         self._told: set[tuple[str, int]] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="partitions", daemon=True)
@@ -94,6 +112,11 @@ class PartitionWatch:
     def unread(self) -> tuple[UnreadPartitions, ...]:
         """What was found last; replaced as a whole."""
         return self._unread
+
+    @property
+    def behaviours(self) -> "TakenRecords":
+        """What the behaviours topic had at the last look."""
+        return self._behaviours
 
     def start(self) -> None:
         self._thread.start()
@@ -108,6 +131,8 @@ class PartitionWatch:
             try:
                 consumer = consumer or self._clients.consumer()
                 self._note(read_unread(self._topology, consumer))
+                if self._topology.behaviours is not None:
+                    self._behaviours = read_taken(consumer, self._topology.behaviours_topic)
             except KafkaError as error:
                 # What was found stays; others tell that no broker answers.
                 log.debug("partitions_unknown", error=repr(error))

@@ -3,12 +3,12 @@
     {"query": "red tea pot", "shown": ["1", "2"], "clicked": ["2"], "ordered": ["2"],
      "history": ["9"]}
 
-JSON lines or Parquet, as feeds are read. Lists that are absent are empty; other columns are
-ignored.
+JSON lines or Parquet, as feeds are read. Lists that are absent are empty. Samples need nothing
+else; behaviour_ingest.py also sends `id`, `session`, `user` and `time`. Other columns are ignored.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,13 @@ class BehaviourRefused(msgspec.Struct, frozen=True):
     file: str
     row: int
     cause: str
+
+
+class BehaviourRecord(msgspec.Struct, frozen=True):
+    """A record of a file, and the behaviour that it is."""
+
+    behaviour: Behaviour
+    record: Mapping[str, Any]
 
 
 class ReadChoices(msgspec.Struct, frozen=True):
@@ -72,6 +79,14 @@ def _parts_of(number: int, feed: FeedFile) -> Iterator[BehaviourPart]:
 
 
 def read_behaviour(part: BehaviourPart) -> Iterator[tuple[int, Behaviour | BehaviourRefused]]:
+    """Each behaviour of a part, with its number in the file. Raises: CatalogInvalid."""
+    for row, found in read_behaviour_records(part):
+        yield row, found.behaviour if isinstance(found, BehaviourRecord) else found
+
+
+def read_behaviour_records(
+    part: BehaviourPart,
+) -> Iterator[tuple[int, BehaviourRecord | BehaviourRefused]]:
     """Each record of a part, with its number in the file. Raises: CatalogInvalid."""
     records = open_feed(Path(part.path)).read_row_groups(part.groups)
     for row, record in enumerate(records, part.before + 1):
@@ -86,7 +101,8 @@ def read_behaviour(part: BehaviourPart) -> Iterator[tuple[int, Behaviour | Behav
         elif wrong:
             yield row, BehaviourRefused(part.path, row, f"{wrong[0]} is no list of item ids")
         else:
-            yield row, Behaviour(query, **{name: ids or () for name, ids in lists.items()})
+            behaviour = Behaviour(query, **{name: ids or () for name, ids in lists.items()})
+            yield row, BehaviourRecord(behaviour, record)
 
 
 def read_choices(paths: Sequence[Path]) -> ReadChoices:

@@ -1,7 +1,7 @@
 """Build samples from a generation or a catalog, and behaviour, into a new folder."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from kae.streams.codebooks.opening import open_codebook
 from kae.streams.errors import SamplesInvalid
 from kae.streams.replica.view import View
 from kae.streams.retrieval.behaviour import behaviour_parts
+from kae.streams.retrieval.behaviour_export import FOLDER, ExportedBehaviours, export_behaviours
 from kae.streams.retrieval.indexes import serving_index
 from kae.streams.retrieval.sample_files import (
     InputCounts,
@@ -36,12 +37,8 @@ from kae.streams.retrieval.sample_job import (
     product_type,
     save_job,
 )
-from kae.streams.retrieval.sample_pipeline import (
-    COUNTS,
-    KINDS,
-    USED,
-    run_samples_pipeline,
-)
+from kae.streams.retrieval.sample_pipeline import run_samples_pipeline
+from kae.streams.retrieval.sample_steps import COUNTS, KINDS, USED
 from kae.streams.topology.types import Topology
 
 # Rows that a worker reads at a time.
@@ -58,6 +55,8 @@ class SamplesOptions:
     behaviour: tuple[Path, ...] = ()
     catalog: tuple[Path, ...] = ()
     seed: int = 0
+    # Offsets of the behaviours topic, one a partition; empty: to its end; None: it is not read.
+    behaviours_until: tuple[int, ...] | None = None
     beam: tuple[str, ...] = ()
 
 
@@ -65,7 +64,8 @@ def build_samples(topology: Topology, options: SamplesOptions) -> SamplesManifes
     """Write a folder of samples; until it is whole, its name is another.
 
     Raises: SamplesInvalid when the folder is there already, or when counts do not add up;
-    CatalogInvalid, CodebookDiffers, DiskFull; without a catalog, what `Replica.open` raises.
+    CatalogInvalid, CodebookDiffers, DiskFull; without a catalog, what `Replica.open` raises, and
+    for the topic of behaviour, what `export_behaviours` raises.
     """
     out = options.out
     if out.exists() and any(out.iterdir()):
@@ -78,6 +78,7 @@ def build_samples(topology: Topology, options: SamplesOptions) -> SamplesManifes
         for name in ("job.json", "topology.yaml", COUNTS):
             (folder / name).unlink()
         shutil.rmtree(folder / "items", ignore_errors=True)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
         write_manifest(folder, manifest)
         if out.exists():
             out.rmdir()
@@ -91,11 +92,15 @@ def _prepare(
     topology: Topology, options: SamplesOptions, folder: Path
 ) -> tuple[SamplesJob, SampleSource]:
     """Write the job to the folder of the samples."""
+    until = options.behaviours_until
+    exported = ExportedBehaviours((), (), 0, {})
+    if until is not None:
+        exported = export_behaviours(topology, until, folder)
     if options.catalog:
         items: tuple[ItemsPart, ...] = tuple(_catalog_parts(topology, options.catalog))
         rows = sum(feed.rows for feed in open_catalog(options.catalog, topology.catalog))
         source = SampleSource(catalog=_hashes(options.catalog))
-        job = _job(topology, options, open_codebook(topology), items, rows)
+        job = _job(topology, options, open_codebook(topology), items, rows, exported)
         save_job(folder, job, topology)
     else:
         with serving_index(topology) as index:
@@ -106,11 +111,11 @@ def _prepare(
                 versions=view.versions,
                 bindings=view.bindings.version,
             )
-            job = _job(topology, options, index.codebook, items, view.items)
+            job = _job(topology, options, index.codebook, items, view.items, exported)
             job = msgspec.structs.replace(job, terms=terms)
             save_job(folder, job, index.topology)
     hashes = _hashes(options.behaviour)
-    return job, msgspec.structs.replace(source, behaviour=hashes)
+    return job, msgspec.structs.replace(source, behaviour=hashes, behaviours=exported.ranges)
 
 
 def _job(
@@ -119,9 +124,10 @@ def _job(
     codebook: Codebook,
     items: tuple[ItemsPart, ...],
     rows: int,
+    exported: ExportedBehaviours,
 ) -> SamplesJob:
     behaviour = behaviour_parts(options.behaviour)
-    rows += sum(part.rows for part in behaviour)
+    rows += sum(part.rows for part in behaviour) + exported.records
     routing = topology.retriever_part.routing
     return SamplesJob(
         fingerprint=codebook.fingerprint,
@@ -132,6 +138,8 @@ def _job(
         parts=1 + rows // PART_INPUTS,
         items=items,
         behaviour=tuple(behaviour),
+        behaviours=exported.files,
+        refused=dict(exported.refused),
     )
 
 
@@ -189,14 +197,16 @@ def _manifest(
         routing_form=job.routing_form,
         routing_each=job.routing_each,
         mix={stage.name: dict(stage.mix) for stage in topology.retriever_part.stages},
-        counts=_counts(folder),
+        counts=_counts(folder, job.refused),
         tasks=count_tasks(folder, files),
         files=files,
     )
 
 
-def _counts(folder: Path) -> dict[str, InputCounts]:
+def _counts(folder: Path, refused: Mapping[str, int]) -> dict[str, InputCounts]:
     found = msgspec.json.decode((folder / COUNTS).read_bytes(), type=dict[str, dict[str, int]])
+    if refused:
+        found["behaviour"] = dict(sorted({**found.get("behaviour", {}), **refused}.items()))
     return {
         kind: InputCounts(
             read=sum(outcomes.values()),

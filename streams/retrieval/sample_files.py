@@ -58,6 +58,14 @@ class InputCounts(msgspec.Struct, frozen=True):
     passed_over: dict[str, int]
 
 
+class OffsetRange(msgspec.Struct, frozen=True):
+    """What was read of a partition: from the first offset that it still held, before `end`."""
+
+    partition: int
+    begin: int
+    end: int
+
+
 class SampleSource(msgspec.Struct, frozen=True, kw_only=True):
     """Where items came from: a generation at a version, or files of a catalog."""
 
@@ -66,6 +74,7 @@ class SampleSource(msgspec.Struct, frozen=True, kw_only=True):
     bindings: int | None = None  # version of their log
     catalog: tuple[SampleFile, ...] = ()  # without rows
     behaviour: tuple[SampleFile, ...] = ()
+    behaviours: tuple[OffsetRange, ...] = ()  # of the topic
 
 
 class SamplesManifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,6 +65,8 @@ class SamplesJob(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[ItemsPart, ...]
     behaviour: tuple[BehaviourPart, ...]
     terms: tuple[BoundForm, ...] = ()
+    behaviours: tuple[str, ...] = ()  # files of what the topic holds, in the folder of the job
+    refused: dict[str, int] = {}  # records of the topic that are no behaviour events, by cause
 
 
 class SamplesContext:

@@ -85,6 +85,17 @@ WORKER_UNREAD_PARTITIONS = _gauge(
     "read.",
 )
 WORKER_UNREAD_EVENTS = _gauge("kae_worker_unread_events", "events", "Events in those partitions.")
+WORKER_BEHAVIOURS = _log_counter(
+    "kae_worker_behaviours_total",
+    "events",
+    "Records that the behaviours topic has taken, by its end offsets (0 without the topic); each "
+    "worker tells the same.",
+)
+WORKER_BEHAVIOURS_HELD = _gauge(
+    "kae_worker_behaviours_held",
+    "events",
+    "Those that time has not deleted yet; compaction may have removed some.",
+)
 WORKER_REGISTRAR = _gauge("kae_worker_registrar", "0 or 1", "Whether it is the registrar.")
 WORKER_LAG_LIMIT = _gauge(
     "kae_worker_lag_limit_seconds", "seconds", "limits.lag_seconds of topology.yaml."

@@ -108,6 +108,13 @@ class GroupPart(Part):
     reserved: Count
 
 
+class BehavioursPart(Part):
+    # Never for ever: what people did is deleted some day.
+    retention_hours: Annotated[int, Field(ge=1, le=1_000_000)] = 2160
+    users: bool = False
+    erased_within_hours: Annotated[int, Field(ge=1, le=8760)] = 24
+
+
 class StoresPart(Part):
     path: Name
     write_buffer_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 34)]
@@ -187,6 +194,7 @@ class TopologyParts(Part):
     codebook: CodebookPart
     catalog: CatalogPart
     folding: FoldingPart = FoldingPart()
+    behaviours: BehavioursPart | None = None
     groups: Annotated[
         tuple[GroupPart, ...],
         Field(strict=False, json_schema_extra={"minItems": POSITIONS, "maxItems": POSITIONS}),

@@ -33,8 +33,13 @@ def _describe(
         key = (*path, name)
         if key in comments:
             described["description"] = comments[key]
-        part = str(described.get("$ref", "")).rpartition("/")[2]
-        _describe(parts.get(part, {}), parts, comments, key)
+        _describe(parts.get(part_name(described), {}), parts, comments, key)
+
+
+def part_name(described: TopologySchema) -> str:
+    """The name of a key's part, which may be left out; empty for a single value."""
+    references = (one.get("$ref", "") for one in (described, *described.get("anyOf", ())))
+    return next((str(one).rpartition("/")[2] for one in references if one), "")
 
 
 def _drop_titles(schema: TopologySchema) -> None:

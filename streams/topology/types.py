@@ -155,6 +155,11 @@ class Topology(TopologyParts):
         return f"{self.topics.prefix}.terms"
 
     @property
+    def behaviours_topic(self) -> str:
+        """The topic of behaviour events; there is one if the file has a section `behaviours`."""
+        return f"{self.topics.prefix}.behaviours"
+
+    @property
     def bindings_topic(self) -> str:
         return f"{self.topics.prefix}.g{self.generation}.bindings"
 

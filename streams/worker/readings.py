@@ -94,6 +94,9 @@ class WorkerReadings:
             metrics.WORKER_UNREAD_PARTITIONS, sum(one.found - one.read for one in unread)
         )
         yield MetricSample(metrics.WORKER_UNREAD_EVENTS, sum(one.events for one in unread))
+        behaviours = self._partitions.behaviours
+        yield MetricSample(metrics.WORKER_BEHAVIOURS, behaviours.taken)
+        yield MetricSample(metrics.WORKER_BEHAVIOURS_HELD, behaviours.held)
         yield MetricSample(metrics.WORKER_LAG_LIMIT, topology.limits.lag_seconds)
         every = topology.snapshots.every_seconds if topology.snapshots.url else 0
         yield MetricSample(metrics.WORKER_SNAPSHOT_EVERY, every)

@@ -8,11 +8,12 @@ import pytest
 import trustme
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import TopicAuthorizationFailedError
-from tests.icecat import CATALOG
+from tests.icecat import CATALOG, catalog_items
 from tests.live.conftest import QUICK
 from tests.live.killer import wait_for
 from tests.live.test_replica import get, items
 from tests.secured import PASSWORD, SecuredKafka
+from tests.streams.behaviour_topic import send, write_lines
 
 from kae.deploy.cluster import Cluster
 from kae.deploy.processes import Process
@@ -86,6 +87,39 @@ def test_every_role_does_its_work_with_its_own_user_and_nobody_tells_a_password(
         assert password.encode() not in written
 
 
+@pytest.mark.timeout(180)
+def test_behaviour_goes_from_a_recorder_to_a_trainer_and_is_erased_by_an_operator(
+    line: Cluster, secured: SecuredKafka, tmp_path: Path
+) -> None:
+    replica = line.start_replica("replica-1", wait=False)
+    line.start_worker("worker-1", wait=False)
+    line.wait_ready()
+    feed = str(CATALOG[0])
+    ingested = line.command("ingest", "catalog", "ingest", feed, "--limit", "40")
+    assert ended(ingested).returncode == 0, ingested.output()
+    wait_for(lambda: items(replica) == 40, "the items")
+    item = catalog_items(40)[0]
+    rows = [{"query": item.title, "session": s, "clicked": [item.id]} for s in ("s1", "s2")]
+    file = write_lines(tmp_path / "behaviour.jsonl", rows)
+    sent = ended(line.command("send", "behaviour", "ingest", str(file), "--json"))
+    assert sent.report()["sent"] == 2
+    send(secured.as_superuser(line.topology), ("r3", b"{}"))
+    build = ("samples", "build", "--behaviours-until", "end", "--json", "--out")
+    built = ended(line.command("build", *build, str(tmp_path / "samples")), 120).report()
+    assert (built["counts"]["items"]["used"], built["counts"]["behaviour"]["used"]) == (40, 2)
+    assert built["counts"]["behaviour"]["passed_over"] == {"refused: specversion.missing": 1}
+    letters = ended(
+        line.command("listed", "dead-letters", "list", "--topic", "behaviours", "--json")
+    )
+    assert letters.report()["letters_found"] == 1
+    erase = ("behaviour", "erase", "--session", "s1", "--yes", "--json")
+    refused = ended(line.command("refused", *erase))
+    assert (refused.returncode, refused.output().count("\n")) == (1, 1)
+    assert "refuses" in refused.output()
+    line.environments = {"behaviour": secured.environment(KafkaRole.OPERATOR)}
+    assert ended(line.command("erased", *erase)).report()["erased"] == 1
+
+
 def test_a_replica_comes_in_by_its_certificate(line: Cluster, secured: SecuredKafka) -> None:
     line.start_worker("worker-1")
     certified = line.topology.edited(secured.by_certificate(KafkaRole.REPLICA))
@@ -116,7 +150,18 @@ def test_a_replica_writes_nothing_but_its_lease_and_a_producer_nothing_but_items
     assert written[KafkaRole.REPLICA] == {topology.replicas_topic}
     assert written[KafkaRole.PRODUCER] == {topology.items_topic}
     assert written[KafkaRole.PROPOSER] == {topology.terms_topic}
+    assert written[KafkaRole.RECORDER] == {topology.behaviours_topic}
+    assert written[KafkaRole.TRAINER] == {topology.replicas_topic, topology.dead_letters_topic}
     assert written[KafkaRole.OPERATOR].isdisjoint({topology.deltas_topic, topology.bindings_topic})
+
+
+def test_only_those_who_learn_from_behaviour_or_erase_it_may_read_it() -> None:
+    topology = Topology.load()
+    acls = [acl for acl in plan_acls(topology) if acl.name == topology.behaviours_topic]
+    reading = {acl.role for acl in acls if "Read" in acl.operations}
+    assert reading == {KafkaRole.TRAINER, KafkaRole.OPERATOR}
+    without = topology.edited({"behaviours": None})
+    assert all(acl.name != topology.behaviours_topic for acl in plan_acls(without))
 
 
 def test_no_client_is_made_that_comes_in_by_another_way() -> None:

@@ -75,5 +75,14 @@ def test_every_topic_is_a_channel_and_the_internal_ones_say_so() -> None:
         topic.name: topic.partitions for topic in plan_topics(topology)
     }
     public = {c["address"] for c in channels if "x-internal" not in c}
-    assert public == {"shop.items", "shop.terms", "shop.dead-letters"}
+    assert public == {"shop.items", "shop.terms", "shop.behaviours", "shop.dead-letters"}
     assert all("messages" in c or "Internal" in c["description"] for c in channels)
+
+
+def test_a_topology_without_behaviours_has_no_channel_of_them() -> None:
+    document = contract("asyncapi", Topology.load().edited({"behaviours": None}))
+    assert "behaviours" not in document["channels"]
+    assert all(
+        operation["channel"]["$ref"].removeprefix("#/channels/") in document["channels"]
+        for operation in document["operations"].values()
+    )

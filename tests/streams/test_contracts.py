@@ -18,6 +18,7 @@ from tests.streams.committed import CONTRACTS, Document, committed
 from kae.deploy.processes import kae_command
 from kae.encoders.items import Item
 from kae.streams.events.asyncapi import EXAMPLES
+from kae.streams.events.behaviours import BEHAVIOUR, decode_behaviour
 from kae.streams.events.contracts import EVENTS, NAMES, file_name
 from kae.streams.events.envelope import Undecodable
 from kae.streams.events.items import (
@@ -57,6 +58,8 @@ def decodes(type_: str, event: Any) -> bool:
     try:
         if type_ in (ITEM_UPSERT, ITEM_DELETE):
             decode_item(key, value, LIMIT)
+        elif type_ == BEHAVIOUR:
+            decode_behaviour(key, value, LIMIT, 9, users=True)
         else:
             decode_term(key, value, LIMIT, 9, RULES)
     except Undecodable:
@@ -146,6 +149,17 @@ BAD: list[tuple[str, Document]] = [
     (TERM_BIND, {"data": {"revision": 1, "selector": {}, "category": "colour"}}),
     (TERM_BIND, {"data": {"revision": 1, "selector": {}, "reason": "x" * 513}}),
     (TERM_RELEASE, {"data": {"revision": 0.5}}),
+    (BEHAVIOUR, {"data": {"query": "x"}}),
+    (BEHAVIOUR, {"data": {"session": "s"}}),
+    (BEHAVIOUR, {"data": {"query": "x", "session": ""}}),
+    (BEHAVIOUR, {"data": {"query": "x" * 1025, "session": "s"}}),
+    (BEHAVIOUR, {"data": {"query": "x", "session": "s" * 257}}),
+    (BEHAVIOUR, {"data": {"query": "x", "session": "s", "user": "u" * 257}}),
+    (BEHAVIOUR, {"data": {"query": "x", "session": "s", "time": 1}}),
+    (BEHAVIOUR, {"data": {"query": "x", "session": "s", "shown": ["i"] * 1001}}),
+    (BEHAVIOUR, {"data": {"query": "x", "session": "s", "clicked": [""]}}),
+    (BEHAVIOUR, {"data": {"query": "x", "session": "s", "ordered": ["i" * 257]}}),
+    (BEHAVIOUR, {"data": {"query": "x", "session": "s", "history": ["i"] * 101}}),
 ]
 
 
@@ -192,7 +206,7 @@ def test_decoder_and_schema_agree_on_events_with_one_thing_changed(
 ) -> None:
     event = json.loads(EXAMPLES[type_])
     # Of a moment the schema says its format, which validators take for a remark.
-    moments = {("data", "from"), ("data", "until")}
+    moments = {("data", "from"), ("data", "until"), ("data", "time")}
     meant = moments | {("type",), ("subject",), ("data", "selector", "where")}
     *parents, last = data.draw(st.sampled_from(sorted(set(paths(event)) - meant)))
     part = event

@@ -104,7 +104,7 @@ def test_the_flowchart_names_every_topic_with_its_partitions() -> None:
     for topic in plan_topics(topology):
         unit = "partition" if topic.partitions == 1 else "partitions"
         assert f'[/"{topic.name}<br/>{topic.partitions} {unit}"/]' in drawn
-    for part in ("worker", "registrar", "stores", "replica"):
+    for part in ("worker", "registrar", "stores", "replica", "samples"):
         assert f"{part}[" in drawn
         assert re.search(rf"(--> |\| ){part}\b", drawn), f"nothing leads to {part}"
 

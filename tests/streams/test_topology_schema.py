@@ -51,3 +51,5 @@ def test_keys_of_the_topology_carry_the_comments_of_the_reference() -> None:
     assert schema["properties"]["shards"]["description"].startswith("Partitions of the items topic")
     beam = schema["$defs"]["ReplicaPart"]["properties"]["beam"]
     assert beam["description"] == "identifiers kept per step of a search"
+    retention = schema["$defs"]["BehavioursPart"]["properties"]["retention_hours"]
+    assert retention["description"] == "how long a behaviour event is kept"
