@@ -94,7 +94,7 @@ def ingest_behaviour(
         for part in parts:
             for row, found in read_behaviour_records(part):
                 sending.take(part, row, found)
-        return sending.finish(time.monotonic() - began)
+        return sending.finish(began)
 
 
 class _Sending:
@@ -136,12 +136,12 @@ class _Sending:
         if self._on_progress and self._told.read % _REPORT_EVERY == 0:
             self._on_progress(self._told.read)
 
-    def finish(self, seconds: float) -> BehaviourIngested:
-        """Wait until all are acknowledged."""
+    def finish(self, began: float) -> BehaviourIngested:
+        """Wait until all are acknowledged; `began` is a time.monotonic()."""
         self._producer.flush()
         self._wait_for(0)
         self._told.causes = sorted(self._causes.values(), key=lambda one: -one.records)
-        self._told.seconds = round(seconds, 3)
+        self._told.seconds = round(time.monotonic() - began, 3)
         if self._on_progress:
             self._on_progress(self._told.read)
         return self._told
