@@ -1,9 +1,16 @@
 """Beam search over identifiers: six steps, each over the slots of its position.
 
 All beams of a query share its encoded source, which is therefore never copied. What a step computed
-of keys and values is kept for the next ones, and reordered as the beams are. Scores are the summed
-logarithms of the probabilities of a beam's slots, each among all slots of its position, so a mask
-leaves the order of what it permits as it was.
+of keys and values is kept for the next ones, and reordered as the beams are.
+
+A beam's score is the sum over its slots of
+
+    log p - GIVEN_BACK * log P      p: of the slot, among all slots of its position
+                                    P: of all slots that the mask permits there
+
+With 0 a query for a bin of 14 gallons finds no other bin: most of p is on 14 gallons, which no bin
+has, and all that bins have is unlikely. With 1 a prefix with few continuations is preferred,
+whatever they are. Without a mask P is 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +28,7 @@ from kae.encoders.retriever.samples import NO_SLOTS, Sample, Slots
 from kae.encoders.retriever.text import END, PAD
 from kae.encoders.retriever.tokens import padded
 
+GIVEN_BACK = 0.5
 # (prefixes, depth) uint16 -> (prefixes, capacity of the next position): what may come next.
 Mask = Callable[[NDArray[np.uint16]], NDArray[np.bool_]]
 
@@ -43,7 +51,7 @@ class AskedQuery:
 
 @dataclass(frozen=True, slots=True)
 class Beams:
-    """Identifiers, (beams, 6), with the logarithms of their probabilities, the best first."""
+    """Identifiers, (beams, 6), with their scores, the best first."""
 
     identifiers: NDArray[np.uint16]
     scores: NDArray[np.float32]
@@ -75,6 +83,9 @@ def beam_search(
             prefixes = found.flatten(0, 1).cpu().numpy().astype(np.uint16)
             allowed = torch.from_numpy(mask(prefixes)).to(retriever.device)
             added = added.masked_fill(~allowed.view_as(added), -torch.inf)
+            permitted = added.logsumexp(-1, keepdim=True)
+            # Beams of no query permit nothing.
+            added = added - GIVEN_BACK * permitted.masked_fill(permitted == -torch.inf, 0.0)
         total = (scores.unsqueeze(-1) + added).flatten(1)
         scores, chosen = total.topk(min(beams, total.shape[1]), dim=1)
         # Fewer remain when a query has fewer: those of no query are dropped.

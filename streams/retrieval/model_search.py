@@ -28,7 +28,7 @@ from kae.streams.retrieval.model_decoding import (
 
 
 class BeamShown(msgspec.Struct, frozen=True):
-    """An identifier as words; `score` is the logarithm of its probability.
+    """An identifier as words; `score` is that of `encoders/retriever/beams.py`.
 
     `routed` says that it was decoded among the paths of the query's terms alone.
     """

@@ -23,7 +23,7 @@ from tests.streams.followed import Followed
 
 from kae.encoders.categories import Slot
 from kae.encoders.codebook.codebook import Codebook
-from kae.encoders.retriever.beams import AskedQuery, Mask, beam_search
+from kae.encoders.retriever.beams import GIVEN_BACK, AskedQuery, Mask, beam_search
 from kae.encoders.retriever.network import Retriever
 from kae.encoders.retriever.stage_samples import StageSamples
 from kae.encoders.retriever.text import END
@@ -63,8 +63,10 @@ def followed(codebook: Codebook, tmp_path: Path) -> Iterator[Followed]:
     made.close()
 
 
-def scores_of(retriever: Retriever, query: AskedQuery, identifiers: np.ndarray) -> np.ndarray:
-    """By transformers' own forward pass: the summed logarithms of each position's softmax."""
+def scores_of(
+    retriever: Retriever, query: AskedQuery, identifiers: np.ndarray, mask: Mask
+) -> np.ndarray:
+    """By transformers' own forward pass: each position's softmax, some of it given back."""
     source = torch.tensor(retriever.tokens.sources([query.sample()]))
     tokens = torch.from_numpy(retriever.layout.tokens(identifiers))
     shifted = torch.cat([torch.full((len(tokens), 1), END), tokens[:, :-1]], dim=1)
@@ -77,7 +79,9 @@ def scores_of(retriever: Retriever, query: AskedQuery, identifiers: np.ndarray) 
         own = retriever.layout.tokens_of(position)
         logs = logits[:, position, own.start : own.stop].log_softmax(-1)
         chosen = torch.from_numpy(identifiers[:, position].astype(np.int64))[:, None]
-        total += logs.gather(1, chosen)[:, 0].numpy()
+        allowed = torch.from_numpy(mask(identifiers[:, :position]))
+        permitted = logs.exp().where(allowed, 0.0).sum(1).log()
+        total += (logs.gather(1, chosen)[:, 0] - GIVEN_BACK * permitted).numpy()
     return total
 
 
@@ -106,7 +110,10 @@ def test_a_wide_beam_has_every_live_identifier_with_the_score_of_the_whole_model
         assert {tuple(path) for path in found.identifiers.tolist()} == live
         assert len(found.identifiers) == len(live)
         np.testing.assert_allclose(
-            found.scores, scores_of(retriever, query, found.identifiers), rtol=0, atol=1e-4
+            found.scores,
+            scores_of(retriever, query, found.identifiers, decode.mask),
+            rtol=0,
+            atol=1e-4,
         )
         assert (np.diff(found.scores) <= 0).all()
 
