@@ -179,8 +179,13 @@ def _report(
     ihr = summary.to_best(plain[KAE], of_closed(plain))
     beams = word_share([run.nonce_other.all for run in runs[KAE]], by_slot=False)
     ihr_beams = summary.to_best(beams, of_closed(plain))
-    removed = summary.to_best(served, of_closed(real_shares)) if real else None
-    removed_beams = summary.to_best(real_shares[KAE], of_closed(real_shares)) if real else None
+    # An edit may cost a closed codebook more than it brings: what it found before counts, too.
+    real_rivals = of_closed(real_shares) | {
+        f"{name}, unedited": pair_share([run.real_before for run in runs[name]], real, clicked)
+        for name in closed
+    }
+    removed = summary.to_best(served, real_rivals) if real else None
+    removed_beams = summary.to_best(real_shares[KAE], real_rivals) if real else None
     rivals = {name: share for name, share in peer_shares.items() if name != BOTH}
     both = summary.to_best(peer_shares[BOTH], rivals)
     return RetrieverReport(
